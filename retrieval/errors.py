@@ -1,0 +1,141 @@
+"""Every error radseek raises, and the reason codes of input that is skipped.
+
+    RadseekError
+    ├── InputError (ValueError)              one path cannot be used; carries a reason code
+    ├── UnknownNameError (LookupError)       no such finding, set, model, study, filter; names the nearest
+    ├── PromptError (ValueError)             a finding or a set of findings is malformed
+    ├── EncoderError (RuntimeError)          a checkpoint cannot be loaded or used
+    │   ├── MissingFileError (FileNotFoundError)   a checkpoint folder lacks a file
+    │   └── EncoderMismatchError             this index was built with another recipe or other towers
+    ├── IndexError_ (RuntimeError)           the index folder cannot be used
+    │   ├── IndexDamagedError                a checksum, a count or the catalogue is wrong
+    │   └── IndexBusyError                   another process is writing
+    ├── MissingExtraError (ImportError)      an optional package is not installed; names the extra
+    └── UsageError (ValueError)              the call itself makes no sense
+
+Each message says the object, the rule, and the next step.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from enum import StrEnum
+
+__all__ = [
+    "EncoderError",
+    "EncoderMismatchError",
+    "IndexBusyError",
+    "IndexDamagedError",
+    "IndexError_",
+    "InputError",
+    "MissingExtraError",
+    "MissingFileError",
+    "PromptError",
+    "RadseekError",
+    "Reason",
+    "UnknownNameError",
+    "UsageError",
+    "nearest",
+]
+
+
+class Reason(StrEnum):
+    """Why one input was skipped. These codes are stable; programs may match on them."""
+
+    NOT_DICOM = "not_dicom"
+    TRUNCATED = "truncated"
+    UNSUPPORTED_SYNTAX = "unsupported_syntax"
+    TOO_LARGE = "too_large"
+    DECODE_FAILED = "decode_failed"
+    NO_PIXELS = "no_pixels"
+    MIXED_GEOMETRY = "mixed_geometry"
+    LOCALIZER = "localizer"
+    NOT_AN_IMAGE = "not_an_image"
+    DUPLICATE = "duplicate"
+    BURNED_IN = "burned_in"
+    BAD_HEADER = "bad_header"
+    TIMEOUT = "timeout"
+
+
+class RadseekError(Exception):
+    """Root of every error raised by radseek."""
+
+    exit_code = 2
+
+
+class InputError(RadseekError, ValueError):
+    """One input cannot be used. `reason` is its stable code, `remedy` what to do next."""
+
+    exit_code = 4
+
+    def __init__(self, reason: Reason, message: str, *, path: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Workers send these across processes; the keyword must survive pickling.
+        return (_rebuild_input_error, (self.reason, str(self), self.path))
+
+
+def _rebuild_input_error(reason: Reason, message: str, path: str) -> InputError:
+    return InputError(reason, message, path=path)
+
+
+class UnknownNameError(RadseekError, LookupError):
+    """A name that nothing answers to; the message offers the nearest ones."""
+
+
+class PromptError(RadseekError, ValueError):
+    """A finding or finding set breaks a rule of its format."""
+
+
+class EncoderError(RadseekError, RuntimeError):
+    """A checkpoint cannot be loaded or used."""
+
+    exit_code = 6
+
+
+class MissingFileError(EncoderError, FileNotFoundError):
+    """A checkpoint folder lacks a file that it must have; the message names it."""
+
+
+class EncoderMismatchError(EncoderError):
+    """The index was built with another imaging recipe or other towers. Names both."""
+
+    exit_code = 3
+
+
+class IndexError_(RadseekError, RuntimeError):
+    """The index folder cannot be used as asked."""
+
+
+class IndexDamagedError(IndexError_):
+    """What is on disk is not what was written."""
+
+    exit_code = 5
+
+
+class IndexBusyError(IndexError_):
+    """Another process holds the writer's lock."""
+
+
+class MissingExtraError(RadseekError, ImportError):
+    """An optional package is needed; the message names the extra to install."""
+
+    exit_code = 6
+
+
+class UsageError(RadseekError, ValueError):
+    """The call makes no sense as written."""
+
+
+def nearest(name: str, known: Iterable[str], *, count: int = 3) -> str:
+    """Return `"; did you mean a, b?"` for the closest known names, or `""`.
+
+    >>> nearest("pnuemonia", ["pneumonia", "effusion"])
+    '; did you mean pneumonia?'
+    """
+    close = difflib.get_close_matches(name.lower(), list(known), n=count, cutoff=0.6)
+    return f"; did you mean {', '.join(close)}?" if close else ""
