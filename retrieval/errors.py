@@ -22,6 +22,8 @@ import difflib
 from collections.abc import Iterable
 from enum import StrEnum
 
+from prompts.errors import PromptError, RadseekError, UnknownNameError
+
 __all__ = [
     "EncoderError",
     "EncoderMismatchError",
@@ -58,12 +60,6 @@ class Reason(StrEnum):
     TIMEOUT = "timeout"
 
 
-class RadseekError(Exception):
-    """Root of every error raised by radseek."""
-
-    exit_code = 2
-
-
 class InputError(RadseekError, ValueError):
     """One input cannot be used. `reason` is its stable code, `remedy` what to do next."""
 
@@ -81,14 +77,6 @@ class InputError(RadseekError, ValueError):
 
 def _rebuild_input_error(reason: Reason, message: str, path: str) -> InputError:
     return InputError(reason, message, path=path)
-
-
-class UnknownNameError(RadseekError, LookupError):
-    """A name that nothing answers to; the message offers the nearest ones."""
-
-
-class PromptError(RadseekError, ValueError):
-    """A finding or finding set breaks a rule of its format."""
 
 
 class EncoderError(RadseekError, RuntimeError):

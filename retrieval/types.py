@@ -81,7 +81,9 @@ class Series:
     body_part: str  # normalised lower-case: "chest", "head", "abdomen", ...; "" unknown
     description: str
     volume: Volume
-    attributes: Mapping[str, str] = field(default_factory=dict)  # raw DICOM keywords the views and catalogue need
+    attributes: Mapping[str, str] = field(
+        default_factory=dict
+    )  # raw DICOM keywords the views and catalogue need
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,7 +97,9 @@ class Study:
     skipped: tuple[Skipped, ...] = ()
     patient_id: str = ""
     accession: str = ""
-    attributes: Mapping[str, str] = field(default_factory=dict)  # PatientSex, PatientAge, StudyDate, Manufacturer...
+    attributes: Mapping[str, str] = field(
+        default_factory=dict
+    )  # PatientSex, PatientAge, StudyDate, Manufacturer...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
