@@ -1,1 +1,1 @@
-
+"""Image and text towers behind one protocol, and the identity of each."""
