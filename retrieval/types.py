@@ -23,6 +23,7 @@ __all__ = [
     "Unit",
     "View",
     "ViewVectors",
+    "Voi",
     "Volume",
 ]
 
@@ -73,6 +74,22 @@ class Volume:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Voi:
+    """How the file itself asks to be displayed (DICOM PS3.3 C.11.2), in the units of the Series' voxels.
+
+    A window is `center`, `width` and `function` (LINEAR, LINEAR_EXACT or SIGMOID). A table is `lut (L,)` float32 in
+    0..1, whose first entry is for the voxel value `lut_first`; values outside take the end entries. A file may bring
+    both; PS3.3 lets the reader choose. None of it is applied to the voxels, and MONOCHROME1 inverts after it.
+    """
+
+    center: float | None = None
+    width: float | None = None
+    function: str = "LINEAR"
+    lut: NDArray[np.float32] | None = None
+    lut_first: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Series:
     """One acquisition with one geometry. UIDs here are the original ones, never written to an index."""
 
@@ -84,6 +101,7 @@ class Series:
     attributes: Mapping[str, str] = field(
         default_factory=dict
     )  # raw DICOM keywords the views and catalogue need
+    voi: Voi | None = None  # the display that the file asks for, where it names one
 
 
 @dataclass(frozen=True, slots=True, eq=False)
