@@ -75,11 +75,11 @@ class Volume:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Voi:
-    """How the file itself asks to be displayed (DICOM PS3.3 C.11.2), in the units of the Series' voxels.
+    """How the file itself asks to be displayed (DICOM PS3.3 C.11.2), in units of the Series' voxels.
 
-    A window is `center`, `width` and `function` (LINEAR, LINEAR_EXACT or SIGMOID). A table is `lut (L,)` float32 in
-    0..1, whose first entry is for the voxel value `lut_first`; values outside take the end entries. A file may bring
-    both; PS3.3 lets the reader choose. None of it is applied to the voxels, and MONOCHROME1 inverts after it.
+    A window is `center`, `width`, `function` (LINEAR, LINEAR_EXACT, SIGMOID). A table is `lut (L,)` float32
+    in 0..1, its first entry for the voxel value `lut_first`; values outside take the end entries. A file may
+    bring both; PS3.3 lets the reader choose. None is applied to the voxels, and MONOCHROME1 inverts after it.
     """
 
     center: float | None = None
@@ -98,9 +98,7 @@ class Series:
     body_part: str  # normalised lower-case: "chest", "head", "abdomen", ...; "" unknown
     description: str
     volume: Volume
-    attributes: Mapping[str, str] = field(
-        default_factory=dict
-    )  # raw DICOM keywords the views and catalogue need
+    attributes: Mapping[str, str] = field(default_factory=dict)  # raw DICOM keywords the views and catalogue need
     voi: Voi | None = None  # the display that the file asks for, where it names one
 
 
@@ -115,9 +113,7 @@ class Study:
     skipped: tuple[Skipped, ...] = ()
     patient_id: str = ""
     accession: str = ""
-    attributes: Mapping[str, str] = field(
-        default_factory=dict
-    )  # PatientSex, PatientAge, StudyDate, Manufacturer...
+    attributes: Mapping[str, str] = field(default_factory=dict)  # PatientSex, PatientAge, StudyDate, Manufacturer...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
