@@ -1,0 +1,71 @@
+"""Which MR contrast a series shows, said only when it is certain; otherwise plain `mr`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+__all__ = ["mr_view"]
+
+# Words of a description, the most specific first: "T2 FLAIR" is a FLAIR, "T1 FLAIR" is a T1.
+_FLAIR: Final = r"flair|dark[ _-]?fluid"
+_WORDS: Final = (
+    ("mr_swi", r"\bswi\b|\bswan\b|susceptibility"),
+    ("mr_bold", r"\bbold\b|\bfmri\b|\bfunc\b|resting[ _-]?state"),
+    ("mr_dwi", r"\bdwi\b|\bdti\b|diffusion|\bep_b\d|\bresolve\b"),
+    ("mr_t1", r"\bt1(?!\d)|mp[ -]?rage|\bbravo\b|\bmp2rage\b"),
+    ("mr_t2", r"\bt2(?!\d)(?![ _]?(\*|star|gre))"),
+    ("mr_pd", r"\bpd\b|\bpdw?\b|proton[ _-]?density"),
+)
+# Maps computed from images do not look like the images.
+_DERIVED: Final = re.compile(
+    r"\badc\b|apparent|\bfa\b|phase|\bpha\b|\bcbf\b|\bcbv\b|\bmtt\b|\bttp\b|\bt[12] ?map\b"
+    r"|localizer|scout|\basl\b|perf|\bsub\b|subtract",
+    re.IGNORECASE,
+)
+
+
+def mr_view(description: str, attributes: Mapping[str, str]) -> str:
+    """Return `mr_t1`, `mr_t2`, `mr_flair`, `mr_pd`, `mr_dwi`, `mr_swi`, `mr_bold`, or `mr` where not certain.
+
+    `attributes` are DICOM keywords as text, times in milliseconds. Words decide (description, protocol,
+    sequence name); where none speaks, the timing of a plain spin echo does. Two that contradict are `mr`.
+    """
+    text = " ".join((description, attributes.get("ProtocolName", ""), attributes.get("SequenceName", "").lstrip("*")))
+    text = re.sub(r"[_\-]+", " ", text).casefold()
+    if _DERIVED.search(text):
+        return "mr"
+    found = [name for name, pattern in _WORDS if re.search(pattern, text)]
+    if re.search(_FLAIR, text):
+        return "mr_t1" if found == ["mr_t1"] else "mr_flair"
+    if found:
+        return found[0] if len(found) == 1 else "mr"
+    if re.match(r"\*?tfl3d", attributes.get("SequenceName", "")):
+        return "mr_t1"
+    return _by_timing(attributes)
+
+
+def _by_timing(attributes: Mapping[str, str]) -> str:
+    # Textbook ranges for spin echo (repetition, echo, inversion time in ms), narrow on purpose.
+    kind = set(re.findall(r"[A-Z]+", attributes.get("ScanningSequence", "").upper()))
+    repetition, echo = _number(attributes.get("RepetitionTime")), _number(attributes.get("EchoTime"))
+    inversion = _number(attributes.get("InversionTime")) or 0.0
+    if "SE" not in kind or kind & {"GR", "EP"} or repetition is None or echo is None:
+        return "mr"
+    if echo >= 80 and repetition >= 5000 and 1700 <= inversion <= 3000:
+        return "mr_flair"
+    if "IR" in kind or inversion > 0:
+        return "mr"
+    if echo <= 25 and 300 <= repetition <= 800:
+        return "mr_t1"
+    if echo >= 80 and repetition >= 2000:
+        return "mr_t2"
+    return "mr_pd" if echo <= 30 and repetition >= 2000 else "mr"
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return float(text) if text else None
+    except ValueError:
+        return None

@@ -1,0 +1,111 @@
+"""The ways a Series is looked at: CT under its windows, MR under one normalisation, a radiograph as presented."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prompts.finding import VIEW_NAMES as _NAMES
+from retrieval.imaging.display import Display, from_file, from_percentiles
+from retrieval.imaging.intensity import finite
+from retrieval.imaging.orient import spacing_zyx
+from retrieval.imaging.sequence import mr_view
+from retrieval.imaging.slices import choose_slices
+from retrieval.imaging.windows import CT_WINDOWS, SUV_WINDOW, ct_views
+from retrieval.types import Series, View
+
+__all__ = ["VIEW_NAMES", "VIEW_OF_MODALITY", "iter_views", "make_views", "view_names"]
+
+VIEW_NAMES: Final = frozenset(_NAMES)
+
+# Modalities with one view whose name follows from the modality alone.
+VIEW_OF_MODALITY: Final[dict[str, str]] = {
+    "CR": "radiograph", "DX": "radiograph", "RG": "radiograph", "RF": "radiograph", "IO": "radiograph",
+    "PX": "radiograph", "MG": "mammogram", "XA": "angiogram", "PT": "pet", "NM": "nm", "US": "ultrasound",
+    "IVUS": "ultrasound", "SC": "capture", "OT": "capture",
+}  # fmt: skip
+_PRESENTED: Final = frozenset({"radiograph", "mammogram", "angiogram", "ultrasound", "capture", "picture"})
+_ABOVE_OTSU: Final = frozenset({"nm"})
+
+
+def view_names(series: Series) -> tuple[str, ...]:
+    """Return the names of the views that a Series has, in a fixed order."""
+    modality, volume = series.modality, series.volume
+    if volume.is_colour:
+        named = VIEW_OF_MODALITY.get(modality, "capture")
+        return (named if modality else "picture",)
+    if modality == "CT" and volume.unit == "HU":
+        return ct_views(series.body_part)
+    if modality == "MR":
+        return (mr_view(series.description, series.attributes),)
+    if not modality and volume.affine is None and volume.voxels.shape[0] == 1:
+        return ("picture",)
+    return (VIEW_OF_MODALITY.get(modality, "percentile"),)
+
+
+def iter_views(series: Series) -> Iterator[View]:
+    """Yield the views of a Series one at a time, so that only one lies in memory.
+
+    Slices are uint8; NaN and infinities count as the finite minimum, and a constant volume gives zeros.
+    """
+    volume = series.volume
+    gap = None if volume.affine is None else spacing_zyx(volume.affine)[0]
+    z = choose_slices(volume.voxels.shape[0], gap)
+    voxels = finite(volume.voxels)
+    for name in view_names(series):
+        display = _display(name, series, voxels)
+        slices = np.empty((len(z), *voxels.shape[1:]), np.uint8)
+        for row, index in enumerate(z):
+            slices[row] = display.apply(voxels[index])
+        yield View(name, series, slices, z)
+
+
+def make_views(series: Series) -> list[View]:
+    """Return every view of a Series; see `iter_views`."""
+    return list(iter_views(series))
+
+
+def _display(name: str, series: Series, voxels: NDArray[Any]) -> Display:
+    volume = series.volume
+    inverted = volume.provenance.inverted
+    if volume.is_colour:
+        return _unless_constant(voxels, Display(as_is=True))
+    if name in CT_WINDOWS:
+        return _unless_constant(voxels, Display(*CT_WINDOWS[name], inverted=inverted))
+    if name == "pet" and volume.unit == "SUV":
+        return _unless_constant(voxels, Display(*SUV_WINDOW, inverted=inverted))
+    values = _unpadded(series, voxels)
+    if name in _PRESENTED:
+        return _presented(name, series, values)
+    above = name == "mr" or name.startswith("mr_") or name in _ABOVE_OTSU
+    return from_percentiles(values, above_otsu=above, inverted=inverted)
+
+
+def _presented(name: str, series: Series, values: NDArray[Any]) -> Display:
+    inverted = series.volume.provenance.inverted
+    if name in {"ultrasound", "capture", "picture"} and _is_8_bit(values):
+        return _unless_constant(values, Display(as_is=True, inverted=inverted))
+    asked = from_file(series.voi, values, inverted=inverted)
+    return asked or from_percentiles(values, above_otsu=False, inverted=inverted)
+
+
+def _is_8_bit(values: NDArray[Any]) -> bool:
+    return values.dtype.kind in "iu" and values.size > 0 and values.min() >= 0 and values.max() <= 255
+
+
+def _unless_constant(voxels: NDArray[Any], display: Display) -> Display:
+    return display if voxels.size and voxels.min() < voxels.max() else Display()
+
+
+def _unpadded(series: Series, voxels: NDArray[Any]) -> NDArray[Any]:
+    """Voxels without the padding that the file declares; with all of it where nothing would remain."""
+    text = series.attributes.get("PixelPaddingValue", "")
+    try:
+        padding = float(text)
+    except ValueError:
+        return voxels
+    kept = voxels[voxels != padding]
+    return kept if kept.size else voxels
