@@ -1,0 +1,111 @@
+"""One secret key per user, and the pseudonyms made with it: HMAC-SHA256, written as `2.25.` UIDs.
+
+The same key serves every index and every answer of a user, so a study has one pseudonym everywhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import secrets
+import stat
+from pathlib import Path
+
+from retrieval.errors import UsageError
+from retrieval.types import Study
+
+__all__ = ["key_path", "keyed_hash", "load_key", "patient_key", "series_key", "study_key"]
+
+_KEY_BYTES = 32
+_SHORTEST_SECRET = 16  # characters of RADSEEK_KEY; fewer could be guessed
+
+
+def key_path() -> Path:
+    """Return where the user's key lives: `$XDG_CONFIG_HOME/radseek/key`, else `~/.config/radseek/key`."""
+    base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+    return Path(base) / "radseek" / "key"
+
+
+def load_key() -> bytes:
+    """Return the user's 32-byte key: from `RADSEEK_KEY`, else from the key file, made (0600) on first use.
+
+    Raises `UsageError` where `RADSEEK_KEY` is short, or the file is unreadable, malformed or open to others.
+    """
+    secret = os.environ.get("RADSEEK_KEY")
+    if secret is not None:
+        if len(secret) < _SHORTEST_SECRET:
+            raise UsageError(
+                f"RADSEEK_KEY has {len(secret)} characters and needs at least {_SHORTEST_SECRET}; "
+                "use the output of `openssl rand -hex 32`, or unset it to use the key file."
+            )
+        return hashlib.sha256(secret.encode()).digest()
+    path = key_path()
+    try:
+        if not path.exists():
+            _make_key(path)
+        return _read_key(path)
+    except OSError as error:
+        raise UsageError(
+            f"The key file {path} cannot be used ({error.strerror}); make its folder writable, or set RADSEEK_KEY."
+        ) from error
+
+
+def keyed_hash(key: bytes, kind: str, value: str) -> str:
+    """Return the pseudonym of `value` as a UID, `2.25.` and 128 bits of HMAC-SHA256 in decimal.
+
+    `kind` ("study", "patient", "series") keeps equal values of different kinds apart.
+    """
+    message = f"{kind}\0{value}".encode()
+    digest = hmac.new(key, message, hashlib.sha256).digest()
+    return f"2.25.{int.from_bytes(digest[:16], 'big')}"
+
+
+def study_key(study: Study, key: bytes) -> str:
+    """Return a study's pseudonym, from its StudyInstanceUID, or from its content where it has none."""
+    if study.uid:
+        return keyed_hash(key, "study", study.uid)
+    return keyed_hash(key, "content", study.content_hash)
+
+
+def patient_key(patient_id: str, key: bytes) -> str:
+    """Return a patient's pseudonym, or `""` where the patient is unknown."""
+    patient_id = patient_id.strip()
+    return keyed_hash(key, "patient", patient_id) if patient_id else ""
+
+
+def series_key(study: str, series_uid: str, ordinal: int, key: bytes) -> str:
+    """Return a series' pseudonym from its study's, its UID and, where it has none, its place in the study."""
+    return keyed_hash(key, "series", f"{study}\0{series_uid or f'#{ordinal}'}")
+
+
+def _make_key(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    draft = path.with_name(f"key.{secrets.token_hex(8)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_hex(_KEY_BYTES) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        # A link fails where a key exists, so two first runs agree on one of their keys.
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+
+
+def _read_key(path: Path) -> bytes:
+    if stat.S_IMODE(path.stat().st_mode) & 0o077:
+        raise UsageError(f"The key file {path} is open to other users; run `chmod 600 {path}`.")
+    try:
+        value = bytes.fromhex(path.read_text("ascii").strip())
+    except ValueError:
+        value = b""
+    if len(value) != _KEY_BYTES:
+        raise UsageError(
+            f"The key file {path} does not hold {_KEY_BYTES} bytes in hexadecimal; restore it from a copy. "
+            "Without it the studies of existing indexes get other keys."
+        )
+    return value

@@ -1,0 +1,201 @@
+"""What the engine asks of an index: the `Store` protocol and the values that go in and come out.
+
+Keys are keyed hashes (`retrieval.index.keys`); no value here holds an original identifier except `Linkage`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.encoders.spec import EncoderSpec
+from retrieval.index.where import Where
+from retrieval.types import ViewVectors
+
+__all__ = [
+    "Case",
+    "CaseSeries",
+    "Linkage",
+    "Scope",
+    "SentenceHit",
+    "SeriesRecord",
+    "SliceHit",
+    "Store",
+    "StudyRecord",
+    "ViewHit",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Linkage:
+    """The way back to the originals. Kept beside the index, never in it."""
+
+    study_uid: str = ""
+    patient_id: str = ""
+    accession: str = ""
+    paths: tuple[str, ...] = ()  # every file or folder that holds this content
+    series_uids: tuple[str, ...] = ()  # one a series of the record, in its order
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SeriesRecord:
+    """One series on its way into an index. Text must be scrubbed and attributes allow-listed already.
+
+    `shape` and `spacing` (mm) are `(Z, Y, X)` as displayed. `views` name their series by whatever uid they
+    carry; only `key` is written.
+    """
+
+    key: str
+    modality: str
+    body_part: str
+    views: tuple[ViewVectors, ...]
+    description: str = ""
+    unit: str = "raw"
+    shape: tuple[int, ...] = ()
+    spacing: tuple[float, float, float] | None = None
+    provenance: Mapping[str, object] = field(default_factory=dict)  # JSON-able
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StudyRecord:
+    """One study on its way into an index.
+
+    `attributes`: what `retrieval.index.scrub.allow_list` lets through. `report` and `sentences` are
+    scrubbed; `sentence_vectors` is `(len(sentences), D)` float16 unit rows, or None without sentences.
+    `source_path` (relative to the source given) goes to the linkage file only.
+    """
+
+    key: str
+    patient_key: str = ""
+    source_path: str = ""
+    attributes: Mapping[str, str | int] = field(default_factory=dict)
+    series: tuple[SeriesRecord, ...] = ()
+    report: str = ""
+    sentences: tuple[str, ...] = ()
+    sentence_vectors: NDArray[np.float16] | None = None
+    linkage: Linkage = field(default_factory=Linkage)
+
+
+@dataclass(frozen=True, slots=True)
+class CaseSeries:
+    """One stored series, without its vectors."""
+
+    key: str
+    modality: str
+    body_part: str
+    description: str
+    unit: str
+    shape: tuple[int, ...]
+    spacing: tuple[float, float, float] | None
+    provenance: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One stored study, without its vectors. `path` is None where the linkage file is absent."""
+
+    key: str
+    patient_key: str
+    attributes: Mapping[str, str | int]
+    series: tuple[CaseSeries, ...]
+    report: str | None
+    sentences: tuple[str, ...]
+    path: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which studies a question is about: a filter, less some studies and some patients (by key)."""
+
+    where: Where = field(default_factory=Where)
+    not_studies: frozenset[str] = frozenset()
+    not_patients: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class ViewHit:
+    """A stored view near a query view: cosine `similarity` of the pooled vectors."""
+
+    study: str
+    series: str
+    view: str
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class SliceHit:
+    """A study's best slice for one query vector. `z` is the Volume's zero-based Z."""
+
+    study: str
+    series: str
+    view: str
+    z: int
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class SentenceHit:
+    """A stored report sentence. `similarity` is its cosine; `keyword_rank` (from 1) is None without a match."""
+
+    study: str
+    ordinal: int
+    text: str
+    similarity: float
+    dense_rank: int | None
+    keyword_rank: int | None
+
+
+class Store(Protocol):
+    """An index as the engine sees it. A reader answers from one pinned generation."""
+
+    @property
+    def spec(self) -> EncoderSpec:
+        """Return the encoder whose vectors are stored."""
+        ...
+
+    @property
+    def generation(self) -> int:
+        """Return the generation pinned by this reader, or last committed by this writer."""
+        ...
+
+    def add(self, records: Iterable[StudyRecord]) -> int:
+        """Commit studies in one transaction and return the new generation.
+
+        Raises `UsageError` for a study that is already there, or vectors that do not fit `spec`.
+        """
+        ...
+
+    def remove(self, studies: Collection[str]) -> int:
+        """Hide studies from every later reader, with their linkage, and return the new generation."""
+        ...
+
+    def cases(self, scope: Scope | None = None, *, studies: Sequence[str] | None = None) -> list[Case]:
+        """Return the studies in scope, or those named, in key order."""
+        ...
+
+    def slice_vectors(self, study: str) -> tuple[ViewVectors, ...]:
+        """Return a study's views in the order they were added; `series_uid` is the series' key.
+
+        Raises `UnknownNameError` for a study that is not there.
+        """
+        ...
+
+    def search_views(
+        self, view: str, queries: NDArray[np.floating], k: int, scope: Scope | None = None
+    ) -> list[list[ViewHit]]:
+        """Return for each of `(Q, D)` queries its k best stored views of that name, best first."""
+        ...
+
+    def search_slices(self, query: NDArray[np.floating], k: int, scope: Scope | None = None) -> list[SliceHit]:
+        """Return the k studies whose best slice has the highest cosine with `(D,)`; ties by key."""
+        ...
+
+    def search_sentences(
+        self, query: NDArray[np.floating], text: str, k: int, scope: Scope | None = None
+    ) -> list[SentenceHit]:
+        """Return the union of the k best sentences by cosine and the k best by keyword."""
+        ...
