@@ -1,8 +1,8 @@
 """Slices of many series through the encoder in batches of one fixed shape.
 
 A batch is filled across series and studies, so a radiograph does not cost a whole batch; a study comes out once the
-last of its slices is encoded, in the order studies went in. Batches always have `BATCH` rows (the last is padded), so
-a vector does not depend on what else was in its batch.
+last of its slices is encoded, in the order studies went in. Batches always have the same number of rows (the last is padded),
+so a vector does not depend on what else was in its batch.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Generic, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.encoders.encode import BATCH, encode_padded
+from retrieval.encoders.encode import batch_size, encode_padded
 from retrieval.encoders.protocol import Encoder
 
 __all__ = ["HasSlices", "encode_across"]
@@ -47,15 +47,16 @@ def encode_across(
     pending: deque[_Pending[Item]] = deque()
     rows: list[NDArray[np.uint8]] = []  # slices waiting, each (C, S, S)
     owners: list[_Pending[Item]] = []
+    size = batch_size(encoder)
     for item in items:
         entry = _Pending(item, sum(len(array) for array in item.prepared))
         pending.append(entry)
         for array in item.prepared:
             rows.extend(array)
             owners.extend([entry] * len(array))
-        while len(rows) >= BATCH:
-            _encode(encoder, rows[:BATCH], owners[:BATCH])
-            del rows[:BATCH], owners[:BATCH]
+        while len(rows) >= size:
+            _encode(encoder, rows[:size], owners[:size])
+            del rows[:size], owners[:size]
         while pending and not pending[0].missing:
             yield _finished(pending.popleft())
     if rows:

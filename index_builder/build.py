@@ -1,0 +1,234 @@
+"""Build an index: find studies, read them in workers, encode across series, commit segment after segment.
+
+    sources -> discover -> supervised_map(read_prepared) -> encode_across -> study_record -> LocalStore.add
+
+Every stage hands on one study at a time, so memory does not grow with the archive. What has been committed stays:
+an interrupted build is finished by running it again.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from index_builder.batcher import encode_across
+from index_builder.discover import FoundStudy, discover, found_studies
+from index_builder.reading import PreparedStudy, ReadTask
+from index_builder.records import study_record
+from index_builder.reports import find_report, load_reports, unmatched_reports
+from index_builder.scratch import scratch_database
+from index_builder.workers import supervised_map
+from retrieval.encoders.loading import load_encoder
+from retrieval.encoders.protocol import Encoder
+from retrieval.encoders.spec import check_match
+from retrieval.errors import InputError, Reason, UsageError
+from retrieval.index.keys import load_key
+from retrieval.index.local_store import LocalStore
+from retrieval.index.store import StudyRecord
+from retrieval.types import Skipped
+
+__all__ = ["SEGMENT_STUDIES", "BuildReport", "Progress", "build_index"]
+
+SEGMENT_STUDIES = 32  # studies a commit; what an interruption can cost
+OnDuplicate = Literal["skip", "error", "replace"]
+Progress = Callable[[str, int, int | None], None]  # stage, done, total (None while unknown)
+
+
+@dataclass(slots=True)
+class BuildReport:
+    """What a build did. `skipped` names every input that was not used; `already` counts finished studies."""
+
+    index: str
+    encoder: dict[str, Any]
+    generation: int = 0
+    files: int = 0
+    studies: int = 0
+    already: int = 0
+    series: int = 0
+    slices: int = 0
+    sentences: int = 0
+    reports_unmatched: int = 0
+    seconds: float = 0.0
+    skipped: list[Skipped] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the document that `radseek build --json` prints."""
+        document = {name: getattr(self, name) for name in self.__slots__}
+        document["skipped"] = [
+            {"path": s.path, "reason_code": s.reason_code.value, "message": s.message} for s in self.skipped
+        ]
+        return document
+
+
+def build_index(
+    sources: Iterable[str | Path] | str | Path,
+    index: str | Path,
+    *,
+    model: str = "builtin",
+    encoder: Encoder | None = None,
+    modality: str | None = None,
+    reports: str | Path | None = None,
+    workers: int | None = None,
+    on_duplicate: OnDuplicate = "skip",
+    progress: Progress | None = None,
+) -> BuildReport:
+    """Add every study under `sources` to the index folder, made if it is not there.
+
+    `modality` is what NIfTI files and pictures are (they name none). `reports` is a CSV, JSONL or Parquet file.
+    A study already there with the same files is passed over; one with other files is skipped with a line in the
+    report, raises, or is replaced, as `on_duplicate` says. `progress(stage, done, total)` is called as work is done.
+
+    Raises `UsageError` for a missing source, `EncoderMismatchError` where the index was built with another encoder,
+    `IndexBusyError` where another process writes. Bad input never raises: it is in the report's `skipped`.
+    """
+    started = time.monotonic()
+    paths = [Path(sources)] if isinstance(sources, str | Path) else [Path(source) for source in sources]
+    if not paths:
+        raise UsageError("no source given; name at least one file or folder")
+    encoder = encoder or load_encoder(model)
+    key = load_key()
+    with scratch_database() as database, _open_or_create(Path(index), encoder) as store:
+        report = BuildReport(index=str(index), encoder=encoder.spec.to_json(), generation=store.generation)
+        if reports is not None:
+            load_reports(Path(reports), database)
+        _discover(paths, database, key, report, progress)
+        build = _Build(store, encoder, database, key, report, progress)
+        build.run(_wanted(store, database, key, report, on_duplicate), modality, workers or _default_workers())
+        report.reports_unmatched = unmatched_reports(database)
+        report.generation = store.generation
+    report.seconds = round(time.monotonic() - started, 3)
+    return report
+
+
+def _open_or_create(index: Path, encoder: Encoder) -> LocalStore:
+    if not (index / "manifest.json").exists():
+        return LocalStore.create(index, encoder.spec)
+    store = LocalStore.open(index, writable=True)
+    if check_match(store.spec, encoder.spec):
+        store.repool(encoder)
+    return store
+
+
+def _discover(
+    paths: Sequence[Path], database: sqlite3.Connection, key: bytes, report: BuildReport, progress: Progress | None
+) -> None:
+    def count(files: int) -> None:
+        report.files = files
+        if progress is not None:
+            progress("find", files, None)
+
+    report.skipped.extend(discover(paths, database, key, progress=count))
+
+
+def _wanted(
+    store: LocalStore, database: sqlite3.Connection, key: bytes, report: BuildReport, on_duplicate: OnDuplicate
+) -> Iterator[tuple[FoundStudy, bool]]:
+    """Yield the studies to read, with whether each replaces a stored one."""
+    for found in found_studies(database, key):
+        stored = store.cases(studies=[found.key]) if store.has(found.key) else []
+        if not stored:
+            yield found, False
+        elif stored[0].attributes.get("stamp") == found.stamp:
+            report.already += 1
+        elif on_duplicate == "replace":
+            yield found, True
+        else:
+            message = "this study is in the index with other files; --on-duplicate replace takes the new ones"
+            if on_duplicate == "error":
+                raise UsageError(f"{found.source_path}: {message}")
+            report.skipped.append(Skipped(found.source_path, Reason.DUPLICATE, message))
+
+
+@dataclass(slots=True)
+class _Build:
+    """The state of one run: what is waiting to be committed, and the counts."""
+
+    store: LocalStore
+    encoder: Encoder
+    database: sqlite3.Connection
+    key: bytes
+    report: BuildReport
+    progress: Progress | None
+    waiting: list[StudyRecord] = field(default_factory=list)
+    replaced: list[str] = field(default_factory=list)
+
+    def run(self, wanted: Iterator[tuple[FoundStudy, bool]], modality: str | None, workers: int) -> None:
+        """Read, encode and commit. Whatever ends it early, finished studies are committed."""
+        found: dict[str, tuple[FoundStudy, bool]] = {}
+        try:
+            for prepared, vectors in encode_across(self.encoder, self._read(wanted, modality, workers, found)):
+                study, replaces = found.pop(prepared.key)
+                names = find_report(self.database, study.names)
+                record = study_record(study, prepared.value, vectors, names, encoder=self.encoder, key=self.key)
+                self._take(record, replaces)
+        finally:
+            self._commit()
+
+    def _read(
+        self,
+        wanted: Iterator[tuple[FoundStudy, bool]],
+        modality: str | None,
+        workers: int,
+        found: dict[str, tuple[FoundStudy, bool]],
+    ) -> Iterator[_Keyed]:
+        """Yield studies as the workers finish them, in key order; what failed goes to the report."""
+        order: list[str] = []
+
+        def tasks() -> Iterator[ReadTask]:
+            for study, replaces in wanted:
+                found[study.key] = (study, replaces)
+                order.append(study.key)
+                yield ReadTask(study.headers, modality, self.encoder.spec.preprocess)
+
+        with_errors = supervised_map("index_builder.reading:read_prepared", tasks(), workers=workers)
+        for outcome in with_errors:
+            key = order.pop(0)
+            if outcome.error is not None:
+                self._fail(found.pop(key)[0], outcome.error)
+                continue
+            self.report.skipped.extend(outcome.value.study.skipped)
+            yield _Keyed(key, outcome.value)
+
+    def _fail(self, study: FoundStudy, error: InputError) -> None:
+        path = error.path or study.headers[0].path
+        self.report.skipped.append(Skipped(path, error.reason, str(error)))
+
+    def _take(self, record: StudyRecord, replaces: bool) -> None:
+        self.waiting.append(record)
+        if replaces:
+            self.replaced.append(record.key)
+        if len(self.waiting) >= SEGMENT_STUDIES:
+            self._commit()
+
+    def _commit(self) -> None:
+        if not self.waiting:
+            return
+        self.store.add(self.waiting, replace=self.replaced)
+        for record in self.waiting:
+            self.report.studies += 1
+            self.report.series += len(record.series)
+            self.report.slices += sum(len(view.slices) for series in record.series for view in series.views)
+            self.report.sentences += len(record.sentences)
+        self.waiting.clear()
+        self.replaced.clear()
+        if self.progress is not None:
+            self.progress("build", self.report.studies, None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Keyed:
+    key: str
+    value: PreparedStudy
+
+    @property
+    def prepared(self) -> Any:
+        return self.value.prepared
+
+
+def _default_workers() -> int:
+    return max(1, min(8, (os.cpu_count() or 2) - 1))

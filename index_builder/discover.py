@@ -1,0 +1,132 @@
+"""Find every study under some paths from file headers alone, and hand them out one at a time, in key order.
+
+What is found goes to a scratch database on disk, so a million files cost no memory; key order makes a build the same
+however the files lie and whatever their names are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from retrieval.errors import UsageError
+from retrieval.imaging.scan import FileHeader, content_hash, scan
+from retrieval.index.keys import keyed_hash
+from retrieval.types import Skipped
+
+__all__ = ["FoundStudy", "discover", "found_studies"]
+
+
+@dataclass(frozen=True, slots=True)
+class FoundStudy:
+    """One study's files, before any pixel is read.
+
+    `key` is its pseudonym, `stamp` a keyed hash of its instances: the same files give the same stamp wherever they
+    lie. `names` are what a report may call it: UID, accession number, and its paths, relative and absolute.
+    `copies` are other paths with the same content (NIfTI and pictures).
+    """
+
+    key: str
+    stamp: str
+    headers: tuple[FileHeader, ...]
+    source_path: str
+    names: tuple[str, ...]
+    copies: tuple[str, ...]
+
+
+def discover(
+    sources: Iterable[Path],
+    database: sqlite3.Connection,
+    key: bytes,
+    *,
+    progress: Callable[[int], None] | None = None,
+) -> Iterator[Skipped]:
+    """Fill the scratch database with every file under `sources`; yield what is no image, as it is met.
+
+    Raises `UsageError` for a source that does not exist.
+    """
+    count = 0
+    for source in sources:
+        if not source.exists():
+            raise UsageError(f"{source} does not exist; give a file or folder with DICOM, NIfTI, PNG or JPEG")
+        for found in scan(source):
+            count += 1
+            if isinstance(found, Skipped):
+                yield found
+            else:
+                _note(database, found, source, key)
+            if progress is not None:
+                progress(count)
+    database.execute("CREATE INDEX IF NOT EXISTS files_by_study ON files (study, path)")
+    database.commit()
+
+
+def found_studies(database: sqlite3.Connection, key: bytes) -> Iterator[FoundStudy]:
+    """Yield the studies that `discover` found, in key order."""
+    keys = database.execute("SELECT DISTINCT study FROM files ORDER BY study")
+    for (study,) in keys:
+        rows = database.execute(
+            "SELECT path, source, header, stamp FROM files WHERE study = ? ORDER BY path", (study,)
+        ).fetchall()
+        yield _study(study, rows, key)
+
+
+def _note(database: sqlite3.Connection, header: FileHeader, source: Path, key: bytes) -> None:
+    if header.study_uid:
+        study, stamp = keyed_hash(key, "study", header.study_uid), header.sop_uid or content_hash([Path(header.path)])
+    else:
+        stamp = content_hash([Path(header.path)])
+        study = keyed_hash(key, "content", stamp)
+    database.execute(
+        "INSERT INTO files (study, path, source, header, stamp) VALUES (?, ?, ?, ?, ?)",
+        (study, header.path, str(source), pickle.dumps(header), stamp),
+    )
+
+
+def _study(study: str, rows: list[tuple[str, str, bytes, str]], key: bytes) -> FoundStudy:
+    # The scratch database is ours, private and minutes old: its pickles are our own headers.
+    headers = {row[0]: pickle.loads(row[2]) for row in rows}  # noqa: S301
+    first: FileHeader = next(iter(headers.values()))
+    paths = list(headers)
+    by_content = not first.study_uid
+    relative = [_relative(row[0], row[1]) for row in rows]
+    stamps = sorted({row[3] for row in rows})
+    digest = hashlib.sha256("\n".join(stamps).encode()).hexdigest()
+    return FoundStudy(
+        key=study,
+        stamp=keyed_hash(key, "files", digest),
+        headers=(first,) if by_content else tuple(headers.values()),
+        source_path=relative[0] if len(set(relative)) == 1 else _common(relative),
+        names=_names(first, relative, paths),
+        copies=tuple(paths[1:]) if by_content else (),
+    )
+
+
+def _relative(path: str, source: str) -> str:
+    inside = Path(path)
+    base = Path(source)
+    if inside == base or not inside.is_relative_to(base):
+        return inside.name
+    return str(inside.relative_to(base))
+
+
+def _common(relative: list[str]) -> str:
+    """Return the deepest folder that holds all of a study's files (`.` where that is the source itself)."""
+    parents = [Path(path).parent.parts for path in relative]
+    depth = 0
+    while all(len(parts) > depth for parts in parents) and len({parts[depth] for parts in parents}) == 1:
+        depth += 1
+    return str(Path(*parents[0][:depth])) if depth else "."
+
+
+def _names(first: FileHeader, relative: list[str], paths: list[str]) -> tuple[str, ...]:
+    names = [first.study_uid, first.accession, *relative, *paths]
+    folder = _common(relative)
+    if folder != ".":
+        names.append(folder)
+    names.extend(Path(path).name for path in relative)
+    return tuple(dict.fromkeys(name for name in names if name))

@@ -1,0 +1,116 @@
+"""What a worker does with one study: read it, make its views, and shrink every slice to the encoder's input.
+
+Runs without torch, so a worker is small and starts fast. What goes back to the parent is a few megabytes a study.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.encoders.encode import slice_positions
+from retrieval.encoders.prepare import prepare_slices
+from retrieval.encoders.spec import Preprocess
+from retrieval.imaging.read import read_files
+from retrieval.imaging.scan import FileHeader
+from retrieval.imaging.views import make_views
+from retrieval.types import Series, Study, View
+
+__all__ = ["PreparedSeries", "PreparedStudy", "PreparedView", "ReadTask", "prepare_study", "read_prepared"]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadTask:
+    """One study's files, and what the reader and the resize need to know."""
+
+    headers: tuple[FileHeader, ...]
+    modality: str | None
+    preprocess: Preprocess
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PreparedView:
+    """A View ready to encode: `slices (N, C, S, S)` uint8 (C is 1 for grey), Z and LPS mm of each."""
+
+    name: str
+    slices: NDArray[np.uint8]
+    z: NDArray[np.int32]
+    position: tuple[tuple[float, float, float], ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PreparedSeries:
+    """A Series without its voxels. `shape` and `spacing` (mm) are `(Z, Y, X)` as displayed."""
+
+    uid: str
+    modality: str
+    body_part: str
+    description: str
+    unit: str
+    shape: tuple[int, ...]
+    spacing: tuple[float, float, float] | None
+    provenance: Mapping[str, object]
+    attributes: Mapping[str, str]
+    views: tuple[PreparedView, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PreparedStudy:
+    """A Study without its voxels, its views ready to encode. Identifiers are the originals."""
+
+    study: Study  # its `series` is empty
+    series: tuple[PreparedSeries, ...]
+
+    @property
+    def prepared(self) -> tuple[NDArray[np.uint8], ...]:
+        """Return the slices of every view, series by series."""
+        return tuple(view.slices for series in self.series for view in series.views)
+
+
+def read_prepared(task: ReadTask) -> PreparedStudy:
+    """Read one study and prepare it. Raises `InputError` where none of its files can be used."""
+    return prepare_study(read_files(task.headers, modality=task.modality), task.preprocess)
+
+
+def prepare_study(study: Study, preprocess: Preprocess) -> PreparedStudy:
+    """Make every view of every series and shrink it for the encoder."""
+    series = tuple(_prepare_series(one, preprocess) for one in study.series)
+    bare = Study(
+        uid=study.uid,
+        content_hash=study.content_hash,
+        paths=study.paths,
+        series=(),
+        skipped=study.skipped,
+        patient_id=study.patient_id,
+        accession=study.accession,
+        attributes=study.attributes,
+    )
+    return PreparedStudy(bare, series)
+
+
+def _prepare_series(series: Series, preprocess: Preprocess) -> PreparedSeries:
+    volume = series.volume
+    return PreparedSeries(
+        uid=series.uid,
+        modality=series.modality,
+        body_part=series.body_part,
+        description=series.description,
+        unit=volume.unit,
+        shape=tuple(volume.voxels.shape[:3]),
+        spacing=volume.provenance.spacing,
+        provenance=asdict(volume.provenance),
+        attributes=dict(series.attributes),
+        views=tuple(_prepare_view(view, preprocess) for view in make_views(series)),
+    )
+
+
+def _prepare_view(view: View, preprocess: Preprocess) -> PreparedView:
+    slices = prepare_slices(view.slices, preprocess)
+    if view.slices.ndim == 3:
+        slices = slices[:, :1]  # grey: one channel travels, the batcher repeats it
+    return PreparedView(view.name, np.ascontiguousarray(slices), view.z, slice_positions(view))
+
+

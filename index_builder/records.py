@@ -1,0 +1,103 @@
+"""From a study with its originals to a record that names nobody: keys for UIDs, an allow-list, scrubbed words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from index_builder.discover import FoundStudy
+from index_builder.reading import PreparedSeries, PreparedStudy
+from index_builder.reports import Report
+from retrieval.encoders.encode import pool_view
+from retrieval.encoders.protocol import Encoder
+from retrieval.index.attributes import allow_list
+from retrieval.index.keys import patient_key, series_key
+from retrieval.index.scrub import scrub
+from retrieval.index.sentences import split_sentences
+from retrieval.index.store import Linkage, SeriesRecord, StudyRecord
+from retrieval.types import ViewVectors
+
+__all__ = ["study_record"]
+
+
+def study_record(
+    found: FoundStudy,
+    prepared: PreparedStudy,
+    vectors: Sequence[NDArray[np.float16]],
+    report: Report | None,
+    *,
+    encoder: Encoder,
+    key: bytes,
+) -> StudyRecord:
+    """Assemble what the index keeps of a study.
+
+    `vectors` holds one `(N, D)` float16 array per view, in the order of `prepared.prepared`. Originals go to the
+    record's linkage and nowhere else.
+    """
+    study = prepared.study
+    remaining = iter(vectors)
+    series = tuple(
+        _series_record(one, ordinal, [next(remaining) for _ in one.views], found.key, encoder, key)
+        for ordinal, one in enumerate(prepared.series)
+    )
+    patient = study.patient_id or (report.patient if report else "")
+    text = scrub(report.text) if report else ""
+    sentences = tuple(split_sentences(text))
+    return StudyRecord(
+        key=found.key,
+        patient_key=patient_key(patient, key),
+        source_path=found.source_path,
+        attributes={**_attributes(prepared), "stamp": found.stamp},
+        series=series,
+        report=text,
+        sentences=sentences,
+        sentence_vectors=encoder.encode_texts(sentences).astype(np.float16) if sentences else None,
+        linkage=Linkage(
+            study_uid=study.uid,
+            patient_id=patient,
+            accession=study.accession,
+            paths=(*study.paths, *(path for path in found.copies if path not in study.paths)),
+            series_uids=tuple(one.uid for one in prepared.series),
+        ),
+    )
+
+
+def _attributes(prepared: PreparedStudy) -> dict[str, str | int]:
+    first = prepared.series[0]
+    named = {"modality": first.modality, "body_part": first.body_part}
+    return allow_list({**first.attributes, **prepared.study.attributes, **{k: v for k, v in named.items() if v}})
+
+
+def _series_record(
+    series: PreparedSeries,
+    ordinal: int,
+    vectors: Sequence[NDArray[np.float16]],
+    study: str,
+    encoder: Encoder,
+    key: bytes,
+) -> SeriesRecord:
+    pseudonym = series_key(study, series.uid, ordinal, key)
+    views = tuple(
+        ViewVectors(
+            view=view.name,
+            series_uid=pseudonym,
+            slices=rows,
+            pooled=pool_view(encoder, rows),
+            z=view.z,
+            position=view.position,
+        )
+        for view, rows in zip(series.views, vectors, strict=True)
+    )
+    return SeriesRecord(
+        key=pseudonym,
+        modality=series.modality,
+        body_part=series.body_part,
+        description=scrub(series.description),
+        unit=series.unit,
+        shape=series.shape,
+        spacing=series.spacing,
+        provenance=series.provenance,
+        views=views,
+    )
