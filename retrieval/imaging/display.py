@@ -30,14 +30,17 @@ class Display:
     def apply(self, voxels: NDArray[Any]) -> NDArray[np.uint8]:
         """Return `voxels (Y, X[, 3])`, finite, as uint8 of the same shape."""
         shown = self._shown(voxels)
-        return ~shown if self.inverted else shown
+        if self.inverted:
+            np.invert(shown, out=shown)
+        return shown
 
     def _shown(self, voxels: NDArray[Any]) -> NDArray[np.uint8]:
         if self.as_is:
             return voxels.astype(np.uint8)
         if self.table is not None:
             index = np.clip(voxels.astype(np.float32) - self.table_first, 0, len(self.table) - 1)
-            return (self.table[index.astype(np.int32)] * 255 + 0.5).astype(np.uint8)
+            unit: NDArray[np.float32] = self.table[index.astype(np.int32)]
+            return (unit * np.float32(255) + np.float32(0.5)).astype(np.uint8)
         if self.level is None or self.width is None:
             return np.zeros(voxels.shape, np.uint8)
         return window(voxels, self.level, self.width, self.function)

@@ -7,9 +7,9 @@ import json
 from typing import Any, Final
 
 from retrieval.imaging.intensity import MR_RULE, PERCENTILES_HIGH, PERCENTILES_LOW
+from retrieval.imaging.modality import VIEW_OF_MODALITY
 from retrieval.imaging.orient import ORIENTATION_RULE
 from retrieval.imaging.slices import MAX_GAP_MM, MAX_SLICES
-from retrieval.imaging.views import VIEW_OF_MODALITY
 from retrieval.imaging.windows import CT_VIEWS, CT_WINDOWS, SUV_WINDOW
 
 __all__ = ["IMAGING_RECIPE", "RECIPE_VERSION", "imaging_hash"]

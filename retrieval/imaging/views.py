@@ -11,22 +11,19 @@ from numpy.typing import NDArray
 from prompts.finding import VIEW_NAMES as _NAMES
 from retrieval.imaging.display import Display, from_file, from_percentiles
 from retrieval.imaging.intensity import finite
+from retrieval.imaging.modality import VIEW_OF_MODALITY
 from retrieval.imaging.orient import spacing_zyx
+from retrieval.imaging.picture import PICTURE_MARK
+from retrieval.imaging.recipe import imaging_hash
 from retrieval.imaging.sequence import mr_view
 from retrieval.imaging.slices import choose_slices
 from retrieval.imaging.windows import CT_WINDOWS, SUV_WINDOW, ct_views
-from retrieval.types import Series, View
+from retrieval.types import Series, View, Volume
 
-__all__ = ["VIEW_NAMES", "VIEW_OF_MODALITY", "iter_views", "make_views", "view_names"]
+__all__ = ["VIEW_NAMES", "imaging_hash", "iter_views", "make_views", "slice_positions", "view_names"]
 
 VIEW_NAMES: Final = frozenset(_NAMES)
 
-# Modalities with one view whose name follows from the modality alone.
-VIEW_OF_MODALITY: Final[dict[str, str]] = {
-    "CR": "radiograph", "DX": "radiograph", "RG": "radiograph", "RF": "radiograph", "IO": "radiograph",
-    "PX": "radiograph", "MG": "mammogram", "XA": "angiogram", "PT": "pet", "NM": "nm", "US": "ultrasound",
-    "IVUS": "ultrasound", "SC": "capture", "OT": "capture",
-}  # fmt: skip
 _PRESENTED: Final = frozenset({"radiograph", "mammogram", "angiogram", "ultrasound", "capture", "picture"})
 _ABOVE_OTSU: Final = frozenset({"nm"})
 
@@ -41,7 +38,7 @@ def view_names(series: Series) -> tuple[str, ...]:
         return ct_views(series.body_part)
     if modality == "MR":
         return (mr_view(series.description, series.attributes),)
-    if not modality and volume.affine is None and volume.voxels.shape[0] == 1:
+    if not modality and PICTURE_MARK in series.attributes:
         return ("picture",)
     return (VIEW_OF_MODALITY.get(modality, "percentile"),)
 
@@ -66,6 +63,15 @@ def iter_views(series: Series) -> Iterator[View]:
 def make_views(series: Series) -> list[View]:
     """Return every view of a Series; see `iter_views`."""
     return list(iter_views(series))
+
+
+def slice_positions(volume: Volume, z: NDArray[np.int32]) -> tuple[tuple[float, float, float], ...]:
+    """Return the centre of each slice `z (N,)` in patient LPS mm; () for a Volume without geometry."""
+    if volume.affine is None:
+        return ()
+    rows, columns = volume.voxels.shape[1:3]
+    points = np.stack([np.full(len(z), (columns - 1) / 2), np.full(len(z), (rows - 1) / 2), z, np.ones(len(z))])
+    return tuple((float(x), float(y), float(w)) for x, y, w in (volume.affine @ points)[:3].T)
 
 
 def _display(name: str, series: Series, voxels: NDArray[Any]) -> Display:

@@ -1,0 +1,75 @@
+"""One NIfTI file to one Series: the affine is the truth, the scaling is applied once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.imaging.body_part import body_part
+from retrieval.imaging.nifti_header import NiftiHeader, read_nifti_header
+from retrieval.imaging.nifti_voxels import read_voxels
+from retrieval.imaging.orient import Oriented, spacing_zyx, to_display
+from retrieval.imaging.sidecar import Sidecar, read_sidecar
+from retrieval.types import Provenance, Series, Unit, Volume
+
+__all__ = ["AIR_HU", "read_nifti"]
+
+AIR_HU: Final = -900  # a CT in Hounsfield units reaches at least this low: there is air around every patient
+
+
+def read_nifti(path: Path, modality: str = "", sidecar: Sidecar | None = None) -> Series:
+    """Return the Series in a NIfTI file, display-oriented; of several time points the first.
+
+    `modality` ("CT", "MR", ...) goes before the sidecar's, `sidecar` before the JSON beside the file.
+    The unit is HU only for a CT whose values reach -900; everything else is raw.
+
+    Raises:
+        InputError: see `read_nifti_header` and `read_voxels`.
+    """
+    beside = read_sidecar(path) if sidecar is None else sidecar
+    header = read_nifti_header(path)
+    voxels = read_voxels(header)
+    shown, reordered = _orient(voxels, header)
+    modality = modality or beside.modality
+    unit, doubts = _unit(modality, voxels)
+    volume = Volume(
+        voxels=shown.voxels,
+        affine=shown.affine,
+        unit=unit,
+        provenance=Provenance(
+            rescale="none" if header.slope == 1 and header.inter == 0 else "scl_slope",
+            orientation=(*reordered, *shown.ops),
+            spacing=None if shown.affine is None else spacing_zyx(shown.affine),
+            plane=shown.plane,
+            time_point=f"1 of {header.repeats}" if header.repeats > 1 else None,
+            warnings=(*header.warnings, *beside.warnings, *doubts),
+        ),
+    )
+    part = body_part(beside.attributes.get("BodyPartExamined", ""), beside.description)
+    return Series("", modality, part, beside.description, volume, dict(beside.attributes))
+
+
+def _orient(voxels: NDArray[Any], header: NiftiHeader) -> tuple[Oriented, tuple[str, ...]]:
+    """Bring the acquired slices to axis 0, then orient for display."""
+    affine, axis = header.affine, header.slice_axis
+    if axis == 2:
+        return to_display(voxels, affine), ()
+    # Array axes run (Z, Y, X) against the file's (x, y, z).
+    rest = [column for column in (0, 1, 2) if column != axis]
+    order = [2 - axis, 2 - rest[1], 2 - rest[0]]
+    voxels = voxels.transpose(*order, *range(3, voxels.ndim))
+    if affine is not None:
+        affine = affine[:, [*rest, axis, 3]]
+    return to_display(voxels, affine), (f"slices along {'xyz'[axis]} of the file",)
+
+
+def _unit(modality: str, voxels: NDArray[Any]) -> tuple[Unit, tuple[str, ...]]:
+    if modality != "CT" or voxels.ndim == 4:
+        return "raw", ()
+    lowest = voxels.min(where=np.isfinite(voxels), initial=np.inf) if voxels.dtype.kind == "f" else voxels.min()
+    if lowest <= AIR_HU:
+        return "HU", ()
+    return "raw", (f"hu_suspect: the lowest value is {lowest:g}, no air near -1000; read by percentiles",)
