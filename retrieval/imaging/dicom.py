@@ -1,0 +1,123 @@
+"""The DICOM files of one study to Series, with a reason for every file that is not used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from retrieval.errors import InputError, Reason
+from retrieval.imaging.dicom_errors import as_skipped, input_errors
+from retrieval.imaging.dicom_frames import Frame, frames_of
+from retrieval.imaging.dicom_header import read_header
+from retrieval.imaging.dicom_kind import refuse_non_image
+from retrieval.imaging.dicom_stack import Stack, stack_frames
+from retrieval.imaging.dicom_twins import Loaded, without_twins
+from retrieval.imaging.dicom_volume import Failures, load_stack
+from retrieval.imaging.gate import admit_dicom
+from retrieval.types import Series, Skipped
+
+__all__ = ["read_dicom_series"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _File:
+    path: Path
+    series: str
+    sop: str
+    frames: tuple[Frame, ...]
+
+
+def read_dicom_series(files: Iterable[Path]) -> tuple[list[Series], list[Skipped]]:
+    """Read one study's DICOM files, in any order.
+
+    Returns the Series, by SeriesNumber and UID, and one Skipped for every file that none of them uses. A file
+    whose frames repeat positions of an earlier time point counts as used: Provenance names the time point.
+    Nothing about a bad file is raised.
+    """
+    skipped: list[Skipped] = []
+    opened = [_open(Path(path), skipped) for path in sorted({str(file) for file in files})]
+    kept = _without_copies([file for file in opened if file is not None], skipped)
+    loaded: list[Loaded] = []
+    for uid, members in _by_series(kept):
+        loaded += _read_one(uid, members, skipped)
+    series, twins = without_twins(loaded)
+    return series, sorted((*skipped, *twins), key=lambda line: line.path)
+
+
+def _open(path: Path, skipped: list[Skipped]) -> _File | None:
+    try:
+        header = read_header(path)
+        with input_errors(path, "header"):
+            refuse_non_image(header, path)
+            admit_dicom(header, path)
+            frames = tuple(frames_of(header, path))
+            return _File(
+                path, str(header.get("SeriesInstanceUID") or ""), str(header.get("SOPInstanceUID") or ""), frames
+            )
+    except InputError as error:
+        skipped.append(as_skipped(error, path))
+        return None
+
+
+def _without_copies(files: Sequence[_File], skipped: list[Skipped]) -> list[_File]:
+    """Drop files whose SOPInstanceUID came before."""
+    seen: dict[str, Path] = {}
+    kept = []
+    for file in files:
+        if file.sop and file.sop in seen:
+            message = f"{file.path.name}: the same SOPInstanceUID as {seen[file.sop].name}; remove one of them"
+            skipped.append(Skipped(str(file.path), Reason.DUPLICATE, message))
+            continue
+        seen[file.sop] = file.path
+        kept.append(file)
+    return kept
+
+
+def _by_series(files: Sequence[_File]) -> list[tuple[str, list[_File]]]:
+    groups: dict[str, list[_File]] = {}
+    for file in files:
+        groups.setdefault(file.series, []).append(file)
+    return sorted(groups.items(), key=lambda item: (_series_number(item[1][0]), item[0]))
+
+
+def _series_number(file: _File) -> int:
+    try:
+        return int(file.frames[0].header.get("SeriesNumber") or 0)
+    except (TypeError, ValueError):
+        return 0
+
+
+def _read_one(uid: str, files: Sequence[_File], skipped: list[Skipped]) -> list[Loaded]:
+    """Read one series; files that fail to decode are left out and the rest is stacked again without them."""
+    remaining = list(files)
+    while remaining:
+        with input_errors(remaining[0].path, "header"):
+            stacks, irregular = stack_frames([frame for file in remaining for frame in file.frames])
+        loaded, failed = _load_all(stacks, uid)
+        if not failed:
+            _refuse_irregular(stacks, irregular, skipped)
+            return loaded
+        skipped += [as_skipped(error, path) for path, error in failed.items()]
+        remaining = [file for file in remaining if file.path not in failed]
+    return []
+
+
+def _load_all(stacks: Sequence[Stack], uid: str) -> tuple[list[Loaded], dict[Path, InputError]]:
+    loaded: list[Loaded] = []
+    failed: dict[Path, InputError] = {}
+    for number, stack in enumerate(stacks, start=1):
+        try:
+            loaded.append((load_stack(stack, uid if number == 1 else f"{uid}#{number}"), stack))
+        except Failures as failures:
+            failed.update(failures.errors)
+        except InputError as error:
+            failed.update({frame.path: error for frame in stack.frames})
+    return loaded, failed
+
+
+def _refuse_irregular(stacks: Sequence[Stack], irregular: Sequence[Frame], skipped: list[Skipped]) -> None:
+    used = {frame.path for stack in stacks for frame in stack.frames}
+    for path in dict.fromkeys(frame.path for frame in irregular if frame.path not in used):
+        message = f"{path.name}: its series has no regular distance between slices; export it as one reconstruction"
+        skipped.append(Skipped(str(path), Reason.MIXED_GEOMETRY, message))

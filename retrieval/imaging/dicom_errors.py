@@ -1,0 +1,97 @@
+"""The one place where what pydicom, numpy and the codecs raise becomes a reason code."""
+
+from __future__ import annotations
+
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, Literal
+
+from pydicom.errors import BytesLengthException, InvalidDicomError
+
+from retrieval.errors import InputError, Reason
+from retrieval.types import Skipped
+
+__all__ = ["Stage", "as_skipped", "input_errors"]
+
+Stage = Literal["header", "pixels"]
+
+# What malformed input was seen to raise inside pydicom, numpy, nibabel and the codecs. Broad on purpose
+# (a header of the wrong type surfaces as AttributeError or TypeError in their code), but never
+# KeyboardInterrupt, SystemExit or a bare Exception.
+_EXPECTED: Final = (
+    InvalidDicomError,
+    BytesLengthException,
+    OSError,
+    EOFError,
+    struct.error,
+    zlib.error,
+    ValueError,
+    TypeError,
+    AttributeError,
+    LookupError,
+    ArithmeticError,
+    MemoryError,
+    RuntimeError,
+)
+_CUT_SHORT: Final = ("truncated", "unexpected end", "less than expected", "end of file", "no more data", "is_eof")
+_NO_DECODER: Final = ("unable to decompress", "missing dependencies", "no decoding plugin", "not supported")
+_REMEDY: Final = {
+    Reason.TRUNCATED: "copy it again from its source",
+    Reason.BAD_HEADER: "check it with dcmdump or export it again",
+    Reason.DECODE_FAILED: "decompress it with dcmtk (dcmdjpeg, dcmdjpls, dcmdrle) or export it again",
+    Reason.UNSUPPORTED_SYNTAX: "export it as Explicit VR Little Endian",
+    Reason.TOO_LARGE: "split it, or read it on a machine with more memory",
+    Reason.NOT_DICOM: "leave it out, or give it a suffix that says what it is",
+}
+
+
+@contextmanager
+def input_errors(path: Path, stage: Stage) -> Iterator[None]:
+    """Silence pydicom's warnings inside, and turn what it raises into `InputError` with a reason code.
+
+    Not safe in several threads at once: Python's warning filters are the process's own.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        except InputError:
+            raise
+        except _EXPECTED as error:
+            reason = _reason(error, stage)
+            raise InputError(reason, _message(path, error, reason), path=str(path)) from error
+
+
+def as_skipped(error: InputError, path: Path) -> Skipped:
+    """Return the line of the report for a file that could not be used."""
+    return Skipped(str(path), error.reason, str(error))
+
+
+def _reason(error: BaseException, stage: Stage) -> Reason:
+    text = str(error).casefold()
+    if isinstance(error, MemoryError):
+        return Reason.TOO_LARGE
+    if isinstance(error, InvalidDicomError):
+        return Reason.NOT_DICOM
+    if isinstance(error, EOFError) or any(word in text for word in _CUT_SHORT):
+        return Reason.TRUNCATED
+    if stage == "header" or isinstance(error, RecursionError):
+        return Reason.BAD_HEADER
+    if isinstance(error, NotImplementedError) or any(word in text for word in _NO_DECODER):
+        return Reason.UNSUPPORTED_SYNTAX
+    return Reason.DECODE_FAILED
+
+
+def _message(path: Path, error: BaseException, reason: Reason) -> str:
+    if isinstance(error, RecursionError):
+        what = "its sequences are nested deeper than any real file's"
+    elif isinstance(error, MemoryError):
+        what = "it needs more memory than there is"
+    else:
+        said = " ".join(str(error).split())[:160]
+        what = f"{type(error).__name__}: {said}" if said else type(error).__name__
+    return f"{path.name}: {what}; {_REMEDY.get(reason, 'leave it out')}"

@@ -1,0 +1,100 @@
+"""Open one DICOM file safely: its header without pixels, or all of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from pydicom import dcmread
+from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.filereader import read_file_meta_info
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
+
+from retrieval.errors import InputError, Reason
+from retrieval.imaging.dicom_errors import input_errors
+from retrieval.imaging.gate import admit_file, admit_inflated
+
+__all__ = ["looks_like_dicom", "read_header", "read_whole"]
+
+_MAGIC_AT: Final = 128
+# A file without the preamble starts with its first element: group 0002 or 0008, either byte order.
+_FIRST_GROUPS: Final = (b"\x02\x00", b"\x08\x00", b"\x00\x02", b"\x00\x08")
+_TELLING: Final = ("SOPClassUID", "StudyInstanceUID", "Modality", "Rows")
+_META_GROUP_ELEMENT: Final = 12  # bytes of (0002,0000) UL 4: what stands before the counted group
+
+
+def looks_like_dicom(path: Path) -> bool:
+    """Whether the first bytes are those of a DICOM file, with or without the 128-byte preamble."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(_MAGIC_AT + 4)
+    except OSError:
+        return False
+    return head[_MAGIC_AT:] == b"DICM" or _first_element_fits(head)
+
+
+def read_header(path: Path) -> FileDataset:
+    """Return everything before the pixel data of one DICOM file.
+
+    Raises InputError: `not_dicom`, `truncated`, `bad_header`, `too_large` (a deflated bomb, before it is inflated).
+    """
+    return _read(path, without_pixels=True)
+
+
+def read_whole(path: Path) -> FileDataset:
+    """Return one DICOM file with its pixel data, still compressed. Raises InputError as `read_header` does."""
+    return _read(path, without_pixels=False)
+
+
+def _read(path: Path, *, without_pixels: bool) -> FileDataset:
+    with input_errors(path, "header"):
+        admit_file(path)
+        if not looks_like_dicom(path):
+            raise _not_dicom(path)
+        with path.open("rb") as file:
+            bare = file.read(_MAGIC_AT + 4)[_MAGIC_AT:] != b"DICM"
+        if not bare:
+            _admit_deflated(path)
+        dataset = dcmread(path, force=bare, stop_before_pixels=without_pixels)
+        _ensure_syntax(dataset)
+        if bare and not any(keyword in dataset for keyword in _TELLING):
+            raise _not_dicom(path)
+        return dataset
+
+
+def _admit_deflated(path: Path) -> None:
+    meta = read_file_meta_info(path)
+    if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
+        length = int(meta.get("FileMetaInformationGroupLength", 0))
+        admit_inflated(path, _MAGIC_AT + 4 + _META_GROUP_ELEMENT + length)
+
+
+def _ensure_syntax(dataset: FileDataset) -> None:
+    """Name the transfer syntax that pydicom guessed, where the file does not."""
+    meta = getattr(dataset, "file_meta", None)
+    if meta is None:
+        meta = dataset.file_meta = FileMetaDataset()
+    if meta.get("TransferSyntaxUID"):
+        return
+    implicit, little = dataset.original_encoding
+    if implicit:
+        meta.TransferSyntaxUID = ImplicitVRLittleEndian
+    else:
+        meta.TransferSyntaxUID = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+
+
+def _first_element_fits(head: bytes) -> bool:
+    """Whether bytes 4 to 8 are a value representation, or a short little-endian length."""
+    if head[:2] not in _FIRST_GROUPS or len(head) < 12:
+        return False
+    return (head[4:6].isalpha() and head[4:6].isupper()) or int.from_bytes(head[4:8], "little") <= 64
+
+
+def _not_dicom(path: Path) -> InputError:
+    message = f"{path.name}: not a DICOM file (no DICM mark, no DICOM element first); leave it out"
+    return InputError(Reason.NOT_DICOM, message, path=str(path))

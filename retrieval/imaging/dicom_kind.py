@@ -1,0 +1,64 @@
+"""Which DICOM objects are images to be read, and why the others are not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from pydicom.dataset import Dataset
+from pydicom.uid import UID
+
+from retrieval.errors import InputError, Reason
+
+__all__ = ["burned_in_possible", "refuse_non_image"]
+
+# (0008,0060) of objects that hold something about images; some of them carry pixels (SEG, RTDOSE).
+_NOT_IMAGES: Final = frozenset(
+    ("ANN", "ASMT", "AU", "CTPROTOCOL", "DOC", "ECG", "EPS", "FID", "HC", "HD", "KER", "KO", "LEN", "M3D", "PLAN", "PR",
+     "REG", "RESP", "RTDOSE", "RTPLAN", "RTRECORD", "RTSTRUCT", "RWV", "SEG", "SMR", "SR", "SRF", "STAIN", "TEXTUREMAP",
+     "VA", "XAPROTOCOL")
+)  # fmt: skip
+# Storage classes that hold an image but do not say so in their name.
+_IMAGE_CLASSES: Final = frozenset({"EnhancedUSVolumeStorage", "ParametricMapStorage"})
+_SCOUTS: Final = frozenset({"LOCALIZER", "SCOUT"})
+_MAY_SHOW_NAMES: Final = frozenset({"US", "SC", "OT", "IVUS", "ES", "XC"})
+
+
+def refuse_non_image(header: Dataset, path: Path) -> None:
+    """Raise InputError for what is no image to search: `not_an_image`, `localizer`, `burned_in`."""
+    name = _class_name(header)
+    modality = str(header.get("Modality") or "").strip().upper()
+    if modality in _NOT_IMAGES or (name and "Image" not in name and name not in _IMAGE_CLASSES):
+        what = name or modality
+        remedy = "pass it with --mask to measure with it" if modality == "SEG" else "nothing to do"
+        raise _refuse(path, Reason.NOT_AN_IMAGE, f"{what} holds no image to read", remedy)
+    if _SCOUTS & {str(value).strip().upper() for value in _values(header, "ImageType")}:
+        raise _refuse(path, Reason.LOCALIZER, "a localizer (ImageType)", "nothing to do")
+    if str(header.get("BurnedInAnnotation") or "").strip().upper() == "YES":
+        rule = "BurnedInAnnotation is YES: names may be drawn into the pixels"
+        raise _refuse(path, Reason.BURNED_IN, rule, "clean the pixels and set the tag to NO")
+
+
+def burned_in_possible(header: Dataset) -> bool:
+    """Whether the kind of image often has text drawn into it and nobody said that this one has none."""
+    said = str(header.get("BurnedInAnnotation") or "").strip().upper()
+    capture = "SecondaryCapture" in _class_name(header)
+    return said != "NO" and (capture or str(header.get("Modality") or "") in _MAY_SHOW_NAMES)
+
+
+def _class_name(header: Dataset) -> str:
+    """The keyword of the storage class, "" where it is absent or private."""
+    meta = getattr(header, "file_meta", None)
+    uid = header.get("SOPClassUID") or (meta.get("MediaStorageSOPClassUID") if meta else None)
+    return UID(str(uid)).keyword if uid else ""
+
+
+def _values(header: Dataset, keyword: str) -> list[object]:
+    value = header.get(keyword)
+    if value is None:
+        return []
+    return [value] if isinstance(value, str) else list(value)
+
+
+def _refuse(path: Path, reason: Reason, rule: str, remedy: str) -> InputError:
+    return InputError(reason, f"{path.name}: {rule}; {remedy}", path=str(path))

@@ -1,0 +1,91 @@
+"""Decode the pixels of one DICOM file: stored values as they are, or RGB where it is colour.
+
+pydicom's own decoders do it, on python-gdcm and pylibjpeg-openjpeg. They refuse 12-bit extended JPEG; gdcm
+itself reads it, and tests hold its result equal to dcmtk's, so that one goes to gdcm directly.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import gdcm
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import FileDataset
+from pydicom.encaps import generate_frames
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.pixels.processing import apply_color_lut
+from pydicom.pixels.utils import pixel_array
+from pydicom.uid import JPEGExtended12Bit
+
+from retrieval.errors import InputError, Reason
+from retrieval.imaging.codestream import jpeg_precision
+from retrieval.imaging.dicom_errors import input_errors
+from retrieval.imaging.dicom_header import read_whole
+from retrieval.imaging.gate import admit_dicom, admit_payload
+from retrieval.imaging.mosaic import mosaic_of, unfold
+
+__all__ = ["decode_file"]
+
+_COLOUR_BITS: Final = 8
+
+
+def decode_file(path: Path) -> NDArray[Any]:
+    """Return the frames of a file: `(N, Y, X)` stored values, or `(N, Y, X, 3)` uint8 RGB; a mosaic unfolded.
+
+    Raises InputError: `no_pixels`, `truncated`, `too_large`, `unsupported_syntax`, `decode_failed`, and those of
+    the header.
+    """
+    dataset = read_whole(path)
+    with input_errors(path, "header"):
+        admit_dicom(dataset, path)
+    with input_errors(path, "pixels"):
+        admit_payload(dataset, path)
+        frames = _frames(dataset, path)
+        mosaic = mosaic_of(dataset)
+        if mosaic is not None:
+            frames = unfold(frames[0], mosaic)
+        return frames.astype(frames.dtype.newbyteorder("="), copy=False)
+
+
+def _frames(dataset: FileDataset, path: Path) -> NDArray[Any]:
+    syntax = dataset.file_meta.TransferSyntaxUID
+    try:
+        get_decoder(syntax)
+    except NotImplementedError as error:
+        message = f"{path.name}: {syntax.name} cannot be decoded; export it as Explicit VR Little Endian"
+        raise InputError(Reason.UNSUPPORTED_SYNTAX, message, path=str(path)) from error
+    extended = syntax == JPEGExtended12Bit and _is_12_bit(dataset)
+    stored = _by_gdcm(dataset, path) if extended else pixel_array(dataset)
+    colour = int(dataset.get("SamplesPerPixel") or 1) > 1
+    frames = stored if stored.ndim == (4 if colour else 3) else stored[None]
+    if str(dataset.get("PhotometricInterpretation") or "").strip().upper() == "PALETTE COLOR":
+        return _to_8_bits(apply_color_lut(frames, dataset)[..., :3], None)
+    return _to_8_bits(frames[..., :3], int(dataset.BitsStored)) if colour else frames
+
+
+def _to_8_bits(frames: NDArray[Any], stored: int | None) -> NDArray[np.uint8]:
+    """Keep the highest 8 of the stored bits of each sample; `stored` None: all the bits of the type."""
+    bits = stored or 8 * frames.dtype.itemsize
+    if bits > _COLOUR_BITS:
+        frames = frames >> (bits - _COLOUR_BITS)
+    return frames.astype(np.uint8)
+
+
+def _is_12_bit(dataset: FileDataset) -> bool:
+    first = next(generate_frames(dataset.PixelData, number_of_frames=int(dataset.get("NumberOfFrames") or 1)))
+    return jpeg_precision(first) == 12
+
+
+def _by_gdcm(dataset: FileDataset, path: Path) -> NDArray[np.uint16]:
+    """Decode 12-bit extended JPEG, one sample a pixel, by gdcm; `(N, Y, X)` uint16."""
+    reader = gdcm.ImageReader()
+    reader.SetFileName(str(path))
+    if not reader.Read():
+        raise ValueError("gdcm cannot decode this extended JPEG")
+    buffer = reader.GetImage().GetBuffer()
+    # The binding hands bytes back as text with surrogate escapes.
+    data = buffer if isinstance(buffer, bytes) else buffer.encode("utf-8", "surrogateescape")
+    frames = int(dataset.get("NumberOfFrames") or 1)
+    return np.frombuffer(data, "<u2").reshape(frames, int(dataset.Rows), int(dataset.Columns))

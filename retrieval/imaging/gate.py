@@ -1,0 +1,165 @@
+"""What may be decoded at all: limits that are checked on headers, before any pixel is.
+
+A header of a few bytes can ask for terabytes, and a deflated file of 1 MB can hold one of 1 GB; nothing
+here allocates more than a small buffer.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from pydicom.dataset import Dataset
+from pydicom.encaps import generate_frames
+
+from retrieval.errors import InputError, Reason
+from retrieval.imaging.codestream import frame_size
+
+__all__ = [
+    "MAX_DECODED_BYTES",
+    "MAX_FILE_BYTES",
+    "MAX_INFLATED_BYTES",
+    "MAX_RATIO",
+    "MAX_SIDE",
+    "RATIO_FREE_BYTES",
+    "admit_dicom",
+    "admit_file",
+    "admit_inflated",
+    "admit_nifti",
+    "admit_payload",
+]
+
+GIB: Final = 1024**3
+MAX_FILE_BYTES: Final = 4 * GIB  # one file on disk
+MAX_DECODED_BYTES: Final = 4 * GIB  # one file's voxels as stored: Rows x Columns x Frames x Samples x bytes
+MAX_SIDE: Final = 32_768  # pixels or frames; mammograms stay under 6,000, stitched radiographs under 15,000
+MAX_INFLATED_BYTES: Final = 1 * GIB  # a deflated DICOM file, whole
+MAX_RATIO: Final = 200  # inflated : stored, once RATIO_FREE_BYTES are passed
+RATIO_FREE_BYTES: Final = 64 * 1024**2  # small files may compress as well as they like
+_CHUNK: Final = 1024**2
+_BITS: Final = (1, 8, 16, 32, 64)
+
+
+def admit_file(path: Path) -> int:
+    """Return the size of a file in bytes; InputError `too_large`, `truncated` (empty) or `bad_header`."""
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        message = f"{path.name}: cannot be read ({error.strerror}); check the path and its permissions"
+        raise InputError(Reason.BAD_HEADER, message, path=str(path)) from error
+    if size == 0:
+        raise _refuse(path, Reason.TRUNCATED, "the file is empty", "copy it again")
+    if size > MAX_FILE_BYTES:
+        raise _refuse(path, Reason.TOO_LARGE, f"{size:,} bytes, above {MAX_FILE_BYTES:,}", "split it")
+    return size
+
+
+def admit_inflated(path: Path, start: int) -> None:
+    """Inflate a deflated DICOM file from byte `start` chunk by chunk, keeping none, until a limit is passed.
+
+    Raises InputError `too_large` as soon as the inflated size exceeds what the stored size allows.
+    """
+    stored = max(path.stat().st_size - start, 1)
+    limit = min(MAX_INFLATED_BYTES, max(RATIO_FREE_BYTES, stored * MAX_RATIO))
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    total = 0
+    with path.open("rb") as file:
+        file.seek(start)
+        while chunk := file.read(_CHUNK):
+            while chunk:
+                total += len(inflater.decompress(chunk, _CHUNK))
+                chunk = inflater.unconsumed_tail
+                if total > limit:
+                    rule = f"{stored:,} deflated bytes hold more than {limit:,}"
+                    raise _refuse(path, Reason.TOO_LARGE, rule, "export it undeflated")
+            if inflater.eof:
+                return
+
+
+def admit_dicom(header: Dataset, path: Path) -> None:
+    """Check the size that a DICOM header asks for, `Rows x Columns x Frames x Samples x bytes`.
+
+    Raises InputError: `no_pixels` without Rows or Columns, `bad_header` for sizes that cannot be,
+    `too_large` above a limit.
+    """
+    if header.get("Rows") is None or header.get("Columns") is None:
+        raise _refuse(path, Reason.NO_PIXELS, "no Rows and Columns", "leave it out")
+    rows, columns, frames, samples, bits = _sizes(header)
+    if min(rows, columns, frames) < 1 or samples not in (1, 3, 4) or bits not in _BITS:
+        rule = f"{rows} x {columns}, {frames} frames, {samples} samples of {bits} bits cannot be an image"
+        raise _refuse(path, Reason.BAD_HEADER, rule, "check the header with dcmdump")
+    _within(path, (frames, rows, columns, samples), bits)
+
+
+def admit_nifti(shape: Sequence[int], itemsize: int, path: Path, *, file_bytes: int) -> None:
+    """Check the size that a NIfTI header asks for: `shape` voxels of `itemsize` bytes.
+
+    `file_bytes` is the size on disk, compressed or not; an array far larger than it could hold is refused.
+    Raises InputError `bad_header` or `too_large`.
+    """
+    if not 1 <= len(shape) <= 7 or min(shape) < 1:
+        raise _refuse(path, Reason.BAD_HEADER, f"shape {tuple(shape)} cannot be", "check it with nib-ls")
+    _within(path, tuple(int(n) for n in shape), 8 * itemsize)
+    total = math.prod(int(n) for n in shape) * itemsize
+    if path.name.endswith(".gz") and total > max(RATIO_FREE_BYTES, file_bytes * MAX_RATIO):
+        rule = f"{file_bytes:,} bytes would have to hold {total:,}"
+        raise _refuse(path, Reason.TOO_LARGE, rule, "decompress it with gunzip if it is what it says")
+
+
+def admit_payload(dataset: Dataset, path: Path) -> None:
+    """Check that the pixel data is there, long enough, and of the size that the header says.
+
+    Raises InputError: `no_pixels`, `truncated`, `too_large` where a compressed frame is larger than the header says.
+    """
+    native = {"FloatPixelData": 32, "DoubleFloatPixelData": 64}
+    name = next((k for k in ("PixelData", *native) if dataset.get(k)), None)
+    if name is None:
+        raise _refuse(path, Reason.NO_PIXELS, "no pixel data", "leave it out, or copy it again if cut short")
+    data: bytes = dataset[name].value
+    rows, columns, frames, samples, bits = _sizes(dataset)
+    if name == "PixelData" and dataset.file_meta.TransferSyntaxUID.is_encapsulated:
+        _admit_frames(data, frames, (columns, rows), path)
+        return
+    bits = native.get(name, bits)
+    pixels = rows * columns * frames * samples
+    if dataset.get("PhotometricInterpretation") == "YBR_FULL_422":
+        pixels = pixels * 2 // 3
+    if len(data) < math.ceil(pixels * bits / 8):
+        rule = f"{len(data):,} bytes of pixels where {math.ceil(pixels * bits / 8):,} are announced"
+        raise _refuse(path, Reason.TRUNCATED, rule, "copy it again from its source")
+
+
+def _admit_frames(data: bytes, frames: int, size: tuple[int, int], path: Path) -> None:
+    for number, frame in enumerate(generate_frames(data, number_of_frames=frames)):
+        found = frame_size(frame)
+        if found is not None and found[0] * found[1] > size[0] * size[1]:
+            rule = f"frame {number} is {found[0]} x {found[1]} inside, {size[0]} x {size[1]} in the header"
+            raise _refuse(path, Reason.TOO_LARGE, rule, "export it again")
+
+
+def _sizes(header: Dataset) -> tuple[int, int, int, int, int]:
+    """Rows, columns, frames, samples, bits allocated; an absent optional one as its default."""
+    frames = header.get("NumberOfFrames")
+    return (
+        int(header.Rows),
+        int(header.Columns),
+        1 if frames in (None, "") else int(frames),
+        int(header.get("SamplesPerPixel") or 1),
+        int(header.get("BitsAllocated") or 16),
+    )
+
+
+def _within(path: Path, shape: tuple[int, ...], bits: int) -> None:
+    size = math.ceil(math.prod(shape) * bits / 8)
+    if size > MAX_DECODED_BYTES:
+        rule = f"{' x '.join(map(str, shape))} of {bits} bits is {size:,} bytes, above {MAX_DECODED_BYTES:,}"
+        raise _refuse(path, Reason.TOO_LARGE, rule, "split it")
+    if max(shape) > MAX_SIDE:
+        raise _refuse(path, Reason.TOO_LARGE, f"a side of {max(shape)}, above {MAX_SIDE}", "split it")
+
+
+def _refuse(path: Path, reason: Reason, rule: str, remedy: str) -> InputError:
+    return InputError(reason, f"{path.name}: {rule}; {remedy}", path=str(path))
