@@ -1,0 +1,143 @@
+"""Grids, smooth random fields, particles and scanner noise, shared by every phantom.
+
+Everything is float32 on a regular grid in patient LPS millimetres, arrays `(Z, Y, X)`.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+
+__all__ = ["Array", "Grid", "add_noise", "ball", "coverage", "ramp_noise", "smooth_noise", "splat", "stream"]
+
+Array = NDArray[np.float32]
+
+
+def stream(seed: int, name: str) -> np.random.Generator:
+    """An independent random stream per purpose, so that one choice never shifts another."""
+    return np.random.default_rng([seed, zlib.crc32(name.encode())])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Grid:
+    """Voxel centres: `origin` of voxel (0, 0, 0) and `step`, mm, both (x, y, z); `size` voxels (X, Y, Z)."""
+
+    origin: tuple[float, float, float]
+    step: tuple[float, float, float]
+    size: tuple[int, int, int]
+
+    def axis(self, k: int) -> Array:
+        """Coordinates along x (0), y (1) or z (2)."""
+        return (self.origin[k] + self.step[k] * np.arange(self.size[k])).astype(np.float32)
+
+    def axes(self) -> tuple[Array, Array, Array]:
+        """x `(1, 1, X)`, y `(1, Y, 1)`, z `(Z, 1, 1)`, ready to broadcast."""
+        x, y, z = (self.axis(k) for k in range(3))
+        return x[None, None, :], y[None, :, None], z[:, None, None]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """`(Z, Y, X)`."""
+        return self.size[2], self.size[1], self.size[0]
+
+    @property
+    def voxel_ml(self) -> float:
+        """Volume of one voxel in millilitres."""
+        return float(np.prod(self.step)) / 1000.0
+
+    @property
+    def affine(self) -> NDArray[np.float64]:
+        """`affine @ (x, y, z, 1)` is LPS millimetres."""
+        matrix = np.diag([*self.step, 1.0])
+        matrix[:3, 3] = self.origin
+        return matrix
+
+    def index(self, points: NDArray[np.floating]) -> NDArray[np.intp]:
+        """Nearest voxel `(N, 3)` as (z, y, x) of points `(N, 3)` (x, y, z), clipped to the grid."""
+        ijk = np.rint((points - np.array(self.origin)) / np.array(self.step)).astype(np.intp)
+        return np.clip(ijk, 0, np.array(self.size) - 1)[:, ::-1]
+
+    def box(self, centre: NDArray[np.floating], radius: float) -> tuple[slice, slice, slice]:
+        """Slices `(z, y, x)` of the voxels within `radius` mm of `centre`, per axis."""
+        spans = []
+        for k in (2, 1, 0):
+            low = int(np.floor((centre[k] - radius - self.origin[k]) / self.step[k]))
+            high = int(np.ceil((centre[k] + radius - self.origin[k]) / self.step[k])) + 1
+            spans.append(slice(min(max(low, 0), self.size[k]), min(max(high, 0), self.size[k])))
+        return spans[0], spans[1], spans[2]
+
+
+def _interpolation(n: int, step: float, scale: float, phase: float) -> Array:
+    """`(n, coarse)` weights that rise and fall smoothly between coarse knots `scale` mm apart."""
+    position = np.arange(n) * step / scale + phase
+    left = np.floor(position).astype(int)
+    weight = position - left
+    weight = weight * weight * (3 - 2 * weight)
+    matrix = np.zeros((n, int(left[-1]) + 2), np.float32)
+    matrix[np.arange(n), left] = 1 - weight
+    matrix[np.arange(n), left + 1] = weight
+    return matrix
+
+
+def smooth_noise(rng: np.random.Generator, grid: Grid, scale_mm: float) -> Array:
+    """Noise of about unit variance that changes over `scale_mm`, by interpolating a coarse random lattice."""
+    mx, my, mz = (_interpolation(grid.size[k], grid.step[k], scale_mm, float(rng.random())) for k in range(3))
+    coarse = rng.standard_normal((mz.shape[1], my.shape[1], mx.shape[1]), dtype=np.float32)
+    field = np.tensordot(mz, coarse @ mx.T, axes=(1, 0))  # (Z, y, X)
+    return np.matmul(my, field) * np.float32(1.6)
+
+
+def splat(grid: Grid, points: NDArray[np.floating], weights: NDArray[np.floating]) -> Array:
+    """Volumes `weights` (mm3) at `points (N, 3)` shared among the 8 voxels round each; result is occupancy.
+
+    The linear share is also the slice profile: what is thinner than a slice fades as it would in a scan.
+    """
+    position = (points - np.array(grid.origin)) / np.array(grid.step)
+    base = np.floor(position).astype(np.intp)
+    inside = np.all((base >= 0) & (base < np.array(grid.size) - 1), axis=1)
+    base, part, mass = base[inside], (position - np.floor(position))[inside], weights[inside]
+    strides = np.array([1, grid.size[0], grid.size[0] * grid.size[1]])
+    cells, shares = [], []
+    for corner in np.ndindex(2, 2, 2):
+        offset = np.array(corner)
+        cells.append((base + offset) @ strides)
+        shares.append(mass * np.prod(np.where(offset, part, 1 - part), axis=1))
+    count = int(np.prod(grid.size))
+    total = np.bincount(np.concatenate(cells), np.concatenate(shares), minlength=count)
+    return (total / np.prod(grid.step)).astype(np.float32).reshape(grid.shape)
+
+
+def coverage(distance: Array, width: float) -> Array:
+    """Occupancy from a signed distance (mm, negative inside) for an edge `width` mm wide."""
+    return np.clip(0.5 - distance / np.float32(width), 0, 1)
+
+
+def ball(grid: Grid, box: tuple[slice, slice, slice], centre: NDArray[np.floating]) -> tuple[Array, Array, Array]:
+    """Offsets from `centre` in mm within `box`, to broadcast: dx, dy, dz."""
+    x, y, z = (grid.axis(k) - np.float32(centre[k]) for k in range(3))
+    return x[box[2]][None, None, :], y[box[1]][None, :, None], z[box[0]][:, None, None]
+
+
+def ramp_noise(rng: np.random.Generator, shape: tuple[int, int, int], sharpness: float) -> Array:
+    """Unit-variance noise with the texture of filtered back-projection, slice by slice.
+
+    Power rises as a ramp and is cut by the kernel: exp(-(f / sharpness)^2), f in cycles a pixel.
+    """
+    _, rows, columns = shape
+    fy, fx = scipy.fft.fftfreq(rows)[:, None], scipy.fft.rfftfreq(columns)[None, :]
+    f = np.hypot(fy, fx)
+    gain = (np.sqrt(f + 0.01) * np.exp(-((f / sharpness) ** 2))).astype(np.float32)
+    white = rng.standard_normal(shape, dtype=np.float32)
+    noise = scipy.fft.irfft2(scipy.fft.rfft2(white) * gain, s=(rows, columns)).astype(np.float32)
+    return noise / np.float32(noise.std())
+
+
+def add_noise(volume: Array, noise: Array, sigma: float) -> Array:
+    """`volume + sigma * noise`, in place."""
+    noise *= np.float32(sigma)
+    volume += noise
+    return volume
