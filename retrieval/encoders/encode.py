@@ -40,7 +40,7 @@ def encode_padded(encoder: Encoder, prepared: NDArray[np.uint8]) -> NDArray[np.f
 
 
 def pool_view(encoder: Encoder, slice_vectors: NDArray[np.float16]) -> NDArray[np.float16]:
-    """Pool `(N, D)` float16 slice vectors to `(D,)` float16: from the stored rows, so that re-pooling gives the same."""
+    """Pool `(N, D)` float16 slice vectors to `(D,)` float16, from stored rows, so re-pooling gives the same."""
     return encoder.pool(slice_vectors.astype(np.float32)).astype(np.float16)
 
 

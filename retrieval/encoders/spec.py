@@ -156,6 +156,4 @@ def _tower_differences(one: TowerParts | None, other: TowerParts | None) -> list
 
 
 def _identity(spec: EncoderSpec) -> str:
-    return (
-        f"'{spec.name}' ({spec.precision}, imaging {spec.imaging_hash[:12]}, towers {spec.towers_hash[:12]})"
-    )
+    return f"'{spec.name}' ({spec.precision}, imaging {spec.imaging_hash[:12]}, towers {spec.towers_hash[:12]})"

@@ -1,0 +1,89 @@
+"""Margins to probabilities, where somebody has fitted that for these very towers; and nothing elsewhere.
+
+Platt scaling: `probability = 1 / (1 + exp(-(a * margin + b)))`, one pair `(a, b)` for a finding, some of its views, and
+one slice or many (a maximum over slices drifts upward with their number, so the two are never mixed).
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from retrieval.encoders.checkpoint import read_json
+from retrieval.encoders.protocol import Encoder
+from retrieval.errors import EncoderError
+
+__all__ = ["CALIBRATION", "Calibrator", "CalibratorEntry", "calibrator_of", "load_calibrator"]
+
+CALIBRATION = "calibration.json"
+
+
+@dataclass(frozen=True, slots=True)
+class CalibratorEntry:
+    """Platt's `a` and `b` for one finding in some views, for one slice (`many` False) or a volume."""
+
+    finding: str
+    views: tuple[str, ...]
+    many: bool
+    a: float
+    b: float
+
+
+@dataclass(frozen=True, slots=True)
+class Calibrator:
+    """All fitted pairs for the towers named by `towers`; with no entries it never answers."""
+
+    towers: str
+    entries: tuple[CalibratorEntry, ...] = ()
+
+    def probability(self, finding: str, view: str, n_slices: int, margin: float) -> float | None:
+        """Return P(finding present) for a margin read in `view` over `n_slices`, or None where nobody fitted that."""
+        for entry in self.entries:
+            if entry.finding == finding and view in entry.views and entry.many == (n_slices > 1):
+                return _sigmoid(entry.a * margin + entry.b)
+        return None
+
+
+def load_calibrator(folder: Path | None, towers_hash: str) -> Calibrator:
+    """Read `calibration.json` from `folder`; an empty calibrator where there is none.
+
+    One fitted for other towers is not used, with a warning. Raises `EncoderError` where the file is malformed.
+    """
+    path = folder / CALIBRATION if folder is not None else None
+    if path is None or not path.is_file():
+        return Calibrator(towers_hash)
+    data = read_json(path)
+    try:
+        entries = tuple(_entry(entry) for entry in data["entries"])
+        towers = str(data["towers"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise EncoderError(f"{path} is malformed ({error!r}); fit it again with `radseek calibrate`.") from error
+    if towers != towers_hash:
+        warnings.warn(
+            f"{path} was fitted for other towers ({towers[:12]}, not {towers_hash[:12]}) and is not used, so scores "
+            "carry no probability. Fit it again with `radseek calibrate`.",
+            stacklevel=2,
+        )
+        return Calibrator(towers_hash)
+    return Calibrator(towers, entries)
+
+
+def calibrator_of(encoder: Encoder) -> Calibrator:
+    """Return the calibrator that lies beside the loaded encoder's weights; an empty one for any other encoder."""
+    return load_calibrator(getattr(encoder, "folder", None), encoder.spec.towers_hash)
+
+
+def _entry(entry: dict[str, Any]) -> CalibratorEntry:
+    a, b = float(entry["a"]), float(entry["b"])
+    if not (math.isfinite(a) and math.isfinite(b)):
+        raise ValueError(f"a and b must be finite, not {a} and {b}")
+    views = tuple(str(view) for view in entry["views"])
+    return CalibratorEntry(str(entry["finding"]), views, bool(entry["many"]), a, b)
+
+
+def _sigmoid(x: float) -> float:
+    # Both branches keep exp's argument negative, so that no margin overflows.
+    return 1.0 / (1.0 + math.exp(-x)) if x >= 0 else math.exp(x) / (1.0 + math.exp(x))

@@ -1,0 +1,73 @@
+"""What an encoder was taught, from `concepts.json` beside its weights: findings, views, and by what kind of image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from retrieval.encoders.checkpoint import read_json
+from retrieval.encoders.protocol import Encoder
+from retrieval.errors import EncoderError
+
+__all__ = ["CONCEPTS", "Concept", "concept_names", "concepts_of", "load_concepts"]
+
+CONCEPTS = "concepts.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Concept:
+    """One finding that the encoder claims to know.
+
+    `taught_by`: `real` scans or `phantom`s, where a phantom-taught one must abstain on real scans; `self_test`: the
+    AUROC at which it tells "X" from "no X" (see `self_test`).
+    """
+
+    finding: str
+    taught_by: Literal["real", "phantom"]
+    views: tuple[str, ...]
+    self_test: float
+
+
+def load_concepts(folder: Path | None) -> tuple[Concept, ...]:
+    """Read `concepts.json` from `folder`; `()` where there is none, which means that nothing is claimed.
+
+    Raises `EncoderError`, naming the file, where it is malformed.
+    """
+    path = folder / CONCEPTS if folder is not None else None
+    if path is None or not path.is_file():
+        return ()
+    try:
+        return tuple(_concept(entry) for entry in read_json(path)["concepts"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise EncoderError(
+            f"{path} is malformed ({error!r}); it must list finding, taught_by, views, self_test."
+        ) from error
+
+
+def concepts_of(encoder: Encoder) -> dict[str, tuple[Concept, ...]]:
+    """Return the loaded encoder's concepts by finding; empty where its folder has none.
+
+    A finding has more than one entry where different views were taught by different images.
+    """
+    known: dict[str, tuple[Concept, ...]] = {}
+    for concept in load_concepts(getattr(encoder, "folder", None)):
+        known[concept.finding] = (*known.get(concept.finding, ()), concept)
+    return known
+
+
+def concept_names(folder: Path | None) -> tuple[str, ...]:
+    """Return the names of the findings that `folder` claims, sorted, each once."""
+    return tuple(sorted({concept.finding for concept in load_concepts(folder)}))
+
+
+def _concept(entry: dict[str, Any]) -> Concept:
+    taught_by = entry["taught_by"]
+    if taught_by not in ("real", "phantom"):
+        raise ValueError(f"taught_by is {taught_by!r}")
+    return Concept(
+        finding=str(entry["finding"]),
+        taught_by=taught_by,
+        views=tuple(str(view) for view in entry["views"]),
+        self_test=float(entry["self_test"]),
+    )

@@ -1,0 +1,103 @@
+"""The `Encoder` over an open_clip model: fixed batch shapes, one precision, unit rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from retrieval.encoders.pooling import SlicePooling, pool_slices
+from retrieval.encoders.spec import EncoderSpec
+from retrieval.encoders.texts import TextBatcher
+from retrieval.encoders.vectors import unit_rows
+from retrieval.errors import UsageError
+
+__all__ = ["OpenClipEncoder"]
+
+# Matrix kernels give other last bits for other batch sizes, so each batch has one shape, zero padded. Eight rows
+# are as fast as 32 on a CPU (benchmarks/encode_speed.py), and a single radiograph then costs eight, not 32.
+_CPU_BATCH = 8
+_CUDA_BATCH = 64
+
+
+class OpenClipEncoder:
+    """Slices through the image tower in `spec.precision`, texts through the text tower in fp32.
+
+    `folder` is where the checkpoint's calibration and concepts may be; None for a model made in code.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        spec: EncoderSpec,
+        *,
+        folder: Path | None = None,
+        pooling: SlicePooling | None = None,
+        device: str = "cpu",
+    ) -> None:
+        self.spec = spec
+        self.folder = folder
+        self.batch_size = _CUDA_BATCH if device.startswith("cuda") else _CPU_BATCH
+        self._device = device
+        self._model = model.to(device).eval()
+        self._texts = TextBatcher(tokenizer, model, spec.name)
+        self._pooling = pooling
+        self._dtype = torch.bfloat16 if spec.precision == "bf16" else torch.float32
+        # Convolutions are fastest channels last; other layers do not mind.
+        self._model.visual.to(dtype=self._dtype, memory_format=torch.channels_last)
+        mean, std = (torch.tensor(v, device=device).view(1, 3, 1, 1) for v in _mean_std(spec))
+        # (x / 255 - mean) / std as one multiply and add
+        self._scale, self._shift = 1.0 / (255.0 * std), -mean / std
+
+    def encode_slices(self, slices: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Encode prepared slices `(N, 3, S, S)` uint8 to `(N, D)` float32 unit rows.
+
+        Raises `UsageError` for another dtype or shape, `EncoderError` where a vector is not finite.
+        """
+        size = self.spec.preprocess.size
+        if slices.dtype != np.uint8 or slices.shape[1:] != (3, size, size):
+            raise UsageError(
+                f"Slices are {slices.dtype} {slices.shape}; '{self.spec.name}' takes uint8 (N, 3, {size}, {size}). "
+                "Use retrieval.encoders.prepare.prepare_slices."
+            )
+        rows = np.empty((len(slices), self.spec.dim), np.float32)
+        with torch.inference_mode():
+            for start in range(0, len(slices), self.batch_size):
+                part = slices[start : start + self.batch_size]
+                rows[start : start + len(part)] = self._image_rows(part)
+        return unit_rows(rows, f"image vectors of '{self.spec.name}'")
+
+    def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Encode M texts to `(M, D)` float32 unit rows; each row depends on its own text only.
+
+        Warns `TextCutWarning` for a text longer than the context. Raises `UsageError` for anything but strings.
+        """
+        rows = np.empty((len(texts), self.spec.dim), np.float32)
+        with torch.inference_mode():
+            for which, ids in self._texts.batches(texts):
+                features = self._model.encode_text(ids.to(self._device))
+                rows[which] = features[: len(which)].float().cpu().numpy()
+        return unit_rows(rows, f"text vectors of '{self.spec.name}'")
+
+    def pool(self, slice_vectors: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Pool `(N, D)` slice vectors in Z order to a unit `(D,)`: the adapter where there is one, or the mean."""
+        return pool_slices(self._pooling, slice_vectors)
+
+    def _image_rows(self, slices: NDArray[np.uint8]) -> NDArray[np.float32]:
+        batch = np.ascontiguousarray(slices)
+        if len(batch) < self.batch_size:
+            batch = np.concatenate([batch, np.zeros((self.batch_size - len(batch), *batch.shape[1:]), np.uint8)])
+        pixels = torch.from_numpy(batch).to(self._device)
+        floats = pixels.to(torch.float32, memory_format=torch.channels_last)
+        inputs = torch.addcmul(self._shift, floats, self._scale).to(self._dtype)
+        features = self._model.encode_image(inputs)[: len(slices)]
+        return features.float().cpu().numpy()  # type: ignore[no-any-return]
+
+
+def _mean_std(spec: EncoderSpec) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    return spec.preprocess.mean, spec.preprocess.std
