@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-__all__ = ["SIDECAR_SUFFIXES", "Sidecar", "nifti_stem", "read_sidecar"]
+__all__ = ["SIDECAR_SUFFIXES", "Sidecar", "is_companion", "nifti_stem", "read_sidecar"]
 
 SIDECAR_SUFFIXES: Final = (".json", ".bval", ".bvec")
 _MAX_BYTES: Final = 4 * 1024**2
@@ -91,3 +91,18 @@ def _text(value: object) -> str:
     if isinstance(value, list):
         return "\\".join(str(item) for item in value)[:256]
     return "" if value is None else str(value).strip()[:256]
+
+
+def is_companion(name: str, beside: Callable[[str], bool]) -> bool:
+    """Whether a file belongs to a NIfTI file beside it: a sidecar of the same stem, the `.img` of a `.hdr`.
+
+    `beside` says whether a name stands in the same folder.
+    """
+    lowered = name.lower()
+    if lowered.endswith((".img", ".img.gz")):
+        stem = nifti_stem(Path(name))
+        return any(beside(f"{stem}{suffix}") for suffix in (".hdr", ".HDR", ".hdr.gz"))
+    suffix = next((suffix for suffix in SIDECAR_SUFFIXES if lowered.endswith(suffix)), None)
+    if suffix is None:
+        return False
+    return any(beside(name[: -len(suffix)] + nifti) for nifti in _NIFTI_SUFFIXES)

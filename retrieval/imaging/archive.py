@@ -1,0 +1,163 @@
+"""Files inside zip archives, named `archive.zip!/member`, unpacked safely and only for as long as needed.
+
+An archive with an absolute name, a `..`, a link or a name given twice is refused as a whole: whoever made
+it did not mean well or did not mean this. Nothing is written outside the temporary folder.
+"""
+
+from __future__ import annotations
+
+import stat
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from retrieval.errors import InputError, Reason
+from retrieval.imaging.gate import MAX_FILE_BYTES, MAX_RATIO, RATIO_FREE_BYTES
+
+__all__ = [
+    "MAX_MEMBERS",
+    "MAX_UNPACKED_BYTES",
+    "MEMBER_MARK",
+    "is_zip",
+    "members",
+    "on_disk",
+    "open_zip",
+    "split_member",
+    "unpack",
+]
+
+MEMBER_MARK: Final = "!/"
+MAX_MEMBERS: Final = 100_000
+MAX_UNPACKED_BYTES: Final = 64 * 1024**3  # all members as announced; each alone stays under MAX_FILE_BYTES
+_CHUNK: Final = 1024**2
+
+
+def is_zip(head: bytes) -> bool:
+    """Whether the first bytes are those of a zip archive (an empty one included)."""
+    return head.startswith((b"PK\x03\x04", b"PK\x05\x06"))
+
+
+def split_member(path: str | Path) -> tuple[Path, str] | None:
+    """Return (archive, member) of a path such as `study.zip!/a/1.dcm`; None for an ordinary path."""
+    archive, mark, member = str(path).partition(MEMBER_MARK)
+    if not mark or not member or Path(path).exists() or not Path(archive).is_file():
+        return None
+    return Path(archive), member
+
+
+def members(archive: zipfile.ZipFile, path: Path) -> list[zipfile.ZipInfo]:
+    """Return the files in an archive in name order, after checking every name and announced size.
+
+    Raises:
+        InputError: `bad_header` for unsafe or repeated names, `too_large` for too many or too much.
+    """
+    infos = archive.infolist()
+    if len(infos) > MAX_MEMBERS:
+        raise _refuse(path, Reason.TOO_LARGE, f"{len(infos):,} members, above {MAX_MEMBERS:,}; unpack and split it")
+    for info in infos:
+        _check_name(info, path)
+    total = sum(info.file_size for info in infos)
+    if total > MAX_UNPACKED_BYTES:
+        rule = f"unpacks to {total:,} bytes, above {MAX_UNPACKED_BYTES:,}; unpack and split it"
+        raise _refuse(path, Reason.TOO_LARGE, rule)
+    files = [info for info in infos if not info.is_dir()]
+    if len({info.filename for info in files}) < len(files):
+        raise _refuse(path, Reason.BAD_HEADER, "two members share one name; unpack it by hand")
+    return sorted(files, key=lambda info: info.filename)
+
+
+def unpack(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path, path: Path) -> None:
+    """Write one member to `target`, counting bytes as they come.
+
+    Raises:
+        InputError: `too_large` past a limit, `decode_failed` when encrypted, `truncated` when damaged.
+    """
+    limit = min(MAX_FILE_BYTES, max(RATIO_FREE_BYTES, info.compress_size * MAX_RATIO))
+    name = f"{path.name}{MEMBER_MARK}{info.filename}"
+    if info.flag_bits & 1:
+        raise _refuse(path, Reason.DECODE_FAILED, f"{info.filename} is encrypted; unpack it with its password")
+    if info.file_size > limit:
+        raise _refuse(path, Reason.TOO_LARGE, f"{info.filename} unpacks to {info.file_size:,} bytes; unpack it by hand")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with archive.open(info) as source, target.open("wb") as out:
+            written = 0
+            while chunk := source.read(_CHUNK):
+                written += len(chunk)
+                if written > limit:
+                    raise _refuse(path, Reason.TOO_LARGE, f"{info.filename} unpacks to more than {limit:,} bytes")
+                out.write(chunk)
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError) as error:
+        rule = f"{name}: is damaged or packed in a way this reader lacks ({error}); unpack it by hand"
+        raise InputError(Reason.TRUNCATED, rule, path=f"{path}{MEMBER_MARK}{info.filename}") from error
+
+
+@contextmanager
+def on_disk(paths: Sequence[str]) -> Iterator[Mapping[str, Path]]:
+    """Yield where each path can be opened: itself, or for `x.zip!/member` a temporary file.
+
+    Members that stand beside a wanted one and share its stem (a sidecar, the .img of a pair) come along.
+    The temporary folder goes with the block.
+
+    Raises:
+        InputError: as `members` and `unpack`.
+    """
+    wanted: dict[Path, dict[str, str]] = {}
+    found: dict[str, Path] = {}
+    for path in paths:
+        inside = split_member(path)
+        if inside is None:
+            found[path] = Path(path)
+        else:
+            wanted.setdefault(inside[0], {})[inside[1]] = path
+    if not wanted:
+        yield found
+        return
+    with tempfile.TemporaryDirectory(prefix="radseek-") as folder:
+        for number, (archive, names) in enumerate(wanted.items()):
+            root = Path(folder) / str(number)
+            _unpack_some(archive, set(names), root)
+            found.update({path: root / PurePosixPath(name) for name, path in names.items()})
+        yield found
+
+
+def _unpack_some(path: Path, names: set[str], root: Path) -> None:
+    stems = {_stem(name) for name in names}
+    with open_zip(path) as archive:
+        for info in members(archive, path):
+            if info.filename in names or _stem(info.filename) in stems:
+                unpack(archive, info, root / PurePosixPath(info.filename), path)
+
+
+@contextmanager
+def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
+    """Open an archive for reading. Raises InputError `truncated` where it is damaged."""
+    try:
+        archive = zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise _refuse(path, Reason.TRUNCATED, f"is not a whole zip archive ({error}); copy it again") from error
+    with archive:
+        yield archive
+
+
+def _check_name(info: zipfile.ZipInfo, path: Path) -> None:
+    name = info.orig_filename.replace("\\", "/")
+    parts = PurePosixPath(name).parts
+    kind = stat.S_IFMT(info.external_attr >> 16)
+    if name.startswith("/") or ":" in (parts[0] if parts else "") or ".." in parts or "\0" in name:
+        raise _refuse(path, Reason.BAD_HEADER, f"member {name!r} would land outside its folder; unpack it by hand")
+    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+        raise _refuse(path, Reason.BAD_HEADER, f"member {name!r} is a link or a device; unpack it by hand")
+
+
+def _stem(name: str) -> str:
+    folder, _, last = name.rpartition("/")
+    return f"{folder}/{last.split('.', 1)[0]}" if "." in last else name
+
+
+def _refuse(path: Path, reason: Reason, rule: str) -> InputError:
+    return InputError(reason, f"{path.name}: {rule}", path=str(path))

@@ -1,0 +1,199 @@
+"""Find image files under a path and read their headers; no pixel is decoded.
+
+What a file is, its first bytes say, not its name. Every file met comes out once: as a `FileHeader`, as a
+`Skipped` with its reason, or as a silent part of a NIfTI beside it (.json, .bval, .bvec, the .img of a pair).
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from retrieval.errors import InputError, Reason, UsageError
+from retrieval.imaging.archive import MEMBER_MARK, is_zip, members, open_zip, split_member, unpack
+from retrieval.imaging.content import content_hash
+from retrieval.imaging.dicom_header import looks_like_dicom, read_header
+from retrieval.imaging.dicomdir import is_dicomdir, missing_references
+from retrieval.imaging.nifti_header import HEAD_BYTES, is_nifti, open_stream, read_nifti_header
+from retrieval.imaging.picture import is_picture
+from retrieval.imaging.sidecar import is_companion, nifti_stem
+from retrieval.types import Skipped
+
+__all__ = ["FileHeader", "content_hash", "group_key", "scan"]
+
+Exists = Callable[[str], bool]  # whether a name stands beside the file in question
+_DICOM_SUFFIXES: Final = (".dcm", ".dicom", ".ima")
+
+
+@dataclass(frozen=True, slots=True)
+class FileHeader:
+    """One image file: where it is (`x.zip!/member` inside an archive), its kind, and whose it is.
+
+    Identifiers are the original ones, "" where the file has none.
+    """
+
+    path: str
+    kind: Literal["dicom", "nifti", "picture"]
+    study_uid: str = ""
+    series_uid: str = ""
+    sop_uid: str = ""
+    patient_id: str = ""
+    accession: str = ""
+
+
+def group_key(header: FileHeader) -> str:
+    """Return which study a file belongs to: its StudyInstanceUID, else its series, else the file alone."""
+    if header.study_uid:
+        return f"study:{header.study_uid}"
+    return f"series:{header.series_uid}" if header.series_uid else f"file:{header.path}"
+
+
+def scan(path: str | Path) -> Iterator[FileHeader | Skipped]:
+    """Yield what lies under a file, folder, DICOMDIR or zip, in path order, one file at a time.
+
+    Raises:
+        UsageError: the path does not exist (when the first item is asked for).
+    """
+    root = Path(path)
+    inside = split_member(root)
+    if inside is not None:
+        yield from _scan_zip(inside[0], only=inside[1])
+    elif root.is_dir():
+        yield from _scan_folder(root)
+    elif root.exists():
+        if root.name.upper() == "DICOMDIR" and looks_like_dicom(root):
+            yield from _scan_folder(root.parent)
+        else:
+            yield from _scan_file(root, str(root), _never)
+    else:
+        raise UsageError(f"{root} does not exist; give a file or folder with DICOM, NIfTI, PNG or JPEG")
+
+
+def _never(_name: str) -> bool:
+    return False
+
+
+def _scan_folder(folder: Path) -> Iterator[FileHeader | Skipped]:
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        yield Skipped(str(folder), Reason.BAD_HEADER, f"{folder.name}: cannot be listed ({error.strerror})")
+        return
+    names = {entry.name for entry in entries}
+    for entry in entries:
+        if entry.name.startswith("."):
+            yield Skipped(entry.path, Reason.NOT_AN_IMAGE, f"{entry.name}: hidden; rename it if it is an image")
+        elif entry.is_dir(follow_symlinks=False):
+            yield from _scan_folder(Path(entry.path))
+        elif entry.is_file():
+            yield from _scan_file(Path(entry.path), entry.path, names.__contains__)
+        else:
+            rule = f"{entry.name}: neither a file nor a folder of its own (a link, a socket); give its target"
+            yield Skipped(entry.path, Reason.NOT_AN_IMAGE, rule)
+
+
+def _scan_file(path: Path, shown: str, beside: Exists) -> Iterator[FileHeader | Skipped]:
+    """Yield what one file on disk is; `shown` is how it is named to the user."""
+    if is_companion(path.name, beside):
+        return
+    try:
+        if is_zip(_head(path)):
+            yield from _scan_zip(path)
+        else:
+            yield _header(path, shown)
+    except InputError as error:
+        yield Skipped(shown, error.reason, str(error))
+
+
+def _scan_zip(path: Path, only: str | None = None) -> Iterator[FileHeader | Skipped]:
+    try:
+        with open_zip(path) as archive, tempfile.TemporaryDirectory(prefix="radseek-") as folder:
+            infos = members(archive, path)
+            names = {info.filename for info in infos}
+            for info in infos:
+                if only is not None and info.filename != only:
+                    continue
+                parent, slash, name = info.filename.rpartition("/")
+                if is_companion(name, lambda other, at=parent + slash: at + other in names):  # type: ignore[misc]
+                    continue
+                shown = f"{path}{MEMBER_MARK}{info.filename}"
+                target = Path(folder) / name
+                try:
+                    unpack(archive, info, target, path)
+                    if is_zip(_head(target)):
+                        rule = f"{shown}: an archive inside an archive; unpack the outer one"
+                        raise InputError(Reason.NOT_AN_IMAGE, rule)
+                    yield _header(target, shown)
+                except InputError as error:
+                    yield Skipped(shown, error.reason, str(error))
+                finally:
+                    target.unlink(missing_ok=True)
+    except InputError as error:
+        yield Skipped(str(path), error.reason, str(error))
+
+
+def _head(path: Path) -> bytes:
+    """Return the first bytes of a file. Raises InputError where there are none."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+    except OSError as error:
+        rule = f"{path.name}: cannot be read ({error.strerror}); check its permissions"
+        raise InputError(Reason.BAD_HEADER, rule, path=str(path)) from error
+    if not head:
+        raise InputError(Reason.TRUNCATED, f"{path.name}: is empty; copy it again", path=str(path))
+    return head
+
+
+def _header(path: Path, shown: str) -> FileHeader:
+    """Return what one file is. Raises InputError with the reason why it is no image."""
+    head = _head(path)
+    if is_picture(head):
+        return FileHeader(shown, "picture")
+    if head[128:132] != b"DICM":
+        if _holds_nifti(path, head):
+            return FileHeader(shown, "nifti")
+        if nifti_stem(path) is not None:
+            read_nifti_header(path)  # named like one: it knows best what is wrong
+        if not looks_like_dicom(path):
+            raise _no_image(path)
+    return _dicom_header(path, shown)
+
+
+def _dicom_header(path: Path, shown: str) -> FileHeader:
+    dataset = read_header(path)
+    if is_dicomdir(dataset):
+        missing = missing_references(dataset, path.parent)
+        rule = f"{path.name}: an index; the files themselves are read"
+        if missing:
+            rule += f"; {len(missing)} that it names are not there: {', '.join(missing[:3])}"
+        raise InputError(Reason.NOT_AN_IMAGE, rule, path=shown)
+    keywords = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "PatientID", "AccessionNumber")
+    return FileHeader(shown, "dicom", *(_text(dataset.get(keyword)) for keyword in keywords))
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value).strip()
+
+
+def _holds_nifti(path: Path, head: bytes) -> bool:
+    if head[:2] != b"\x1f\x8b":
+        return is_nifti(head)
+    try:
+        with open_stream(path) as stream:
+            return is_nifti(stream.read(HEAD_BYTES))
+    except (OSError, EOFError, zlib.error):
+        return False
+
+
+def _no_image(path: Path) -> InputError:
+    if path.suffix.lower() in _DICOM_SUFFIXES:
+        rule = f"{path.name}: named as DICOM, but no DICOM file; leave it out"
+        return InputError(Reason.NOT_DICOM, rule, path=str(path))
+    rule = f"{path.name}: neither DICOM, NIfTI, PNG nor JPEG; leave it out"
+    return InputError(Reason.NOT_AN_IMAGE, rule, path=str(path))
