@@ -7,8 +7,7 @@ import numpy as np
 from demo.phantom_brain_anatomy import Brain
 from demo.phantom_brain_draft import Draft, side_of
 from demo.phantom_brain_sites import Collection, Site
-from demo.phantom_fields import coverage
-from demo.phantom_head_fields import Array, NoiseBank, ellipsoid
+from demo.phantom_head_fields import Array, NoiseBank, ellipsoid, soft
 from demo.phantom_head_plan import HeadPlan
 from demo.phantom_head_space import Region
 
@@ -20,18 +19,18 @@ _EDGE = 1.6
 def paint_collection(brain: Brain, region: Region, depth: Array, what: Collection, plan: HeadPlan) -> list[Draft]:
     """An extra-axial collection of the given thickness; a cyst is fluid and no finding."""
     rng = plan.rng(31)
-    share = coverage(region.depth - depth, _EDGE) * coverage(-region.depth, _EDGE) * coverage(0.8 - depth, 0.8)
+    share = soft(region.depth - depth, _EDGE) * soft(-region.depth, _EDGE) * soft(0.8 - depth, 0.8)
     if what.kind == "arachnoid cyst":
         brain.canvas.add("csf", share)
         return []
-    ages = ("acute", "acute", "subacute", "chronic") if what.kind == "subdural" else ("acute",)
+    ages = ("acute", "acute", "acute", "subacute", "chronic", "chronic") if what.kind == "subdural" else ("acute",)
     age = str(rng.choice(ages))
     brain.canvas.add(f"blood_{age}", share)
     if what.kind == "subdural" and rng.random() < 0.3 and age != "acute":  # a level: older blood on top
-        fresh = coverage(rng.uniform(0, 30) - region.points.y, 6.0)
+        fresh = soft(rng.uniform(0, 30) - region.points.y, 6.0)
         brain.canvas.add("blood_acute", 0.7 * share * fresh)
     details: dict[str, str | float] = {
-        "type": what.kind, "age": age, "thickness_mm": round(what.thickness * plan.scale[0], 1)
+        "type": what.kind, "age": age, "thickness_mm": round(float(depth.max()) * plan.scale[0], 1)
     }  # fmt: skip
     side, where = side_of(what.side), f"{side_of(what.side)} cerebral convexity"
     drafts = [Draft("intracranial_haemorrhage", side, where, share, details)]
@@ -49,8 +48,8 @@ def _haematoma(brain: Brain, site: Site, plan: HeadPlan, bank: NoiseBank) -> tup
     distance += 0.17 * r * bank.at(p.x, p.y, p.z, max(1.3 * r, 9), 20)
     distance += 0.05 * r * bank.at(p.x, p.y, p.z, max(0.5 * r, 5), 21)
     room = np.maximum(brain.parenchyma, 0.9 * (brain.fluid < 3)) * (brain.depth > 1.5)
-    share = coverage(distance, _EDGE) * room
-    brain.canvas.add("rim_oedema", coverage(distance - rng.uniform(1.5, 4), 3.0) * brain.parenchyma)
+    share = soft(distance, _EDGE) * room
+    brain.canvas.add("rim_oedema", soft(distance - rng.uniform(1.5, 4), 3.0) * brain.parenchyma)
     brain.canvas.add("blood_acute", share)
     brain.canvas.add("blood_dense", share * np.clip(bank.at(p.x, p.y, p.z, max(r, 8), 22), 0, 1))
     details: dict[str, str | float] = {"type": "intraparenchymal", "age": "acute"}
@@ -65,8 +64,8 @@ def _subarachnoid(brain: Brain, plan: HeadPlan, bank: NoiseBank) -> list[Draft]:
     radius = rng.uniform(22, 46)
     patch = ellipsoid(lateral, p.y, p.z, (40, rng.uniform(-25, 25), rng.uniform(-8, 28)), (radius,) * 3)
     patch += 5 * bank.at(p.x, p.y, p.z, 30, 23)
-    near = coverage(brain.fluid - 0.9, _EDGE) * (brain.ventricles > 3)
-    share = near * coverage(patch, 8) * (brain.depth < 34) * (brain.depth > 0)
+    near = soft(brain.fluid - 0.9, _EDGE) * (brain.ventricles > 3)
+    share = near * soft(patch, 8) * (brain.depth < 34) * (brain.depth > 0)
     brain.canvas.add("blood_thin", share)
     side = "bilateral" if both else side_of(plan.side)
     place = "bilateral cerebral sulci" if both else f"{side} sylvian fissure and sulci"
@@ -76,10 +75,10 @@ def _subarachnoid(brain: Brain, plan: HeadPlan, bank: NoiseBank) -> list[Draft]:
 def _intraventricular(brain: Brain, plan: HeadPlan, bank: NoiseBank) -> list[Draft]:
     """Blood that has settled in the backs of the ventricles, sometimes a cast of one of them."""
     rng, p = plan.rng(34), brain.canvas.points
-    inside = coverage(brain.ventricles, _EDGE)
-    level = coverage(rng.uniform(18, 38) - p.y, 2.5)
-    cast = coverage(-p.x * plan.side, 3) * (rng.random() < 0.5) * coverage(rng.uniform(-30, 20) - p.y, 10)
-    share = inside * np.maximum(level, cast) * coverage(-p.z - 22, 4)
+    inside = soft(brain.ventricles, _EDGE)
+    level = soft(rng.uniform(18, 38) - p.y, 2.5)
+    cast = soft(-p.x * plan.side, 3) * (rng.random() < 0.5) * soft(rng.uniform(-30, 20) - p.y, 10)
+    share = inside * np.maximum(level, cast) * soft(-p.z - 22, 4)
     brain.canvas.add("blood_acute", share * np.clip(0.9 + 0.2 * bank.at(p.x, p.y, p.z, 12, 24), 0.5, 1))
     details: dict[str, str | float] = {"type": "intraventricular", "age": "acute"}
     return [Draft("intracranial_haemorrhage", "bilateral", "lateral ventricles", share, details)]

@@ -7,8 +7,7 @@ import numpy as np
 from demo.phantom_brain_anatomy import Brain
 from demo.phantom_brain_draft import Draft, side_of
 from demo.phantom_brain_sites import Site
-from demo.phantom_fields import coverage
-from demo.phantom_head_fields import Array, NoiseBank, ellipsoid
+from demo.phantom_head_fields import Array, NoiseBank, ellipsoid, soft
 from demo.phantom_head_plan import OEDEMA_CUT_ML, HeadPlan
 from demo.phantom_head_space import midline_push
 
@@ -55,7 +54,7 @@ def paint_infarct(brain: Brain, plan: HeadPlan, bank: NoiseBank) -> list[Draft]:
         distance = ellipsoid(p.x, p.y, p.z, centre, (radii[0], radii[1], radii[2]))
     else:
         distance, place = _wedge(brain, plan, bank, rng)
-    share = coverage(distance, 3.0) * brain.parenchyma
+    share = soft(distance, 3.0) * brain.parenchyma
     if not small:  # spares the hindbrain, which other arteries feed
         share = share * brain.above
     brain.canvas.add("infarct", share)
@@ -72,13 +71,13 @@ def _tumour_body(brain: Brain, site: Site, kind: str, plan: HeadPlan, bank: Nois
     distance = ellipsoid(p.x, p.y, p.z, site.centre, (radii[0], radii[1], radii[2]))
     rough = {"meningioma": 0.04, "metastasis": 0.06}.get(kind, 0.14)
     distance = distance + rough * r * bank.at(p.x, p.y, p.z, max(1.2 * r, 8), 26)
-    share = coverage(distance, 1.6) * (brain.depth > (0.3 if kind == "meningioma" else 1.0))
+    share = soft(distance, 1.6) * (brain.depth > (0.3 if kind == "meningioma" else 1.0))
     brain.canvas.add({"low-grade glioma": "tumour_pale", "meningioma": "meningioma"}.get(kind, "tumour"), share)
     if kind in {"high-grade glioma", "metastasis"} and r > 5:
         wall = np.float32(max(2.0, r * rng.uniform(0.15, 0.5)))
         core = distance + wall + 0.1 * r * bank.at(p.x, p.y, p.z, max(r, 8), 27)
         brain.canvas.add("tumour_rim", share)
-        brain.canvas.add("necrosis", coverage(core, 2.0) * share)
+        brain.canvas.add("necrosis", soft(core, 2.0) * share)
     return distance
 
 
@@ -91,7 +90,7 @@ def paint_tumour(brain: Brain, site: Site, plan: HeadPlan, bank: NoiseBank) -> t
         out = 60 - 0.55 * site.radius
         site = Site("convexity", site.side, (site.side * out, 0.55 * y, 0.5 * abs(z) + 12), site.radius)
     distance = _tumour_body(brain, site, kind, plan, bank)
-    share = coverage(distance, 1.6) * coverage(0.5 - brain.depth, 1.0)
+    share = soft(distance, 1.6) * soft(0.5 - brain.depth, 1.0)
     glow = {"low-grade glioma": "none", "meningioma": "homogeneous"}.get(kind, "ring")
     details: dict[str, str | float] = {
         "type": kind, "enhancement": (glow if site.radius > 5 else "homogeneous") if plan.contrast else "unknown"
@@ -111,8 +110,8 @@ def paint_oedema(
     width = rng.uniform(10, 20) if wanted else rng.uniform(1, 5)
     ragged = 4 * bank.at(p.x, p.y, p.z, 22, 28)
     for _ in range(8):
-        share = coverage(distance - np.float32(width) + ragged * min(1.0, width / 8), 4.0)
-        share = share * brain.white * coverage(-distance, 1.6)
+        share = soft(distance - np.float32(width) + ragged * min(1.0, width / 8), 4.0)
+        share = share * brain.white * soft(-distance, 1.6)
         volume = float(share.sum()) * ml
         if (volume >= 1.3 * OEDEMA_CUT_ML) == wanted and (wanted or volume < 0.7 * OEDEMA_CUT_ML):
             break
@@ -135,8 +134,8 @@ def paint_hydrocephalus(brain: Brain, plan: HeadPlan) -> list[Draft]:
     """The wide ventricles themselves, and sometimes fluid pressed into the white matter beside them."""
     rng = plan.rng(46)
     if rng.random() < 0.6:
-        brain.canvas.add("vasogenic", 0.6 * coverage(brain.ventricles - rng.uniform(2, 5), 6) * brain.white)
-    share = coverage(brain.ventricles, 1.6)
+        brain.canvas.add("vasogenic", 0.6 * soft(brain.ventricles - rng.uniform(2, 5), 6) * brain.white)
+    share = soft(brain.ventricles, 1.6)
     details: dict[str, str | float] = {"type": str(rng.choice(["communicating", "obstructive"]))}
     return [Draft("hydrocephalus", "bilateral", "lateral and third ventricles", share, details)]
 

@@ -18,9 +18,9 @@ from demo.phantom_brain_lesions import (
     paint_tumour,
 )
 from demo.phantom_brain_sites import Collection, Site, draw_collection, draw_site, pressure_field
-from demo.phantom_fields import Grid, coverage
+from demo.phantom_fields import Grid
 from demo.phantom_head_canvas import Canvas
-from demo.phantom_head_fields import Array, NoiseBank
+from demo.phantom_head_fields import Array, NoiseBank, soft
 from demo.phantom_head_plan import OEDEMA_CUT_ML, SHIFT_CUT_MM, HeadPlan
 from demo.phantom_head_skull import paint_shell
 from demo.phantom_head_space import SUB, Region, cavity_depth, locate, measure_shift
@@ -47,6 +47,16 @@ class Head:
     lesions: tuple[Lesion, ...]
     collection: Collection | None
     shift: float
+
+
+_MOST_ML = 60.0  # of an extra-axial collection
+
+
+def _thickness(collection: Collection, region: Region, grid: Grid) -> Array:
+    """Thickness of the collection, thinned where it would hold more than _MOST_ML."""
+    layer = collection.depth(region)
+    volume = float(((region.depth > 0) & (region.depth < layer)).sum()) * grid.voxel_ml / SUB
+    return layer * np.float32(min(1.0, _MOST_ML / max(volume, 1.0)))
 
 
 def _sites(plan: HeadPlan) -> tuple[Site | None, Site | None]:
@@ -82,7 +92,7 @@ def build_head(grid: Grid, plan: HeadPlan) -> Head:
     inside = depth > -1.0
     region = Region(points.take(inside), depth[inside])
     collection, sites = draw_collection(plan), _sites(plan)
-    layer = np.zeros_like(region.depth) if collection is None else collection.depth(region)
+    layer = np.zeros_like(region.depth) if collection is None else _thickness(collection, region, grid)
     pressure = pressure_field(region, plan, tuple(s for s in sites if s is not None), collection)
     brain = paint_brain(region, plan, bank, layer, pressure)
     shift = measure_shift(plan)
@@ -98,7 +108,7 @@ def build_head(grid: Grid, plan: HeadPlan) -> Head:
         drafts += paint_shift(brain, plan, shift)
     spacing = (grid.step[2], grid.step[1], grid.step[0])
     lesions = tuple(to_lesion(d, region.points.index, grid.shape, spacing) for d in drafts)
-    return Head(shell, brain, coverage(-region.depth, 1.4), lesions, collection, shift)
+    return Head(shell, brain, soft(-region.depth, 1.4), lesions, collection, shift)
 
 
 def head_facts(plan: HeadPlan, head: Head) -> dict[str, str | float]:

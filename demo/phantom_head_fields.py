@@ -14,7 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft, ndimage
 
-__all__ = ["Array", "NoiseBank", "chain", "ellipsoid", "sigmoid", "smooth_min"]
+from demo.phantom_fields import coverage
+
+__all__ = ["Array", "NoiseBank", "chain", "ellipsoid", "sigmoid", "smooth_min", "soft"]
 
 Array = NDArray[Any]  # float32 when run; numpy's stubs widen float32 with a Python float to float64
 Triple = tuple[float, float, float]
@@ -64,7 +66,8 @@ def ellipsoid(x: Array, y: Array, z: Array, centre: Triple, radii: Triple) -> Ar
     k0 = np.sqrt(a * a + b * b + c * c)
     a, b, c = (p / np.float32(r) for p, r in zip((a, b, c), radii, strict=True))
     k1 = np.sqrt(a * a + b * b + c * c) + np.float32(_EPSILON)
-    return k0 * (k0 - 1) / k1
+    distance: Array = k0 * (k0 - 1) / k1
+    return distance
 
 
 def chain(x: Array, y: Array, z: Array, points: Sequence[tuple[float, float, float, float]]) -> Array:
@@ -92,3 +95,9 @@ def smooth_min(a: Array, b: Array, radius: float) -> Array:
     h = np.clip(0.5 + 0.5 * (b - a) / np.float32(radius), 0, 1)
     out: Array = b + (a - b) * h - np.float32(radius) * h * (1 - h)
     return out
+
+
+def soft(distance: Array, width: float) -> Array:
+    """Share of a voxel inside a boundary that fades over `width` mm: 1 deep inside, 0.5 on it."""
+    share: Array = coverage(distance, width)
+    return share

@@ -90,6 +90,15 @@ def _draw_ventricles(rng: np.random.Generator, findings: frozenset[str], atrophy
     return {"sulcus": sulcus, "ventricle": ventricle, "gap": 0.4 if diffuse else gap}
 
 
+def _draw_bleed(rng: np.random.Generator, findings: frozenset[str]) -> str:
+    """Which kind of bleed: one with mass where the midline moves, a lump where there is oedema round it."""
+    if "intracranial_haemorrhage" not in findings or "subdural_haematoma" in findings:
+        return ""
+    if "cerebral_oedema" in findings and "brain_tumour" not in findings:
+        return "intraparenchymal"
+    return str(rng.choice(_BLEEDS[:3] if "midline_shift" in findings else _BLEEDS))
+
+
 def _draw_shift(rng: np.random.Generator, findings: frozenset[str], side: int) -> float:
     """Away from the lesion; below the cut unless a shift was asked for."""
     if "midline_shift" in findings:
@@ -123,7 +132,7 @@ def draw_plan(seed: int, allowed: Sequence[str], findings: Sequence[str] | None,
     size = (1.0 if sex == "M" else 0.965) * rng.normal(1.0, 0.025)
     return HeadPlan(
         seed=seed, sex=sex, age=age, findings=found, side=side,
-        bleed=str(rng.choice(_BLEEDS)) if "intracranial_haemorrhage" in found else "",
+        bleed=_draw_bleed(rng, found),
         scale=(size * rng.normal(1, 0.03), size * rng.normal(1, 0.03), size * rng.normal(1, 0.02)),
         angles=(rng.uniform(-tilt, tilt), rng.normal(0, 0.06), rng.normal(0, 0.05)),
         offset=(rng.normal(0, 4), rng.normal(0, 4), rng.normal(0, 4)),

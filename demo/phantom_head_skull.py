@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from demo.phantom_fields import coverage
 from demo.phantom_head_canvas import Canvas
-from demo.phantom_head_fields import Array, NoiseBank, chain, ellipsoid, smooth_min
+from demo.phantom_head_fields import Array, NoiseBank, chain, ellipsoid, smooth_min, soft
 from demo.phantom_head_plan import HeadPlan
 from demo.phantom_head_space import Points, Region
 
@@ -34,12 +33,12 @@ def _shell(canvas: Canvas, depth: Array, skin: Array, plan: HeadPlan, bank: Nois
     """Skin, fat, the vault's two tables and the marrow between them."""
     p = canvas.points
     thick = np.float32(plan.skull) * (1 + 0.12 * bank.at(p.x, p.y, p.z, 70, 40))
-    canvas.add("fat", coverage(skin, _EDGE))
-    canvas.add("skin", coverage(np.abs(skin + 1.0) - 1.1, _EDGE))
+    canvas.add("fat", soft(skin, _EDGE))
+    canvas.add("skin", soft(np.abs(skin + 1.0) - 1.1, _EDGE))
     _muscles(canvas, skin, plan, bank)
-    canvas.add("bone", coverage(-depth - thick, _EDGE))
+    canvas.add("bone", soft(-depth - thick, _EDGE))
     marrow = np.abs(-depth - 0.52 * thick) - 0.24 * thick + 0.5 * bank.at(p.x, p.y, p.z, 9, 41)
-    canvas.add("diploe", coverage(marrow, _EDGE) * (p.z > -25))
+    canvas.add("diploe", soft(marrow, _EDGE) * (p.z > -25))
 
 
 def _within(canvas: Canvas, keep: NDArray[np.bool_]) -> tuple[NDArray[np.int64], Points]:
@@ -59,7 +58,7 @@ def _muscles(canvas: Canvas, skin: Array, plan: HeadPlan, bank: NoiseBank) -> No
     strands = 3 * (bank.at(p.x, p.y, p.z, 17, 44) - 1.1 + 0.8 * size)
     planes = np.maximum(ellipsoid(lateral, p.y, p.z, (0, -20, -70), (66, 70, 60)), -strands)
     muscle = np.minimum(np.minimum(np.minimum(temporal, chewing), np.minimum(nape, throat)), planes)
-    canvas.add("muscle", coverage(np.maximum(muscle, skin[where] + 2.5), _EDGE), where)
+    canvas.add("muscle", soft(np.maximum(muscle, skin[where] + 2.5), _EDGE), where)
 
 
 def _orbits(canvas: Canvas, outside: Array, plan: HeadPlan) -> None:
@@ -67,19 +66,19 @@ def _orbits(canvas: Canvas, outside: Array, plan: HeadPlan) -> None:
     where, p = _within(canvas, (canvas.points.z < 0) & (canvas.points.y < -15))
     lateral, free = np.abs(p.x), outside[where]
     cone = chain(lateral, p.y, p.z, [(31, -84, -29, 17), (25, -62, -28, 13), (13, -36, -25, 4)])
-    canvas.add("bone", coverage(np.abs(cone - 1.2) - 1.2, _EDGE) * free * (p.y > -84), where)
-    inside = coverage(cone, _EDGE) * free
+    canvas.add("bone", soft(np.abs(cone - 1.2) - 1.2, _EDGE) * free * (p.y > -84), where)
+    inside = soft(cone, _EDGE) * free
     canvas.add("orbital_fat", inside, where)
     nerve = chain(lateral, p.y, p.z, [(30, -72, -29, 2.2), (12, -32, -24, 2.0)])
     rectus = np.minimum(
         chain(lateral, p.y, p.z, [(18, -80, -29, 1.3), (19, -62, -28, 2.4), (13, -38, -26, 1.2)]),
         chain(lateral, p.y, p.z, [(43, -80, -29, 1.3), (36, -60, -28, 2.4), (16, -38, -26, 1.2)]),
     )
-    canvas.add("muscle", coverage(np.minimum(nerve, rectus), _EDGE) * inside, where)
+    canvas.add("muscle", soft(np.minimum(nerve, rectus), _EDGE) * inside, where)
     globe = ellipsoid(lateral, p.y, p.z, (31, -85, -29), (12, 12, 12))
-    canvas.add("sclera", coverage(globe, _EDGE), where)
-    canvas.add("globe", coverage(globe + 1.3, _EDGE), where)
-    canvas.add("lens", coverage(ellipsoid(lateral, p.y, p.z, (31, -93.5, -29), (4.5, 2.0, 4.5)), _EDGE), where)
+    canvas.add("sclera", soft(globe, _EDGE), where)
+    canvas.add("globe", soft(globe + 1.3, _EDGE), where)
+    canvas.add("lens", soft(ellipsoid(lateral, p.y, p.z, (31, -93.5, -29), (4.5, 2.0, 4.5)), _EDGE), where)
 
 
 def _airways(canvas: Canvas, outside: Array, bank: NoiseBank, rng: np.random.Generator) -> None:
@@ -99,11 +98,11 @@ def _airways(canvas: Canvas, outside: Array, bank: NoiseBank, rng: np.random.Gen
         (ellipsoid(lateral, p.y, p.z, (68, 6, -40), (16, 3, 3)), None),
     ]
     for distance, walls in spaces:
-        canvas.add("bone", coverage(distance - 1.5, _EDGE) * free, where)
-        canvas.add("mucosa", coverage(distance, _EDGE) * free, where)
+        canvas.add("bone", soft(distance - 1.5, _EDGE) * free, where)
+        canvas.add("mucosa", soft(distance, _EDGE) * free, where)
         hollow = distance + np.float32(rng.choice([0.3, 0.8, 4.0], p=[0.6, 0.3, 0.1]))
-        cells = coverage(hollow, _EDGE) * free
-        canvas.add("air", cells if walls is None else cells * coverage(-walls * 5, _EDGE), where)
+        cells = soft(hollow, _EDGE) * free
+        canvas.add("air", cells if walls is None else cells * soft(-walls * 5, _EDGE), where)
 
 
 def paint_shell(region: Region, plan: HeadPlan, bank: NoiseBank) -> Canvas:
@@ -113,7 +112,7 @@ def paint_shell(region: Region, plan: HeadPlan, bank: NoiseBank) -> Canvas:
     canvas = Canvas(region.points.take(keep))
     depth, skin = region.depth[keep], skin[keep]
     _shell(canvas, depth, skin, plan, bank)
-    outside = coverage(depth + 2.2, _EDGE) * coverage(skin + 2.0, _EDGE)
+    outside = soft(depth + 2.2, _EDGE) * soft(skin + 2.0, _EDGE)
     _airways(canvas, outside, bank, plan.rng(2))
     _orbits(canvas, outside, plan)
     return canvas

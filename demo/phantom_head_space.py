@@ -25,8 +25,8 @@ class Points:
     z: Array
     index: NDArray[np.int64]
 
-    def take(self, keep: NDArray[np.bool_]) -> Points:
-        """Only those where `keep` is true."""
+    def take(self, keep: NDArray[np.bool_] | NDArray[np.int64]) -> Points:
+        """Only those that `keep` marks or names."""
         return Points(self.x[keep], self.y[keep], self.z[keep], self.index[keep])
 
 
@@ -44,7 +44,8 @@ def _rotation(angles: tuple[float, float, float]) -> NDArray[np.float32]:
     pitch = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
     yaw = np.array([[cy, -sy, 0], [sy, cy, 0], [0, 0, 1]])
     roll = np.array([[cr, 0, sr], [0, 1, 0], [-sr, 0, cr]])
-    return (pitch @ yaw @ roll).astype(np.float32)
+    turn: NDArray[np.float32] = (pitch @ yaw @ roll).astype(np.float32)
+    return turn
 
 
 def locate(grid: Grid, plan: HeadPlan) -> Points:
@@ -81,7 +82,8 @@ def _floor(x: Array, y: Array) -> Array:
     floor = front + (middle - front) * to_middle
     floor = floor + (back - floor) * to_back
     petrous = np.exp(-(((y - ridge) / 8) ** 2)) * sigmoid((lateral - 14) / 3)
-    return floor + 20 * petrous * (1 - 0.5 * sigmoid((lateral - 50) / 5))
+    out: Array = floor + 20 * petrous * (1 - 0.5 * sigmoid((lateral - 50) / 5))
+    return out
 
 
 def cavity_depth(p: Points) -> Array:
