@@ -19,10 +19,11 @@ STUDY_KEYWORDS: Final = (
 )  # fmt: skip
 _SERIES_KEYWORDS: Final = (
     "SOPClassUID", "SeriesDescription", "ProtocolName", "SequenceName", "ScanningSequence", "SequenceVariant",
-    "ImageType", "RepetitionTime", "EchoTime", "InversionTime", "FlipAngle", "MagneticFieldStrength",
-    "DiffusionBValue", "ContrastBolusAgent", "SliceThickness", "SpacingBetweenSlices", "PixelSpacing",
-    "ImagerPixelSpacing", "BodyPartExamined", "ViewPosition", "Laterality", "ImageLaterality", "PatientPosition",
-    "ConvolutionKernel", "KVP", "PhotometricInterpretation", "BitsStored", "RescaleType", "Units", "SeriesNumber",
+    "PulseSequenceName", "AcquisitionContrast", "ImageType", "RepetitionTime", "EchoTime", "InversionTime",
+    "FlipAngle", "MagneticFieldStrength", "DiffusionBValue", "ContrastBolusAgent", "SliceThickness",
+    "SpacingBetweenSlices", "PixelSpacing", "ImagerPixelSpacing", "BodyPartExamined", "ViewPosition", "Laterality",
+    "ImageLaterality", "PatientPosition", "ConvolutionKernel", "KVP", "PhotometricInterpretation", "BitsStored",
+    "RescaleType", "Units", "SeriesNumber",
 )  # fmt: skip
 # Enhanced files keep these inside functional groups.
 _GROUPED: Final = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from pydicom import dcmread
 from pydicom.dataset import FileDataset, FileMetaDataset
@@ -25,7 +25,9 @@ _MAGIC_AT: Final = 128
 # A file without the preamble starts with its first element: group 0002 or 0008, either byte order.
 _FIRST_GROUPS: Final = (b"\x02\x00", b"\x08\x00", b"\x00\x02", b"\x00\x08")
 _TELLING: Final = ("SOPClassUID", "StudyInstanceUID", "Modality", "Rows")
-_META_GROUP_ELEMENT: Final = 12  # bytes of (0002,0000) UL 4: what stands before the counted group
+_META_GROUP: Final = b"\x02\x00"
+# Value representations whose length takes four bytes (PS3.5 7.1.2).
+_LONG_FORM: Final = (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV")
 
 
 def looks_like_dicom(path: Path) -> bool:
@@ -68,10 +70,22 @@ def _read(path: Path, *, without_pixels: bool) -> FileDataset:
 
 
 def _admit_deflated(path: Path) -> None:
-    meta = read_file_meta_info(path)
-    if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
-        length = int(meta.get("FileMetaInformationGroupLength", 0))
-        admit_inflated(path, _MAGIC_AT + 4 + _META_GROUP_ELEMENT + length)
+    if read_file_meta_info(path).get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
+        with path.open("rb") as file:
+            start = _end_of_meta(file)
+        admit_inflated(path, start)
+
+
+def _end_of_meta(file: BinaryIO) -> int:
+    """The offset after the last element of group 0002, walked: a group length may be missing or lie."""
+    at = _MAGIC_AT + 4
+    while True:
+        file.seek(at)
+        head = file.read(12)
+        if head[:2] != _META_GROUP:
+            return at
+        long = head[4:6] in _LONG_FORM
+        at += 12 + int.from_bytes(head[8:12], "little") if long else 8 + int.from_bytes(head[6:8], "little")
 
 
 def _ensure_syntax(dataset: FileDataset) -> None:

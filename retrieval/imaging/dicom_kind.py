@@ -10,7 +10,7 @@ from pydicom.uid import UID
 
 from retrieval.errors import InputError, Reason
 
-__all__ = ["burned_in_possible", "refuse_non_image"]
+__all__ = ["burned_in_possible", "modality_of", "refuse_non_image"]
 
 # (0008,0060) of objects that hold something about images; some of them carry pixels (SEG, RTDOSE).
 _NOT_IMAGES: Final = frozenset(
@@ -37,6 +37,15 @@ def refuse_non_image(header: Dataset, path: Path) -> None:
     if str(header.get("BurnedInAnnotation") or "").strip().upper() == "YES":
         rule = "BurnedInAnnotation is YES: names may be drawn into the pixels"
         raise _refuse(path, Reason.BURNED_IN, rule, "clean the pixels and set the tag to NO")
+
+
+def modality_of(header: Dataset) -> str:
+    """Return (0008,0060), upper case; a secondary capture of no or "other" modality is `SC`, "" where unknown.
+
+    The object's own class decides nothing else: a captured NM image stays NM.
+    """
+    said = str(header.get("Modality") or "").strip().upper()
+    return "SC" if said in ("", "OT") and "SecondaryCapture" in _class_name(header) else said
 
 
 def burned_in_possible(header: Dataset) -> bool:

@@ -14,7 +14,7 @@ from retrieval.errors import InputError, Reason
 from retrieval.imaging.dicom_attributes import body_part_of, series_attributes
 from retrieval.imaging.dicom_errors import input_errors
 from retrieval.imaging.dicom_frames import Frame
-from retrieval.imaging.dicom_kind import burned_in_possible
+from retrieval.imaging.dicom_kind import burned_in_possible, modality_of
 from retrieval.imaging.dicom_pixels import decode_file
 from retrieval.imaging.dicom_rescale import common_type, rescale_frames, rescale_pair, rescale_type
 from retrieval.imaging.dicom_stack import Stack
@@ -51,7 +51,7 @@ def load_stack(stack: Stack, uid: str) -> Series:
     first = stack.frames[0]
     decoded = _decode(stack.frames)
     with input_errors(first.path, "pixels"):
-        modality = str(first.header.get("Modality") or "").strip().upper()
+        modality = modality_of(first.header)
         attributes = series_attributes(first)
         padding = _padding(first)
         if padding is not None:

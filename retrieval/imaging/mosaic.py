@@ -7,11 +7,11 @@ that of the sheet as if it were one slice, so the first tile's corner lies half 
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from nibabel.nicom import csareader
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
@@ -40,8 +40,9 @@ def mosaic_of(header: Dataset) -> Mosaic | None:
     image_type = header.get("ImageType") or ()
     if "MOSAIC" not in image_type or "ImagePositionPatient" not in header:
         return None
+    csareader = _csareader()
     csa = csareader.get_csa_header(header, "image")
-    count = _count(header, csa)
+    count = _count(header, csareader.get_n_mosaic(csa) if csa else None)
     grid = math.ceil(math.sqrt(count))
     rows, columns = int(header.Rows) // grid, int(header.Columns) // grid
     across = np.array(header.ImageOrientationPatient[:3], dtype=np.float64)
@@ -52,7 +53,8 @@ def mosaic_of(header: Dataset) -> Mosaic | None:
     ) / 2 * spacing_y * down
     origin = np.array(header.ImagePositionPatient, dtype=np.float64) + surplus
     gap = float(header.get("SpacingBetweenSlices") or header.SliceThickness)
-    return Mosaic(count, grid, rows, columns, origin, gap * _normal(csa, across, down))
+    said = csareader.get_slice_normal(csa) if csa else None
+    return Mosaic(count, grid, rows, columns, origin, gap * _normal(said, across, down))
 
 
 def unfold(sheet: NDArray[Any], mosaic: Mosaic) -> NDArray[Any]:
@@ -67,18 +69,23 @@ def unfold(sheet: NDArray[Any], mosaic: Mosaic) -> NDArray[Any]:
     return tiles.swapaxes(1, 2).reshape(grid * grid, rows, columns)[: mosaic.count]
 
 
-def _count(header: Dataset, csa: Any) -> int:
-    count = csareader.get_n_mosaic(csa) if csa else None
-    if not count and _TILES_TAG in header:
-        count = int(header[_TILES_TAG].value)
+def _csareader() -> Any:
+    """The reader of Siemens headers in nibabel; importing it warns that it is experimental, which tests cover."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        from nibabel.nicom import csareader
+    return csareader
+
+
+def _count(header: Dataset, said: Any) -> int:
+    count = said or (header[_TILES_TAG].value if _TILES_TAG in header else None)
     if not count or int(count) < 1:
         raise ValueError("a mosaic whose header does not say how many slices it holds")
     return int(count)
 
 
-def _normal(csa: Any, across: NDArray[np.float64], down: NDArray[np.float64]) -> NDArray[np.float64]:
+def _normal(said: Any, across: NDArray[np.float64], down: NDArray[np.float64]) -> NDArray[np.float64]:
     """The direction of growing slices: Siemens's own, which may point against the cross product."""
-    said = csareader.get_slice_normal(csa) if csa else None
     computed = np.cross(across, down)
     if said is None:
         return computed
