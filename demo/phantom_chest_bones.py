@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from demo.phantom_chest_body import Patient, cage_radii, spine_y
-from demo.phantom_chest_soft import Scene, blend
-from demo.phantom_fields import Array, coverage, splat, stream
+from demo.phantom_chest_soft import Scene, blend, paint_cloud
+from demo.phantom_fields import Array, coverage, stream
 from demo.phantom_tubes import Cloud, join, resample, tube
 
 __all__ = ["Break", "paint_bones", "paint_spine", "rib_path"]
@@ -185,7 +185,10 @@ def _paint_arms(scene: Scene) -> None:
             lateral = head[0] + side * np.clip((z - head[2]) * 0.6, 0, 60).astype(np.float32)
             radius = np.full_like(z, 44 + patient.fat * 0.5)
             cap = np.maximum(head[2] - z, 0) * 0.9
-        span = np.abs(scene.grid.axis(0) - head[0]) < 110
+        near = np.flatnonzero(np.abs(scene.grid.axis(0) - head[0]) < 100)
+        if near.size == 0:
+            continue
+        span = slice(int(near[0]), int(near[-1]) + 1)
         dx, dy = x[..., span] - lateral, y - np.float32(head[1])
         distance = np.sqrt(dx * dx + dy * dy + cap * cap) - radius
         fat = np.float32(4 + patient.fat * 0.45)
@@ -194,7 +197,6 @@ def _paint_arms(scene: Scene) -> None:
         part += outside * (-105 - part)
         outside = coverage(distance + fat, scene.edge) * (part < 20) * (scene.cage[..., span] > 8)
         part += outside * (patient.tissue_hu - part)
-        scene.hu[..., span] = part
 
 
 def paint_bones(scene: Scene, breaks: list[Break]) -> None:
@@ -204,12 +206,10 @@ def paint_bones(scene: Scene, breaks: list[Break]) -> None:
     ribs, gristle = _rib_clouds(patient, breaks)
     soft = join(gristle)
     rigid = 40.0 + 4.0 * max(patient.age - 40, 0)
-    blend(scene.hu, np.clip(splat(scene.grid, soft.points, soft.weights) * 1.1, 0, 1), np.float32(60 + rigid))
+    paint_cloud(scene, soft, 60 + rigid, gain=1.1)
     cloud = join([*ribs, *_girdle(patient)])
     value = np.where(cloud.radial > 0.72, patient.bone_hu, 0.24 * patient.bone_hu)
-    occupancy = splat(scene.grid, cloud.points, cloud.weights)
-    mass = splat(scene.grid, cloud.points, cloud.weights * value)
-    blend(scene.hu, np.clip(occupancy * 1.1, 0, 1), mass / np.maximum(occupancy, np.float32(1e-3)))
+    paint_cloud(scene, cloud, value.astype(np.float32), gain=1.1)
 
 
 def paint_spine(scene: Scene) -> None:

@@ -7,9 +7,9 @@ import numpy as np
 from demo.phantom_chest_bones import Break, rib_path
 from demo.phantom_chest_focal import lobe_name, side_of
 from demo.phantom_chest_pleura import axial_extent
-from demo.phantom_chest_soft import Scene, blend
+from demo.phantom_chest_soft import Scene, blend, paint_cloud
 from demo.phantom_chest_vessels import fissure_side, lung_points
-from demo.phantom_fields import Grid, ball, coverage, smooth_noise, splat
+from demo.phantom_fields import Grid, ball, coverage, smooth_noise
 from demo.phantom_tubes import grow_tree, join, resample, tube
 from demo.phantom_types import Lesion
 
@@ -77,7 +77,8 @@ def _air_bronchograms(
     if not clouds:
         return
     air = join(clouds)
-    blend(scene.hu, np.clip(splat(scene.grid, air.points, air.weights), 0, 0.95) * mask, np.float32(-900))
+    z, y, x = scene.grid.index(air.points).T
+    paint_cloud(scene, air.keep(mask[z, y, x]), -900, gain=1.0, most=0.95)
 
 
 def add_emphysema(scene: Scene, rng: np.random.Generator) -> None:

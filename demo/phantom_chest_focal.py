@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from demo.phantom_chest_soft import Scene, blend
+from demo.phantom_chest_soft import Scene, blend, paint_cloud
 from demo.phantom_chest_vessels import fissure_side, lung_points
-from demo.phantom_fields import Array, ball, coverage, splat
+from demo.phantom_fields import ball, coverage
 from demo.phantom_tubes import Cloud, join, resample, tube
 from demo.phantom_types import Lesion, Side
 
@@ -141,8 +141,7 @@ def add_mass(scene: Scene, rng: np.random.Generator) -> None:
 def _paint_in_lung(scene: Scene, cloud: Cloud, hu: float) -> None:
     z, y, x = scene.grid.index(cloud.points).T
     cloud = cloud.keep(scene.lung_edge[z, y, x] < 0)
-    occupancy: Array = np.clip(splat(scene.grid, cloud.points, cloud.weights), 0, 0.9)
-    blend(scene.hu, occupancy, np.float32(hu))
+    paint_cloud(scene, cloud, hu, gain=1.0, most=0.9)
 
 
 def add_granuloma(scene: Scene, rng: np.random.Generator) -> None:

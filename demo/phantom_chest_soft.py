@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from demo.phantom_chest_body import Patient, cage_distance, diaphragm, skin_depth, spine_y
-from demo.phantom_fields import Array, Grid, coverage, smooth_noise, stream
+from demo.phantom_fields import Array, Grid, coverage, smooth_noise, splat, stream
+from demo.phantom_tubes import Cloud
 from demo.phantom_types import Lesion
 
-__all__ = ["Heart", "Scene", "blend", "build_scene", "place_heart"]
+__all__ = ["Heart", "Scene", "blend", "build_scene", "paint_cloud", "place_heart"]
 
 Box = tuple[slice, slice, slice]
 
@@ -50,6 +51,17 @@ class Scene:
 def blend(hu: Array, occupancy: Array, value: Array | float) -> None:
     """`hu` becomes `value` where `occupancy` is 1, in place."""
     hu += occupancy * (value - hu)
+
+
+def paint_cloud(scene: Scene, cloud: Cloud, value: float | Array, *, gain: float = 1.15, most: float = 1.0) -> None:
+    """Paint particles at `value` HU, each or all; over-filled by `gain` so that a tube's inside is solid."""
+    if isinstance(value, np.ndarray):
+        box, (occupancy, mass) = splat(scene.grid, cloud.points, cloud.weights, cloud.weights * value)
+        shade: Array | float = mass / np.maximum(occupancy, np.float32(1e-3))
+    else:
+        box, (occupancy,) = splat(scene.grid, cloud.points, cloud.weights)
+        shade = np.float32(value)
+    blend(scene.hu[box], np.clip(occupancy * np.float32(gain), 0, most), shade)
 
 
 def place_heart(patient: Patient) -> Heart:

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from demo.phantom_chest_body import spine_y
-from demo.phantom_chest_soft import Scene, blend
-from demo.phantom_fields import splat, stream
+from demo.phantom_chest_soft import Scene, paint_cloud
+from demo.phantom_fields import stream
 from demo.phantom_tubes import Cloud, grow_tree, join, resample, tube
 
 __all__ = ["fissure_side", "lung_points", "paint_fissures", "paint_great_vessels", "paint_lung_trees"]
@@ -28,11 +28,6 @@ def lung_points(scene: Scene, rng: np.random.Generator, side: int, count: int) -
 def _pipe(knots: list[tuple[float, float, float]], radii: list[float], cell: float = 1.6) -> Cloud:
     path, radius = resample(np.array(knots), np.array(radii, float), 1.2)
     return tube(path, radius, cell)
-
-
-def _fill(scene: Scene, cloud: Cloud, value: float) -> None:
-    """Paint a cloud; a little over-filled so that its inside is solid."""
-    blend(scene.hu, np.clip(splat(scene.grid, cloud.points, cloud.weights) * 1.15, 0, 1), np.float32(value))
 
 
 def _arch(scene: Scene, rng: np.random.Generator) -> Cloud:
@@ -62,9 +57,9 @@ def paint_great_vessels(scene: Scene) -> None:
         (float(2 + 0.02 * (40 - z)), float(spine_y(patient, np.float64(z))) - 23, float(z))
         for z in range(170, -190, -40)
     ]
-    _fill(scene, _pipe(back, [6.0] * len(back)), 35)
+    paint_cloud(scene, _pipe(back, [6.0] * len(back)), 35)
     if rng.random() < 0.4:
-        _fill(scene, _pipe(back[1:5], [2.2] * 4), -700)
+        paint_cloud(scene, _pipe(back[1:5], [2.2] * 4), -700)
     top = min(float(scene.heart.centre[2] + scene.heart.reach(2) * 0.6), 0.0)
     r = float(rng.uniform(10, 13.5))
     arterial = [
@@ -83,10 +78,10 @@ def paint_great_vessels(scene: Scene) -> None:
         _pipe([(14, 18, 62), (26, 14, 95), (60, 12, 118)], [5.5, 5, 4.5]),
     ]
     venous = patient.blood_hu if patient.contrast != "arterial" else 90.0
-    _fill(scene, join(arterial), patient.blood_hu)
-    _fill(scene, join(veins), venous * (1.5 if patient.contrast == "pulmonary" else 0.95))
+    paint_cloud(scene, join(arterial), patient.blood_hu)
+    paint_cloud(scene, join(veins), venous * (1.5 if patient.contrast == "pulmonary" else 0.95))
     aorta = patient.blood_hu * (0.6 if patient.contrast == "pulmonary" else 1.0)
-    _fill(scene, join([_arch(scene, rng), *branches]), aorta)
+    paint_cloud(scene, join([_arch(scene, rng), *branches]), aorta)
     _calcify(scene, rng)
 
 
@@ -96,7 +91,7 @@ def _calcify(scene: Scene, rng: np.random.Generator) -> None:
         return
     shell = _arch(scene, stream(scene.patient.seed, "great vessels"))
     rim = shell.keep((shell.radial > 0.9) & (np.sin(shell.points @ [0.31, 0.23, 0.27] + rng.uniform(0, 6)) > 0.93))
-    blend(scene.hu, np.clip(splat(scene.grid, rim.points, rim.weights * 3), 0, 0.8), np.float32(650))
+    paint_cloud(scene, rim, 650, gain=3.0, most=0.8)
 
 
 def _segments(starts: F, ends: F, radii: F, cell: float) -> Cloud:
@@ -143,7 +138,7 @@ def paint_lung_trees(scene: Scene) -> None:
         for root, count in (((44, 8, 24), 300), ((34, 10, -4), 220)):
             targets = lung_points(scene, rng, side, count)
             blood.append(_segments(*grow_tree(np.array(root) * [side, 1, 1.0], targets, leaf), cell=0.8))
-    _fill(scene, _in_lung(scene, join(blood)), min(patient.blood_hu, 300.0))
+    paint_cloud(scene, _in_lung(scene, join(blood)), min(patient.blood_hu, 300.0))
     _paint_airways(scene, rng)
 
 
@@ -163,10 +158,8 @@ def _paint_airways(scene: Scene, rng: np.random.Generator) -> None:
         tubes.append(_segments(starts, ends, radii, cell=0.7))
         walls.append(_in_lung(scene, _segments(starts, ends, radii + 0.9, cell=0.9)))
     wall, lumen = join(walls), join(tubes)
-    blend(scene.hu, np.clip(splat(scene.grid, wall.points, wall.weights), 0, 1), np.float32(10))
-    _, y, x = scene.grid.index(lumen.points).T
-    del y, x
-    _fill(scene, lumen, -975)
+    paint_cloud(scene, wall, 10, gain=1.0)
+    paint_cloud(scene, lumen, -975)
 
 
 def fissure_side(scene: Scene, points: F) -> NDArray[np.int8]:
@@ -195,4 +188,4 @@ def paint_fissures(scene: Scene) -> None:
     if not clouds:
         return
     cloud = _in_lung(scene, join(clouds))
-    blend(scene.hu, np.clip(splat(scene.grid, cloud.points, cloud.weights), 0, 0.5), np.float32(-100))
+    paint_cloud(scene, cloud, -100, gain=1.0, most=0.5)

@@ -91,24 +91,36 @@ def smooth_noise(rng: np.random.Generator, grid: Grid, scale_mm: float) -> Array
     return np.matmul(my, field) * np.float32(1.6)
 
 
-def splat(grid: Grid, points: NDArray[np.floating], weights: NDArray[np.floating]) -> Array:
-    """Volumes `weights` (mm3) at `points (N, 3)` shared among the 8 voxels round each; result is occupancy.
+def splat(
+    grid: Grid, points: NDArray[np.floating], *weights: NDArray[np.floating]
+) -> tuple[tuple[slice, slice, slice], list[Array]]:
+    """Volumes (mm3) at `points (N, 3)` shared among the 8 voxels round each, as occupancy.
 
-    The linear share is also the slice profile: what is thinner than a slice fades as it would in a scan.
+    Returns the box `(z, y, x)` that holds them and one array a set of weights, of the box's shape. The linear
+    share is also the slice profile: what is thinner than a slice fades as it would in a scan.
     """
-    position = (points - np.array(grid.origin)) / np.array(grid.step)
-    base = np.floor(position).astype(np.intp)
-    inside = np.all((base >= 0) & (base < np.array(grid.size) - 1), axis=1)
-    base, part, mass = base[inside], (position - np.floor(position))[inside], weights[inside]
-    strides = np.array([1, grid.size[0], grid.size[0] * grid.size[1]])
-    cells, shares = [], []
-    for corner in np.ndindex(2, 2, 2):
-        offset = np.array(corner)
-        cells.append((base + offset) @ strides)
-        shares.append(mass * np.prod(np.where(offset, part, 1 - part), axis=1))
-    count = int(np.prod(grid.size))
-    total = np.bincount(np.concatenate(cells), np.concatenate(shares), minlength=count)
-    return (total / np.prod(grid.step)).astype(np.float32).reshape(grid.shape)
+    position = ((points - np.array(grid.origin)) / np.array(grid.step)).astype(np.float32)
+    inside = ((position >= 0) & (position < np.array(grid.size, np.float32) - 1)).all(axis=1)
+    if not inside.any():
+        return (slice(0, 0), slice(0, 0), slice(0, 0)), [np.zeros((0, 0, 0), np.float32) for _ in weights]
+    position = position[inside]
+    base = position.astype(np.int32)
+    fx, fy, fz = (position - base).T
+    low, high = base.min(axis=0), base.max(axis=0) + 2
+    width, rows, depth = (int(v) for v in high - low)
+    cell = (base[:, 0] - low[0]) + width * ((base[:, 1] - low[1]) + rows * (base[:, 2] - low[2]))
+    steps = (0, 1, width, width + 1, width * rows, width * rows + 1, width * (rows + 1), width * (rows + 1) + 1)
+    gx, gy, gz = 1 - fx, 1 - fy, 1 - fz
+    near, far = (gy * gz, fy * gz), (gy * fz, fy * fz)
+    shares = (gx * near[0], fx * near[0], gx * near[1], fx * near[1], gx * far[0], fx * far[0], gx * far[1], fx * far[1])
+    cells, share = np.concatenate([cell + k for k in steps]), np.concatenate(shares)
+    totals = []
+    for weight in weights:
+        mass = np.tile(weight[inside].astype(np.float32), 8) * share
+        total = np.bincount(cells, mass, minlength=width * rows * depth).astype(np.float32)
+        totals.append((total / np.float32(np.prod(grid.step))).reshape(depth, rows, width))
+    box = (slice(int(low[2]), int(high[2])), slice(int(low[1]), int(high[1])), slice(int(low[0]), int(high[0])))
+    return box, totals
 
 
 def coverage(distance: Array, width: float) -> Array:
