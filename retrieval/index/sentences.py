@@ -6,37 +6,9 @@ import re
 
 __all__ = ["split_sentences"]
 
-_ABBREVIATIONS = frozenset(
-    (
-        "dr",
-        "drs",
-        "mr",
-        "mrs",
-        "ms",
-        "prof",
-        "st",
-        "vs",
-        "e.g",
-        "i.e",
-        "eg",
-        "ie",
-        "cf",
-        "approx",
-        "fig",
-        "figs",
-        "ca",
-        "resp",
-        "incl",
-        "max",
-        "min",
-        "pt",
-        "pts",
-        "art",
-        "a.m",
-        "p.m",
-        "m.d",
-    )
-)
+_TITLES = ("dr", "drs", "mr", "mrs", "ms", "prof", "st", "m.d", "pt", "pts")
+_SHORT_WORDS = ("vs", "e.g", "i.e", "eg", "ie", "cf", "approx", "fig", "figs", "ca", "resp", "incl", "art")
+_ABBREVIATIONS = frozenset((*_TITLES, *_SHORT_WORDS))
 _HEADINGS = re.compile(
     r"^(?:findings?|impressions?|conclusions?|indications?|techniques?|comparisons?|history|clinical history|"
     r"clinical information|examination|exam|report|"

@@ -109,9 +109,13 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Which studies a question is about: a filter, less some studies and some patients (by key)."""
+    """Which studies a question is about: a filter, less some studies and some patients (by key).
+
+    `only_studies`, where given, leaves out every other study.
+    """
 
     where: Where = field(default_factory=Where)
+    only_studies: frozenset[str] | None = None
     not_studies: frozenset[str] = frozenset()
     not_patients: frozenset[str] = frozenset()
 

@@ -1,0 +1,155 @@
+"""Questions to the catalogue, as one pinned generation answers them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.index.catalog import Catalog
+from retrieval.index.schema import VISIBLE
+from retrieval.index.store import Case, CaseSeries, Scope
+from retrieval.index.where import NUMBERS, SERIES_FIELDS, Clause
+
+__all__ = ["Condition", "condition", "find_cases", "live_keys", "study_ids", "view_rows", "views_by_id"]
+
+_BATCH = 500  # values bound in one statement
+Condition = tuple[str, list[Any]]  # SQL over `studies s`, and the values it binds
+
+
+def condition(scope: Scope | None, generation: int) -> Condition:
+    """Return the SQL condition on `studies s` for a scope at a generation."""
+    parts = [VISIBLE.replace(":generation", "?")]
+    values: list[Any] = [generation, generation]
+    scope = scope or Scope()
+    for clause in scope.where.clauses:
+        sql, bound = _clause(clause)
+        parts.append(sql)
+        values.extend(bound)
+    for column, keys in (("s.key", scope.not_studies), ("s.patient", scope.not_patients - {""})):
+        if keys:
+            parts.append(f"{column} NOT IN (SELECT value FROM json_each(?))")
+            values.append(json.dumps(sorted(keys)))
+    if scope.only_studies is not None:
+        parts.append("s.key IN (SELECT value FROM json_each(?))")
+        values.append(json.dumps(sorted(scope.only_studies)))
+    return " AND ".join(parts), values
+
+
+def study_ids(catalog: Catalog, scope: Scope | None, generation: int) -> NDArray[np.int64]:
+    """Return the row ids of the studies in scope, ascending."""
+    sql, values = condition(scope, generation)
+    rows = catalog.query(f"SELECT s.id FROM studies s WHERE {sql} ORDER BY s.id", values)
+    return np.array([row[0] for row in rows], np.int64)
+
+
+def views_by_id(catalog: Catalog, ids: Mapping[int, int]) -> dict[int, tuple[str, str, bytes]]:
+    """Return study key, series key and z of views, under the caller's names of the row ids."""
+    found: dict[int, tuple[str, str, bytes]] = {}
+    for batch in _batches(sorted(set(ids.values()))):
+        marks = ",".join("?" * len(batch))
+        rows = catalog.query(
+            "SELECT v.id, s.key, r.key, v.z FROM views v JOIN series r ON r.id = v.series "
+            f"JOIN studies s ON s.id = v.study WHERE v.id IN ({marks})",
+            batch,
+        )
+        found.update({row[0]: (row[1], row[2], row[3]) for row in rows})
+    return {name: found[row_id] for name, row_id in ids.items()}
+
+
+def live_keys(catalog: Catalog, keys: Collection[str], generation: int) -> set[str]:
+    """Return which of `keys` are there at a generation."""
+    found: set[str] = set()
+    for batch in _batches(sorted(keys)):
+        marks = ",".join("?" * len(batch))
+        sql = f"SELECT s.key FROM studies s WHERE {VISIBLE.replace(':generation', '?')} AND s.key IN ({marks})"
+        found.update(row[0] for row in catalog.query(sql, [generation, generation, *batch]))
+    return found
+
+
+def view_rows(catalog: Catalog, study: str, generation: int) -> list[Any]:
+    """Return a study's views as they were added: series key, name, segment, row, start, count, z, position."""
+    return catalog.query(
+        "SELECT r.key, v.name, v.segment, v.row, v.start, v.count, v.z, v.position FROM views v "
+        "JOIN series r ON r.id = v.series JOIN studies s ON s.id = v.study "
+        f"WHERE s.key = :key AND {VISIBLE} ORDER BY v.id",
+        {"key": study, "generation": generation},
+    )
+
+
+def find_cases(catalog: Catalog, scope: Scope, generation: int) -> list[Case]:
+    """Return the studies in scope in key order, without their paths."""
+    sql, values = condition(scope, generation)
+    rows = catalog.query(
+        f"SELECT s.id, s.key, s.patient, s.attributes, s.report FROM studies s WHERE {sql} ORDER BY s.key", values
+    )
+    series = _group(catalog, _SERIES, sql, values)
+    sentences = _group(catalog, _SENTENCES, sql, values)
+    return [
+        Case(
+            key=key,
+            patient_key=patient,
+            attributes=json.loads(attributes),
+            series=tuple(_series(row) for row in series.get(study, ())),
+            report=report or None,
+            sentences=tuple(row[0] for row in sentences.get(study, ())),
+            path=None,
+        )
+        for study, key, patient, attributes, report in rows
+    ]
+
+
+_SERIES = (
+    "SELECT r.study, r.key, r.modality, r.body_part, r.description, r.unit, r.shape, r.spacing, r.provenance "
+    "FROM series r JOIN studies s ON s.id = r.study WHERE {} ORDER BY r.study, r.ordinal"
+)
+_SENTENCES = (
+    "SELECT t.study, t.text FROM sentences t JOIN studies s ON s.id = t.study WHERE {} ORDER BY t.study, t.ordinal"
+)
+
+
+def _group(catalog: Catalog, select: str, sql: str, values: list[Any]) -> dict[int, list[Any]]:
+    grouped: dict[int, list[Any]] = {}
+    for study, *rest in catalog.query(select.format(sql), values):
+        grouped.setdefault(study, []).append(rest)
+    return grouped
+
+
+def _series(row: Sequence[Any]) -> CaseSeries:
+    key, modality, body_part, description, unit, shape, spacing, provenance = row
+    mm = json.loads(spacing)
+    return CaseSeries(
+        key,
+        modality,
+        body_part,
+        description,
+        unit,
+        shape=tuple(json.loads(shape)),
+        spacing=None if mm is None else (mm[0], mm[1], mm[2]),
+        provenance=json.loads(provenance),
+    )
+
+
+def _clause(clause: Clause) -> Condition:
+    name, values = clause.field, list(clause.values)
+    marks = ",".join("?" * len(values))
+    if name in NUMBERS:
+        bounds = [("s.{} >= ?", clause.low), ("s.{} <= ?", clause.high)]
+        used = [(sql.format(name), bound) for sql, bound in bounds if bound is not None]
+        return " AND ".join(sql for sql, _ in used), [bound for _, bound in used]
+    if name in SERIES_FIELDS:
+        sql = f"EXISTS (SELECT 1 FROM series r WHERE r.study = s.id AND lower(r.{name}) IN ({marks}))"
+        return sql, values
+    if name == "report":
+        return f"(CASE s.report WHEN '' THEN 'no' ELSE 'yes' END) IN ({marks})", values
+    if name == "manufacturer":  # "Siemens" is meant for "SIEMENS Healthineers" too
+        return "(" + " OR ".join("instr(lower(s.manufacturer), ?) > 0" for _ in values) + ")", values
+    return f"lower(s.{name}) IN ({marks})", values
+
+
+def _batches(values: Sequence[Any]) -> Iterator[list[Any]]:
+    for start in range(0, len(values), _BATCH):
+        yield list(values[start : start + _BATCH])

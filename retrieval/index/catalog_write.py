@@ -1,0 +1,88 @@
+"""Rows into the catalogue: what one committed write consists of. Callers hold the transaction."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection
+
+from retrieval.index.keywords import index_words
+from retrieval.index.packing import PackedStudy
+from retrieval.index.segments import SegmentInfo
+
+__all__ = ["insert_segment", "insert_study", "mark_removed", "set_value"]
+
+
+def set_value(connection: sqlite3.Connection, name: str, value: str) -> None:
+    """Set one setting of the catalogue."""
+    connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
+
+
+def insert_segment(connection: sqlite3.Connection, info: SegmentInfo) -> None:
+    """Make a segment known."""
+    rows = info.rows
+    values = (info.number, rows["slices"], rows["views"], rows["sentences"], json.dumps(dict(info.files)))
+    connection.execute("INSERT INTO segments VALUES (?, ?, ?, ?, ?)", values)
+
+
+def insert_study(connection: sqlite3.Connection, packed: PackedStudy, segment: int, generation: int) -> None:
+    """Insert one study with its series, views and sentences, visible from `generation` on."""
+    record = packed.record
+    about = record.attributes
+    columns = ("sex", "age", "year", "manufacturer", "site")
+    values = (
+        record.key,
+        record.patient_key,
+        generation,
+        *(about.get(c) for c in columns),
+        _json(dict(about)),
+        record.report,
+    )
+    study = connection.execute(
+        "INSERT INTO studies (key, patient, added, sex, age, year, manufacturer, site, attributes, report) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        values,
+    ).lastrowid
+    _insert_series(connection, packed, int(study or 0), segment)
+    _insert_sentences(connection, packed, int(study or 0), segment)
+
+
+def mark_removed(connection: sqlite3.Connection, keys: Collection[str], generation: int) -> int:
+    """Hide the live studies of these keys from `generation` on and return how many there were."""
+    rows = [(generation, key) for key in keys]
+    return connection.executemany("UPDATE studies SET removed = ? WHERE key = ? AND removed IS NULL", rows).rowcount
+
+
+def _insert_series(connection: sqlite3.Connection, packed: PackedStudy, study: int, segment: int) -> None:
+    for ordinal, series in enumerate(packed.record.series):
+        row = connection.execute(
+            "INSERT INTO series (study, ordinal, key, modality, body_part, description, unit, shape, spacing, "
+            "provenance) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                *(study, ordinal, series.key, series.modality, series.body_part, series.description, series.unit),
+                *(_json(list(series.shape)), _json(series.spacing), _json(dict(series.provenance))),
+            ),
+        ).lastrowid
+        views = [
+            (study, row, v.name, segment, v.row, v.start, v.count, v.z, v.position)
+            for v in packed.views
+            if v.series == ordinal
+        ]
+        connection.executemany(
+            "INSERT INTO views (study, series, name, segment, row, start, count, z, position) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            views,
+        )
+
+
+def _insert_sentences(connection: sqlite3.Connection, packed: PackedStudy, study: int, segment: int) -> None:
+    for ordinal, text in enumerate(packed.record.sentences):
+        sentence = connection.execute(
+            "INSERT INTO sentences (study, ordinal, segment, row, text) VALUES (?, ?, ?, ?, ?)",
+            (study, ordinal, segment, packed.first_sentence + ordinal, text),
+        ).lastrowid
+        connection.execute("INSERT INTO words (rowid, body) VALUES (?, ?)", (sentence, index_words(text)))
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,50 @@
+"""Turns text into the words that the keyword index holds; Chinese and the like as overlapping pairs."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+__all__ = ["index_words", "query_words"]
+
+_CJK = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u3040-\u30ff"
+_RUN = re.compile(rf"[{_CJK}]+|[^\W_{_CJK}]+")
+_IS_CJK = re.compile(rf"[{_CJK}]")
+_COMMON = frozenset(
+    (
+        *("a", "an", "and", "any", "are", "as", "at", "be", "by", "for", "from", "has", "in", "is", "it", "no"),
+        *("not", "of", "on", "or", "show", "shows", "the", "there", "this", "to", "was", "with", "without"),
+    )
+)
+
+
+def index_words(text: str) -> str:
+    """Return `text` as words separated by spaces, for the keyword index.
+
+    >>> index_words("Pleural effusion, 胸腔积液")
+    'pleural effusion 胸腔 腔积 积液 液'
+    """
+    return " ".join(word for run in _runs(text) for word in _split(run, last=True))
+
+
+def query_words(text: str) -> str:
+    """Return an FTS5 query that finds any of the words of `text`, or `""` where only common words are left.
+
+    >>> query_words("no effusion")
+    '"effusion"'
+    """
+    words = [word for run in _runs(text) for word in _split(run, last=False) if word not in _COMMON]
+    # One Chinese character alone is the beginning of a pair, or the last of its run.
+    asked = [f'"{w}"*' if len(w) == 1 and _IS_CJK.match(w) else f'"{w}"' for w in dict.fromkeys(words)]
+    return " OR ".join(asked)
+
+
+def _runs(text: str) -> list[str]:
+    return _RUN.findall(unicodedata.normalize("NFKC", text).casefold())
+
+
+def _split(run: str, *, last: bool) -> list[str]:
+    if not _IS_CJK.match(run):
+        return [run]
+    pairs = [run[i : i + 2] for i in range(len(run) - 1)]
+    return [*pairs, run[-1]] if last or not pairs else pairs

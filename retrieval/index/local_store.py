@@ -1,0 +1,268 @@
+"""LocalStore: an index in one folder, with its linkage file beside it. One writer, any number of readers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from filelock import FileLock, Timeout
+from numpy.typing import NDArray
+
+from retrieval.encoders.encode import pool_view
+from retrieval.encoders.protocol import Encoder
+from retrieval.encoders.spec import EncoderSpec, check_match
+from retrieval.errors import EncoderError, IndexBusyError, IndexDamagedError, UnknownNameError, UsageError
+from retrieval.index import commit, rewriting, verifying
+from retrieval.index.catalog import Catalog, create_catalog
+from retrieval.index.linkage import LinkageFile, linkage_path
+from retrieval.index.manifest import is_index, read_manifest, write_manifest
+from retrieval.index.segments import clean_orphans
+from retrieval.index.snapshot import Snapshot
+from retrieval.index.store import Case, Linkage, Scope, SentenceHit, SliceHit, StudyRecord, ViewHit
+from retrieval.types import ViewVectors
+
+__all__ = ["LocalStore"]
+
+_CATALOG = "catalog.sqlite"
+_LOCK = ".writer.lock"
+_HALF_MADE = (_CATALOG, f"{_CATALOG}-wal", f"{_CATALOG}-shm", f"{_CATALOG}-journal", ".manifest.json.draft")
+
+
+class LocalStore:
+    """Implements `retrieval.index.store.Store`. Get one from `open` or `create`; close it, or use `with`."""
+
+    def __init__(self, path: Path, lock: FileLock | None) -> None:
+        self.path = path
+        self._folder = path / "segments"
+        self._lock = lock
+        self._linkage: LinkageFile | None = None
+        manifest = read_manifest(path)
+        self._catalog = Catalog(path / _CATALOG, read_only=lock is None)
+        try:
+            self._spec = self._read_spec(manifest)
+            self._open_linkage()
+            if lock is not None:
+                clean_orphans(self._folder, {info.folder_name for info in self._catalog.segments()})
+            self._now = Snapshot(self._catalog, self._folder, self._spec.dim)
+        except BaseException:
+            self._close_files()
+            raise
+
+    @classmethod
+    def create(cls, path: str | Path, spec: EncoderSpec) -> LocalStore:
+        """Make an empty index for an encoder's vectors and open it for writing.
+
+        Raises `UsageError` where the folder holds an index already, or something that is none.
+        """
+        path = Path(path)
+        if is_index(path):
+            raise UsageError(f"{path} is an index already; open it to add to it, or name another folder.")
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)  # vectors and reports are not for everybody
+        own = {*_HALF_MADE, _LOCK, "segments"}
+        strangers = sorted(p.name for p in path.iterdir() if p.name not in own)
+        if strangers:
+            raise UsageError(f"{path} is not empty (it holds {strangers[0]}); name a new folder for the index.")
+        lock = _locked(path)
+        try:
+            for name in _HALF_MADE:  # by a writer that was killed here
+                (path / name).unlink(missing_ok=True)
+            (path / "segments").mkdir(exist_ok=True)
+            create_catalog(path / _CATALOG, {"encoder": json.dumps(spec.to_json())})
+            write_manifest(path, spec)  # from here on it is an index
+            return cls(path, lock)
+        except BaseException:
+            lock.release()
+            raise
+
+    @classmethod
+    def open(cls, path: str | Path, *, read_only: bool = True) -> LocalStore:
+        """Open an index: to read, pinned to its last generation, or to write.
+
+        Raises `UsageError` where there is none, `IndexDamagedError` where it is not what was written,
+        `IndexBusyError` where another writer has it.
+        """
+        path = Path(path)
+        if read_only:
+            return cls(path, None)
+        read_manifest(path)
+        lock = _locked(path)
+        try:
+            return cls(path, lock)
+        except BaseException:
+            lock.release()
+            raise
+
+    def __enter__(self) -> LocalStore:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the files; a writer leaves an index that can be copied, and gives its lock up."""
+        try:
+            self._close_files()
+        finally:
+            if self._lock is not None:
+                self._lock.release()
+
+    @property
+    def spec(self) -> EncoderSpec:
+        """Return the encoder whose vectors are stored."""
+        return self._spec
+
+    @property
+    def generation(self) -> int:
+        """Return the pinned generation (reader) or the last one committed (writer)."""
+        return self._now.generation
+
+    def counts(self) -> dict[str, int]:
+        """Return how many studies, series, views, slices and sentences there are."""
+        return verifying.counts(self._catalog, self.generation)
+
+    def contains(self, studies: Collection[str]) -> set[str]:
+        """Return which of these study keys are there."""
+        return self._now.contains(studies)
+
+    def add(self, records: Iterable[StudyRecord], *, replace_existing: bool = False) -> int:
+        """Commit studies in one transaction and return the new generation; nothing to add changes nothing.
+
+        Raises `UsageError` for a study that is already there (unless `replace_existing`) or for vectors that do
+        not fit.
+        """
+        linkage = self._writable()
+        dim = self._spec.dim
+        commit.add(self._catalog, linkage, self._folder, dim, records, replace_existing=replace_existing)
+        return self._moved_on()
+
+    def remove(self, studies: Collection[str]) -> int:
+        """Hide studies and delete their linkage; their data is gone from disk after `compact`.
+
+        Raises `UnknownNameError` where one is not there.
+        """
+        linkage = self._writable()
+        missing = sorted(set(studies) - self.contains(studies))
+        if missing:
+            raise UnknownNameError(f"{self.path} has no study {missing[0]}; `radseek screen` lists what it has.")
+        commit.remove(self._catalog, linkage, studies)
+        return self._moved_on()
+
+    def compact(self) -> int:
+        """Delete removed studies from disk and return the new generation; readers must open the index again."""
+        linkage = self._writable()
+        if rewriting.compact(self._catalog, self._folder, self._spec.dim, self._now.segments):
+            linkage.vacuum()
+        return self._moved_on()
+
+    def repool(self, encoder: Encoder) -> int:
+        """Pool every view again from its slice vectors, with this encoder's pooling; return the new generation.
+
+        Raises `EncoderMismatchError` where more than the pooling differs. Readers must open the index again.
+        """
+        self._writable()
+        if not check_match(self._spec, encoder.spec):
+            return self.generation
+        segments, dim = self._now.segments, self._spec.dim
+        rewriting.repool(self._catalog, self._folder, dim, segments, encoder, lambda rows: pool_view(encoder, rows))
+        self._spec = encoder.spec
+        write_manifest(self.path, encoder.spec)
+        return self._moved_on()
+
+    def verify(self) -> dict[str, int]:
+        """Recount and re-hash everything; return the counts, or raise `IndexDamagedError` with what is wrong."""
+        verifying.verify(self._catalog, self._now.segments, self.path)
+        return self.counts()
+
+    def linkage_of(self, study: str) -> Linkage | None:
+        """Return a study's original identifiers and paths, where the linkage file is there."""
+        return None if self._linkage is None else self._linkage.get(study)
+
+    def cases(self, scope: Scope | None = None, *, studies: Sequence[str] | None = None) -> list[Case]:
+        """Return the studies in scope, or of those the ones named, in key order."""
+        scope = scope or Scope()
+        if studies is not None:
+            named = frozenset(studies)
+            only = named if scope.only_studies is None else named & scope.only_studies
+            scope = replace(scope, only_studies=only)
+        found = self._now.cases(scope)
+        paths = self._linkage.paths([case.key for case in found]) if self._linkage is not None else {}
+        return [replace(case, path=paths.get(case.key)) for case in found]
+
+    def slice_vectors(self, study: str) -> tuple[ViewVectors, ...]:
+        """Return a study's views in the order they were added; `series_uid` is the series' key.
+
+        Raises `UnknownNameError` for a study that is not there.
+        """
+        return self._now.slice_vectors(study)
+
+    def search_views(
+        self, view: str, queries: NDArray[np.floating], k: int, scope: Scope | None = None
+    ) -> list[list[ViewHit]]:
+        """Return for each of `(Q, D)` queries its k best views of that name, best first; ties by study key."""
+        return self._now.search_views(view, queries, k, scope)
+
+    def search_slices(self, query: NDArray[np.floating], k: int, scope: Scope | None = None) -> list[SliceHit]:
+        """Return the k studies whose best slice has the highest cosine with `(D,)`; ties by key."""
+        return self._now.search_slices(query, k, scope)
+
+    def search_sentences(
+        self, query: NDArray[np.floating], text: str, k: int, scope: Scope | None = None
+    ) -> list[SentenceHit]:
+        """Return the union of the k best sentences by cosine and the k best by keyword, in key order."""
+        return self._now.search_sentences(query, text, k, scope)
+
+    def _writable(self) -> LinkageFile:
+        if self._lock is None or self._linkage is None:
+            raise UsageError(f"{self.path} is open for reading; open it with read_only=False to change it.")
+        return self._linkage
+
+    def _moved_on(self) -> int:
+        if self._catalog.generation() != self._now.generation:
+            self._now = Snapshot(self._catalog, self._folder, self._spec.dim, self._now.segments)
+        return self._now.generation
+
+    def _read_spec(self, manifest: EncoderSpec) -> EncoderSpec:
+        """Return the catalogue's spec; the manifest may lag behind it by a pooling, and by nothing else."""
+        try:
+            spec = EncoderSpec.from_json(json.loads(self._catalog.setting("encoder")))
+        except (ValueError, EncoderError) as error:
+            raise IndexDamagedError(f"{self.path}: its catalogue's encoder cannot be read ({error}).") from error
+        same = (spec.imaging_hash, spec.towers_hash, spec.dim) == (
+            manifest.imaging_hash,
+            manifest.towers_hash,
+            manifest.dim,
+        )
+        if not same:
+            raise IndexDamagedError(f"{self.path}: manifest and catalogue name different encoders; restore both.")
+        return spec
+
+    def _open_linkage(self) -> None:
+        path = linkage_path(self.path)
+        if self._lock is not None or path.is_file():
+            self._linkage = LinkageFile(path, read_only=self._lock is None)
+
+    def _close_files(self) -> None:
+        try:
+            if self._linkage is not None:
+                self._linkage.close()
+        finally:
+            self._catalog.close()
+
+
+def _locked(path: Path) -> FileLock:
+    lock = FileLock(path / _LOCK, timeout=0, thread_local=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise IndexBusyError(
+            f"Another process is writing {path}; wait until it is done. Reading works meanwhile."
+        ) from None
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written ({error.strerror}); make it writable first.") from error
+    return lock

@@ -1,0 +1,69 @@
+"""The manifest: the small file that makes a folder an index and says which encoder's vectors it holds."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from retrieval.encoders.spec import EncoderSpec
+from retrieval.errors import EncoderError, IndexDamagedError, UsageError
+from retrieval.index.schema import FORMAT
+from retrieval.index.segments import sync_folder
+
+__all__ = ["is_index", "read_manifest", "write_manifest"]
+
+_NAME = "manifest.json"
+_KIND = "radseek index"
+
+
+def is_index(path: Path) -> bool:
+    """Say whether a folder is an index, by its manifest alone."""
+    try:
+        return bool(json.loads((path / _NAME).read_text("utf8")).get("kind") == _KIND)
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def write_manifest(path: Path, spec: EncoderSpec) -> None:
+    """Write or replace the manifest, whole or not at all."""
+    document = {
+        "kind": _KIND,
+        "format": FORMAT,
+        "hashes": {"imaging": spec.imaging_hash, "towers": spec.towers_hash, "pooling": spec.pooling_hash},
+        "encoder": spec.to_json(),
+    }
+    draft = path / f".{_NAME}.draft"
+    with draft.open("w", encoding="utf8") as file:
+        json.dump(document, file, indent=1, ensure_ascii=False)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(draft, path / _NAME)
+    sync_folder(path)
+
+
+def read_manifest(path: Path) -> EncoderSpec:
+    """Return the encoder an index was built with.
+
+    Raises `UsageError` where the folder is no index, `IndexDamagedError` where its manifest cannot be read or
+    is of another format.
+    """
+    file = path / _NAME
+    if not file.is_file():
+        raise UsageError(
+            f"{path} is not an index (it has no {_NAME}); build one with `radseek build SOURCE --index {path}`."
+        )
+    try:
+        document = json.loads(file.read_text("utf8"))
+        version, hashes = document["format"], document["hashes"]
+        if version != FORMAT:
+            raise IndexDamagedError(
+                f"{file} has format {version} and this radseek reads {FORMAT}; "
+                "use the radseek that built it, or build the index again."
+            )
+        spec = EncoderSpec.from_json(document["encoder"])
+        if hashes != {"imaging": spec.imaging_hash, "towers": spec.towers_hash, "pooling": spec.pooling_hash}:
+            raise ValueError("its hashes are not its encoder's")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, EncoderError) as error:
+        raise IndexDamagedError(f"{file} cannot be read ({error}); restore it from a copy.") from error
+    return spec

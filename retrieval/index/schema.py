@@ -1,0 +1,71 @@
+"""The catalogue's tables, as SQL, and the number of their format."""
+
+from __future__ import annotations
+
+__all__ = ["FORMAT", "SCHEMA", "VISIBLE"]
+
+FORMAT = 1
+
+# A row is there for a reader pinned to generation :generation if it was added by then and not removed by then.
+VISIBLE = "s.added <= :generation AND (s.removed IS NULL OR s.removed > :generation)"
+
+SCHEMA = f"""
+PRAGMA user_version = {FORMAT};
+
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+
+CREATE TABLE segments (
+    number INTEGER PRIMARY KEY,
+    slices INTEGER NOT NULL, views INTEGER NOT NULL, sentences INTEGER NOT NULL,
+    files TEXT NOT NULL              -- JSON: file name -> [SHA-256, bytes]
+);
+
+CREATE TABLE studies (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    key TEXT NOT NULL, patient TEXT NOT NULL,
+    added INTEGER NOT NULL, removed INTEGER,   -- generations
+    sex TEXT, age INTEGER, year INTEGER, manufacturer TEXT, site TEXT,
+    attributes TEXT NOT NULL, report TEXT NOT NULL
+);
+CREATE UNIQUE INDEX studies_live ON studies (key) WHERE removed IS NULL;
+CREATE INDEX studies_key ON studies (key);
+CREATE INDEX studies_patient ON studies (patient);
+
+CREATE TABLE series (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    study INTEGER NOT NULL REFERENCES studies ON DELETE CASCADE,
+    ordinal INTEGER NOT NULL,
+    key TEXT NOT NULL, modality TEXT NOT NULL, body_part TEXT NOT NULL, description TEXT NOT NULL,
+    unit TEXT NOT NULL, shape TEXT NOT NULL, spacing TEXT, provenance TEXT NOT NULL
+);
+CREATE INDEX series_study ON series (study);
+CREATE INDEX series_kind ON series (modality, body_part);
+
+CREATE TABLE views (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    study INTEGER NOT NULL REFERENCES studies ON DELETE CASCADE,
+    series INTEGER NOT NULL REFERENCES series ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    segment INTEGER NOT NULL REFERENCES segments,
+    row INTEGER NOT NULL,            -- of views.f16.npy
+    start INTEGER NOT NULL, count INTEGER NOT NULL,   -- rows of slices.f16.npy
+    z BLOB NOT NULL,                 -- int32 little-endian, one a slice
+    position BLOB NOT NULL           -- float64 little-endian LPS mm, three a slice; empty without geometry
+);
+CREATE INDEX views_study ON views (study);
+CREATE INDEX views_series ON views (series);
+CREATE UNIQUE INDEX views_place ON views (segment, row);
+
+CREATE TABLE sentences (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    study INTEGER NOT NULL REFERENCES studies ON DELETE CASCADE,
+    ordinal INTEGER NOT NULL,
+    segment INTEGER NOT NULL REFERENCES segments,
+    row INTEGER NOT NULL,            -- of sentences.f16.npy
+    text TEXT NOT NULL
+);
+CREATE INDEX sentences_study ON sentences (study);
+CREATE UNIQUE INDEX sentences_place ON sentences (segment, row);
+
+CREATE VIRTUAL TABLE words USING fts5(body, tokenize = 'porter unicode61');
+"""

@@ -1,0 +1,149 @@
+"""One pinned generation of an index, as a reader sees it: its studies, their vectors, and exact search."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.errors import IndexError_, UnknownNameError
+from retrieval.index import catalog_read, tables
+from retrieval.index.catalog import Catalog
+from retrieval.index.exact import FlatIndex
+from retrieval.index.scan import best_slices
+from retrieval.index.segments import Segment
+from retrieval.index.sentence_search import find_sentences
+from retrieval.index.store import Case, Scope, SentenceHit, SliceHit, ViewHit
+from retrieval.types import ViewVectors
+
+__all__ = ["Snapshot"]
+
+_T = TypeVar("_T")
+
+
+class Snapshot:
+    """Answers from one generation, whatever is committed later, until a compaction deletes what it needs."""
+
+    def __init__(self, catalog: Catalog, folder: Path, dim: int, opened: Mapping[int, Segment] | None = None) -> None:
+        self.catalog = catalog
+        self.generation = catalog.generation()
+        opened = opened or {}
+        # What is open already was checked when it was opened.
+        self.segments = {
+            info.number: opened.get(info.number) or Segment(folder, info, dim) for info in catalog.segments()
+        }
+        self._lock = threading.RLock()
+        self._cache: dict[str, Any] = {}
+
+    def contains(self, studies: Collection[str]) -> set[str]:
+        """Return which of these study keys are there."""
+        self._check()
+        return catalog_read.live_keys(self.catalog, studies, self.generation)
+
+    def cases(self, scope: Scope) -> list[Case]:
+        """Return the studies in scope in key order, without their paths."""
+        self._check()
+        return catalog_read.find_cases(self.catalog, scope, self.generation)
+
+    def slice_vectors(self, study: str) -> tuple[ViewVectors, ...]:
+        """Return a study's views in the order they were added. Raises `UnknownNameError` for an unknown study."""
+        rows = catalog_read.view_rows(self.catalog, study, self.generation)
+        if not rows and not self.contains([study]):
+            raise UnknownNameError(f"The index has no study {study}; `radseek screen INDEX` lists what it has.")
+        self._check()
+        return tuple(self._view(*row) for row in rows)
+
+    def search_views(
+        self, view: str, queries: NDArray[np.floating], k: int, scope: Scope | None
+    ) -> list[list[ViewHit]]:
+        """Return for each of `(Q, D)` queries its k best views of that name, best first; ties by study key."""
+        self._check()
+        table = self._views()
+        if view not in table.names:
+            return [[] for _ in queries]
+        places = np.flatnonzero(table.name == table.names.index(view))
+        index = self._cached(f"flat {view}", lambda: FlatIndex(self._pooled(table, places)))
+        allowed = self._allowed(table.study[places], scope)
+        found = [index.search(query, k, allowed, places) for query in queries]
+        names = self._names(table, {int(p) for rows, _ in found for p in places[rows]})
+        return [
+            [ViewHit(*names[int(places[row])], view, float(score)) for row, score in zip(rows, scores, strict=True)]
+            for rows, scores in found
+        ]
+
+    def search_slices(self, query: NDArray[np.floating], k: int, scope: Scope | None) -> list[SliceHit]:
+        """Return the k studies whose best slice has the highest cosine with `(D,)`; ties by key."""
+        self._check()
+        table = self._views()
+        found = best_slices(table, self.segments, query, self._allowed(table.study, scope), k)
+        found = sorted(found, key=lambda hit: (-hit[3], hit[1]))[:k]  # places are in key order
+        names = self._names(table, [place for _, place, _, _ in found])
+        zs = self._z(table, [place for _, place, _, _ in found])
+        return [
+            SliceHit(*names[place], table.names[table.name[place]], int(zs[place][at]), score)
+            for _, place, at, score in found
+        ]
+
+    def search_sentences(
+        self, query: NDArray[np.floating], text: str, k: int, scope: Scope | None
+    ) -> list[SentenceHit]:
+        """Return the union of the k best sentences by cosine and the k best by keyword, in both orders' ranks."""
+        self._check()
+        table = self._cached("sentences", lambda: tables.load_sentences(self.catalog, self.generation))
+        allowed = self._allowed(table.study, scope)
+        return find_sentences(self.catalog, table, self.segments, query, text, k, allowed)
+
+    def _check(self) -> None:
+        if int(self.catalog.setting("compacted")) > self.generation:
+            raise IndexError_(
+                f"{self.catalog.path.parent} was compacted since it was opened at generation {self.generation}; "
+                "open it again."
+            )
+
+    def _views(self) -> tables.ViewTable:
+        return self._cached("views", lambda: tables.load_views(self.catalog, self.generation))
+
+    def _allowed(self, owners: NDArray[np.int64], scope: Scope | None) -> NDArray[np.bool_]:
+        return np.isin(owners, catalog_read.study_ids(self.catalog, scope, self.generation))
+
+    def _pooled(self, table: tables.ViewTable, places: NDArray[np.int64]) -> NDArray[np.float16]:
+        dim = next(iter(self.segments.values())).array("views").shape[1]
+        rows = np.empty((len(places), dim), np.float16)
+        for number in np.unique(table.segment[places]):
+            here = table.segment[places] == number
+            rows[here] = self.segments[int(number)].array("views")[table.row[places[here]]]
+        return rows
+
+    def _names(self, table: tables.ViewTable, places: Iterable[int]) -> dict[int, tuple[str, str]]:
+        """Return study key and series key of views by their place in the table."""
+        rows = catalog_read.views_by_id(self.catalog, {place: int(table.id[place]) for place in places})
+        return {place: (study, series) for place, (study, series, _) in rows.items()}
+
+    def _z(self, table: tables.ViewTable, places: Iterable[int]) -> dict[int, NDArray[np.int32]]:
+        rows = catalog_read.views_by_id(self.catalog, {place: int(table.id[place]) for place in places})
+        return {place: np.frombuffer(z, "<i4") for place, (_, _, z) in rows.items()}
+
+    def _view(
+        self, series: str, name: str, segment: int, row: int, start: int, count: int, z: bytes, position: bytes
+    ) -> ViewVectors:
+        arrays = self.segments[segment]
+        mm = np.frombuffer(position, "<f8").reshape(-1, 3).tolist()
+        return ViewVectors(
+            view=name,
+            series_uid=series,
+            slices=np.asarray(arrays.array("slices")[start : start + count]),
+            pooled=np.asarray(arrays.array("views")[row]),
+            z=np.frombuffer(z, "<i4").astype(np.int32),
+            position=tuple((x, y, z_mm) for x, y, z_mm in mm),
+        )
+
+    def _cached(self, name: str, make: Callable[[], _T]) -> _T:
+        with self._lock:
+            if name not in self._cache:
+                self._cache[name] = make()
+            found: _T = self._cache[name]
+            return found

@@ -1,0 +1,89 @@
+"""Opens the SQLite files of an index, for writing, reading, or reading where nothing may be written."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from retrieval.errors import IndexDamagedError, IndexError_
+
+__all__ = ["checkpoint", "connect", "guarded", "make_private"]
+
+_WAIT = 30.0  # seconds to wait for another connection's lock
+
+
+def make_private(path: Path) -> None:
+    """Create an empty file that only its owner may read, if there is none; SQLite's own side files follow it."""
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+
+
+def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
+    """Open a database in WAL mode; every commit by a writer is on disk when it returns (`synchronous=FULL`).
+
+    A reader falls back to an immutable connection on a disk that cannot be written. Raises
+    `IndexDamagedError` where the file is missing or no database, `IndexError_` where it needs a writable disk.
+    """
+    if not path.is_file():
+        raise IndexDamagedError(f"{path} is missing; restore it from a copy or build the index again.")
+    with guarded(path):
+        return _reader(path) if read_only else _writer(path)
+
+
+def checkpoint(connection: sqlite3.Connection) -> None:
+    """Move everything from the write-ahead log into the file and truncate the log, so the file can be copied."""
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+
+@contextmanager
+def guarded(path: Path) -> Iterator[None]:
+    """Turn SQLite's complaints about a damaged file into `IndexDamagedError`."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if "no such" in str(error):  # a table or a column
+            raise IndexDamagedError(f"{path} is damaged ({error}); restore it from a copy.") from error
+        raise IndexError_(f"{path} cannot be used now ({error}); see that its disk is writable.") from error
+    except sqlite3.DatabaseError as error:
+        raise IndexDamagedError(
+            f"{path} is damaged ({error}); restore it from a copy or build the index again."
+        ) from error
+
+
+def _open(path: Path, options: str) -> sqlite3.Connection:
+    uri = f"file:{quote(str(path.resolve()))}?{options}"
+    connection = sqlite3.connect(uri, uri=True, timeout=_WAIT, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()  # reads the header, and the log
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def _writer(path: Path) -> sqlite3.Connection:
+    connection = _open(path, "mode=rw")
+    connection.execute("PRAGMA journal_mode=WAL").fetchone()
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA secure_delete=ON").fetchone()  # a deleted report leaves no bytes behind
+    return connection
+
+
+def _reader(path: Path) -> sqlite3.Connection:
+    log = path.with_name(f"{path.name}-wal")
+    if os.access(path.parent, os.W_OK):
+        try:
+            return _open(path, "mode=ro")
+        except sqlite3.OperationalError:
+            if log.exists() and log.stat().st_size:
+                raise
+    if log.exists() and log.stat().st_size:
+        raise IndexError_(
+            f"{path} was not closed after its last write, and its disk cannot be written; "
+            "open it once where it can be, or copy it there."
+        )
+    return _open(path, "mode=ro&immutable=1")

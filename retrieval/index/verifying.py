@@ -1,0 +1,90 @@
+"""Checks an index against itself: the catalogue's structure, every file's hash, every count, every vector."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from retrieval.errors import IndexDamagedError
+from retrieval.index.catalog import Catalog
+from retrieval.index.schema import VISIBLE
+from retrieval.index.segments import ARRAYS, Segment
+
+__all__ = ["counts", "verify"]
+
+_UNIT_TOLERANCE = 0.01
+_BLOCK = 65536
+_SHOWN = 5  # problems named in the message
+
+
+def counts(catalog: Catalog, generation: int) -> dict[str, int]:
+    """Return how many studies, series, views, slices and sentences a generation shows."""
+    at = {"generation": generation}
+    found = {"studies": int(catalog.query(f"SELECT count(*) FROM studies s WHERE {VISIBLE}", at)[0][0])}
+    for name, what in (
+        ("series", "count(*) FROM series"),
+        ("views", "count(*) FROM views"),
+        ("slices", "coalesce(sum(t.count), 0) FROM views"),
+        ("sentences", "count(*) FROM sentences"),
+    ):
+        sql = f"SELECT {what} t JOIN studies s ON s.id = t.study WHERE {VISIBLE}"
+        found[name] = int(catalog.query(sql, at)[0][0])
+    return found
+
+
+def verify(catalog: Catalog, segments: dict[int, Segment], path: Path) -> None:
+    """Raise `IndexDamagedError`, naming the first problems, unless everything agrees."""
+    problems = [f"catalogue: {row[0]}" for row in catalog.query("PRAGMA integrity_check(5)") if row[0] != "ok"]
+    problems += [f"catalogue: row {row[1]} of {row[0]} has no {row[2]}" for row in _foreign_keys(catalog)]
+    for segment in segments.values():
+        problems += _segment_problems(catalog, segment)
+    problems += _keyword_problems(catalog)
+    if problems:
+        more = f", and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
+        raise IndexDamagedError(
+            f"{path} is damaged: {'; '.join(problems[:_SHOWN])}{more}. Restore it from a copy or build it again."
+        )
+
+
+def _foreign_keys(catalog: Catalog) -> list[tuple[str, int, str, int]]:
+    return catalog.query("PRAGMA foreign_key_check")
+
+
+def _segment_problems(catalog: Catalog, segment: Segment) -> list[str]:
+    problems = []
+    number, rows = segment.info.number, segment.info.rows
+    for name in ARRAYS:
+        try:
+            segment.check_hash(name)
+            problems += _vector_problems(segment, name)
+        except IndexDamagedError as error:
+            problems.append(str(error))
+    views, slices, last = catalog.query(
+        "SELECT count(*), coalesce(sum(count), 0), coalesce(max(start + count), 0) FROM views WHERE segment = ?",
+        (number,),
+    )[0]
+    sentences = catalog.query("SELECT count(*) FROM sentences WHERE segment = ?", (number,))[0][0]
+    found = {"views": views, "slices": slices, "sentences": sentences}
+    problems += [
+        f"segment {number} has {rows[name]} {name} and the catalogue {found[name]}"
+        for name in ARRAYS
+        if rows[name] != found[name]
+    ]
+    if last > rows["slices"]:
+        problems.append(f"segment {number}: a view ends at slice {last} of {rows['slices']}")
+    return problems
+
+
+def _vector_problems(segment: Segment, name: str) -> list[str]:
+    rows = segment.array(name)
+    for start in range(0, len(rows), _BLOCK):
+        norms = np.linalg.norm(rows[start : start + _BLOCK].astype(np.float32), axis=1)
+        if not np.all(np.abs(norms - 1) < _UNIT_TOLERANCE):
+            return [f"segment {segment.info.number}: {name} holds rows that are not of unit length"]
+    return []
+
+
+def _keyword_problems(catalog: Catalog) -> list[str]:
+    sentences, words = catalog.query("SELECT (SELECT count(*) FROM sentences), (SELECT count(*) FROM words)")[0]
+    return [] if sentences == words else [f"{sentences} sentences and {words} in the keyword index"]

@@ -1,0 +1,86 @@
+"""Made-up studies for index tests: seeded unit vectors, keyed names, no pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.index.keys import keyed_hash
+from retrieval.index.store import Linkage, SeriesRecord, StudyRecord
+from retrieval.types import ViewVectors
+from tests.encoder_support import DIM
+
+KEY = b"k" * 32
+
+
+def key_of(kind: str, value: object) -> str:
+    return keyed_hash(KEY, kind, str(value))
+
+
+def unit(rng: np.random.Generator, n: int, dim: int = DIM) -> NDArray[np.float16]:
+    rows = rng.standard_normal((n, dim))
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float16)
+
+
+def mean_of(slices: NDArray[np.float16]) -> NDArray[np.float16]:
+    mean = slices.astype(np.float64).mean(axis=0)
+    return (mean / np.linalg.norm(mean)).astype(np.float16)
+
+
+def make_view(rng: np.random.Generator, name: str, n: int, series: str) -> ViewVectors:
+    slices = unit(rng, n)
+    z = np.arange(n, dtype=np.int32) * 2
+    position = tuple((1.5, -2.25, 5.0 * i) for i in range(n)) if n > 1 else ()
+    return ViewVectors(name, series, slices, mean_of(slices), z, position)
+
+
+def make_record(
+    number: int,
+    *,
+    seed: int = 0,
+    modality: str = "CT",
+    body_part: str = "chest",
+    views: Sequence[str] = ("lung", "soft"),
+    slices: int | None = None,
+    patient: str | None = None,
+    sentences: Sequence[str] = (),
+    **attributes: str | int,
+) -> StudyRecord:
+    rng = np.random.default_rng([seed, number])
+    n = slices if slices is not None else int(rng.integers(1, 9))
+    key = key_of("study", number)
+    series_key = key_of("series", number)
+    series = SeriesRecord(
+        key=series_key,
+        modality=modality,
+        body_part=body_part,
+        views=tuple(make_view(rng, name, n, f"1.2.3.{number}") for name in views),
+        description="made up",
+        unit="HU",
+        shape=(2 * n, 64, 64),
+        spacing=(5.0, 0.7, 0.7),
+        provenance={"rescale": "rescale", "warnings": []},
+    )
+    return StudyRecord(
+        key=key,
+        patient_key=key_of("patient", patient if patient is not None else f"p{number}"),
+        source_path=f"source/study{number}",
+        attributes={"sex": "F" if number % 2 else "M", "age": 20 + number % 60, **attributes},
+        series=(series,),
+        report=" ".join(sentences),
+        sentences=tuple(sentences),
+        sentence_vectors=unit(rng, len(sentences)) if sentences else None,
+        linkage=Linkage(
+            study_uid=f"1.2.3.{number}",
+            patient_id=patient if patient is not None else f"p{number}",
+            accession=f"A{number}",
+            paths=(f"source/study{number}",),
+            series_uids=(f"1.2.3.{number}.1",),
+        ),
+    )
+
+
+def make_records(count: int, **options: object) -> list[StudyRecord]:
+    return [make_record(i, **options) for i in range(count)]  # type: ignore[arg-type]
