@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from retrieval.encoders.prepare import prepare_slices
 from retrieval.encoders.protocol import Encoder
 from retrieval.errors import EncoderError
+from retrieval.imaging.views import iter_views
+from retrieval.imaging.views import slice_positions as centres
 from retrieval.types import Series, View, ViewVectors
 
 __all__ = ["BATCH", "batch_size", "embed_series", "encode_padded", "pool_view", "slice_positions"]
@@ -46,27 +48,12 @@ def pool_view(encoder: Encoder, slice_vectors: NDArray[np.float16]) -> NDArray[n
 
 def embed_series(series: Series, encoder: Encoder) -> list[ViewVectors]:
     """Return the vectors of every view of `series`; [] where it has no view."""
-    from retrieval.imaging.views import make_views  # late: the rest of this module needs no imaging
-
-    return [_embed_view(view, encoder) for view in make_views(series)]
+    return [_embed_view(view, encoder) for view in iter_views(series)]
 
 
 def slice_positions(view: View) -> tuple[tuple[float, float, float], ...]:
     """Return the patient LPS position in mm of the centre of each of the view's slices; () without geometry."""
-    volume = view.series.volume
-    if volume.affine is None:
-        return ()
-    height, width = volume.voxels.shape[1:3]
-    indices = np.stack(
-        [
-            np.full(len(view.z), (width - 1) / 2),
-            np.full(len(view.z), (height - 1) / 2),
-            view.z.astype(np.float64),
-            np.ones(len(view.z)),
-        ]
-    )
-    points = (volume.affine @ indices)[:3].T
-    return tuple((float(x), float(y), float(z)) for x, y, z in points)
+    return centres(view.series.volume, view.z)
 
 
 def _embed_view(view: View, encoder: Encoder) -> ViewVectors:
