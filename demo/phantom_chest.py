@@ -18,7 +18,7 @@ from demo.phantom_chest_diffuse import (
     record_break,
     record_heart,
 )
-from demo.phantom_chest_focal import add_granuloma, add_mass, add_nodule, add_scar
+from demo.phantom_chest_focal import add_granuloma, add_mass, add_nipples, add_nodule, add_scar
 from demo.phantom_chest_pleura import add_effusion, add_pneumothorax
 from demo.phantom_chest_soft import Scene, build_scene
 from demo.phantom_chest_vessels import paint_fissures, paint_great_vessels, paint_lung_trees
@@ -48,7 +48,7 @@ def _paint_pleura_and_lung(scene: Scene, wanted: Sequence[str], *, upright: bool
     if "consolidation" in wanted:
         add_consolidation(scene, stream(seed, "consolidation"), third)
     if "pneumothorax" in wanted:
-        add_pneumothorax(scene, stream(seed, "pneumothorax"), 12 if upright else 3, other)
+        add_pneumothorax(scene, stream(seed, "pneumothorax"), 15 if upright else 3, other)
     if "pleural_effusion" in wanted:
         draw = stream(seed, "effusion")
         add_effusion(scene, draw, 150 if upright else 50, side)
@@ -95,6 +95,7 @@ def _build(patient: Patient, kind: ChestKind, wanted: Sequence[str]) -> tuple[Sc
     breaks = _breaks(patient.seed, wanted, upright=upright)
     paint_bones(scene, breaks)
     paint_spine(scene)
+    add_nipples(scene)
     for broken in breaks:
         record_break(scene, broken)
     return scene, ratio

@@ -8,15 +8,17 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from demo.phantom_fields import Array, Grid, stream
+from demo.phantom_fields import Array, Grid, ball, stream
 
 __all__ = [
     "Patient",
     "Posture",
+    "breast_depth",
     "cage_distance",
     "cage_radii",
     "diaphragm",
     "draw_patient",
+    "nipple",
     "skin_depth",
     "spine_y",
 ]
@@ -79,9 +81,9 @@ def draw_patient(seed: int, posture: Posture, *, enlarged_heart: bool) -> Patien
 
 def cage_radii(patient: Patient, z: F) -> tuple[F, F, F]:
     """Half-width, half-depth and y of the centre of the inner cage at heights `z`: a dome over a barrel."""
-    rise_x = np.clip((patient.apex - z) / 175.0, 0.0, 1.0)
+    rise_x = np.clip((patient.apex - z) / 158.0, 0.0, 1.0)
     rise_y = np.clip((patient.apex - z) / 190.0, 0.0, 1.0)
-    wide = patient.half_width * np.sqrt(np.clip(1 - (1 - rise_x) ** 2.3, 1e-4, 1))
+    wide = patient.half_width * np.sqrt(np.clip(1 - (1 - rise_x) ** 2.45, 1e-4, 1))
     deep = patient.half_depth * np.sqrt(np.clip(1 - (1 - rise_y) ** 2.6, 1e-4, 1))
     return wide, deep, 26.0 * (1 - rise_y)
 
@@ -125,6 +127,31 @@ def skin_depth(patient: Patient, grid: Grid) -> Array:
     rho = _norm(x / wide, dy / deep)
     reach = np.sqrt(x * x + dy * dy) / np.maximum(rho, np.float32(1e-3))
     return (1 - rho) * reach
+
+
+def nipple(patient: Patient, side: int) -> tuple[float, float, float]:
+    """Where the nipple is: on the breast, or on a man's chest wall."""
+    x, z = 0.58 * patient.half_width, -18.0 if patient.posture == "supine" else -42.0
+    _, deep = _skin_radii(patient, np.array(z))
+    slope = float(np.sqrt(1 - 0.2)) * float(deep)
+    return side * x, 2 - slope - 0.75 * patient.breast, z
+
+
+def breast_depth(patient: Patient, grid: Grid) -> Array:
+    """About the depth in mm below the breasts' skin, very negative elsewhere."""
+    depth = np.full(grid.shape, -99, np.float32)
+    if patient.breast <= 0:
+        return depth
+    supine = patient.posture == "supine"
+    for side in (-1, 1):
+        tip = nipple(patient, side)
+        thick = 1.5 * patient.breast
+        centre = (tip[0] + side * (8 if supine else 0), tip[1] + thick, tip[2] + (0 if supine else 8))
+        radii = (62.0, thick, 58.0)
+        box = grid.box(np.array(centre), 75.0)
+        parts = [(a / np.float32(r)) ** 2 for a, r in zip(ball(grid, box, np.array(centre)), radii, strict=True)]
+        depth[box] = np.maximum(depth[box], (1 - np.sqrt(parts[0] + parts[1] + parts[2])) * np.float32(min(radii)))
+    return depth
 
 
 def diaphragm(patient: Patient, x: F, y: F) -> F:

@@ -154,7 +154,7 @@ def _girdle(patient: Patient) -> list[Cloud]:
         )
         points, radii = resample(knots, np.array([8.5, 6, 5.5, 6]), 1.3)
         clouds.append(tube(points, radii, 1.8))
-        shaft = [side * 22, -4, -190.0] if patient.posture == "upright" else [side * 60.0, -20, 90]
+        shaft = [side * 75, -4, -200.0] if patient.posture == "upright" else [side * 60.0, -20, 90]
         arm, width = resample(
             np.stack(
                 [
@@ -178,7 +178,7 @@ def _paint_arms(scene: Scene) -> None:
     for side in (-1, 1):
         head = _shoulder(patient, side)
         if patient.posture == "upright":
-            lateral = head[0] + side * np.clip((head[2] - z) * 0.115, -20, 60).astype(np.float32)
+            lateral = head[0] + side * np.clip((head[2] - z) * 0.33, -8, 130).astype(np.float32)
             radius = np.clip(46 - 0.06 * (head[2] - z), 30, 46) + patient.fat * 0.5
             cap = np.maximum(z - (head[2] + 10), 0)
         else:
@@ -231,9 +231,9 @@ def paint_spine(scene: Scene) -> None:
         1 + 0.35 * (2 * ring) ** 4 * 0.5
     )
     body = np.sqrt(dx * dx + (dy / 0.82) ** 2) - radius
-    marrow, cortex = np.float32(0.17 * patient.bone_hu + 20), np.float32(0.62 * patient.bone_hu)
+    marrow, cortex = np.float32(0.14 * patient.bone_hu + 15), np.float32(0.42 * patient.bone_hu)
     disc = ring > 0.42
-    flesh = np.where(disc, np.float32(80), np.where(ring > 0.36, cortex, marrow))
+    flesh = np.where(disc, np.float32(80), np.where(ring > 0.385, cortex, marrow))
     muscles = np.sqrt((np.abs(dx) - 27) ** 2 / 1.4 + (dy - 38) ** 2 / 0.9) - 23
     blend(
         hu, coverage(np.maximum(muscles, -scene.cage[:, rows, columns] + 1), scene.edge), np.float32(patient.tissue_hu)
@@ -244,7 +244,7 @@ def paint_spine(scene: Scene) -> None:
 
 
 def _paint_arch(scene: Scene, hu: Array, dx: Array, dy: Array, ring: Array, radius: Array) -> None:
-    cortex = np.float32(0.5 * scene.patient.bone_hu)
+    cortex = np.float32(0.34 * scene.patient.bone_hu)
     canal_y = dy - radius * np.float32(0.82) - 9
     canal = np.sqrt((dx / 1.15) ** 2 + canal_y**2)
     lamina = np.maximum(np.abs(canal - 12) - 2.6, (ring - 0.3) * 20)
@@ -252,7 +252,7 @@ def _paint_arch(scene: Scene, hu: Array, dx: Array, dy: Array, ring: Array, radi
         np.maximum(np.abs(canal_y - 0.12 * np.abs(dx) - 5) - 3.4, np.abs(dx) - 32), (ring - 0.16) * 22
     )
     transverse = np.maximum(transverse, 9 - np.abs(dx))
-    spinous = np.maximum(np.maximum(np.abs(dx) - 2.8, np.abs(canal_y - 28) - 17), (ring - 0.33) * 20)
+    spinous = np.maximum(np.maximum(np.abs(dx) - 2.8, np.abs(canal_y - 28) - 17), (ring - 0.26) * 20)
     bone = np.minimum(np.minimum(lamina, transverse), spinous)
     blend(hu, coverage(bone, scene.edge), cortex)
     blend(hu, coverage(canal - 9, scene.edge), np.float32(28))

@@ -115,7 +115,7 @@ def scan(scene: Scene) -> PhantomSeries:
 def _streaks(scene: Scene, rng: np.random.Generator, hu: Array, sigma: float) -> None:
     """Photon starvation across the shoulders: noise that runs along x."""
     z = scene.grid.axis(2)
-    strength = np.clip((z - scene.patient.apex + 30) / 40, 0, 1) * sigma * rng.uniform(0.3, 1.6)
+    strength = np.clip((z - scene.patient.apex + 30) / 40, 0, 1) * sigma * rng.uniform(0.1, 0.9)
     rows = np.flatnonzero(strength > 1)
     if rows.size == 0:
         return

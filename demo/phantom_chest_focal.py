@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from demo.phantom_chest_body import nipple
 from demo.phantom_chest_soft import Scene, blend, paint_cloud
 from demo.phantom_chest_vessels import fissure_side, lung_points
-from demo.phantom_fields import ball, coverage
+from demo.phantom_fields import Array, ball, coverage, stream
 from demo.phantom_tubes import Cloud, join, resample, tube
 from demo.phantom_types import Lesion, Side
 
-__all__ = ["add_granuloma", "add_mass", "add_nodule", "add_scar", "lobe_name", "paint_lump", "side_of"]
+__all__ = ["add_granuloma", "add_mass", "add_nipples", "add_nodule", "add_scar", "lobe_name", "paint_lump", "side_of"]
 
 F = NDArray[np.float64]
 
@@ -64,6 +65,16 @@ def _snap(scene: Scene, point: F, radius: float) -> F:
     return np.where(step > 0.6 * radius, nearest, point)
 
 
+def _lobes(ways: tuple[F, F], u: Array, v: Array, w: Array) -> Array:
+    """A bumpy function of direction, about -1 to 1: a few waves, each along its own random axis."""
+    total = np.zeros(np.broadcast_shapes(u.shape, v.shape, w.shape), np.float32)
+    for (a, b, c), phase in zip(*ways, strict=True):
+        total += np.sin(
+            np.float32(2.6) * (np.float32(a) * u + np.float32(b) * v + np.float32(c) * w) + np.float32(phase)
+        )
+    return total / np.float32(2.6)
+
+
 def paint_lump(
     scene: Scene, rng: np.random.Generator, centre: F, radius: float, hu: float, bumps: float
 ) -> NDArray[np.bool_]:
@@ -71,8 +82,9 @@ def paint_lump(
     grid = scene.grid
     box = grid.box(centre, radius * (1.3 + bumps) + 3)
     dx, dy, dz = ball(grid, box, centre)
-    turn, stretch = rng.uniform(0, 6.3, 3), rng.uniform(0.88, 1.0, 3)
+    stretch = rng.uniform(0.88, 1.0, 3)
     stretch /= stretch.max()
+    ways = rng.standard_normal((7, 3)), rng.uniform(0, 6.3, 7)
     shell = coverage(scene.lung_edge[box] - 1.5, 2.0)
     occupancy = np.zeros(shell.shape, np.float32)
     offsets = (0.0,) if grid.step[2] < 2.5 else (-0.33, 0.0, 0.33)
@@ -82,8 +94,7 @@ def paint_lump(
         u, v = dx / np.float32(stretch[0]), dy / np.float32(stretch[1])
         r = np.sqrt(u * u + v * v + w * w)
         n = np.maximum(r, 1e-3)
-        wobble = np.sin(5 * u / n + turn[0]) + np.sin(6 * v / n + turn[1]) + np.sin(7 * w / n + turn[2])
-        distance = r - np.float32(radius) * (1 + np.float32(bumps / 3) * wobble)
+        distance = r - np.float32(radius) * (1 + np.float32(bumps) * _lobes(ways, u / n, v / n, w / n))
         occupancy += coverage(distance, scene.edge * 0.8) / len(offsets)
         if offset == 0.0:
             inside = distance < 0.3 * grid.step[0]
@@ -160,3 +171,16 @@ def add_scar(scene: Scene, rng: np.random.Generator) -> None:
     path, radii = resample(np.stack([start, start + way * rng.uniform(15, 40)]), np.array([1.4, 2.2]), 0.8)
     _paint_in_lung(scene, tube(path, radii, 1.2), float(rng.uniform(-60, 40)))
     scene.mimics.append(f"linear scar in the {lobe_name(scene, start)}")
+
+
+def add_nipples(scene: Scene) -> None:
+    """Two small soft bumps on the skin: on a film they can pass for nodules."""
+    rng = stream(scene.patient.seed, "nipples")
+    radius = float(rng.uniform(3.0, 6.0))
+    for side in (-1, 1):
+        centre = np.array(nipple(scene.patient, side)) + [0, 0.3 * radius, 0]
+        box = scene.grid.box(centre, radius + 4)
+        dx, dy, dz = ball(scene.grid, box, centre)
+        occupancy = coverage(np.sqrt(dx * dx + dy * dy + dz * dz) - np.float32(radius), 2.5)
+        blend(scene.hu[box], occupancy, np.float32(35))
+    scene.mimics.append("nipple shadows")

@@ -61,7 +61,7 @@ def add_effusion(scene: Scene, rng: np.random.Generator, smallest: float, side: 
     blend(view, squeezed * (view < -200), np.float32(rng.uniform(-350, 10)))
     blend(view, coverage(edge, scene.edge), np.float32(hu))
     mask = np.zeros(scene.grid.shape, bool)
-    mask[..., columns] = lung & (level < surface)
+    mask[..., columns] = lung & (level < surface) & (scene.lung_edge[..., columns] < -0.8 * scene.grid.step[0])
     _free(scene, mask)
     where: Side = "left" if side > 0 else "right"
     millilitres = float(mask.sum()) * scene.grid.voxel_ml
@@ -96,15 +96,12 @@ def add_pneumothorax(scene: Scene, rng: np.random.Generator, smallest: float, si
     visceral = beneath - (depth * share).astype(np.float32)
     air = np.maximum(visceral, scene.lung_edge[..., columns])
     view, lung = scene.hu[..., columns], scene.lungs[..., columns] == side
-    blend(
-        view,
-        coverage(np.maximum(scene.lung_edge[..., columns], -visceral), 3.0) * np.float32(0.35 * depth / 60),
-        np.float32(-250),
-    )
-    blend(view, coverage(np.abs(visceral) - 0.7, 1.5) * lung * np.float32(0.75), np.float32(-80))
-    blend(view, coverage(air, scene.edge), np.float32(-990))
     mask = np.zeros(scene.grid.shape, bool)
     mask[..., columns] = lung & (visceral < 0)
+    lost = float(mask.sum()) / max(float(lung.sum()), 1.0)  # what is left holds the same tissue in less room
+    view += (view + 1000) * (1.3 * lost / max(1 - lost, 0.4) * (lung & (visceral >= 0)))
+    blend(view, coverage(np.abs(visceral) - 0.8, 1.5) * lung * np.float32(0.8), np.float32(-60))
+    blend(view, coverage(air, scene.edge), np.float32(-990))
     _free(scene, mask)
     where: Side = "left" if side > 0 else "right"
     grade = "small" if depth < 20 else "large"

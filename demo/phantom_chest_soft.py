@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from demo.phantom_chest_body import Patient, cage_distance, diaphragm, skin_depth, spine_y
-from demo.phantom_fields import Array, Grid, coverage, smooth_noise, splat, stream
+from demo.phantom_chest_body import Patient, breast_depth, cage_distance, cage_radii, diaphragm, skin_depth, spine_y
+from demo.phantom_fields import Array, Grid, ball, coverage, smooth_noise, splat, stream
 from demo.phantom_tubes import Cloud
 from demo.phantom_types import Lesion
 
@@ -73,12 +73,12 @@ def place_heart(patient: Patient) -> Heart:
     up = np.cross(long_axis, [0.0, 1.0, 0.0])
     up *= np.sign(up[2]) / np.linalg.norm(up)
     axes = np.stack([long_axis, up, np.cross(long_axis, up)])
-    base = np.array([64.0, rng.uniform(48, 55), 45.0])
+    base = np.array([64.0, rng.uniform(54, 63), 44.0])
     half = patient.ctr * patient.half_width
     scale = half / float(np.sqrt(np.sum((base * axes[:, 0]) ** 2)))
     heart = Heart(np.zeros(3), axes, base * scale)
-    shift = rng.uniform(0.30, 0.46) * half
-    z = float(np.mean(patient.dome)) - 20 + heart.reach(2)
+    shift = rng.uniform(0.22, 0.40) * half
+    z = float(np.mean(patient.dome)) - 22 + heart.reach(2)
     return Heart(np.array([shift, -0.20 * patient.half_depth, z]), axes, heart.radii)
 
 
@@ -89,12 +89,11 @@ def _heart_norm(scene: Scene, box: Box, scale: float = 1.0, shift: float = 0.0) 
     x, y, z = x[..., box[2]], y[:, box[1]], z[box[0]]
     total = np.zeros(np.broadcast_shapes(x.shape, y.shape, z.shape), np.float32)
     centre = heart.centre + heart.axes[0] * shift
-    for axis, radius in zip(heart.axes / (heart.radii[:, None] * scale), range(3), strict=True):
+    for axis in heart.axes / (heart.radii[:, None] * scale):
         along = [np.float32(axis[k]) for k in range(3)]
         part = along[0] * (x - np.float32(centre[0])) + along[1] * (y - np.float32(centre[1]))
         part = part + along[2] * (z - np.float32(centre[2]))
         total += part * part
-        del radius
     return np.sqrt(total)
 
 
@@ -113,6 +112,22 @@ def _paint_heart(scene: Scene) -> None:
         chamber = (_heart_norm(scene, box, scale, shift * mean) - 1) * np.float32(mean * scale)
         blend(hu, coverage(np.maximum(chamber, distance + 8), scene.edge), blood)
     scene.lung_edge[box] = np.maximum(scene.lung_edge[box], -distance)
+    _paint_base(scene, muscle)
+
+
+def _paint_base(scene: Scene, muscle: np.float32) -> None:
+    """The atria and outflow tracts that join the ventricles to the great vessels."""
+    heart, patient = scene.heart, scene.patient
+    centre = np.array([0.35 * heart.centre[0], heart.centre[1] + 6, heart.centre[2] + 0.66 * heart.reach(2)])
+    radii = np.array([0.62 * heart.reach(0), 0.8 * heart.reach(1), 0.62 * heart.reach(2)])
+    box = scene.grid.box(centre, float(radii.max()) + 6)
+    parts = [(a / np.float32(r)) ** 2 for a, r in zip(ball(scene.grid, box, centre), radii, strict=True)]
+    distance = (np.sqrt(parts[0] + parts[1] + parts[2]) - 1) * np.float32(radii.min())
+    distance = np.maximum(distance, scene.cage[box] + 3)
+    hu = scene.hu[box]
+    blend(hu, coverage(distance, scene.edge) * (hu < muscle - 8), muscle)
+    blend(hu, coverage(distance + 5, scene.edge), np.float32(patient.blood_hu))
+    scene.lung_edge[box] = np.maximum(scene.lung_edge[box], -distance)
 
 
 def _carve_mediastinum(scene: Scene) -> None:
@@ -126,7 +141,7 @@ def _carve_mediastinum(scene: Scene) -> None:
     edge = (1 - upper) * wide
     back = spine_y(patient, z).astype(np.float32)
     spine = (1 - np.sqrt((x / 27) ** 2 + ((y - back - 6) / 33) ** 2)) * 27
-    septum = 3.5 - np.abs(x) + 0 * y
+    septum = 2.2 - np.abs(x) + 0 * y
     carved = np.maximum(np.maximum(edge, spine), septum)
     scene.lung_edge[..., middle] = np.maximum(scene.lung_edge[..., middle], carved)
 
@@ -135,15 +150,32 @@ def _paint_wall(scene: Scene, texture: Array) -> None:
     """Skin, fat, muscle with fat planes, and mediastinal fat inside the cage."""
     patient, hu = scene.patient, scene.hu
     x, y, _ = scene.grid.axes()
-    depth = skin_depth(patient, scene.grid)
+    depth = np.maximum(skin_depth(patient, scene.grid), breast_depth(patient, scene.grid))
     belly = 1 + 0.25 * np.clip(-y / patient.half_depth, -1, 1) + 0.2 * np.abs(x) / patient.half_width
     fat = np.float32(patient.fat) * belly.astype(np.float32)
     blend(hu, coverage(-depth, scene.edge), np.float32(-104) + 6 * texture)
     blend(hu, coverage(np.abs(depth - 1) - 1, scene.edge), np.float32(20))
     flesh = np.float32(patient.tissue_hu) + 5 * texture
-    flesh = np.where((texture > 1.15) & (scene.cage > 9), np.float32(-75), flesh)
+    planes = (np.abs(scene.cage - 13 - 4 * texture) < 1.3) | (texture > 1.75)
+    flesh = np.where(planes & (scene.cage > 8), np.float32(-80), flesh)
     blend(hu, coverage(fat - depth, scene.edge), flesh)
+    _paint_axillae(scene)
     blend(hu, coverage(scene.cage, scene.edge), np.float32(-95))
+
+
+def _paint_axillae(scene: Scene) -> None:
+    """Fat between the chest wall and the shoulder."""
+    x, y, z = scene.grid.axes()
+    rows = np.flatnonzero(scene.grid.axis(2) > 25)
+    if rows.size == 0:
+        return
+    cut = slice(int(rows[0]), None)
+    wide, _, centre = cage_radii(scene.patient, z[cut])
+    far = (wide + 26).astype(np.float32)
+    pocket = np.sqrt(((np.abs(x) - far) / 20) ** 2 + ((y - centre.astype(np.float32) + 4) / 26) ** 2)
+    fade = np.clip((z[cut] - 25) / 25, 0, 1)
+    distance = np.maximum((pocket - fade) * 20, 9 - scene.cage[cut])
+    blend(scene.hu[cut], coverage(distance, scene.edge) * (scene.hu[cut] > -60), np.float32(-96))
 
 
 def _paint_abdomen(scene: Scene, texture: Array, roof: Array) -> None:

@@ -112,7 +112,16 @@ def splat(
     steps = (0, 1, width, width + 1, width * rows, width * rows + 1, width * (rows + 1), width * (rows + 1) + 1)
     gx, gy, gz = 1 - fx, 1 - fy, 1 - fz
     near, far = (gy * gz, fy * gz), (gy * fz, fy * fz)
-    shares = (gx * near[0], fx * near[0], gx * near[1], fx * near[1], gx * far[0], fx * far[0], gx * far[1], fx * far[1])
+    shares = (
+        gx * near[0],
+        fx * near[0],
+        gx * near[1],
+        fx * near[1],
+        gx * far[0],
+        fx * far[0],
+        gx * far[1],
+        fx * far[1],
+    )
     cells, share = np.concatenate([cell + k for k in steps]), np.concatenate(shares)
     totals = []
     for weight in weights:
