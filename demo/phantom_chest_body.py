@@ -101,12 +101,12 @@ def cage_distance(patient: Patient, grid: Grid) -> Array:
     dy = y - centre
     rho = _norm(x / wide, dy / deep)
     reach = np.sqrt(x * x + dy * dy) / np.maximum(rho, np.float32(1e-3))
-    return (rho - 1) * reach
+    return np.asarray((rho - 1) * reach, np.float32)
 
 
-def spine_y(patient: Patient, z: F) -> F:
-    """y of the vertebral bodies' centres: a kyphosis that follows the cage."""
-    return patient.half_depth - 37.0 - 0.0013 * (z + 30.0) ** 2
+def spine_y(patient: Patient, z: F | float) -> F:
+    """AP position (y) of the vertebral bodies' centres: a kyphosis that follows the cage."""
+    return np.asarray(patient.half_depth - 37.0 - 0.0013 * (z + 30.0) ** 2)
 
 
 def _skin_radii(patient: Patient, z: F) -> tuple[F, F]:
@@ -121,12 +121,12 @@ def _skin_radii(patient: Patient, z: F) -> tuple[F, F]:
 
 def skin_depth(patient: Patient, grid: Grid) -> Array:
     """About the depth in mm below the skin, negative in the air."""
-    x, y, z = grid.axes()
+    x, y, _ = grid.axes()
     wide, deep = (np.asarray(v, np.float32)[:, None, None] for v in _skin_radii(patient, grid.axis(2)))
     dy = y - np.float32(2)
     rho = _norm(x / wide, dy / deep)
     reach = np.sqrt(x * x + dy * dy) / np.maximum(rho, np.float32(1e-3))
-    return (1 - rho) * reach
+    return np.asarray((1 - rho) * reach, np.float32)
 
 
 def nipple(patient: Patient, side: int) -> tuple[float, float, float]:
@@ -155,7 +155,7 @@ def breast_depth(patient: Patient, grid: Grid) -> Array:
 
 
 def diaphragm(patient: Patient, x: F, y: F) -> F:
-    """z of the diaphragm above (x, y): two domes that fall steeply to the costophrenic recesses."""
+    """Height (z) of the diaphragm above (x, y): two domes that fall steeply to the costophrenic recesses."""
     a, b = patient.half_width, patient.half_depth
     heights = []
     for sign, dome in zip((-1, 1), patient.dome, strict=True):
@@ -164,4 +164,4 @@ def diaphragm(patient: Patient, x: F, y: F) -> F:
         heights.append(dome - 32 * q - 30 * q * q)
     right, left = heights
     share = np.clip(0.5 + x / 40.0, 0, 1)
-    return right * (1 - share) + left * share
+    return np.asarray(right * (1 - share) + left * share)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,7 +83,7 @@ def _snap(path: F, broken: Break) -> F:
     outward /= np.linalg.norm(outward)
     fade = np.exp(-np.arange(len(path) - cut) / 30.0)[:, None]
     out[cut:] += fade * (broken.step * outward - np.array([0, 0, 0.7 * abs(broken.step)]))
-    width = max(int(round(broken.gap / 2.0)), 1)
+    width = max(round(broken.gap / 2.0), 1)
     out[cut : cut + width] = np.nan
     return out
 
@@ -92,7 +93,7 @@ def _pieces(path: F) -> list[slice]:
     whole = np.isfinite(path[:, 0])
     edges = np.flatnonzero(np.diff(whole.astype(int)))
     bounds = [0, *(edges + 1).tolist(), len(path)]
-    return [slice(a, b) for a, b in zip(bounds[:-1], bounds[1:], strict=True) if whole[a] and b - a > 3]
+    return [slice(a, b) for a, b in pairwise(bounds) if whole[a] and b - a > 3]
 
 
 def _cartilage(patient: Patient, side: int, number: int, start: F) -> Cloud:
@@ -121,9 +122,13 @@ def _plate(patient: Patient, side: int) -> list[Cloud]:
     tip = _shoulder(patient, side)
     inner = points[np.argmin(np.abs(phi - corner[0, 0]) + np.abs(z - corner[0, 1]) * 0.02)]
     ridge, r = resample(
-        np.stack([inner, 0.5 * (inner + tip) + [0, 14, 4], tip + [side * 2, 8, 22]]), np.array([3.0, 5.0, 7.0]), 1.5
+        np.stack([inner, 0.5 * (inner + tip) + np.array([0, 14, 4]), tip + np.array([side * 2, 8, 22])]),
+        np.array([3.0, 5.0, 7.0]),
+        1.5,
     )
-    border, r2 = resample(np.stack([tip + [-side * 22, 4, -4], points[np.argmin(z)]]), np.array([8.0, 4.0]), 1.5)
+    border, r2 = resample(
+        np.stack([tip + np.array([-side * 22, 4, -4]), points[np.argmin(z)]]), np.array([8.0, 4.0]), 1.5
+    )
     return [blade, tube(ridge, r, 2.0, flatten=0.6), tube(border, r2, 2.0, flatten=0.7)]
 
 
@@ -149,7 +154,7 @@ def _girdle(patient: Patient) -> list[Cloud]:
                 [side * 20, front[0] - 2, 96],
                 [side * 62, front[0] + 2, 106 + 0.4 * lift],
                 [side * 105, 0, 118 + lift],
-                head + [side * 2, -6, 22],
+                head + np.array([side * 2, -6, 22]),
             ]
         )
         points, radii = resample(knots, np.array([8.5, 6, 5.5, 6]), 1.3)
@@ -158,10 +163,10 @@ def _girdle(patient: Patient) -> list[Cloud]:
         arm, width = resample(
             np.stack(
                 [
-                    head + [0, 0, 18],
+                    head + np.array([0, 0, 18]),
                     head,
                     head + np.array([side * 4, 0, -26 if patient.posture == "upright" else 20]),
-                    head + shaft,
+                    head + np.array(shaft),
                 ]
             ),
             np.array([12.0, 23, 15, 11]),

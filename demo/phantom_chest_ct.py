@@ -67,7 +67,7 @@ def _pacemaker(scene: Scene, rng: np.random.Generator) -> None:
 
 def _kernel(hu: Array, edge: float) -> Array:
     if edge < 0:
-        return scipy.ndimage.gaussian_filter(hu, (0, -edge, -edge), truncate=3.0)
+        return np.asarray(scipy.ndimage.gaussian_filter(hu, (0, -edge, -edge), truncate=3.0), np.float32)
     if edge > 0.05:
         soft = scipy.ndimage.gaussian_filter(hu, (0, 0.9, 0.9), truncate=3.0)
         return np.asarray(hu + np.float32(0.6 * edge) * (hu - soft), np.float32)

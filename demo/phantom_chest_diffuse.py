@@ -55,7 +55,7 @@ def add_consolidation(scene: Scene, rng: np.random.Generator, side: int) -> None
             float(mask.sum()) * scene.grid.voxel_ml,
             mask,
             {"hu": hu, "edge": "patchy"},
-        )  # fmt: skip
+        )
     )
 
 
@@ -106,7 +106,7 @@ def add_emphysema(scene: Scene, rng: np.random.Generator) -> None:
             float(mask.sum()) * scene.grid.voxel_ml,
             mask,
             {"grade": grade, "share": share},
-        )  # fmt: skip
+        )
     )
 
 
@@ -133,7 +133,7 @@ def record_heart(scene: Scene, *, enlarged: bool) -> float:
                 float(mask.sum()) * scene.grid.voxel_ml,
                 mask,
                 {"ctr": ratio, "grade": grade},
-            )  # fmt: skip
+            )
         )
     return ratio
 
@@ -178,5 +178,5 @@ def record_break(scene: Scene, broken: Break) -> None:
                 "gap_mm": broken.gap,
                 "callus_mm": broken.callus,
             },
-        )  # fmt: skip
+        )
     )

@@ -44,9 +44,9 @@ def _free_spot(scene: Scene, rng: np.random.Generator, radius: float, depth: flo
                 good &= ~taken[z, y, x]
         good &= ~_crowded(scene, points, radius)
         if good.any():
-            return points[int(np.argmax(good))]
+            return np.asarray(points[int(np.argmax(good))])
         depth *= 0.6
-    return points[int(np.argmin(scene.lung_edge[z, y, x]))]
+    return np.asarray(points[int(np.argmin(scene.lung_edge[z, y, x]))])
 
 
 def _crowded(scene: Scene, points: F, radius: float) -> NDArray[np.bool_]:
@@ -118,7 +118,7 @@ def _record(
             float(mask.sum()) * scene.grid.voxel_ml,
             mask,
             {**details, **spot},
-        )  # fmt: skip
+        )
     )
 
 
@@ -178,7 +178,7 @@ def add_nipples(scene: Scene) -> None:
     rng = stream(scene.patient.seed, "nipples")
     radius = float(rng.uniform(3.0, 6.0))
     for side in (-1, 1):
-        centre = np.array(nipple(scene.patient, side)) + [0, 0.3 * radius, 0]
+        centre = np.array(nipple(scene.patient, side)) + np.array([0, 0.3 * radius, 0])
         box = scene.grid.box(centre, radius + 4)
         dx, dy, dz = ball(scene.grid, box, centre)
         occupancy = coverage(np.sqrt(dx * dx + dy * dy + dz * dz) - np.float32(radius), 2.5)

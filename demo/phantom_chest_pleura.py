@@ -15,8 +15,8 @@ __all__ = ["add_effusion", "add_pneumothorax", "axial_extent"]
 
 def axial_extent(scene: Scene, mask: NDArray[np.bool_]) -> float:
     """The longest extent of a mask along x or y within one slice, mm."""
-    along_x = [np.ptp(np.flatnonzero(row)) + 1 for row in mask.any(axis=1) if row.any()]
-    along_y = [np.ptp(np.flatnonzero(row)) + 1 for row in mask.any(axis=2) if row.any()]
+    along_x = [np.ptp(np.flatnonzero(row)) + 1 for row in np.asarray(mask.any(axis=1)) if row.any()]
+    along_y = [np.ptp(np.flatnonzero(row)) + 1 for row in np.asarray(mask.any(axis=2)) if row.any()]
     if not along_x:
         return 0.0
     return float(max(max(along_x) * scene.grid.step[0], max(along_y) * scene.grid.step[1]))
@@ -37,9 +37,9 @@ def _filling_order(scene: Scene, columns: slice) -> Array:
     _, y, z = scene.grid.axes()
     cage = scene.cage[..., columns]
     if scene.patient.posture == "upright":
-        return z - 34 * np.exp(np.minimum(cage, 0) / np.float32(11))
+        return np.asarray(z - 34 * np.exp(np.minimum(cage, 0) / 11), np.float32)
     _, deep, centre = (np.asarray(v, np.float32) for v in cage_radii(scene.patient, z))
-    return 0.55 * -cage + 0.6 * (centre + deep - y) + 0.09 * (z - scene.patient.dome[0])
+    return np.asarray(0.55 * -cage + 0.6 * (centre + deep - y) + 0.09 * (z - scene.patient.dome[0]), np.float32)
 
 
 def add_effusion(scene: Scene, rng: np.random.Generator, smallest: float, side: int) -> None:
@@ -75,7 +75,7 @@ def add_effusion(scene: Scene, rng: np.random.Generator, smallest: float, side: 
             millilitres,
             mask,
             {"hu": hu, "grade": grade},
-        )  # fmt: skip
+        )
     )
 
 
@@ -114,5 +114,5 @@ def add_pneumothorax(scene: Scene, rng: np.random.Generator, smallest: float, si
             float(mask.sum()) * scene.grid.voxel_ml,
             mask,
             {"depth_mm": depth, "grade": grade, "hu": -990.0},
-        )  # fmt: skip
+        )
     )

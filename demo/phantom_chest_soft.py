@@ -15,6 +15,7 @@ from demo.phantom_types import Lesion
 __all__ = ["Heart", "Scene", "blend", "build_scene", "paint_cloud", "place_heart"]
 
 Box = tuple[slice, slice, slice]
+Shade = NDArray[np.floating] | np.floating | float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,16 +49,16 @@ class Scene:
     mimics: list[str] = field(default_factory=list)
 
 
-def blend(hu: Array, occupancy: Array, value: Array | float) -> None:
+def blend(hu: Array, occupancy: Array, value: Shade) -> None:
     """`hu` becomes `value` where `occupancy` is 1, in place."""
     hu += occupancy * (value - hu)
 
 
-def paint_cloud(scene: Scene, cloud: Cloud, value: float | Array, *, gain: float = 1.15, most: float = 1.0) -> None:
+def paint_cloud(scene: Scene, cloud: Cloud, value: Shade, *, gain: float = 1.15, most: float = 1.0) -> None:
     """Paint particles at `value` HU, each or all; over-filled by `gain` so that a tube's inside is solid."""
     if isinstance(value, np.ndarray):
         box, (occupancy, mass) = splat(scene.grid, cloud.points, cloud.weights, cloud.weights * value)
-        shade: Array | float = mass / np.maximum(occupancy, np.float32(1e-3))
+        shade: Shade = mass / np.maximum(occupancy, np.float32(1e-3))
     else:
         box, (occupancy,) = splat(scene.grid, cloud.points, cloud.weights)
         shade = np.float32(value)

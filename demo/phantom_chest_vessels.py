@@ -35,9 +35,7 @@ def _arch(scene: Scene, rng: np.random.Generator) -> Cloud:
     top = float(scene.heart.centre[2] + scene.heart.reach(2) * 0.7)
     r = float(rng.uniform(10.5, 13.5) + 0.04 * (patient.age - 50))
     knob = float(rng.uniform(20, 27) + 0.08 * max(patient.age - 55, 0))
-    down = [
-        (knob - 4 - 0.05 * (30 - z), float(spine_y(patient, np.float64(z))) - 16, z) for z in (20, -20, -60, -110, -190)
-    ]
+    down = [(knob - 4 - 0.05 * (30 - z), float(spine_y(patient, z)) - 16, z) for z in (20, -20, -60, -110, -190)]
     knots = [
         (-2.0, -24.0, min(top, 0.0) - 8),
         (-16.0, -26.0, 28.0),
@@ -53,10 +51,7 @@ def paint_great_vessels(scene: Scene) -> None:
     """Aorta and its branches, pulmonary arteries, cavae, oesophagus."""
     patient = scene.patient
     rng = stream(patient.seed, "great vessels")
-    back = [
-        (float(2 + 0.02 * (40 - z)), float(spine_y(patient, np.float64(z))) - 23, float(z))
-        for z in range(170, -190, -40)
-    ]
+    back = [(float(2 + 0.02 * (40 - z)), float(spine_y(patient, z)) - 23, float(z)) for z in range(170, -190, -40)]
     paint_cloud(scene, _pipe(back, [6.0] * len(back)), 35)
     if rng.random() < 0.4:
         paint_cloud(scene, _pipe(back[1:5], [2.2] * 4), -700)
@@ -145,7 +140,7 @@ def paint_lung_trees(scene: Scene) -> None:
 def _paint_airways(scene: Scene, rng: np.random.Generator) -> None:
     patient = scene.patient
     r = 9.2 if patient.sex == "M" else 7.8
-    neck = [(1.0, float(spine_y(patient, np.float64(z))) - 33, float(z)) for z in (190, 150, 110, 70, 36)]
+    neck = [(1.0, float(spine_y(patient, z)) - 33, float(z)) for z in (190, 150, 110, 70, 36)]
     low = neck[-1]
     tubes = [_pipe(neck, [r] * 5)]
     walls = [_pipe(neck, [r + 1.4] * 5)]

@@ -35,7 +35,7 @@ class Grid:
         return (self.origin[k] + self.step[k] * np.arange(self.size[k])).astype(np.float32)
 
     def axes(self) -> tuple[Array, Array, Array]:
-        """x `(1, 1, X)`, y `(1, Y, 1)`, z `(Z, 1, 1)`, ready to broadcast."""
+        """Coordinates x `(1, 1, X)`, y `(1, Y, 1)`, z `(Z, 1, 1)`, ready to broadcast."""
         x, y, z = (self.axis(k) for k in range(3))
         return x[None, None, :], y[None, :, None], z[:, None, None]
 
@@ -88,7 +88,7 @@ def smooth_noise(rng: np.random.Generator, grid: Grid, scale_mm: float) -> Array
     mx, my, mz = (_interpolation(grid.size[k], grid.step[k], scale_mm, float(rng.random())) for k in range(3))
     coarse = rng.standard_normal((mz.shape[1], my.shape[1], mx.shape[1]), dtype=np.float32)
     field = np.tensordot(mz, coarse @ mx.T, axes=(1, 0))  # (Z, y, X)
-    return np.matmul(my, field) * np.float32(1.6)
+    return np.asarray(np.matmul(my, field) * np.float32(1.6), np.float32)
 
 
 def splat(
@@ -134,7 +134,7 @@ def splat(
 
 def coverage(distance: Array, width: float) -> Array:
     """Occupancy from a signed distance (mm, negative inside) for an edge `width` mm wide."""
-    return np.clip(0.5 - distance / np.float32(width), 0, 1)
+    return np.asarray(np.clip(0.5 - distance / np.float32(width), 0, 1), np.float32)
 
 
 def ball(grid: Grid, box: tuple[slice, slice, slice], centre: NDArray[np.floating]) -> tuple[Array, Array, Array]:
@@ -154,7 +154,7 @@ def ramp_noise(rng: np.random.Generator, shape: tuple[int, int, int], sharpness:
     gain = (np.sqrt(f + 0.01) * np.exp(-((f / sharpness) ** 2))).astype(np.float32)
     white = rng.standard_normal(shape, dtype=np.float32)
     noise = scipy.fft.irfft2(scipy.fft.rfft2(white) * gain, s=(rows, columns)).astype(np.float32)
-    return noise / np.float32(noise.std())
+    return np.asarray(noise / noise.std(), np.float32)
 
 
 def add_noise(volume: Array, noise: Array, sigma: float) -> Array:

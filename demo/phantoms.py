@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import cast, get_args
 
 from demo.phantom_chest import make_chest
+from demo.phantom_head import make_brain_mr, make_head
 from demo.phantom_types import FINDINGS, KINDS, Kind, Phantom
 from prompts.errors import UnknownNameError
 
@@ -30,6 +31,4 @@ def make_phantom(kind: str, seed: int, *, findings: Sequence[str] | None = None)
             )
     if known == "chest_ct" or known == "chest_xray":
         return make_chest(known, seed, findings=findings)
-    from demo.phantom_head import make_brain_mr, make_head  # noqa: PLC0415
-
     return make_head(seed, findings=findings) if known == "head_ct" else make_brain_mr(seed, findings=findings)
