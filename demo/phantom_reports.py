@@ -146,10 +146,10 @@ def _by_organ(
 def _impression(
     told: list[Lesion], missing: list[str], author: Author, phantom: Phantom, rng: np.random.Generator
 ) -> str:
-    """One line for each finding, the gravest first as in the catalogue's order, or that all is well."""
+    """One line for each finding and side, in the order of `FINDINGS`; or that all is well."""
     firsts: dict[str, Lesion] = {}
     for lesion in sorted(told, key=lambda lesion: FINDINGS[phantom.kind].index(lesion.finding)):
-        firsts.setdefault(lesion.finding + str(lesion.details.get("type", "")), lesion)
+        firsts.setdefault(f"{lesion.finding} {lesion.details.get('type', '')} {lesion.side}", lesion)
     lines = [tell(lesion, "concl", author, phantom.kind, rng) for lesion in firsts.values()]
     if not lines:
         lines = [author.spell(pick(rng, bank()["normal"][_region(phantom)]))]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -13,6 +14,7 @@ from demo.phantom_report_author import draw_author
 from demo.phantom_report_fields import bank
 from demo.phantom_reports import Report, write_report
 from demo.phantom_types import FINDINGS, KINDS, Kind, Phantom
+from demo.phantoms import make_phantom
 from prompts.library import all_findings
 from prompts.normalise import normalise
 from tests.phantom_reports_support import clauses, draw_phantom, polarity
@@ -177,6 +179,33 @@ def test_text_is_clean(kind: Kind) -> None:
             assert part.strip() == part != ""
             assert part.endswith(".")
             assert not re.search(r"[{}]|  |\.\.| [,.;]|\ba [aeio]|\ban [^aeio8-9MLSR1\W]", part), (seed, part)
+
+
+@pytest.mark.parametrize("kind", ["chest_ct", "chest_xray"])
+def test_both_sides_of_an_effusion_reach_the_impression(kind: Kind) -> None:
+    one = next(
+        p for p in (draw_phantom(kind, s) for s in SEEDS) if [x.finding for x in p.lesions] == ["pleural_effusion"]
+    )
+    lesion = one.lesions[0]
+    other = replace(lesion, side="left" if lesion.side == "right" else "right", location="other pleural space")
+    for seed in range(20):
+        text = write_report(replace(one, lesions=(lesion, other)), np.random.default_rng(seed)).impression.lower()
+        assert "left" in text
+        assert "right" in text
+
+
+@pytest.mark.slow
+@kinds
+def test_reports_of_drawn_phantoms_are_true(kind: Kind) -> None:
+    """The same promises on a phantom that was really drawn, with the generator's own words for its places."""
+    phantom = make_phantom(kind, 905, findings=FINDINGS[kind][:2])
+    for seed in range(60):
+        written = write_report(phantom, np.random.default_rng(seed))
+        for finding, present in phantom.labels.items():
+            asserted, denied = polarity(written.findings, finding)
+            assert bool(asserted) >= bool(present), (finding, written)
+            assert present or asserted == [] or _said_of_another(finding, phantom), (finding, asserted)
+            assert not (present and denied) or _denies_another(finding, phantom), (finding, denied)
 
 
 def test_no_sentence_is_one_of_the_catalogue() -> None:
