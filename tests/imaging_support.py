@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import io
 import itertools
 import json
 import zipfile
@@ -19,6 +18,11 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 from retrieval.types import Provenance, Series, Unit, Voi, Volume
 
+# Byte and type of the NIfTI-1 header fields that tests set.
+HEADER_FIELDS = {
+    "scl_slope": (112, "f4"), "scl_inter": (116, "f4"), "qform_code": (252, "i2"), "sform_code": (254, "i2"),
+    "srow_x": (280, "f4"),
+}  # fmt: skip
 RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -48,17 +52,16 @@ def make_series(
 def write_nifti(path: Path, data: NDArray[Any], affine: NDArray[np.float64] | None = None, **header: Any) -> Path:
     """Write `data` exactly as given; header fields by name ("scl_slope", "sform_code", ...).
 
-    The scaling is patched into the bytes afterwards, for nibabel would rescale the data to fit it.
+    They are patched into the bytes afterwards, for nibabel would rescale the data and code the affine itself.
     """
     image = nib.Nifti1Image(data, np.eye(4) if affine is None else affine)
     sidecar = header.pop("sidecar", None)
-    for name, value in header.items():
-        if not name.startswith("scl_"):
-            image.header[name] = value
-    plain = io.BytesIO(image.to_bytes())
-    raw = bytearray(plain.getvalue())
-    for name, at in (("scl_slope", 112), ("scl_inter", 116)):
-        raw[at : at + 4] = np.float32(header.get(name, {"scl_slope": 1, "scl_inter": 0}[name])).tobytes()
+    raw = bytearray(image.to_bytes())
+    order = image.header.endianness
+    for name, value in {"scl_slope": 1.0, "scl_inter": 0.0, **header}.items():
+        at, kind = HEADER_FIELDS[name]
+        encoded = np.array(value, f"{order}{kind}").tobytes()
+        raw[at : at + len(encoded)] = encoded
     if path.name.endswith(".gz"):
         raw = bytearray(gzip.compress(bytes(raw), 1))
     path.write_bytes(raw)

@@ -13,7 +13,7 @@ from retrieval.imaging.nifti_header import NiftiHeader, open_stream
 
 __all__ = ["read_voxels"]
 
-_CHUNK_BYTES: Final = 16 * 1024**2
+_CHUNK_BYTES: Final = 4 * 1024**2
 
 
 def read_voxels(header: NiftiHeader) -> NDArray[Any]:
@@ -21,7 +21,7 @@ def read_voxels(header: NiftiHeader) -> NDArray[Any]:
 
     8- and 16-bit integers stay int16 where slope is 1 and the intercept whole (int32 where they outgrow
     it), 32-bit integers stay int32 where unscaled; everything else becomes float32. No float64 array
-    larger than a chunk of 16 MiB exists.
+    larger than a chunk of 4 MiB exists.
 
     Raises:
         InputError: `truncated`, `decode_failed` (damaged gzip) or `too_large` (no memory for it).
