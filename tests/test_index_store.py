@@ -228,13 +228,13 @@ def test_tampering_with_vectors_is_found(index: Path, name: str, how: str) -> No
     with LocalStore.open(index) as store:
         with pytest.raises(IndexDamagedError, match="SHA-256"):
             store.verify()
+        ask = {
+            "slices": lambda: store.search_slices(query[0], 3),
+            "views": lambda: store.search_views("lung", query, 3),
+            "sentences": lambda: store.search_sentences(query[0], "effusion", 3),
+        }
         with pytest.raises(IndexDamagedError, match="SHA-256"):  # no answer from a file that is not the one written
-            if name == "slices":
-                store.search_slices(query[0], 3)
-            elif name == "views":
-                store.search_views("lung", query, 3)
-            else:
-                store.search_sentences(query[0], "effusion", 3)
+            ask[name]()
 
 
 def test_tampering_with_the_catalogue_is_found(index: Path) -> None:

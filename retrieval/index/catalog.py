@@ -25,7 +25,7 @@ def create_catalog(path: Path, settings: dict[str, str]) -> None:
         connection = connect(path, read_only=False)
         try:
             connection.executescript(SCHEMA)
-            rows = [*settings.items(), ("generation", "0"), ("compacted", "0")]
+            rows = [*settings.items(), *((name, "0") for name in ("generation", "compacted", "vacuumed"))]
             connection.executemany("INSERT INTO meta VALUES (?, ?)", rows)
             checkpoint(connection)
         finally:
@@ -86,11 +86,20 @@ class Catalog:
         """Return a number that no segment has; numbers of deleted ones may come back after a compaction."""
         return int(self.query("SELECT coalesce(max(number), 0) + 1 FROM segments")[0][0])
 
+    def needs_vacuum(self) -> bool:
+        """Say whether rows were deleted since the last `vacuum`."""
+        return self.setting("compacted") != self.setting("vacuumed")
+
     def vacuum(self) -> None:
         """Give the space of deleted rows back and leave none of their bytes."""
         with self._lock, guarded(self.path):
+            # Deleted words stay in the keyword index until its parts are merged.
             self._connection.execute("INSERT INTO words (words) VALUES ('optimize')")
             self._connection.execute("VACUUM")
+            checkpoint(self._connection)
+            self._connection.execute(
+                "UPDATE meta SET value = (SELECT value FROM meta WHERE name = 'compacted') WHERE name = 'vacuumed'"
+            )
             checkpoint(self._connection)
 
     def close(self) -> None:

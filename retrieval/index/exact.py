@@ -72,8 +72,7 @@ class FlatIndex:
             scores, rows = self._index.search(query[None], asked, params=self._only(allowed, len(subset)))
             if asked == len(subset) or scores[0, -1] < scores[0, k - 1] - _SLACK:
                 ids: NDArray[np.int64] = rows[0][rows[0] >= 0].astype(np.int64)
-                return ids.astype(np.int64)
-                return found
+                return ids
             asked = min(4 * asked, len(subset))  # a run of near ties: see all of it
 
     def _only(self, allowed: NDArray[np.bool_], count: int) -> object | None:
@@ -89,5 +88,6 @@ class FlatIndex:
 
 
 def _within(subset: NDArray[np.int64], scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:
-    kth = np.partition(scores, len(scores) - k)[len(scores) - k]
-    return subset[scores >= kth - _SLACK]
+    """Return the rows that may be among the k best, whatever the last bits of their scores."""
+    close: NDArray[np.bool_] = scores >= np.partition(scores, len(scores) - k)[len(scores) - k] - _SLACK
+    return subset[close]

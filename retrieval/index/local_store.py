@@ -156,8 +156,10 @@ class LocalStore:
     def compact(self) -> int:
         """Delete removed studies from disk and return the new generation; readers must open the index again."""
         linkage = self._writable()
-        if rewriting.compact(self._catalog, self._folder, self._spec.dim, self._now.segments):
+        rewriting.compact(self._catalog, self._folder, self._spec.dim, self._now.segments)
+        if self._catalog.needs_vacuum():  # also where a writer was killed before it got here
             linkage.vacuum()
+            self._catalog.vacuum()
         return self._moved_on()
 
     def repool(self, encoder: Encoder) -> int:

@@ -23,14 +23,13 @@ Pool = Callable[[NDArray[np.float16]], NDArray[np.float16]]
 Rewritten = tuple[Segment, SegmentInfo, list[Any], list[Any]]
 
 
-def compact(catalog: Catalog, folder: Path, dim: int, segments: dict[int, Segment]) -> bool:
-    """Delete removed studies from the segments and the catalogue; False where there is nothing removed.
+def compact(catalog: Catalog, folder: Path, dim: int, segments: dict[int, Segment]) -> None:
+    """Delete removed studies from the segments and the catalogue's tables; their bytes go with its `vacuum`.
 
     Readers of earlier generations are told to open the index again. Old files go last.
     """
-    removed = catalog.query("SELECT id FROM studies WHERE removed IS NOT NULL")
-    if not removed:
-        return False
+    if not catalog.query("SELECT 1 FROM studies WHERE removed IS NOT NULL LIMIT 1"):
+        return
     touched = {
         row[0]
         for table in ("views", "sentences")
@@ -39,8 +38,6 @@ def compact(catalog: Catalog, folder: Path, dim: int, segments: dict[int, Segmen
         )
     }
     _rewrite(catalog, folder, dim, [segments[n] for n in sorted(touched)], pool=None, settings={})
-    catalog.vacuum()
-    return True
 
 
 def repool(
