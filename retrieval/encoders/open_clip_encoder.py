@@ -89,9 +89,9 @@ class OpenClipEncoder:
         return pool_slices(self._pooling, slice_vectors)
 
     def _image_rows(self, slices: NDArray[np.uint8]) -> NDArray[np.float32]:
-        batch = np.ascontiguousarray(slices)
-        if len(batch) < self.batch_size:
-            batch = np.concatenate([batch, np.zeros((self.batch_size - len(batch), *batch.shape[1:]), np.uint8)])
+        # A copy, so that a read-only slice of an index or of a shared array is as welcome as any.
+        batch = np.zeros((self.batch_size, *slices.shape[1:]), np.uint8)
+        batch[: len(slices)] = slices
         pixels = torch.from_numpy(batch).to(self._device)
         floats = pixels.to(torch.float32, memory_format=torch.channels_last)
         inputs = torch.addcmul(self._shift, floats, self._scale).to(self._dtype)

@@ -109,7 +109,7 @@ def pooling_hash(folder: Path | None) -> str:
 
 def pool_slices(adapter: SlicePooling | None, slice_vectors: NDArray[np.floating]) -> NDArray[np.float32]:
     """Pool `(N, D)` slice vectors in Z order to a unit `(D,)`. One slice is itself: there is nothing to attend to."""
-    rows = np.asarray(slice_vectors, dtype=np.float32)
+    rows = np.array(slice_vectors, dtype=np.float32, order="C")  # a copy: torch takes neither read-only nor reversed
     if adapter is None or len(rows) == 1:
         return mean_pool(rows)
     with torch.inference_mode():
