@@ -257,7 +257,7 @@ def _paint_arch(scene: Scene, hu: Array, dx: Array, dy: Array, ring: Array, radi
         np.maximum(np.abs(canal_y - 0.12 * np.abs(dx) - 5) - 3.4, np.abs(dx) - 32), (ring - 0.16) * 22
     )
     transverse = np.maximum(transverse, 9 - np.abs(dx))
-    spinous = np.maximum(np.maximum(np.abs(dx) - 2.8, np.abs(canal_y - 28) - 17), (ring - 0.26) * 20)
+    spinous = np.maximum(np.maximum(np.abs(dx) - 3.2, np.abs(canal_y - 25) - 14), (ring - 0.22) * 20)
     bone = np.minimum(np.minimum(lamina, transverse), spinous)
     blend(hu, coverage(bone, scene.edge), cortex)
     blend(hu, coverage(canal - 9, scene.edge), np.float32(28))

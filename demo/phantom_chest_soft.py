@@ -79,7 +79,7 @@ def place_heart(patient: Patient) -> Heart:
     scale = half / float(np.sqrt(np.sum((base * axes[:, 0]) ** 2)))
     heart = Heart(np.zeros(3), axes, base * scale)
     shift = rng.uniform(0.22, 0.40) * half
-    z = float(np.mean(patient.dome)) - 22 + heart.reach(2)
+    z = float(np.mean(patient.dome)) - 28 + heart.reach(2)
     return Heart(np.array([shift, -0.20 * patient.half_depth, z]), axes, heart.radii)
 
 

@@ -127,12 +127,12 @@ def paint_lung_trees(scene: Scene) -> None:
     """Pulmonary arteries and veins that taper to the periphery, and the airways beside them."""
     patient = scene.patient
     rng = stream(patient.seed, "trees")
-    leaf = 0.62 * patient.vessel_scale
+    leaf = 0.66 * patient.vessel_scale
     blood = []
     for side in (-1, 1):
         for root, count in (((44, 8, 24), 300), ((34, 10, -4), 220)):
             targets = lung_points(scene, rng, side, count)
-            blood.append(_segments(*grow_tree(np.array(root) * [side, 1, 1.0], targets, leaf), cell=0.8))
+            blood.append(_segments(*grow_tree(np.array(root) * [side, 1, 1.0], targets, leaf, 2.72), cell=0.8))
     paint_cloud(scene, _in_lung(scene, join(blood)), min(patient.blood_hu, 300.0))
     _paint_airways(scene, rng)
 

@@ -119,7 +119,7 @@ def _expose(path: Array, rng: np.random.Generator, film: Film) -> Array:
         image = image + np.float32(rng.uniform(0.2, 1.1)) * (image - soft)
     image = scipy.ndimage.gaussian_filter(image, float(rng.uniform(0.3, 0.8)))
     body = image[path > 0.6]
-    low, high = np.quantile(body, [rng.uniform(0.002, 0.03), rng.uniform(0.93, 0.995)])
+    low, high = np.quantile(body, [rng.uniform(0.002, 0.03), rng.uniform(0.955, 0.998)])
     low -= rng.uniform(0.0, 0.25) * (high - low)
     tone = np.clip((image - low) / (high - low), 0, 1) ** np.float32(rng.uniform(0.75, 1.35))
     return _frame(np.asarray(tone, np.float32), rng, film)

@@ -59,7 +59,7 @@ class Grid:
     def index(self, points: NDArray[np.floating]) -> NDArray[np.intp]:
         """Nearest voxel `(N, 3)` as (z, y, x) of points `(N, 3)` (x, y, z), clipped to the grid."""
         ijk = np.rint((points - np.array(self.origin)) / np.array(self.step)).astype(np.intp)
-        return np.clip(ijk, 0, np.array(self.size) - 1)[:, ::-1]
+        return np.asarray(np.clip(ijk, 0, np.array(self.size) - 1)[:, ::-1], np.intp)
 
     def box(self, centre: NDArray[np.floating], radius: float) -> tuple[slice, slice, slice]:
         """Slices `(z, y, x)` of the voxels within `radius` mm of `centre`, per axis."""
