@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import struct
 import zlib
@@ -141,12 +142,8 @@ def test_mutated_files_are_read_or_refused(tmp_path, content, edits, cut):
         raw[at % len(raw)] = value
     path = tmp_path / "a.png"
     path.write_bytes(raw[: len(raw) - cut] if cut < 150 else raw)
-    try:
-        series = read_picture(path)
-    except InputError as error:
-        assert error.reason in Reason
-    else:
-        assert make_views(series)[0].slices.dtype == np.uint8
+    with contextlib.suppress(InputError):
+        assert make_views(read_picture(path))[0].slices.dtype == np.uint8
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (7, 1)])

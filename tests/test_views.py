@@ -53,7 +53,14 @@ def test_windows_are_those_of_the_standard(voxels, level, width, function):
 
 def test_window_edges():
     level, width = CT_WINDOWS["soft"]
-    assert window(np.array([-160, -159, 40, 240, 241, 32767], np.int16), level, width).tolist() == [0, 1, 128, 255, 255, 255]
+    assert window(np.array([-160, -159, 40, 240, 241, 32767], np.int16), level, width).tolist() == [
+        0,
+        1,
+        128,
+        255,
+        255,
+        255,
+    ]
     assert window(np.array([39, 40], np.int16), 40, 1, "LINEAR").tolist() == [0, 255]
     for bad in (0, -1, float("nan")):
         with pytest.raises(ValueError, match="width"):
@@ -79,9 +86,7 @@ volumes = st.one_of(
 vois = st.one_of(
     st.none(),
     st.builds(Voi, center=odd_floats, width=odd_floats, function=st.sampled_from([*WINDOW_FUNCTIONS, "ODD"])),
-    st.builds(
-        Voi, lut=hnp.arrays(np.float32, st.integers(0, 9), elements=st.floats(width=32)), lut_first=odd_floats
-    ),
+    st.builds(Voi, lut=hnp.arrays(np.float32, st.integers(0, 9), elements=st.floats(width=32)), lut_first=odd_floats),
 )
 
 
@@ -143,11 +148,20 @@ def test_ct_is_read_in_the_windows_of_its_part(part, names):
 @pytest.mark.parametrize(
     ("modality", "unit", "name"),
     [
-        ("CT", "raw", "percentile"), ("CR", "raw", "radiograph"), ("DX", "raw", "radiograph"), ("MG", "raw", "mammogram"),
-        ("XA", "raw", "angiogram"), ("PT", "SUV", "pet"), ("PT", "raw", "pet"), ("NM", "raw", "nm"),
-        ("US", "raw", "ultrasound"), ("SC", "raw", "capture"), ("MR", "raw", "mr"), ("", "raw", "percentile"),
+        ("CT", "raw", "percentile"),
+        ("CR", "raw", "radiograph"),
+        ("DX", "raw", "radiograph"),
+        ("MG", "raw", "mammogram"),
+        ("XA", "raw", "angiogram"),
+        ("PT", "SUV", "pet"),
+        ("PT", "raw", "pet"),
+        ("NM", "raw", "nm"),
+        ("US", "raw", "ultrasound"),
+        ("SC", "raw", "capture"),
+        ("MR", "raw", "mr"),
+        ("", "raw", "percentile"),
     ],
-)  # fmt: skip
+)
 def test_one_view_by_modality(modality, unit, name):
     voxels = np.arange(24, dtype=np.int16).reshape(2, 3, 4)
     assert [view.name for view in make_views(make_series(voxels, modality, unit=unit))] == [name]
@@ -251,8 +265,9 @@ def test_slices_are_evenly_spaced_and_close_enough(count, gap):
 
 
 @pytest.mark.parametrize(
-    ("count", "gap", "number"), [(300, 1.0, 60), (60, 5.0, 60), (30, 7.5, 30), (161, None, 160), (90, 1.66669, 30), (4000, 1.0, 160)]
-)  # fmt: skip
+    ("count", "gap", "number"),
+    [(300, 1.0, 60), (60, 5.0, 60), (30, 7.5, 30), (161, None, 160), (90, 1.66669, 30), (4000, 1.0, 160)],
+)
 def test_slice_counts(count, gap, number):
     assert len(choose_slices(count, gap)) == number
 
@@ -269,19 +284,38 @@ def test_positions_are_the_centres_of_the_slices():
 @pytest.mark.parametrize(
     ("description", "attributes", "name"),
     [
-        ("t1_mprage_sag", {}, "mr_t1"), ("Ax T2 FLAIR", {}, "mr_flair"), ("T1 FLAIR", {}, "mr_t1"), ("AX T2 FSE", {}, "mr_t2"),
-        ("t2_tirm_tra_dark-fluid", {}, "mr_flair"), ("DWI b1000", {}, "mr_dwi"), ("ADC map DWI", {}, "mr"), ("SWI", {}, "mr_swi"),
-        ("T2* GRE", {}, "mr"), ("PD FS", {}, "mr_pd"), ("PD T2 dual", {}, "mr"), ("bold rest", {}, "mr_bold"), ("spine T10-L2", {}, "mr"),
+        ("t1_mprage_sag", {}, "mr_t1"),
+        ("Ax T2 FLAIR", {}, "mr_flair"),
+        ("T1 FLAIR", {}, "mr_t1"),
+        ("AX T2 FSE", {}, "mr_t2"),
+        ("t2_tirm_tra_dark-fluid", {}, "mr_flair"),
+        ("DWI b1000", {}, "mr_dwi"),
+        ("ADC map DWI", {}, "mr"),
+        ("SWI", {}, "mr_swi"),
+        ("T2* GRE", {}, "mr"),
+        ("PD FS", {}, "mr_pd"),
+        ("PD T2 dual", {}, "mr"),
+        ("bold rest", {}, "mr_bold"),
+        ("spine T10-L2", {}, "mr"),
         ("ax", {"ScanningSequence": "SE", "RepetitionTime": "500", "EchoTime": "12"}, "mr_t1"),
         ("ax", {"ScanningSequence": "SE", "RepetitionTime": "4000", "EchoTime": "100"}, "mr_t2"),
         ("ax", {"ScanningSequence": "SE", "RepetitionTime": "3000", "EchoTime": "15"}, "mr_pd"),
-        ("ax", {"ScanningSequence": "SE\\IR", "RepetitionTime": "9000", "EchoTime": "120", "InversionTime": "2500"}, "mr_flair"),
-        ("ax", {"ScanningSequence": "SE\\IR", "RepetitionTime": "4000", "EchoTime": "60", "InversionTime": "150"}, "mr"),
+        (
+            "ax",
+            {"ScanningSequence": "SE\\IR", "RepetitionTime": "9000", "EchoTime": "120", "InversionTime": "2500"},
+            "mr_flair",
+        ),
+        (
+            "ax",
+            {"ScanningSequence": "SE\\IR", "RepetitionTime": "4000", "EchoTime": "60", "InversionTime": "150"},
+            "mr",
+        ),
         ("ax", {"ScanningSequence": "GR", "RepetitionTime": "500", "EchoTime": "12"}, "mr"),
         ("ax", {"ScanningSequence": "SE", "RepetitionTime": "x", "EchoTime": ""}, "mr"),
-        ("", {"SequenceName": "*tfl3d1_16ns"}, "mr_t1"), ("", {}, "mr"),
+        ("", {"SequenceName": "*tfl3d1_16ns"}, "mr_t1"),
+        ("", {}, "mr"),
     ],
-)  # fmt: skip
+)
 def test_mr_contrast_is_named_only_when_certain(description, attributes, name):
     assert mr_view(description, attributes) == name
 
@@ -289,11 +323,17 @@ def test_mr_contrast_is_named_only_when_certain(description, attributes, name):
 @pytest.mark.parametrize(
     ("texts", "part"),
     [
-        (("CHEST",), "chest"), (("", "CT Chest/Abd W"), "chest_abdomen"), (("THORAX", "HEAD"), "chest"), (("Thoracic spine",), "spine"),
-        (("CHESTABDPELVIS",), "chest_abdomen_pelvis"), (("CSPINE",), "spine"), (("Head^Routine",), "head"), (("", ""), ""),
+        (("CHEST",), "chest"),
+        (("", "CT Chest/Abd W"), "chest_abdomen"),
+        (("THORAX", "HEAD"), "chest"),
+        (("Thoracic spine",), "spine"),
+        (("CHESTABDPELVIS",), "chest_abdomen_pelvis"),
+        (("CSPINE",), "spine"),
+        (("Head^Routine",), "head"),
+        (("", ""), ""),
         (("KNEE",), "extremity"),
     ],
-)  # fmt: skip
+)
 def test_body_parts(texts, part):
     assert body_part(*texts) == part
 
