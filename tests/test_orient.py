@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.imaging.orient import plane_of, spacing_zyx, to_display, usable
+from retrieval.imaging.orient import pixel_warnings, plane_of, spacing_zyx, to_display, usable
 from tests.imaging_support import signed_permutations
 
 # Where X, Y and Z of the display run, in LPS.
@@ -106,6 +106,13 @@ def test_tilt_shears_the_step_but_not_the_plane_nor_the_gap():
     affine[1, 2] = 4.0
     assert plane_of(affine) == "axial"
     assert spacing_zyx(affine) == pytest.approx((3.0, 1.0, 1.0))
+
+
+def test_stretched_pixels_are_said():
+    assert pixel_warnings(np.diag([1.0, 1.04, 9.0, 1.0])) == ()
+    (warning,) = pixel_warnings(np.diag([1.0, 2.0, 9.0, 1.0]))
+    assert warning == "anisotropic_pixels: 2 mm between rows, 1 mm between columns"
+    assert pixel_warnings(None) == ()
 
 
 @pytest.mark.parametrize("broken", [np.zeros((4, 4)), np.full((4, 4), np.nan), np.diag([1.0, 1.0, 0.0, 1.0])])

@@ -17,6 +17,7 @@ from typing import Final
 
 from retrieval.errors import InputError, Reason
 from retrieval.imaging.gate import MAX_FILE_BYTES, MAX_RATIO, RATIO_FREE_BYTES
+from retrieval.imaging.sidecar import nifti_stem
 
 __all__ = [
     "MAX_MEMBERS",
@@ -100,7 +101,7 @@ def unpack(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path, path: 
 def on_disk(paths: Sequence[str]) -> Iterator[Mapping[str, Path]]:
     """Yield where each path can be opened: itself, or for `x.zip!/member` a temporary file.
 
-    Members that stand beside a wanted one and share its stem (a sidecar, the .img of a pair) come along.
+    Members that stand beside a wanted NIfTI and share its stem (a sidecar, the .img of a pair) come along.
     The temporary folder goes with the block.
 
     Raises:
@@ -126,10 +127,10 @@ def on_disk(paths: Sequence[str]) -> Iterator[Mapping[str, Path]]:
 
 
 def _unpack_some(path: Path, names: set[str], root: Path) -> None:
-    stems = {_stem(name) for name in names}
+    niftis = {_folder_and_stem(name) for name in names if nifti_stem(PurePosixPath(name)) is not None}
     with open_zip(path) as archive:
         for info in members(archive, path):
-            if info.filename in names or _stem(info.filename) in stems:
+            if info.filename in names or _folder_and_stem(info.filename) in niftis:
                 unpack(archive, info, root / PurePosixPath(info.filename), path)
 
 
@@ -154,9 +155,11 @@ def _check_name(info: zipfile.ZipInfo, path: Path) -> None:
         raise _refuse(path, Reason.BAD_HEADER, f"member {name!r} is a link or a device; unpack it by hand")
 
 
-def _stem(name: str) -> str:
-    folder, _, last = name.rpartition("/")
-    return f"{folder}/{last.split('.', 1)[0]}" if "." in last else name
+def _folder_and_stem(name: str) -> tuple[str, str]:
+    """Where a member is, and its name without the suffixes of a NIfTI or of what stands beside one."""
+    path = PurePosixPath(name)
+    stem = nifti_stem(path)
+    return str(path.parent), path.stem if stem is None else stem
 
 
 def _refuse(path: Path, reason: Reason, rule: str) -> InputError:

@@ -28,7 +28,8 @@ def finite(voxels: NDArray[Any]) -> NDArray[Any]:
         voxels = voxels.astype(np.float32, copy=False)
     good = np.isfinite(voxels)
     if good.all():
-        return voxels if np.abs(voxels).max(initial=0) <= _LARGEST else np.clip(voxels, -_LARGEST, _LARGEST)
+        moderate = max(voxels.max(initial=0), -voxels.min(initial=0)) <= _LARGEST
+        return voxels if moderate else np.clip(voxels, -_LARGEST, _LARGEST)
     floor = voxels.min(where=good, initial=np.inf)
     filled = np.where(good, voxels, floor if np.isfinite(floor) else np.float32(0))
     return np.clip(filled, -_LARGEST, _LARGEST, out=filled)

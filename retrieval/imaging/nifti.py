@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.imaging.body_part import body_part
+from retrieval.imaging.hounsfield import hu_warnings
 from retrieval.imaging.nifti_header import NiftiHeader, read_nifti_header
 from retrieval.imaging.nifti_voxels import read_voxels
-from retrieval.imaging.orient import Oriented, spacing_zyx, to_display
+from retrieval.imaging.orient import Oriented, pixel_warnings, spacing_zyx, to_display
 from retrieval.imaging.sidecar import Sidecar, read_sidecar
 from retrieval.types import Provenance, Series, Unit, Volume
 
@@ -45,7 +46,7 @@ def read_nifti(path: Path, modality: str = "", sidecar: Sidecar | None = None) -
             spacing=None if shown.affine is None else spacing_zyx(shown.affine),
             plane=shown.plane,
             time_point=f"1 of {header.repeats}" if header.repeats > 1 else None,
-            warnings=(*header.warnings, *beside.warnings, *doubts),
+            warnings=(*header.warnings, *beside.warnings, *doubts, *pixel_warnings(shown.affine)),
         ),
     )
     part = body_part(beside.attributes.get("BodyPartExamined", ""), beside.description)
@@ -71,5 +72,5 @@ def _unit(modality: str, voxels: NDArray[Any]) -> tuple[Unit, tuple[str, ...]]:
         return "raw", ()
     lowest = voxels.min(where=np.isfinite(voxels), initial=np.inf) if voxels.dtype.kind == "f" else voxels.min()
     if lowest <= AIR_HU:
-        return "HU", ()
+        return "HU", hu_warnings(voxels)
     return "raw", (f"hu_suspect: the lowest value is {lowest:g}, no air near -1000; read by percentiles",)

@@ -19,7 +19,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ORIENTATION_RULE", "Oriented", "Plane", "plane_of", "spacing_zyx", "to_display", "usable"]
+__all__ = ["ORIENTATION_RULE", "Oriented", "Plane", "pixel_warnings", "plane_of", "spacing_zyx", "to_display", "usable"]
 
 Plane = Literal["axial", "coronal", "sagittal", "unknown"]
 
@@ -32,6 +32,7 @@ _DIRECTIONS: Final[dict[Plane, tuple[tuple[int, int, int], ...]]] = {
 }
 # Direction cosines in headers are rounded (DICOM text, NIfTI float32); closer than this is a tie.
 _TIE: Final = 1e-4
+_SQUARE: Final = 1.05  # pixels within 5 % of square look square
 
 ORIENTATION_RULE: Final = "axial LPH, coronal LFP, sagittal PFR; slice axis kept; nearest axis"
 
@@ -79,6 +80,19 @@ def spacing_zyx(affine: NDArray[np.float64]) -> tuple[float, float, float]:
     normal = np.cross(x, y)
     gap = abs(float(affine[:3, 2] @ normal) / float(np.linalg.norm(normal)))
     return gap, float(np.linalg.norm(y)), float(np.linalg.norm(x))
+
+
+def pixel_warnings(affine: NDArray[np.float64] | None) -> tuple[str, ...]:
+    """Return `("anisotropic_pixels: ...",)` where rows and columns differ by more than 5 %, else `()`.
+
+    Slices are shown pixel by pixel, so such a picture is stretched; whoever reads a score should know.
+    """
+    if affine is None:
+        return ()
+    _, rows, columns = spacing_zyx(affine)
+    if max(rows, columns) <= _SQUARE * min(rows, columns):
+        return ()
+    return (f"anisotropic_pixels: {rows:.3g} mm between rows, {columns:.3g} mm between columns",)
 
 
 def to_display(voxels: NDArray[Any], affine_lps: NDArray[np.float64] | None) -> Oriented:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Final
 
 __all__ = ["SIDECAR_SUFFIXES", "Sidecar", "is_companion", "nifti_stem", "read_sidecar"]
@@ -38,7 +38,7 @@ class Sidecar:
     warnings: tuple[str, ...] = ()
 
 
-def nifti_stem(path: Path) -> str | None:
+def nifti_stem(path: PurePath) -> str | None:
     """Return a NIfTI file's name without its suffixes, or None where the name is not a NIfTI's."""
     lowered = path.name.lower()
     suffix = next((suffix for suffix in _NIFTI_SUFFIXES if lowered.endswith(suffix)), None)
