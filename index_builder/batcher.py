@@ -1,8 +1,8 @@
 """Slices of many series through the encoder in batches of one fixed shape.
 
 A batch is filled across series and studies, so a radiograph does not cost a whole batch; a study comes out once the
-last of its slices is encoded, in the order studies went in. Batches always have the same number of rows (the last is padded),
-so a vector does not depend on what else was in its batch.
+last of its slices is encoded, in the order studies went in. Batches always have the same number of rows (the last is
+padded), so a vector does not depend on what else was in its batch.
 """
 
 from __future__ import annotations
@@ -40,9 +40,7 @@ class _Pending(Generic[Item]):
     vectors: list[NDArray[np.float16]] = field(default_factory=list)
 
 
-def encode_across(
-    encoder: Encoder, items: Iterable[Item]
-) -> Iterator[tuple[Item, tuple[NDArray[np.float16], ...]]]:
+def encode_across(encoder: Encoder, items: Iterable[Item]) -> Iterator[tuple[Item, tuple[NDArray[np.float16], ...]]]:
     """Yield each item with its unit slice vectors `(N, D)` float16, one array per view, in the order given."""
     pending: deque[_Pending[Item]] = deque()
     rows: list[NDArray[np.uint8]] = []  # slices waiting, each (C, S, S)

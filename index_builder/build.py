@@ -12,23 +12,23 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from index_builder.batcher import encode_across
-from index_builder.discover import FoundStudy, discover, found_studies
+from index_builder.discover import FoundStudy, discover, found_studies, relative_to
 from index_builder.reading import PreparedStudy, ReadTask
 from index_builder.records import study_record
 from index_builder.reports import find_report, load_reports, unmatched_reports
 from index_builder.scratch import scratch_database
 from index_builder.workers import supervised_map
-from retrieval.encoders.loading import load_encoder
 from retrieval.encoders.protocol import Encoder
 from retrieval.encoders.spec import check_match
 from retrieval.errors import InputError, Reason, UsageError
 from retrieval.index.keys import load_key
 from retrieval.index.local_store import LocalStore
+from retrieval.index.manifest import is_index
 from retrieval.index.store import StudyRecord
 from retrieval.types import Skipped
 
@@ -45,6 +45,7 @@ class BuildReport:
 
     index: str
     encoder: dict[str, Any]
+    sources: tuple[Path, ...] = ()
     generation: int = 0
     files: int = 0
     studies: int = 0
@@ -58,11 +59,15 @@ class BuildReport:
 
     def to_json(self) -> dict[str, Any]:
         """Return the document that `radseek build --json` prints."""
-        document = {name: getattr(self, name) for name in self.__slots__}
+        document = {name: getattr(self, name) for name in self.__slots__ if name != "sources"}
         document["skipped"] = [
             {"path": s.path, "reason_code": s.reason_code.value, "message": s.message} for s in self.skipped
         ]
         return document
+
+    def skip(self, lines: Iterable[Skipped]) -> None:
+        """Add inputs that were not used, their paths relative to the source they were found under."""
+        self.skipped.extend(replace(line, path=relative_to(line.path, self.sources)) for line in lines)
 
 
 def build_index(
@@ -90,10 +95,10 @@ def build_index(
     paths = [Path(sources)] if isinstance(sources, str | Path) else [Path(source) for source in sources]
     if not paths:
         raise UsageError("no source given; name at least one file or folder")
-    encoder = encoder or load_encoder(model)
+    encoder = encoder or _load(model)
     key = load_key()
     with scratch_database() as database, _open_or_create(Path(index), encoder) as store:
-        report = BuildReport(index=str(index), encoder=encoder.spec.to_json(), generation=store.generation)
+        report = BuildReport(str(index), encoder.spec.to_json(), tuple(paths), store.generation)
         if reports is not None:
             load_reports(Path(reports), database)
         _discover(paths, database, key, report, progress)
@@ -105,12 +110,22 @@ def build_index(
     return report
 
 
+def _load(model: str) -> Encoder:
+    from retrieval.encoders.loading import load_encoder  # late: workers import this package and need no torch
+
+    return load_encoder(model)
+
+
 def _open_or_create(index: Path, encoder: Encoder) -> LocalStore:
-    if not (index / "manifest.json").exists():
+    if not is_index(index):
         return LocalStore.create(index, encoder.spec)
-    store = LocalStore.open(index, writable=True)
-    if check_match(store.spec, encoder.spec):
-        store.repool(encoder)
+    store = LocalStore.open(index, read_only=False)
+    try:
+        if check_match(store.spec, encoder.spec):
+            store.repool(encoder)
+    except BaseException:
+        store.close()
+        raise
     return store
 
 
@@ -122,26 +137,27 @@ def _discover(
         if progress is not None:
             progress("find", files, None)
 
-    report.skipped.extend(discover(paths, database, key, progress=count))
+    report.skip(discover(paths, database, key, progress=count))
 
 
 def _wanted(
     store: LocalStore, database: sqlite3.Connection, key: bytes, report: BuildReport, on_duplicate: OnDuplicate
-) -> Iterator[tuple[FoundStudy, bool]]:
-    """Yield the studies to read, with whether each replaces a stored one."""
+) -> Iterator[FoundStudy]:
+    """Yield the studies to read."""
     for found in found_studies(database, key):
-        stored = store.cases(studies=[found.key]) if store.has(found.key) else []
+        stored = store.cases(studies=[found.key]) if store.contains([found.key]) else []
         if not stored:
-            yield found, False
+            yield found
         elif stored[0].attributes.get("stamp") == found.stamp:
+            find_report(database, found.names)  # claimed, not unmatched
             report.already += 1
         elif on_duplicate == "replace":
-            yield found, True
+            yield found
         else:
             message = "this study is in the index with other files; --on-duplicate replace takes the new ones"
             if on_duplicate == "error":
                 raise UsageError(f"{found.source_path}: {message}")
-            report.skipped.append(Skipped(found.source_path, Reason.DUPLICATE, message))
+            report.skip([Skipped(found.source_path, Reason.DUPLICATE, message)])
 
 
 @dataclass(slots=True)
@@ -155,33 +171,32 @@ class _Build:
     report: BuildReport
     progress: Progress | None
     waiting: list[StudyRecord] = field(default_factory=list)
-    replaced: list[str] = field(default_factory=list)
 
-    def run(self, wanted: Iterator[tuple[FoundStudy, bool]], modality: str | None, workers: int) -> None:
+    def run(self, wanted: Iterator[FoundStudy], modality: str | None, workers: int) -> None:
         """Read, encode and commit. Whatever ends it early, finished studies are committed."""
-        found: dict[str, tuple[FoundStudy, bool]] = {}
+        found: dict[str, FoundStudy] = {}
         try:
             for prepared, vectors in encode_across(self.encoder, self._read(wanted, modality, workers, found)):
-                study, replaces = found.pop(prepared.key)
+                study = found.pop(prepared.key)
                 names = find_report(self.database, study.names)
                 record = study_record(study, prepared.value, vectors, names, encoder=self.encoder, key=self.key)
-                self._take(record, replaces)
+                self._take(record)
         finally:
             self._commit()
 
     def _read(
         self,
-        wanted: Iterator[tuple[FoundStudy, bool]],
+        wanted: Iterator[FoundStudy],
         modality: str | None,
         workers: int,
-        found: dict[str, tuple[FoundStudy, bool]],
+        found: dict[str, FoundStudy],
     ) -> Iterator[_Keyed]:
         """Yield studies as the workers finish them, in key order; what failed goes to the report."""
         order: list[str] = []
 
         def tasks() -> Iterator[ReadTask]:
-            for study, replaces in wanted:
-                found[study.key] = (study, replaces)
+            for study in wanted:
+                found[study.key] = study
                 order.append(study.key)
                 yield ReadTask(study.headers, modality, self.encoder.spec.preprocess)
 
@@ -189,33 +204,30 @@ class _Build:
         for outcome in with_errors:
             key = order.pop(0)
             if outcome.error is not None:
-                self._fail(found.pop(key)[0], outcome.error)
+                self._fail(found.pop(key), outcome.error)
                 continue
-            self.report.skipped.extend(outcome.value.study.skipped)
+            self.report.skip(outcome.value.study.skipped)
             yield _Keyed(key, outcome.value)
 
     def _fail(self, study: FoundStudy, error: InputError) -> None:
-        path = error.path or study.headers[0].path
-        self.report.skipped.append(Skipped(path, error.reason, str(error)))
+        lines = error.lines or [(header.path, error.reason, str(error)) for header in study.headers]
+        self.report.skip(Skipped(path, Reason(reason), message) for path, reason, message in lines)
 
-    def _take(self, record: StudyRecord, replaces: bool) -> None:
+    def _take(self, record: StudyRecord) -> None:
         self.waiting.append(record)
-        if replaces:
-            self.replaced.append(record.key)
         if len(self.waiting) >= SEGMENT_STUDIES:
             self._commit()
 
     def _commit(self) -> None:
         if not self.waiting:
             return
-        self.store.add(self.waiting, replace=self.replaced)
+        self.store.add(self.waiting, replace_existing=True)
         for record in self.waiting:
             self.report.studies += 1
             self.report.series += len(record.series)
             self.report.slices += sum(len(view.slices) for series in record.series for view in series.views)
             self.report.sentences += len(record.sentences)
         self.waiting.clear()
-        self.replaced.clear()
         if self.progress is not None:
             self.progress("build", self.report.studies, None)
 

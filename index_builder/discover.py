@@ -7,6 +7,7 @@ however the files lie and whatever their names are.
 from __future__ import annotations
 
 import hashlib
+import os
 import pickle
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
@@ -18,7 +19,7 @@ from retrieval.imaging.scan import FileHeader, content_hash, scan
 from retrieval.index.keys import keyed_hash
 from retrieval.types import Skipped
 
-__all__ = ["FoundStudy", "discover", "found_studies"]
+__all__ = ["FoundStudy", "discover", "found_studies", "relative_to"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +68,8 @@ def discover(
 
 def found_studies(database: sqlite3.Connection, key: bytes) -> Iterator[FoundStudy]:
     """Yield the studies that `discover` found, in key order."""
-    keys = database.execute("SELECT DISTINCT study FROM files ORDER BY study")
-    for (study,) in keys:
+    groups = database.execute("SELECT DISTINCT study FROM files ORDER BY study")
+    for (study,) in groups:
         rows = database.execute(
             "SELECT path, source, header, stamp FROM files WHERE study = ? ORDER BY path", (study,)
         ).fetchall()
@@ -77,13 +78,14 @@ def found_studies(database: sqlite3.Connection, key: bytes) -> Iterator[FoundStu
 
 def _note(database: sqlite3.Connection, header: FileHeader, source: Path, key: bytes) -> None:
     if header.study_uid:
-        study, stamp = keyed_hash(key, "study", header.study_uid), header.sop_uid or content_hash([Path(header.path)])
+        group, stamp = keyed_hash(key, "study", header.study_uid), header.sop_uid or content_hash([header.path])
     else:
-        stamp = content_hash([Path(header.path)])
-        study = keyed_hash(key, "content", stamp)
+        stamp = content_hash([header.path])
+        # Files without any UID are one study where their content is one; DICOM without a study's UID goes by series.
+        group = f"series:{header.series_uid}" if header.series_uid else keyed_hash(key, "content", stamp)
     database.execute(
         "INSERT INTO files (study, path, source, header, stamp) VALUES (?, ?, ?, ?, ?)",
-        (study, header.path, str(source), pickle.dumps(header), stamp),
+        (group, header.path, str(source), pickle.dumps(header), stamp),
     )
 
 
@@ -92,8 +94,10 @@ def _study(study: str, rows: list[tuple[str, str, bytes, str]], key: bytes) -> F
     headers = {row[0]: pickle.loads(row[2]) for row in rows}  # noqa: S301
     first: FileHeader = next(iter(headers.values()))
     paths = list(headers)
-    by_content = not first.study_uid
-    relative = [_relative(row[0], row[1]) for row in rows]
+    by_content = not first.study_uid and not first.series_uid
+    if study.startswith("series:"):
+        study = keyed_hash(key, "content", content_hash(paths))
+    relative = [relative_to(row[0], [Path(row[1])]) for row in rows]
     stamps = sorted({row[3] for row in rows})
     digest = hashlib.sha256("\n".join(stamps).encode()).hexdigest()
     return FoundStudy(
@@ -106,12 +110,14 @@ def _study(study: str, rows: list[tuple[str, str, bytes, str]], key: bytes) -> F
     )
 
 
-def _relative(path: str, source: str) -> str:
-    inside = Path(path)
-    base = Path(source)
-    if inside == base or not inside.is_relative_to(base):
-        return inside.name
-    return str(inside.relative_to(base))
+def relative_to(path: str, sources: Iterable[Path]) -> str:
+    """Return a path as seen from the source it lies under; unchanged where it lies under none."""
+    for source in sources:
+        if Path(path) == source:
+            return source.name
+        if Path(path).is_relative_to(source):
+            return str(Path(path).relative_to(source))
+    return path
 
 
 def _common(relative: list[str]) -> str:
@@ -124,9 +130,10 @@ def _common(relative: list[str]) -> str:
 
 
 def _names(first: FileHeader, relative: list[str], paths: list[str]) -> tuple[str, ...]:
-    names = [first.study_uid, first.accession, *relative, *paths]
-    folder = _common(relative)
-    if folder != ".":
-        names.append(folder)
-    names.extend(Path(path).name for path in relative)
+    # Never a bare file name: "1.dcm" is in every folder, and a report must not reach another patient.
+    names = [first.study_uid, first.accession, *relative, *paths, *(str(Path(path).resolve()) for path in paths)]
+    if first.study_uid:
+        folder = _common(relative)
+        names.extend([folder] if folder != "." else [])
+        names.append(str(Path(os.path.commonpath([Path(path).resolve().parent for path in paths]))))
     return tuple(dict.fromkeys(name for name in names if name))

@@ -10,12 +10,12 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from retrieval.imaging.read import read_files
+from retrieval.imaging.scan import FileHeader
 
 from retrieval.encoders.encode import slice_positions
 from retrieval.encoders.prepare import prepare_slices
 from retrieval.encoders.spec import Preprocess
-from retrieval.imaging.read import read_files
-from retrieval.imaging.scan import FileHeader
 from retrieval.imaging.views import make_views
 from retrieval.types import Series, Study, View
 
@@ -112,5 +112,3 @@ def _prepare_view(view: View, preprocess: Preprocess) -> PreparedView:
     if view.slices.ndim == 3:
         slices = slices[:, :1]  # grey: one channel travels, the batcher repeats it
     return PreparedView(view.name, np.ascontiguousarray(slices), view.z, slice_positions(view))
-
-

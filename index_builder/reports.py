@@ -42,9 +42,12 @@ def load_reports(path: Path, database: sqlite3.Connection) -> int:
         if not any(column in row for column in TEXT_COLUMNS):
             raise UsageError(f"{path}: needs a column 'report', or 'findings' and 'impression'; has {', '.join(row)}")
         patient = (row.get("patient") or "").strip()
-        database.execute("INSERT INTO reports (study, text, patient) VALUES (?, ?, ?)", (study, _text(row), patient))
+        located = path.parent / study  # a path beside the file of reports
+        values = (study, str(located.resolve()) if located.exists() else "", _text(row), patient)
+        database.execute("INSERT INTO reports (study, located, text, patient) VALUES (?, ?, ?, ?)", values)
         count += 1
     database.execute("CREATE INDEX IF NOT EXISTS reports_by_study ON reports (study)")
+    database.execute("CREATE INDEX IF NOT EXISTS reports_by_path ON reports (located)")
     database.commit()
     return count
 
@@ -54,7 +57,8 @@ def find_report(database: sqlite3.Connection, names: Iterable[str]) -> Report | 
     for name in names:
         if not name:
             continue
-        rows = database.execute("SELECT rowid, text, patient FROM reports WHERE study = ?", (name,)).fetchall()
+        query = "SELECT rowid, text, patient FROM reports WHERE study = ? OR located = ?"
+        rows = database.execute(query, (name, name)).fetchall()
         if rows:
             database.executemany("UPDATE reports SET used = 1 WHERE rowid = ?", [(row[0],) for row in rows])
             text = "\n".join(dict.fromkeys(row[1] for row in rows if row[1]))

@@ -15,7 +15,8 @@ CREATE TABLE files (
     study TEXT NOT NULL, path TEXT NOT NULL, source TEXT NOT NULL, header BLOB NOT NULL, stamp TEXT NOT NULL
 );
 CREATE TABLE reports (
-    study TEXT NOT NULL, text TEXT NOT NULL, patient TEXT NOT NULL, used INTEGER NOT NULL DEFAULT 0
+    study TEXT NOT NULL, located TEXT NOT NULL, text TEXT NOT NULL, patient TEXT NOT NULL,
+    used INTEGER NOT NULL DEFAULT 0
 );
 """
 

@@ -104,9 +104,7 @@ def _feed(
     return False
 
 
-def _collect(
-    crew: list[_Worker], window: _Window[Task], function: str, time_limit: float, memory_limit: int
-) -> None:
+def _collect(crew: list[_Worker], window: _Window[Task], function: str, time_limit: float, memory_limit: int) -> None:
     """Take what is ready; kill and replace what is dead or late."""
     busy = {worker.connection: worker for worker in crew if worker.index is not None}
     ready = wait(list(busy), timeout=0.2)
@@ -119,9 +117,7 @@ def _collect(
             except (EOFError, ConnectionResetError):
                 error = _death(worker)
         elif time.monotonic() - worker.started > time_limit:
-            message = (
-                f"reading took longer than {time_limit:.0f} s and was stopped; look at the files by hand"
-            )
+            message = f"reading took longer than {time_limit:.0f} s and was stopped; look at the files by hand"
             error = InputError(Reason.TIMEOUT, message)
         else:
             continue

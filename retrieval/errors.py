@@ -7,7 +7,7 @@
     ├── EncoderError (RuntimeError)          a checkpoint cannot be loaded or used
     │   ├── MissingFileError (FileNotFoundError)   a checkpoint folder lacks a file
     │   └── EncoderMismatchError             this index was built with another recipe or other towers
-    ├── IndexError_ (RuntimeError)           the index folder cannot be used
+    ├── IndexFolderError (RuntimeError)           the index folder cannot be used
     │   ├── IndexDamagedError                a checksum, a count or the catalogue is wrong
     │   └── IndexBusyError                   another process is writing
     ├── MissingExtraError (ImportError)      an optional package is not installed; names the extra
@@ -29,7 +29,7 @@ __all__ = [
     "EncoderMismatchError",
     "IndexBusyError",
     "IndexDamagedError",
-    "IndexError_",
+    "IndexFolderError",
     "InputError",
     "MissingExtraError",
     "MissingFileError",
@@ -61,22 +61,27 @@ class Reason(StrEnum):
 
 
 class InputError(RadseekError, ValueError):
-    """One input cannot be used. `reason` is its stable code, `remedy` what to do next."""
+    """One input cannot be used. `reason` is its stable code; `lines` are `(path, reason, message)` of its files."""
 
     exit_code = 4
 
-    def __init__(self, reason: Reason, message: str, *, path: str = "") -> None:
+    def __init__(
+        self, reason: Reason, message: str, *, path: str = "", lines: tuple[tuple[str, Reason, str], ...] = ()
+    ) -> None:
         super().__init__(message)
         self.reason = reason
         self.path = path
+        self.lines = lines
 
     def __reduce__(self) -> tuple[object, ...]:
-        # Workers send these across processes; the keyword must survive pickling.
-        return (_rebuild_input_error, (self.reason, str(self), self.path))
+        # Workers send these across processes; the keywords must survive pickling.
+        return (_rebuild_input_error, (self.reason, str(self), self.path, self.lines))
 
 
-def _rebuild_input_error(reason: Reason, message: str, path: str) -> InputError:
-    return InputError(reason, message, path=path)
+def _rebuild_input_error(
+    reason: Reason, message: str, path: str, lines: tuple[tuple[str, Reason, str], ...]
+) -> InputError:
+    return InputError(reason, message, path=path, lines=lines)
 
 
 class EncoderError(RadseekError, RuntimeError):
@@ -95,17 +100,17 @@ class EncoderMismatchError(EncoderError):
     exit_code = 3
 
 
-class IndexError_(RadseekError, RuntimeError):
+class IndexFolderError(RadseekError, RuntimeError):
     """The index folder cannot be used as asked."""
 
 
-class IndexDamagedError(IndexError_):
+class IndexDamagedError(IndexFolderError):
     """What is on disk is not what was written."""
 
     exit_code = 5
 
 
-class IndexBusyError(IndexError_):
+class IndexBusyError(IndexFolderError):
     """Another process holds the writer's lock."""
 
 

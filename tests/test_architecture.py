@@ -72,10 +72,15 @@ def test_serving_never_imports_building() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+def test_workers_start_without_torch() -> None:
+    code = "import sys, index_builder.reading; sys.exit('torch' in sys.modules or 'faiss' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
 @pytest.mark.parametrize("package", PACKAGES)
 def test_public_door_is_sorted_and_real(package: str) -> None:
     module = importlib.import_module(package)
-    assert module.__all__ == sorted(module.__all__)
+    assert module.__all__ == sorted(module.__all__, key=lambda n: (not n.isupper(), not n[0].isupper(), n))
     for name in module.__all__:
         assert hasattr(module, name), f"{package}.{name} is promised and missing"
 

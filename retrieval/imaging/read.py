@@ -111,7 +111,8 @@ def _nothing(skipped: Sequence[Skipped], path: str) -> InputError:
     if len(skipped) == 1:
         return InputError(reason, example.message, path=example.path)
     message = f"{path}: none of {len(skipped)} files can be used, {count} for `{reason}`, such as {example.message}"
-    return InputError(reason, message, path=path)
+    lines = tuple((line.path, line.reason_code, line.message) for line in skipped)
+    return InputError(reason, message, path=path, lines=lines)
 
 
 def _first_of_each(headers: Sequence[FileHeader], count: int = 3) -> str:
