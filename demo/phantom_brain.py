@@ -23,8 +23,8 @@ _TISSUES: dict[str, tuple[float, float, float]] = {
     "air": (0.0, 1000, 50), "fat": (0.95, 280, 75), "skin": (0.55, 700, 45), "muscle": (0.78, 950, 38),
     "bone": (0.06, 800, 20), "diploe": (0.5, 350, 60), "mucosa": (0.85, 1300, 120), "orbital_fat": (0.95, 280, 75),
     "sclera": (0.5, 900, 30), "globe": (1.0, 3800, 1400), "lens": (0.6, 1000, 28), "csf": (1.0, 4200, 1800),
-    "grey": (0.83, 980, 96), "white": (0.71, 620, 76), "deep_grey": (0.78, 850, 80), "cerebellum": (0.82, 930, 92),
-    "stem": (0.73, 680, 80), "dura": (0.35, 900, 30), "sinus": (0.25, 1400, 60), "vessel": (0.05, 1400, 60),
+    "grey": (0.83, 1050, 97), "white": (0.71, 570, 76), "deep_grey": (0.8, 900, 84), "cerebellum": (0.82, 990, 94),
+    "stem": (0.73, 640, 80), "dura": (0.35, 900, 30), "sinus": (0.25, 1400, 60), "vessel": (0.05, 1400, 60),
     "calcium": (0.25, 900, 30), "blood_acute": (0.82, 760, 55), "blood_dense": (0.8, 620, 42),
     "blood_thin": (0.88, 1000, 110), "blood_subacute": (0.88, 340, 170), "blood_chronic": (0.95, 1500, 320),
     "tumour": (0.88, 1350, 140), "tumour_pale": (0.9, 1500, 170), "tumour_rim": (0.86, 1200, 120),
@@ -106,7 +106,7 @@ def make_brain_mr(seed: int, findings: Sequence[str] | None = None) -> Phantom:
     rng = plan.rng(60)
     grid = _draw_grid(rng, plan)
     head = build_head(grid, plan)
-    jitter = {name: float(np.exp(rng.normal(0, 0.05))) for name in _TISSUES}
+    jitter = {name: float(np.exp(rng.normal(0, 0.03))) for name in _TISSUES}
     top = float(rng.choice([255, 600, 1200, 2500, 4000]))
     spacing = (grid.step[2], grid.step[1], grid.step[0])
     series = []

@@ -19,7 +19,7 @@ __all__ = ["Brain", "paint_brain"]
 _EDGE = 1.4
 Knot = tuple[float, float, float, float]
 _CORTEX = 3.0  # mm
-_FOLD = 21.0  # mm, twice the width of a gyrus
+_FOLD = 19.5  # mm, twice the width of a gyrus
 # Lateral ventricle of a young adult: x, y, z, radius.
 _VENTRICLE = (
     (9.0, -37.0, 5.0, 2.6),
@@ -139,16 +139,18 @@ def _hindbrain(canvas: Canvas, p: Points, depth: Array, below: Array, plan: Head
     cisterns = np.minimum(cisterns, np.maximum(stem - 4.5, p.z + 3)) + tight
     canvas.add("csf", np.maximum(soft(below, _EDGE), soft(cisterns, _EDGE)))
     x, y, z, lateral = p.x[where], p.y[where], p.z[where], np.abs(p.x[where])
-    lobes = smooth_min(
-        ellipsoid(lateral, y, z, (24, 45, -36), (33, 34, 31)), ellipsoid(x, y, z, (0, 44, -26), (18, 27, 30)), 8
+    lobes = ellipsoid(x, y, z, (0, 46, -34), (58, 44, 38 - 6 * plan.atrophy))
+    lobes = np.maximum(lobes, np.maximum(1.0 + 0.5 * tight + below[where], 1.2 + plan.gap * 0.6 - depth[where]))
+    lobes = np.maximum(
+        lobes,
+        np.maximum(1.5 + tight - stem[where], 11 + 0.3 * lateral + 1.5 * tight - y - 0.7 * np.clip(-14 - z, 0, 25)),
     )
-    lobes = np.maximum(lobes, np.maximum(1.0 + 0.3 * tight + below[where], 1.2 + plan.gap * 0.6 - depth[where]))
     cerebellum = soft(lobes, _EDGE)
     canvas.add("cerebellum", cerebellum, where)
     spread = np.sqrt(x**2 + (y - 22) ** 2 + (z + 36) ** 2) + 1.5 * bank.at(x, y, z, 26, 11)
     folia = soft(0.75 - np.sin(spread * np.float32(2 * np.pi / 5.5)), 0.6) * soft(-lobes - 11, 6)
     canvas.add("csf", 0.45 * folia * cerebellum, where)
-    core = chain(lateral, y, z, [(6, 28, -36, 4), (16, 38, -39, 7), (27, 48, -42, 7)])
+    core = chain(lateral, y, z, [(14, 10, -31, 5), (19, 28, -35, 5), (20, 40, -39, 7), (27, 49, -42, 7)])
     canvas.add("white", soft(core + 1.5 * bank.at(x, y, z, 12, 12), 3) * cerebellum, where)
     canvas.add("stem", soft(stem, _EDGE))
     hind = soft(stem, _EDGE)

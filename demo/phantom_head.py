@@ -115,7 +115,7 @@ def make_head(seed: int, findings: Sequence[str] | None = None) -> Phantom:
     blur = rng.uniform(0.45, 0.8)
     volume = ndimage.gaussian_filter(volume, (0, blur, blur), truncate=3)
     sharp = rng.uniform(0.18, 0.3)
-    noise = float(rng.uniform(5, 13) * np.sqrt(1.25 / grid.step[2]))
+    noise = float(rng.uniform(4, 10) * np.sqrt(1.25 / grid.step[2]))
     volume += np.float32(noise) * ramp_noise(rng, grid.shape, sharp)
     voxels = np.clip(np.rint(volume), -1024, 3071).astype(np.int16)
     attributes: dict[str, str | float] = {

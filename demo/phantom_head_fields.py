@@ -36,28 +36,52 @@ class NoiseBank:
         half = np.arange(size // 2 + 1, dtype=np.float32)
         radius = np.sqrt(axis[:, None, None] ** 2 + axis[None, :, None] ** 2 + half[None, None, :] ** 2)
         spectrum = fft.rfftn(white) * np.exp(-(((radius - cycles) / (0.35 * cycles)) ** 2))
-        block = fft.irfftn(spectrum, s=white.shape).astype(np.float32)
-        self._block = block / block.std()
-        slopes = [(np.roll(self._block, -1, k) - np.roll(self._block, 1, k)) / 2 for k in range(3)]
-        slope = np.sqrt(slopes[0] ** 2 + slopes[1] ** 2 + slopes[2] ** 2)
-        self._sheets = self._block / np.maximum(slope, 0.35 * slope.mean())
-        self._per_wave = size / cycles
+        self._sheets = _sheet_distance(fft.irfftn(spectrum, s=white.shape).astype(np.float32))
+        block = fft.irfftn(_padded(spectrum, 2 * size), s=(2 * size,) * 3).astype(np.float32)
+        self._block = (block / block.std()).ravel()
+        self._size, self._per_wave = size, size / cycles
         self._offsets = rng.uniform(0, size, (64, 3)).astype(np.float32)
 
     def at(self, x: Array, y: Array, z: Array, wavelength: float, slot: int) -> Array:
-        """The field of one slot with features one `wavelength` (mm) apart; unit variance."""
-        return self._read(self._block, x, y, z, wavelength, slot)
+        """The field of one slot with features one `wavelength` (mm) apart; unit variance.
+
+        The nearest of 16 samples a wavelength is read, four times as fast as interpolating.
+        """
+        scale = np.float32(2 * self._per_wave / wavelength)
+        size = 2 * self._size
+        place = np.zeros(x.shape, np.int32)
+        for p, shift in zip((z, y, x), self._offsets[slot], strict=True):
+            place *= size
+            place += (p * scale + np.float32(2 * shift + 64 * size)).astype(np.int32) & (size - 1)
+        found: Array = self._block[place]
+        return found
 
     def sheet(self, x: Array, y: Array, z: Array, wavelength: float, slot: int) -> Array:
-        """Signed distance (mm) to the crumpled sheets where the field is zero."""
-        return self._read(self._sheets, x, y, z, wavelength, slot) * np.float32(wavelength / self._per_wave)
-
-    def _read(self, block: Array, x: Array, y: Array, z: Array, wavelength: float, slot: int) -> Array:
+        """Distance (mm) to the crumpled sheets where the field is zero."""
         shift = self._offsets[slot]
         scale = np.float32(self._per_wave / wavelength)
         where = np.stack([z * scale + shift[0], y * scale + shift[1], x * scale + shift[2]])
-        found: Array = ndimage.map_coordinates(block, where, order=1, mode="grid-wrap", output=np.float32)
-        return found
+        found = ndimage.map_coordinates(self._sheets, where, order=1, mode="grid-wrap", output=np.float32)
+        distance: Array = np.abs(found) / scale
+        return distance
+
+
+def _padded(spectrum: NDArray[np.complex64], size: int) -> NDArray[np.complex64]:
+    """The half spectrum of a cube in a larger one: the same field, more finely sampled."""
+    low = spectrum.shape[0] // 2
+    out = np.zeros((size, size, size // 2 + 1), np.complex64)
+    for rows in (slice(0, low), slice(-low, None)):
+        for columns in (slice(0, low), slice(-low, None)):
+            out[rows, columns, :low] = spectrum[rows, columns, :low]
+    return out
+
+
+def _sheet_distance(block: Array) -> Array:
+    """Signed distance, in samples and to first order, to where the block is zero."""
+    slopes = [(np.roll(block, -1, k) - np.roll(block, 1, k)) / 2 for k in range(3)]
+    slope = np.sqrt(slopes[0] ** 2 + slopes[1] ** 2 + slopes[2] ** 2)
+    distance: Array = block / np.maximum(slope, 0.35 * slope.mean())
+    return distance
 
 
 def ellipsoid(x: Array, y: Array, z: Array, centre: Triple, radii: Triple) -> Array:
