@@ -19,7 +19,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless, JPEGBa
 
 from retrieval.errors import InputError, Reason
 from retrieval.imaging import gate
-from retrieval.imaging.codestream import frame_size, jpeg_precision
+from retrieval.imaging.codestream import FrameSize, frame_size
 from retrieval.imaging.dicom import read_dicom_series
 from retrieval.imaging.dicom_header import read_header
 from tests.dicom_support import dataset, nested, save
@@ -151,7 +151,12 @@ def sof(width: int, height: int, marker: int = 0xC0, precision: int = 8) -> byte
 
 def siz(width: int, height: int) -> bytes:
     numbers = (width, height, 0, 0)
-    return b"\xff\x4f\xff\x51\x00\x29\x00\x00" + b"".join(n.to_bytes(4, "big") for n in numbers) + bytes(32)
+    return (
+        b"\xff\x4f\xff\x51\x00\x29\x00\x00"
+        + b"".join(n.to_bytes(4, "big") for n in numbers)
+        + bytes(16)
+        + b"\x00\x03\x07\x01\x01"
+    )
 
 
 @pytest.mark.parametrize(
@@ -166,20 +171,28 @@ def test_a_frame_larger_inside_than_its_header_is_not_decoded(tmp_path: Path, fr
     assert [line.reason_code for line in skipped] == [Reason.TOO_LARGE]
 
 
+@pytest.mark.parametrize("frame", [sof(3, 3), sof(4, 4, 0xC0, 12), siz(4, 4), b"\x00" * 64])
+def test_a_frame_unlike_its_header_is_not_handed_to_a_codec(tmp_path: Path, frame: bytes) -> None:
+    """Seen to abort the whole process inside gdcm."""
+    found = dataset(np.zeros((4, 4), np.uint8), syntax=JPEGBaseline8Bit)
+    found.PixelData = encapsulate([frame])
+    found["PixelData"].is_undefined_length = True
+    _, skipped = read_dicom_series([save(found, tmp_path / "a.dcm")])
+    assert [line.reason_code for line in skipped] == [Reason.DECODE_FAILED]
+
+
 def test_codestream_sizes() -> None:
-    assert frame_size(sof(7, 5)) == (7, 5)
-    assert frame_size(sof(7, 5, 0xF7)) == (7, 5)  # JPEG-LS
-    assert frame_size(siz(9, 8)) == (9, 8)
+    assert frame_size(sof(7, 5)) == FrameSize(7, 5, 1, 8)
+    assert frame_size(sof(7, 5, 0xF7)) == FrameSize(7, 5, 1, 8)  # JPEG-LS
+    assert frame_size(sof(7, 5, 0xC1, 12)) == FrameSize(7, 5, 1, 12)
+    assert frame_size(siz(9, 8)) == FrameSize(9, 8, 3, 8)
     assert frame_size(b"\x01\x00\x00\x00") is None  # RLE
-    assert jpeg_precision(sof(7, 5, 0xC1, 12)) == 12
-    assert jpeg_precision(siz(7, 5)) is None
 
 
 @given(st.binary(max_size=64))
 def test_codestream_of_anything_never_raises(tail: bytes) -> None:
     for start in (b"", b"\xff\xd8", b"\xff\x4f\xff\x51", b"\xff\xd8\xff\xc0"):
         frame_size(start + tail)
-        jpeg_precision(start + tail)
 
 
 def test_short_pixel_data_are_truncated(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ __all__ = ["read_dicom_series"]
 class _File:
     path: Path
     series: str
+    number: int  # SeriesNumber, 0 where it is absent
     sop: str
     frames: tuple[Frame, ...]
 
@@ -52,9 +53,9 @@ def _open(path: Path, skipped: list[Skipped]) -> _File | None:
             refuse_non_image(header, path)
             admit_dicom(header, path)
             frames = tuple(frames_of(header, path))
-            return _File(
-                path, str(header.get("SeriesInstanceUID") or ""), str(header.get("SOPInstanceUID") or ""), frames
-            )
+            number = int(header.get("SeriesNumber") or 0)
+            uid, sop = str(header.get("SeriesInstanceUID") or ""), str(header.get("SOPInstanceUID") or "")
+            return _File(path, uid, number, sop, frames)
     except InputError as error:
         skipped.append(as_skipped(error, path))
         return None
@@ -78,22 +79,19 @@ def _by_series(files: Sequence[_File]) -> list[tuple[str, list[_File]]]:
     groups: dict[str, list[_File]] = {}
     for file in files:
         groups.setdefault(file.series, []).append(file)
-    return sorted(groups.items(), key=lambda item: (_series_number(item[1][0]), item[0]))
-
-
-def _series_number(file: _File) -> int:
-    try:
-        return int(file.frames[0].header.get("SeriesNumber") or 0)
-    except (TypeError, ValueError):
-        return 0
+    return sorted(groups.items(), key=lambda item: (item[1][0].number, item[0]))
 
 
 def _read_one(uid: str, files: Sequence[_File], skipped: list[Skipped]) -> list[Loaded]:
     """Read one series; files that fail to decode are left out and the rest is stacked again without them."""
     remaining = list(files)
     while remaining:
-        with input_errors(remaining[0].path, "header"):
-            stacks, irregular = stack_frames([frame for file in remaining for frame in file.frames])
+        try:
+            with input_errors(remaining[0].path, "header"):
+                stacks, irregular = stack_frames([frame for file in remaining for frame in file.frames])
+        except InputError as error:
+            skipped += [as_skipped(error, file.path) for file in remaining]
+            return []
         loaded, failed = _load_all(stacks, uid)
         if not failed:
             _refuse_irregular(stacks, irregular, skipped)

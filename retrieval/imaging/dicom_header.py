@@ -1,4 +1,4 @@
-"""Open one DICOM file safely: its header without pixels, or all of it."""
+"""Open one DICOM file safely: its header without pixels, or its pixels without the rest."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from pydicom import dcmread
+from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.filereader import read_file_meta_info
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
@@ -19,13 +19,25 @@ from retrieval.errors import InputError, Reason
 from retrieval.imaging.dicom_errors import input_errors
 from retrieval.imaging.gate import admit_file, admit_inflated
 
-__all__ = ["looks_like_dicom", "read_header", "read_whole"]
+__all__ = ["looks_like_dicom", "read_header", "read_pixel_tags"]
 
 _MAGIC_AT: Final = 128
 # A file without the preamble starts with its first element: group 0002 or 0008, either byte order.
 _FIRST_GROUPS: Final = (b"\x02\x00", b"\x08\x00", b"\x00\x02", b"\x00\x08")
 _TELLING: Final = ("SOPClassUID", "StudyInstanceUID", "Modality", "Rows")
 _META_GROUP: Final = b"\x02\x00"
+_SYNTAX_ELEMENT: Final = b"\x10\x00"
+_PIXEL_TAGS: Final = [
+    tag_for_keyword(keyword) or 0
+    for keyword in (
+        "Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PlanarConfiguration", "PhotometricInterpretation",
+        "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "ExtendedOffsetTable",
+        "ExtendedOffsetTableLengths", "PixelData", "FloatPixelData", "DoubleFloatPixelData",
+        *(f"{segmented}{colour}PaletteColorLookupTable{part}" for segmented in ("", "Segmented")
+          for colour in ("Red", "Green", "Blue", "Alpha") for part in ("Descriptor", "Data")),
+    )
+    if tag_for_keyword(keyword)
+]  # fmt: skip
 # Value representations whose length takes four bytes (PS3.5 7.1.2).
 _LONG_FORM: Final = (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV")
 
@@ -48,44 +60,53 @@ def read_header(path: Path) -> FileDataset:
     return _read(path, without_pixels=True)
 
 
-def read_whole(path: Path) -> FileDataset:
-    """Return one DICOM file with its pixel data, still compressed. Raises InputError as `read_header` does."""
-    return _read(path, without_pixels=False)
+def read_pixel_tags(path: Path) -> FileDataset:
+    """Return only what decoding needs, the pixel data still compressed; not every tag.
+
+    Raises InputError as `read_header` does.
+    """
+    return _read(path, without_pixels=False, only=_PIXEL_TAGS)
 
 
-def _read(path: Path, *, without_pixels: bool) -> FileDataset:
+def _read(path: Path, *, without_pixels: bool, only: list[int] | None = None) -> FileDataset:
     with input_errors(path, "header"):
         admit_file(path)
         if not looks_like_dicom(path):
             raise _not_dicom(path)
         with path.open("rb") as file:
             bare = file.read(_MAGIC_AT + 4)[_MAGIC_AT:] != b"DICM"
-        if not bare:
-            _admit_deflated(path)
-        dataset = dcmread(path, force=bare, stop_before_pixels=without_pixels)
+            if not bare:
+                syntax, start = _walk_meta(file)
+                if syntax == DeflatedExplicitVRLittleEndian:
+                    admit_inflated(path, start)
+        dataset = dcmread(
+            path, force=bare, stop_before_pixels=without_pixels, specific_tags=list(only) if only else None
+        )
         _ensure_syntax(dataset)
-        if bare and not any(keyword in dataset for keyword in _TELLING):
+        if bare and only is None and not any(keyword in dataset for keyword in _TELLING):
             raise _not_dicom(path)
         return dataset
 
 
-def _admit_deflated(path: Path) -> None:
-    if read_file_meta_info(path).get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
-        with path.open("rb") as file:
-            start = _end_of_meta(file)
-        admit_inflated(path, start)
+def _walk_meta(file: BinaryIO) -> tuple[str, int]:
+    """The transfer syntax, and the offset after the last element of group 0002.
 
-
-def _end_of_meta(file: BinaryIO) -> int:
-    """The offset after the last element of group 0002, walked: a group length may be missing or lie."""
-    at = _MAGIC_AT + 4
+    Walked element by element, because a group length may be missing or lie.
+    """
+    at, syntax = _MAGIC_AT + 4, ""
     while True:
         file.seek(at)
         head = file.read(12)
         if head[:2] != _META_GROUP:
-            return at
-        long = head[4:6] in _LONG_FORM
-        at += 12 + int.from_bytes(head[8:12], "little") if long else 8 + int.from_bytes(head[6:8], "little")
+            return syntax, at
+        if head[4:6] in _LONG_FORM:
+            at += 12 + int.from_bytes(head[8:12], "little")
+            continue
+        length = int.from_bytes(head[6:8], "little")
+        if head[2:4] == _SYNTAX_ELEMENT:
+            file.seek(at + 8)
+            syntax = file.read(length).decode("ascii", "replace").strip("\0 ")
+        at += 8 + length
 
 
 def _ensure_syntax(dataset: FileDataset) -> None:

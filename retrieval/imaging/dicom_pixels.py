@@ -1,6 +1,6 @@
 """Decode the pixels of one DICOM file: stored values as they are, or RGB where it is colour.
 
-pydicom's own decoders do it, on python-gdcm and pylibjpeg-openjpeg. They refuse 12-bit extended JPEG; gdcm
+pydicom's own decoders do it, on Pillow, pylibjpeg-openjpeg and python-gdcm. They refuse 12-bit extended JPEG; gdcm
 itself reads it, and tests hold its result equal to dcmtk's, so that one goes to gdcm directly.
 """
 
@@ -12,38 +12,47 @@ from typing import Any, Final
 import gdcm
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.dataset import FileDataset
+from pydicom.dataset import Dataset, FileDataset
 from pydicom.encaps import generate_frames
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut
 from pydicom.pixels.utils import pixel_array
-from pydicom.uid import JPEGExtended12Bit
+from pydicom.uid import JPEG2000, JPEG2000Lossless, JPEGBaseline8Bit, JPEGExtended12Bit
 
 from retrieval.errors import InputError, Reason
-from retrieval.imaging.codestream import jpeg_precision
+from retrieval.imaging.codestream import frame_size
 from retrieval.imaging.dicom_errors import input_errors
-from retrieval.imaging.dicom_header import read_whole
+from retrieval.imaging.dicom_header import read_header, read_pixel_tags
 from retrieval.imaging.gate import admit_dicom, admit_payload
 from retrieval.imaging.mosaic import mosaic_of, unfold
 
 __all__ = ["decode_file"]
 
 _COLOUR_BITS: Final = 8
+# Where several plug-ins decode the same, not gdcm: it aborts the process on some damaged JPEG, which no
+# Python can catch. Lossless JPEG, JPEG-LS and 12 bits are left to it.
+_PLUGINS: Final = {
+    JPEGBaseline8Bit: "pillow",
+    JPEGExtended12Bit: "pillow",  # of 8 bits
+    JPEG2000: "pylibjpeg",
+    JPEG2000Lossless: "pylibjpeg",
+}
 
 
-def decode_file(path: Path) -> NDArray[Any]:
+def decode_file(path: Path, header: Dataset | None = None) -> NDArray[Any]:
     """Return the frames of a file: `(N, Y, X)` stored values, or `(N, Y, X, 3)` uint8 RGB; a mosaic unfolded.
 
+    `header` saves reading it again where it is at hand.
     Raises InputError: `no_pixels`, `truncated`, `too_large`, `unsupported_syntax`, `decode_failed`, and those of
     the header.
     """
-    dataset = read_whole(path)
+    dataset = read_pixel_tags(path)
     with input_errors(path, "header"):
         admit_dicom(dataset, path)
+        mosaic = mosaic_of(read_header(path) if header is None else header)
     with input_errors(path, "pixels"):
         admit_payload(dataset, path)
         frames = _frames(dataset, path)
-        mosaic = mosaic_of(dataset)
         if mosaic is not None:
             frames = unfold(frames[0], mosaic)
         return frames.astype(frames.dtype.newbyteorder("="), copy=False)
@@ -57,7 +66,7 @@ def _frames(dataset: FileDataset, path: Path) -> NDArray[Any]:
         message = f"{path.name}: {syntax.name} cannot be decoded; export it as Explicit VR Little Endian"
         raise InputError(Reason.UNSUPPORTED_SYNTAX, message, path=str(path)) from error
     extended = syntax == JPEGExtended12Bit and _is_12_bit(dataset)
-    stored = _by_gdcm(dataset, path) if extended else pixel_array(dataset)
+    stored = _by_gdcm(dataset, path) if extended else pixel_array(dataset, decoding_plugin=_PLUGINS.get(syntax, ""))
     colour = int(dataset.get("SamplesPerPixel") or 1) > 1
     frames = stored if stored.ndim == (4 if colour else 3) else stored[None]
     if str(dataset.get("PhotometricInterpretation") or "").strip().upper() == "PALETTE COLOR":
@@ -75,7 +84,8 @@ def _to_8_bits(frames: NDArray[Any], stored: int | None) -> NDArray[np.uint8]:
 
 def _is_12_bit(dataset: FileDataset) -> bool:
     first = next(generate_frames(dataset.PixelData, number_of_frames=int(dataset.get("NumberOfFrames") or 1)))
-    return jpeg_precision(first) == 12
+    announced = frame_size(first)
+    return announced is not None and announced.precision == 12
 
 
 def _by_gdcm(dataset: FileDataset, path: Path) -> NDArray[np.uint16]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from retrieval.errors import InputError, Reason
 from retrieval.imaging.dicom_frames import Frame
-from retrieval.imaging.dicom_header import read_whole
+from retrieval.imaging.dicom_header import read_pixel_tags
 from retrieval.imaging.dicom_stack import Stack
 from retrieval.types import Series, Skipped
 
@@ -64,7 +64,7 @@ def _paths(frames: Iterable[Frame]) -> list[tuple[str, Path]]:
     found = []
     for path in dict.fromkeys(frame.path for frame in frames):
         try:
-            data = read_whole(path).get("PixelData")
+            data = read_pixel_tags(path).get("PixelData")
         except InputError:
             continue
         if data:

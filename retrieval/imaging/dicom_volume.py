@@ -114,7 +114,7 @@ def _admit_stack(frames: Sequence[Frame]) -> None:
 
 def _part(path: Path, frames: Sequence[Frame]) -> tuple[NDArray[Any], str]:
     """The rescaled frames `(n, Y, X[, 3])` of one file that the stack uses."""
-    stored = decode_file(path)
+    stored = decode_file(path, frames[0].header)
     part, how = rescale_frames(stored[[frame.index for frame in frames]], frames)
     if part.shape[1:3] != frames[0].shape[:2]:
         raise ValueError(f"decoded to {part.shape[1:3]}, the header says {frames[0].shape[:2]}")

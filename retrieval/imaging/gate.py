@@ -14,6 +14,7 @@ from typing import Final
 
 from pydicom.dataset import Dataset
 from pydicom.encaps import generate_frames
+from pydicom.uid import RLELossless
 
 from retrieval.errors import InputError, Reason
 from retrieval.imaging.codestream import frame_size
@@ -121,7 +122,8 @@ def admit_payload(dataset: Dataset, path: Path) -> None:
     data: bytes = dataset[name].value
     rows, columns, frames, samples, bits = _sizes(dataset)
     if name == "PixelData" and dataset.file_meta.TransferSyntaxUID.is_encapsulated:
-        _admit_frames(data, frames, (columns, rows), path)
+        if dataset.file_meta.TransferSyntaxUID != RLELossless:  # its frames announce no size
+            _admit_frames(dataset, frames, path)
         return
     bits = native.get(name, bits)
     pixels = rows * columns * frames * samples
@@ -132,12 +134,21 @@ def admit_payload(dataset: Dataset, path: Path) -> None:
         raise _refuse(path, Reason.TRUNCATED, rule, "copy it again from its source")
 
 
-def _admit_frames(data: bytes, frames: int, size: tuple[int, int], path: Path) -> None:
-    for number, frame in enumerate(generate_frames(data, number_of_frames=frames)):
-        found = frame_size(frame)
-        if found is not None and found[0] * found[1] > size[0] * size[1]:
-            rule = f"frame {number} is {found[0]} x {found[1]} inside, {size[0]} x {size[1]} in the header"
+def _admit_frames(dataset: Dataset, frames: int, path: Path) -> None:
+    """Each compressed frame must be of the header's size: codecs trust their own, and gdcm aborts where they differ."""
+    rows, columns, _, samples, bits = _sizes(dataset)
+    for number, frame in enumerate(generate_frames(dataset.PixelData, number_of_frames=frames)):
+        inside = frame_size(frame)
+        if inside is None:
+            rule = f"frame {number} does not start as {dataset.file_meta.TransferSyntaxUID.name} does"
+            raise _refuse(path, Reason.DECODE_FAILED, rule, "export it again")
+        if inside.width * inside.height > columns * rows:
+            rule = f"frame {number} is {inside.width} x {inside.height} inside, {columns} x {rows} in the header"
             raise _refuse(path, Reason.TOO_LARGE, rule, "export it again")
+        same = (inside.width, inside.height, inside.samples) == (columns, rows, samples)
+        if not same or inside.precision > bits:
+            rule = f"frame {number} holds {inside}, the header says {columns} x {rows} x {samples} of {bits} bits"
+            raise _refuse(path, Reason.DECODE_FAILED, rule, "export it again")
 
 
 def _sizes(header: Dataset) -> tuple[int, int, int, int, int]:

@@ -41,7 +41,10 @@ def mosaic_of(header: Dataset) -> Mosaic | None:
     if "MOSAIC" not in image_type or "ImagePositionPatient" not in header:
         return None
     csareader = _csareader()
-    csa = csareader.get_csa_header(header, "image")
+    try:
+        csa = csareader.get_csa_header(header, "image")
+    except csareader.CSAReadError as error:
+        raise ValueError(f"its Siemens header cannot be read: {error}") from error
     count = _count(header, csareader.get_n_mosaic(csa) if csa else None)
     grid = math.ceil(math.sqrt(count))
     rows, columns = int(header.Rows) // grid, int(header.Columns) // grid
