@@ -13,8 +13,9 @@ from pydicom.dataset import Dataset
 from pydicom.pixels import apply_windowing
 
 from prompts.finding import VIEW_NAMES as PROMPT_VIEWS
+from retrieval.imaging import intensity
 from retrieval.imaging.body_part import body_part
-from retrieval.imaging.intensity import finite, foreground
+from retrieval.imaging.intensity import finite, foreground, sample
 from retrieval.imaging.recipe import IMAGING_RECIPE, imaging_hash
 from retrieval.imaging.sequence import mr_view
 from retrieval.imaging.slices import MAX_SLICES, choose_slices
@@ -30,7 +31,8 @@ def pydicom_window(voxels, level, width, function):
     dataset.PhotometricInterpretation, dataset.VOILUTFunction = "MONOCHROME2", function
     dataset.WindowCenter, dataset.WindowWidth = level, width
     dataset.BitsStored, dataset.PixelRepresentation = 8, 0
-    return np.floor(apply_windowing(voxels, dataset) + 0.5)
+    with np.errstate(over="ignore"):  # in its sigmoid
+        return np.floor(apply_windowing(voxels, dataset) + 0.5)
 
 
 @given(
@@ -234,6 +236,16 @@ def test_mr_ignores_the_air_around_the_head():
     voxels[0, 0, 0] = 1e6
     (hot,) = make_views(make_series(voxels, "MR"))
     assert np.abs(hot.slices.astype(int) - view.slices).mean() < 2
+
+
+def test_large_volumes_are_sampled_on_a_grid(monkeypatch):
+    voxels = np.random.default_rng(3).normal(100, 20, (20, 30, 40)).astype(np.float32)
+    assert sample(voxels).shape == voxels.shape
+    (whole,) = make_views(make_series(voxels, "MR"))
+    monkeypatch.setattr(intensity, "SAMPLE_VOXELS", 4000)
+    np.testing.assert_array_equal(sample(voxels), voxels[::2, ::2, ::2])
+    (part,) = make_views(make_series(voxels, "MR"))
+    assert np.abs(whole.slices.astype(int) - part.slices).max() < 16
 
 
 def test_otsu_is_the_brute_force_maximum():

@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import Any, Final
 
-from retrieval.imaging.intensity import MR_RULE, PERCENTILES_HIGH, PERCENTILES_LOW
+from retrieval.imaging.intensity import MR_RULE, PERCENTILES_HIGH, PERCENTILES_LOW, SAMPLE_VOXELS
 from retrieval.imaging.modality import VIEW_OF_MODALITY
 from retrieval.imaging.orient import ORIENTATION_RULE
 from retrieval.imaging.slices import MAX_GAP_MM, MAX_SLICES
@@ -26,6 +26,7 @@ IMAGING_RECIPE: Final[dict[str, Any]] = {
     "mr": {"rule": MR_RULE, "percentiles": [PERCENTILES_LOW, PERCENTILES_HIGH]},
     "presented": "VOI LUT, else a sane window of the file, else percentiles of all voxels but the padding",
     "percentiles": [PERCENTILES_LOW, PERCENTILES_HIGH],
+    "sample_voxels": SAMPLE_VOXELS,
     "suv_window": list(SUV_WINDOW),
     "monochrome1": "inverted after windowing",
     "not_finite": "finite minimum of the volume",

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from prompts.finding import VIEW_NAMES as _NAMES
 from retrieval.imaging.display import Display, from_file, from_percentiles
-from retrieval.imaging.intensity import finite
+from retrieval.imaging.intensity import finite, sample
 from retrieval.imaging.modality import VIEW_OF_MODALITY
 from retrieval.imaging.orient import spacing_zyx
 from retrieval.imaging.picture import PICTURE_MARK
@@ -83,19 +83,19 @@ def _display(name: str, series: Series, voxels: NDArray[Any]) -> Display:
         return _unless_constant(voxels, Display(*CT_WINDOWS[name], inverted=inverted))
     if name == "pet" and volume.unit == "SUV":
         return _unless_constant(voxels, Display(*SUV_WINDOW, inverted=inverted))
-    values = _unpadded(series, voxels)
     if name in _PRESENTED:
-        return _presented(name, series, values)
+        asked = _as_presented(name, series, voxels)
+        if asked is not None:
+            return asked
     above = name == "mr" or name.startswith("mr_") or name in _ABOVE_OTSU
-    return from_percentiles(values, above_otsu=above, inverted=inverted)
+    return from_percentiles(_unpadded(series, sample(voxels)), above_otsu=above, inverted=inverted)
 
 
-def _presented(name: str, series: Series, values: NDArray[Any]) -> Display:
+def _as_presented(name: str, series: Series, voxels: NDArray[Any]) -> Display | None:
     inverted = series.volume.provenance.inverted
-    if name in {"ultrasound", "capture", "picture"} and _is_8_bit(values):
-        return _unless_constant(values, Display(as_is=True, inverted=inverted))
-    asked = from_file(series.voi, values, inverted=inverted)
-    return asked or from_percentiles(values, above_otsu=False, inverted=inverted)
+    if name in {"ultrasound", "capture", "picture"} and _is_8_bit(voxels):
+        return _unless_constant(voxels, Display(as_is=True, inverted=inverted))
+    return from_file(series.voi, _unpadded(series, voxels), inverted=inverted)
 
 
 def _is_8_bit(values: NDArray[Any]) -> bool:
