@@ -1,0 +1,86 @@
+"""How much of the bare tower's speed `encode_slices` keeps: uint8 slices in, unit vectors out, beside timm's forward.
+
+    python benchmarks/encode_speed.py [MODEL] [--threads 2] [--slices 256] [--rounds 5]
+
+Both run in the same process on the same image tower in bf16, channels last: "bare" is the forward of open_clip's
+image tower on ready float batches (of 32, and of the encoder's own size; the faster counts), "ours" starts from
+uint8 and ends with unit rows. Rounds alternate; the best of each counts. A ratio of 1 is the bare forward.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+import numpy as np
+import open_clip
+import torch
+
+from retrieval.encoders.loading import load_encoder
+from retrieval.encoders.open_clip_encoder import OpenClipEncoder
+from retrieval.encoders.spec import EncoderSpec, Preprocess
+
+
+def lite0_encoder(precision: str) -> OpenClipEncoder:
+    """The built-in encoder's towers with fresh weights: speed does not depend on what they hold."""
+    torch.manual_seed(0)
+    vision = {"timm_model_name": "tf_efficientnet_lite0", "timm_pool": "", "timm_proj": "linear", "image_size": 160}
+    text = {"context_length": 77, "vocab_size": 49408, "width": 64, "heads": 2, "layers": 1}
+    model = open_clip.CustomTextCLIP(256, vision, text).requires_grad_(False)
+    preprocess = Preprocess(size=160, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+    spec = EncoderSpec("lite0 (random weights)", 256, preprocess, "-", "-", precision=precision)
+    return OpenClipEncoder(model, open_clip.SimpleTokenizer(), spec)
+
+
+def bare_forward(encoder: OpenClipEncoder, batch: int, count: int) -> float:
+    """Slices a second of the image tower alone, on batches that are ready beforehand."""
+    size = encoder.spec.preprocess.size
+    dtype = torch.bfloat16 if encoder.spec.precision == "bf16" else torch.float32
+    inputs = torch.randn(batch, 3, size, size).to(dtype).contiguous(memory_format=torch.channels_last)
+    visual = encoder._model.visual
+    with torch.inference_mode():
+        started = time.perf_counter()
+        for _ in range(count // batch):
+            visual(inputs)
+    return (count // batch) * batch / (time.perf_counter() - started)
+
+
+def ours(encoder: OpenClipEncoder, slices: np.ndarray) -> float:
+    started = time.perf_counter()
+    encoder.encode_slices(slices)
+    return len(slices) / (time.perf_counter() - started)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", nargs="?", default="lite0", help="lite0 (random weights), builtin, or a folder")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--slices", type=int, default=256)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--precision", default="bf16")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    if options.model == "lite0":
+        encoder = lite0_encoder(options.precision)
+    else:
+        loaded = load_encoder(options.model, precision=options.precision, device="cpu")
+        assert isinstance(loaded, OpenClipEncoder)
+        encoder = loaded
+    size = encoder.spec.preprocess.size
+    slices = np.random.default_rng(0).integers(0, 256, (options.slices, 3, size, size), dtype=np.uint8)
+    batches = sorted({encoder.batch_size, 32})
+    rates: dict[str, list[float]] = {}
+    for _ in range(options.rounds + 1):
+        for batch in batches:
+            rates.setdefault(f"bare forward, batch {batch}", []).append(bare_forward(encoder, batch, options.slices))
+        rates.setdefault("encode_slices from uint8", []).append(ours(encoder, slices))
+    best = {name: max(values[1:]) for name, values in rates.items()}  # the first round warms up
+    print(f"{encoder.spec.name}, {options.precision}, {size} px, {options.threads} threads, best of {options.rounds}")
+    for name, rate in best.items():
+        print(f"  {name:28s} {rate:7.1f} slices/s")
+    bare = max(rate for name, rate in best.items() if name.startswith("bare"))
+    print(f"  ratio {best['encode_slices from uint8'] / bare:.2f}  (bar: 0.80)")
+
+
+if __name__ == "__main__":
+    main()
