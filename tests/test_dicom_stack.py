@@ -146,6 +146,15 @@ def test_the_same_instance_twice_is_a_duplicate(tmp_path: Path) -> None:
     assert [(Path(line.path).name, line.reason_code) for line in skipped] == [("b.dcm", Reason.DUPLICATE)]
 
 
+def test_a_good_copy_replaces_a_broken_first(tmp_path: Path) -> None:
+    one = dataset(np.ones((4, 6), np.int16))
+    paths = [save(one, tmp_path / name) for name in ("a.dcm", "b.dcm", "c.dcm")]
+    paths[0].write_bytes(paths[0].read_bytes()[:-10])
+    found, skipped = read_dicom_series(paths)
+    assert len(found) == 1
+    assert [line.reason_code for line in skipped] == [Reason.TRUNCATED, Reason.DUPLICATE]
+
+
 def test_the_same_picture_under_two_names_is_a_duplicate(tmp_path: Path) -> None:
     picture = np.arange(24, dtype=np.uint8).reshape(4, 6)
     paths = [save(dataset(picture, Modality="CR", InstanceNumber=n), tmp_path / f"{n}.dcm") for n in (1, 2)]

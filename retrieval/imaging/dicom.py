@@ -29,6 +29,9 @@ class _File:
     frames: tuple[Frame, ...]
 
 
+_Copies = dict[str, list[_File]]
+
+
 def read_dicom_series(files: Iterable[Path]) -> tuple[list[Series], list[Skipped]]:
     """Read one study's DICOM files, in any order.
 
@@ -38,12 +41,13 @@ def read_dicom_series(files: Iterable[Path]) -> tuple[list[Series], list[Skipped
     """
     skipped: list[Skipped] = []
     opened = [_open(Path(path), skipped) for path in sorted({str(file) for file in files})]
-    kept = _without_copies([file for file in opened if file is not None], skipped)
+    kept, copies = _without_copies([file for file in opened if file is not None])
     loaded: list[Loaded] = []
     for uid, members in _by_series(kept):
-        loaded += _read_one(uid, members, skipped)
+        loaded += _read_one(uid, members, copies, skipped)
     series, twins = without_twins(loaded)
-    return series, sorted((*skipped, *twins), key=lambda line: line.path)
+    lines = (*skipped, *twins, *_copy_lines(copies))
+    return series, sorted(lines, key=lambda line: line.path)
 
 
 def _open(path: Path, skipped: list[Skipped]) -> _File | None:
@@ -61,18 +65,27 @@ def _open(path: Path, skipped: list[Skipped]) -> _File | None:
         return None
 
 
-def _without_copies(files: Sequence[_File], skipped: list[Skipped]) -> list[_File]:
-    """Drop files whose SOPInstanceUID came before."""
-    seen: dict[str, Path] = {}
-    kept = []
+def _without_copies(files: Sequence[_File]) -> tuple[list[_File], _Copies]:
+    """The first file of each SOPInstanceUID, and the later ones, kept at hand in case the first is broken."""
+    firsts: dict[str, _File] = {}
+    copies: _Copies = {}
     for file in files:
-        if file.sop and file.sop in seen:
-            message = f"{file.path.name}: the same SOPInstanceUID as {seen[file.sop].name}; remove one of them"
-            skipped.append(Skipped(str(file.path), Reason.DUPLICATE, message))
-            continue
-        seen[file.sop] = file.path
-        kept.append(file)
-    return kept
+        first = firsts.setdefault(file.sop or str(file.path), file)
+        if first is not file:
+            copies.setdefault(file.sop, []).append(file)
+    return list(firsts.values()), copies
+
+
+def _copy_lines(copies: _Copies) -> list[Skipped]:
+    return [
+        Skipped(
+            str(file.path),
+            Reason.DUPLICATE,
+            f"{file.path.name}: another file has the same SOPInstanceUID; remove one of them",
+        )
+        for spare in copies.values()
+        for file in spare
+    ]
 
 
 def _by_series(files: Sequence[_File]) -> list[tuple[str, list[_File]]]:
@@ -82,8 +95,8 @@ def _by_series(files: Sequence[_File]) -> list[tuple[str, list[_File]]]:
     return sorted(groups.items(), key=lambda item: (item[1][0].number, item[0]))
 
 
-def _read_one(uid: str, files: Sequence[_File], skipped: list[Skipped]) -> list[Loaded]:
-    """Read one series; files that fail to decode are left out and the rest is stacked again without them."""
+def _read_one(uid: str, files: Sequence[_File], copies: _Copies, skipped: list[Skipped]) -> list[Loaded]:
+    """Read one series; files that fail to decode give way to a copy, if there is one, and the rest is stacked again."""
     remaining = list(files)
     while remaining:
         try:
@@ -97,7 +110,8 @@ def _read_one(uid: str, files: Sequence[_File], skipped: list[Skipped]) -> list[
             _refuse_irregular(stacks, irregular, skipped)
             return loaded
         skipped += [as_skipped(error, path) for path, error in failed.items()]
-        remaining = [file for file in remaining if file.path not in failed]
+        spares = [copies[file.sop].pop(0) for file in remaining if file.path in failed and copies.get(file.sop)]
+        remaining = [file for file in remaining if file.path not in failed] + spares
     return []
 
 
