@@ -1,6 +1,6 @@
-"""Build an index: find studies, read them in workers, encode across series, commit segment after segment.
+"""Build an index: find studies, turn each into a record, commit segment after segment.
 
-    sources -> discover -> supervised_map(read_prepared) -> encode_across -> study_record -> LocalStore.add
+    sources -> discover -> study_records -> LocalStore.add
 
 Every stage hands on one study at a time, so memory does not grow with the archive. What has been committed stays:
 an interrupted build is finished by running it again.
@@ -8,7 +8,6 @@ an interrupted build is finished by running it again.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,16 +15,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from index_builder.batcher import encode_across
 from index_builder.discover import FoundStudy, discover, found_studies, relative_to
-from index_builder.reading import PreparedStudy, ReadTask
-from index_builder.records import study_record
+from index_builder.pipeline import study_records
 from index_builder.reports import find_report, load_reports, unmatched_reports
 from index_builder.scratch import scratch_database
-from index_builder.workers import supervised_map
 from retrieval.encoders.protocol import Encoder
 from retrieval.encoders.spec import check_match
-from retrieval.errors import InputError, Reason, UsageError
+from retrieval.errors import Reason, UsageError
 from retrieval.index.keys import load_key
 from retrieval.index.local_store import LocalStore
 from retrieval.index.manifest import is_index
@@ -102,8 +98,16 @@ def build_index(
         if reports is not None:
             load_reports(Path(reports), database)
         _discover(paths, database, key, report, progress)
-        build = _Build(store, encoder, database, key, report, progress)
-        build.run(_wanted(store, database, key, report, on_duplicate), modality, workers or _default_workers())
+        records = study_records(
+            _wanted(store, database, key, report, on_duplicate),
+            encoder=encoder,
+            key=key,
+            skip=report.skip,
+            report=lambda found: find_report(database, found.names),
+            modality=modality,
+            workers=workers,
+        )
+        _commit_all(records, _Commits(store, report, progress))
         report.reports_unmatched = unmatched_reports(database)
         report.generation = store.generation
     report.seconds = round(time.monotonic() - started, 3)
@@ -160,65 +164,32 @@ def _wanted(
             report.skip([Skipped(found.source_path, Reason.DUPLICATE, message)])
 
 
+def _commit_all(records: Iterable[StudyRecord], commits: _Commits) -> None:
+    """Commit every record; whatever ends it early, finished studies are kept."""
+    try:
+        for record in records:
+            commits.take(record)
+    finally:
+        commits.commit()
+
+
 @dataclass(slots=True)
-class _Build:
-    """The state of one run: what is waiting to be committed, and the counts."""
+class _Commits:
+    """Records waiting for their segment, and the counts of what was committed."""
 
     store: LocalStore
-    encoder: Encoder
-    database: sqlite3.Connection
-    key: bytes
     report: BuildReport
     progress: Progress | None
     waiting: list[StudyRecord] = field(default_factory=list)
 
-    def run(self, wanted: Iterator[FoundStudy], modality: str | None, workers: int) -> None:
-        """Read, encode and commit. Whatever ends it early, finished studies are committed."""
-        found: dict[str, FoundStudy] = {}
-        try:
-            for prepared, vectors in encode_across(self.encoder, self._read(wanted, modality, workers, found)):
-                study = found.pop(prepared.key)
-                names = find_report(self.database, study.names)
-                record = study_record(study, prepared.value, vectors, names, encoder=self.encoder, key=self.key)
-                self._take(record)
-        finally:
-            self._commit()
-
-    def _read(
-        self,
-        wanted: Iterator[FoundStudy],
-        modality: str | None,
-        workers: int,
-        found: dict[str, FoundStudy],
-    ) -> Iterator[_Keyed]:
-        """Yield studies as the workers finish them, in key order; what failed goes to the report."""
-        order: list[str] = []
-
-        def tasks() -> Iterator[ReadTask]:
-            for study in wanted:
-                found[study.key] = study
-                order.append(study.key)
-                yield ReadTask(study.headers, modality, self.encoder.spec.preprocess)
-
-        with_errors = supervised_map("index_builder.reading:read_prepared", tasks(), workers=workers)
-        for outcome in with_errors:
-            key = order.pop(0)
-            if outcome.error is not None:
-                self._fail(found.pop(key), outcome.error)
-                continue
-            self.report.skip(outcome.value.study.skipped)
-            yield _Keyed(key, outcome.value)
-
-    def _fail(self, study: FoundStudy, error: InputError) -> None:
-        lines = error.lines or [(header.path, error.reason, str(error)) for header in study.headers]
-        self.report.skip(Skipped(path, Reason(reason), message) for path, reason, message in lines)
-
-    def _take(self, record: StudyRecord) -> None:
+    def take(self, record: StudyRecord) -> None:
+        """Keep a record until a segment is full."""
         self.waiting.append(record)
         if len(self.waiting) >= SEGMENT_STUDIES:
-            self._commit()
+            self.commit()
 
-    def _commit(self) -> None:
+    def commit(self) -> None:
+        """Write what is waiting as one segment."""
         if not self.waiting:
             return
         self.store.add(self.waiting, replace_existing=True)
@@ -230,17 +201,3 @@ class _Build:
         self.waiting.clear()
         if self.progress is not None:
             self.progress("build", self.report.studies, None)
-
-
-@dataclass(frozen=True, slots=True)
-class _Keyed:
-    key: str
-    value: PreparedStudy
-
-    @property
-    def prepared(self) -> Any:
-        return self.value.prepared
-
-
-def _default_workers() -> int:
-    return max(1, min(8, (os.cpu_count() or 2) - 1))

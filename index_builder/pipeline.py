@@ -1,0 +1,119 @@
+"""The one path from files to vectors, for building and for answering: read in workers, encode across series.
+
+found studies -> supervised_map(read_prepared) -> encode_across -> study_record
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from index_builder.batcher import encode_across
+from index_builder.discover import FoundStudy, discover, found_studies, relative_to
+from index_builder.reading import PreparedStudy, ReadTask
+from index_builder.records import study_record
+from index_builder.reports import Report
+from index_builder.scratch import scratch_database
+from index_builder.workers import supervised_map
+from retrieval.encoders.protocol import Encoder
+from retrieval.errors import InputError, Reason
+from retrieval.index.keys import load_key
+from retrieval.index.store import StudyRecord
+from retrieval.study_vectors import SeriesVectors, StudyVectors
+from retrieval.types import Skipped
+
+__all__ = ["embed_sources", "study_records"]
+
+Skip = Callable[[Iterable[Skipped]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A study on its way through the encoder."""
+
+    found: FoundStudy
+    study: PreparedStudy
+
+    @property
+    def prepared(self) -> tuple[NDArray[np.uint8], ...]:
+        return self.study.prepared
+
+
+def study_records(
+    wanted: Iterable[FoundStudy],
+    *,
+    encoder: Encoder,
+    key: bytes,
+    skip: Skip,
+    report: Callable[[FoundStudy], Report | None] = lambda _: None,
+    modality: str | None = None,
+    workers: int | None = None,
+) -> Iterator[StudyRecord]:
+    """Yield a record for every study that can be read, in the order given; `skip` is told of what cannot.
+
+    Studies are read in `workers` processes under a memory and a time limit, so a bad one costs only itself.
+    """
+    read = _read(wanted, encoder, modality, workers or _default_workers(), skip)
+    for item, vectors in encode_across(encoder, read):
+        yield study_record(item.found, item.study, vectors, report(item.found), encoder=encoder, key=key)
+
+
+def embed_sources(
+    sources: Iterable[Path],
+    encoder: Encoder,
+    *,
+    skip: Skip,
+    modality: str | None = None,
+    workers: int | None = None,
+) -> Iterator[StudyVectors]:
+    """Yield every study under some paths as vectors, exactly as an index of them would hold them.
+
+    Raises `UsageError` for a path that does not exist.
+    """
+    paths, key = list(sources), load_key()
+
+    def skip_relative(lines: Iterable[Skipped]) -> None:
+        skip(Skipped(relative_to(line.path, paths), line.reason_code, line.message) for line in lines)
+
+    with scratch_database() as database:
+        skip_relative(discover(paths, database, key))
+        wanted = found_studies(database, key)
+        for record in study_records(
+            wanted, encoder=encoder, key=key, skip=skip_relative, modality=modality, workers=workers
+        ):
+            series = tuple(SeriesVectors(s.key, s.modality, s.body_part, s.views) for s in record.series)
+            yield StudyVectors(record.key, record.patient_key, record.source_path, series, record.attributes)
+
+
+def _read(
+    wanted: Iterable[FoundStudy], encoder: Encoder, modality: str | None, workers: int, skip: Skip
+) -> Iterator[_Read]:
+    order: deque[FoundStudy] = deque()  # studies out with the workers: a handful
+
+    def tasks() -> Iterator[ReadTask]:
+        for found in wanted:
+            order.append(found)
+            yield ReadTask(found.headers, modality, encoder.spec.preprocess)
+
+    for outcome in supervised_map("index_builder.reading:read_prepared", tasks(), workers=workers):
+        found = order.popleft()
+        if outcome.error is not None:
+            skip(_lines(found, outcome.error))
+            continue
+        skip(outcome.value.study.skipped)
+        yield _Read(found, outcome.value)
+
+
+def _lines(found: FoundStudy, error: InputError) -> list[Skipped]:
+    lines = error.lines or tuple((header.path, error.reason, str(error)) for header in found.headers)
+    return [Skipped(path, Reason(reason), message) for path, reason, message in lines]
+
+
+def _default_workers() -> int:
+    return max(1, min(8, (os.cpu_count() or 2) - 1))
