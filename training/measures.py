@@ -1,0 +1,92 @@
+"""Measures while training, all on the choosing fold and in held-out wording."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+from sklearn.metrics import roc_auc_score
+from torch import Tensor, nn
+
+from training.captions import Caption
+from training.image_phase import Bank, encode_images
+from training.images import ImageSet
+from training.labels import Meanings
+from training.text_phase import embed_texts
+
+__all__ = ["Choosing", "four_way", "margins_of", "unseen_wording"]
+
+FOUR = ("glioma", "meningioma", "pituitary_tumour")
+
+
+def unseen_wording(text: nn.Module, tokenizer: Any, single: list[Caption], meanings: Meanings) -> dict[str, float]:
+    """Share of held-out captions nearest to their own class, and with the right polarity, of all claimed classes."""
+    plain = [c for c in single if c.states[0] in meanings.index and not c.states[0][0].startswith("general:")]
+    fitted = [c for c in plain if not c.held][::6]
+    held = [c for c in plain if c.held][::4]
+    k = 2 * len(meanings.concepts)
+    centres = torch.zeros(k, text.output_dim)
+    centres.index_add_(0, torch.tensor([meanings.index[c.states[0]] for c in fitted]),
+                       embed_texts(text, tokenizer, [c.text for c in fitted]))
+    found = (embed_texts(text, tokenizer, [c.text for c in held]) @ F.normalize(centres, dim=1).T).argmax(1)
+    truth = torch.tensor([meanings.index[c.states[0]] for c in held])
+    return {"held_class": float((found == truth).float().mean()),
+            "held_polarity": float((found % 2 == truth % 2).float().mean())}
+
+
+def margins_of(images: Tensor, bank: Bank) -> Tensor:
+    """Return `(N, C)` margins with each state's vectors pooled as the engine pools paraphrases."""
+    absent, present = F.normalize(bank.vectors.mean(2), dim=2)
+    return images @ (present - absent).T
+
+
+def four_way(images: Tensor, labels: np.ndarray, bank: Bank, meanings: Meanings) -> float:
+    """Accuracy of the nearest of: glioma, meningioma, pituitary tumour, no tumour."""
+    place = [meanings.concepts.index(c) for c in FOUR]
+    tumour = meanings.concepts.index("brain_tumour")
+    absent, present = F.normalize(bank.vectors.mean(2), dim=2)
+    words = torch.stack([*(present[i] for i in place), absent[tumour]])
+    truth = np.where(labels[:, tumour] == 0, 3, labels[:, place].argmax(1))
+    return float(((images @ words.T).argmax(1).numpy() == truth).mean())
+
+
+class Choosing:
+    """Called with an image tower; returns AUROC a source (macro over its concepts) and the named bars."""
+
+    def __init__(self, data: ImageSet, bank: Bank, meanings: Meanings, most: int = 900) -> None:
+        rng = np.random.default_rng(0)
+        source = np.array(data.source)
+        rows = []
+        for name in sorted(set(data.source)):
+            mine = np.flatnonzero(data.choose & (source == name))
+            rows.append(mine if len(mine) <= most else np.sort(rng.choice(mine, most, replace=False)))
+        self.rows = np.concatenate(rows)
+        self.data, self.bank, self.meanings = data, bank, meanings
+        self.source = source[self.rows]
+
+    def __call__(self, visual: nn.Module) -> dict[str, float]:
+        """Return the measures."""
+        images = encode_images(visual, self.data.pixels[self.rows])
+        labels = self.data.labels[self.rows]
+        margins = margins_of(images, self.bank).numpy()
+        out = {}
+        for name in sorted(set(self.source)):
+            mine = self.source == name
+            scores = self._aurocs(margins[mine], labels[mine])
+            out[f"{name}_macro"] = float(np.mean(list(scores.values())))
+            if name == "cxr_nih":
+                out["pneumonia"] = scores["pneumonia"]
+            if name == "brain_mr":
+                out["tumour"] = scores["brain_tumour"]
+                out["four_way"] = four_way(images[mine], labels[mine], self.bank, self.meanings)
+        return out
+
+    def _aurocs(self, margins: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+        found = {}
+        for i, concept in enumerate(self.meanings.concepts):
+            known = labels[:, i] >= 0
+            if len(set(labels[known, i])) == 2:
+                found[concept] = float(roc_auc_score(labels[known, i], margins[known, i]))
+        return found

@@ -1,0 +1,165 @@
+"""Render phantoms into labelled slices, in shards: `python -m training.phantom_cache [--kinds K ...] [--until HH:MM]`.
+
+Each shard holds studies of one kind: slices with lesions and a few without, in every view the engine would make,
+prepared as it would prepare them. Seeds: see SEEDS; a test asserts that train, choose and fresh never meet.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from demo.phantom_types import FINDINGS, Phantom, PhantomSeries
+from demo.phantoms import make_phantom
+from prompts.catalog import load_set
+from retrieval.encoders.prepare import prepare_slices
+from retrieval.encoders.spec import Preprocess
+from retrieval.imaging.views import iter_views
+from retrieval.types import Provenance, Series, Volume
+from training.images import UNKNOWN, ImageSet, kind_labels
+from training.labels import complete
+
+__all__ = ["SEEDS", "engine_series", "load_cache", "render", "slice_labels"]
+
+SEEDS = {"train": range(0, 100_000), "choose": range(100_000, 200_000), "fresh": range(900_000, 1_000_000)}
+KIND_CONCEPT = {"chest_ct": "chest_ct", "chest_xray": "chest_radiograph", "head_ct": "head_ct", "brain_mr": "brain_mri"}
+WINDOW_CONCEPT = {"lung": "lung_window", "soft": "soft_tissue_window", "bone": "bone_window",
+                  "brain": "brain_window", "subdural": "subdural_window"}
+SEQUENCE_CONCEPT = {"t1": "t1_weighted", "t2": "t2_weighted", "flair": "flair"}
+DIFFUSE = {"emphysema", "cardiomegaly", "hydrocephalus", "midline_shift"}  # beyond its mask: neither there nor not
+FAINT = 0.2  # a slice with less than this share of a lesion's largest section is neither
+ABNORMAL = {"chest_ct": "abnormal_chest", "chest_xray": "abnormal_chest", "head_ct": "abnormal_brain", "brain_mr": "abnormal_brain"}
+PREPROCESS = Preprocess(160, "longest", "bicubic", (0.5,) * 3, (0.5,) * 3, 0)
+SHARD = 20
+
+
+def engine_series(item: PhantomSeries, keep: NDArray[np.intp] | None = None) -> Series:
+    """Return a phantom series as the engine's reader would give it; `keep`: only these Z, without geometry."""
+    voxels, affine = (item.voxels, item.affine) if keep is None else (item.voxels[keep], None)
+    volume = Volume(voxels, affine, item.unit, Provenance(rescale="none", spacing=item.spacing))
+    body = "chest" if item.name in ("chest ct", "radiograph") else "head"
+    return Series(item.name, item.modality, body, item.name, volume, {"SeriesDescription": item.name})
+
+
+def _views_of(kind: str) -> dict[str, tuple[str, ...]]:
+    return {f.name: f.views for f in load_set(kind).findings}
+
+
+def slice_labels(phantom: Phantom, z: int, view: str, taught: dict[str, tuple[str, ...]]) -> dict[str, int]:
+    """Return what is true of slice `z` seen as `view`: 1, 0 and, by absence, unknown."""
+    labels: dict[str, int] = {}
+    for finding in FINDINGS[phantom.kind]:
+        state = _state(phantom, finding, z)
+        if view in taught.get(finding, ()) and state != UNKNOWN:
+            labels[finding] = state
+    states = [_state(phantom, finding, z) for finding in FINDINGS[phantom.kind]]
+    readable = view != "bone"  # a fracture alone does not make a bone view of the lungs abnormal, or normal
+    if not phantom.lesions and readable:
+        labels[ABNORMAL[phantom.kind]] = 0
+    if readable and any(state == 1 and view in taught.get(f, ()) for f, state in zip(FINDINGS[phantom.kind], states, strict=True)):
+        labels[ABNORMAL[phantom.kind]] = 1
+    if any(le.finding == "intracranial_haemorrhage" and "parenchym" in str(le.details.get("type", "")) and le.mask[z].any()
+           for le in phantom.lesions) and view in taught.get("intracranial_haemorrhage", ()):
+        labels["intraparenchymal_haemorrhage"] = 1
+    full = complete(labels)
+    return {name: value for name, value in full.items() if name in labels or view in taught.get(name, (view,))}
+
+
+def _state(phantom: Phantom, finding: str, z: int) -> int:
+    lesions = [le for le in phantom.lesions if le.finding == finding]
+    if not lesions:
+        return 0
+    share = max(float(le.mask[z].sum() / max(1, le.mask.sum((1, 2)).max())) for le in lesions)
+    if share >= FAINT:
+        return 1
+    return 0 if share == 0 and finding not in DIFFUSE else UNKNOWN
+
+
+def _chosen_z(phantom: Phantom, rng: np.random.Generator) -> NDArray[np.intp]:
+    depth = phantom.series[0].voxels.shape[0]
+    if depth == 1:
+        return np.array([0])
+    picked: set[int] = set()
+    for lesion in phantom.lesions:
+        area = lesion.mask.sum((1, 2))
+        good = np.flatnonzero(area >= 0.4 * area.max())
+        picked.update(rng.choice(good, min(3, len(good)), replace=False).tolist())
+    picked.update(rng.choice(depth, min(6, depth), replace=False).tolist())
+    return np.array(sorted(picked))
+
+
+def render(kind: str, seed: int) -> Iterator[tuple[NDArray[np.uint8], dict[str, int], str]]:
+    """Yield (pixels (S, S) uint8, labels, view name) of some slices of one phantom, in all its views."""
+    phantom = make_phantom(kind, seed)
+    taught = _views_of(kind)
+    z = _chosen_z(phantom, np.random.default_rng(seed))
+    for item in phantom.series:
+        ct = item.modality == "CT"  # a window acts voxel by voxel: chosen slices alone are exact. MR needs the volume.
+        for view in iter_views(engine_series(item, z if ct else None)):
+            rows = range(len(z)) if ct else [int(np.argmin(abs(view.z - k))) for k in z]
+            pixels = prepare_slices(view.slices[list(rows)], PREPROCESS)[:, 0]
+            extra = kind_labels(KIND_CONCEPT[kind], window=WINDOW_CONCEPT.get(view.name, ""),
+                                sequence=SEQUENCE_CONCEPT.get(item.name, ""))
+            if view.name in ("soft", "brain"):
+                contrast = str(phantom.facts.get("contrast", "none"))
+                extra["contrast_enhanced"] = int(contrast not in ("none", "no"))
+            for row, k in zip(pixels, z if ct else view.z[list(rows)], strict=True):
+                yield row, slice_labels(phantom, int(k), view.name, taught) | extra, view.name
+
+
+def write_shard(kind: str, seeds: Sequence[int], path: Path) -> None:
+    """Render some studies of one kind into one compressed file."""
+    pixels, labels, study, view = [], [], [], []
+    for seed in seeds:
+        for row, states, name in render(kind, seed):
+            pixels.append(row)
+            labels.append(states)
+            study.append(f"{kind}/{seed}")
+            view.append(name)
+    meta: dict[str, Any] = {"labels": labels, "study": study, "view": view, "kind": kind}
+    partial = path.with_suffix(".part.npz")
+    np.savez(partial, pixels=np.stack(pixels), meta=np.frombuffer(json.dumps(meta).encode(), np.uint8))
+    partial.rename(path)
+
+
+def load_cache(folder: Path, concepts: Sequence[str]) -> list[ImageSet]:
+    """Return one ImageSet a shard that is there."""
+    found = []
+    for path in sorted(folder.glob("*_[0-9]*.npz")):
+        with np.load(path) as stored:
+            pixels, meta = stored["pixels"], json.loads(stored["meta"].tobytes())
+        labels = np.array([[row.get(c, UNKNOWN) for c in concepts] for row in meta["labels"]], np.int8)
+        source = "brain_mr_phantom" if meta["kind"] == "brain_mr" else meta["kind"]
+        choose = np.array([int(s.split("/")[1]) in SEEDS["choose"] for s in meta["study"]])
+        found.append(ImageSet(pixels, labels, meta["study"], meta["view"], [source] * len(pixels), choose))
+    return found
+
+
+def main() -> None:
+    """Render shard after shard, kinds in turn, every fifth shard from the choosing seeds, until told to stop."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kinds", nargs="+", default=list(KIND_CONCEPT))
+    parser.add_argument("--until", default="07:25")
+    parser.add_argument("--shards", type=int, default=20)
+    chosen = parser.parse_args()
+    folder = Path(__file__).parent / "cache"
+    folder.mkdir(exist_ok=True)
+    for number in range(chosen.shards):
+        first = (SEEDS["choose"] if number % 5 == 1 else SEEDS["train"]).start + number * SHARD
+        for kind in chosen.kinds:
+            path = folder / f"{kind}_{number:03d}.npz"
+            if not path.exists() and time.strftime("%H:%M") < chosen.until:
+                started = time.monotonic()
+                write_shard(kind, range(first, first + SHARD), path)
+                print(time.strftime("%H:%M:%S"), path.name, round(time.monotonic() - started), "s", flush=True)
+
+
+if __name__ == "__main__":
+    main()

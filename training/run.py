@@ -1,0 +1,142 @@
+"""Make the built-in encoder: `python -m training.run training/builtin.toml [--run DIR] [--real-only] [--export]`.
+
+Stages leave their results in the run's folder (not committed) and are not repeated where those exist:
+tokenizer and text tower, image arrays, image tower. `--export` then writes retrieval/encoders/builtin/.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import open_clip
+import torch
+from tokenizers import Tokenizer
+
+from prompts.catalog import list_sets, load_set
+from retrieval.encoders.spec import Preprocess
+from training import measures
+from training.captions import Caption, compose, load_words, single_captions
+from training.image_phase import Bank, train_images
+from training.images import ImageSet, join, load_real
+from training.labels import Meanings, meanings_of
+from training.phantom_cache import load_cache
+from training.start import build_model, minilm_folder, model_config
+from training.text_phase import embed_texts, sentence_vectors, train_projection
+from training.vocabulary import cut_vocabulary, dicom_terms, write_tokenizer
+
+__all__ = ["Log", "bank_of", "build", "captions_of", "catalogue_prompts", "main", "preprocess_of", "real_images"]
+
+HERE = Path(__file__).parent
+
+
+class Log:
+    """One JSON line a call, to a file and to stderr, with the seconds since the start."""
+
+    def __init__(self, path: Path) -> None:
+        self.file = path.open("a", encoding="utf-8")
+        self.start = time.monotonic()
+
+    def __call__(self, **values: Any) -> None:
+        rounded = {k: round(v, 4) if isinstance(v, float) else v for k, v in values.items()}
+        line = json.dumps({"seconds": round(time.monotonic() - self.start), **rounded})
+        self.file.write(line + "\n")
+        self.file.flush()
+        print(line, file=sys.stderr, flush=True)
+
+
+def catalogue_prompts() -> set[str]:
+    """Return every sentence of the catalogue, present and absent: what no caption may equal."""
+    return {text for name in list_sets() for f in load_set(name).findings for text in (*f.present, *f.absent)}
+
+
+def captions_of(recipe: dict[str, Any]) -> tuple[list[Caption], list[Caption]]:
+    """Return the single and the composed captions of a recipe."""
+    words, seed, banned = load_words(), recipe["captions"]["seed"], catalogue_prompts()
+    single = single_captions(words, seed, banned)
+    regions = {name: entry["region"] for name, entry in words.concepts.items()}
+    return single, compose(single, recipe["captions"]["composed"], seed + 1, regions, banned)
+
+
+def preprocess_of(recipe: dict[str, Any]) -> Preprocess:
+    """Return the encoder's preprocessing."""
+    return Preprocess(recipe["model"]["size"], "longest", "bicubic", (0.5,) * 3, (0.5,) * 3, 0)
+
+
+def build(recipe: dict[str, Any], run: Path, log: Log) -> tuple[Any, Any, list[Caption], Meanings]:
+    """Return model, tokenizer, single captions and meanings, with the text tower trained (or read back)."""
+    meanings = meanings_of(load_words())
+    single, composed = captions_of(recipe)
+    shape = recipe["model"]
+    source = Tokenizer.from_file(str(minilm_folder() / "tokenizer.json"))
+    pieces = cut_vocabulary(source, [c.text for c in single] + dicom_terms(), shape["vocabulary"])
+    write_tokenizer(minilm_folder(), pieces, run, shape["context"])
+    config = model_config(shape["dim"], shape["size"], shape["context"])
+    (run / "open_clip_config.json").write_text(json.dumps(config, indent=1) + "\n")
+    torch.manual_seed(recipe["text"]["seed"])
+    model = build_model(run, pieces, config)
+    tokenizer = open_clip.tokenizer.HFTokenizer(str(run), context_length=shape["context"])
+    kept = run / "text.pt"
+    if kept.exists():
+        model.text.load_state_dict(torch.load(kept, weights_only=True))
+    else:
+        captions = [c for c in (*single, *composed) if not c.held]
+        vectors = sentence_vectors(model.text, tokenizer, [c.text for c in captions])
+        log(phase="text", captions=len(captions))
+        train_projection(model.text, captions, vectors, meanings, recipe["text"], log)
+        torch.save(model.text.state_dict(), kept)
+    log(phase="text", **measures.unseen_wording(model.text, tokenizer, single, meanings))
+    return model, tokenizer, single, meanings
+
+
+def bank_of(model: Any, tokenizer: Any, single: list[Caption], meanings: Meanings, *, held: bool, each: int) -> Bank:
+    """Return `each` caption vectors a concept and state, of fitted or of held-out wording."""
+    states = ("absent", "present")
+    lists = {(c, s): [k.text for k in single if k.states[0] == (c, s) and k.held == held]
+             for c in meanings.concepts for s in states}
+    texts = [lists[c, s][i % len(lists[c, s])] for s in states for c in meanings.concepts for i in range(each)]
+    vectors = embed_texts(model.text, tokenizer, texts)
+    return Bank(vectors.view(2, len(meanings.concepts), each, -1))
+
+
+def real_images(recipe: dict[str, Any], run: Path, meanings: Meanings, split: str) -> ImageSet:
+    """Return the real images of one split."""
+    root = (HERE.parent / recipe["data"]["root"]).resolve()
+    return join([load_real(root, f, split, meanings.concepts, preprocess_of(recipe)) for f in ("cxr_nih", "brain_mr")])
+
+
+def main() -> None:
+    """Run the stages; see the module."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("recipe", type=Path)
+    parser.add_argument("--run", type=Path, default=HERE / "runs" / "builtin")
+    parser.add_argument("--real-only", action="store_true")
+    parser.add_argument("--threads", type=int, default=2)
+    chosen = parser.parse_args()
+    torch.set_num_threads(chosen.threads)
+    recipe = tomllib.loads(chosen.recipe.read_text())
+    chosen.run.mkdir(parents=True, exist_ok=True)
+    log = Log(chosen.run / "log.jsonl")
+    model, tokenizer, single, meanings = build(recipe, chosen.run, log)
+    data = real_images(recipe, chosen.run, meanings, "train")
+    if not chosen.real_only:
+        data = join([data, *load_cache(HERE / "cache", meanings.concepts)])
+    log(phase="data", rows=len(data.pixels), choose=int(data.choose.sum()), sources=len(set(data.source)))
+    fitted = bank_of(model, tokenizer, single, meanings, held=False, each=100)
+    held = bank_of(model, tokenizer, single, meanings, held=True, each=16)
+    with torch.no_grad():
+        model.logit_scale.fill_(float(np.log(recipe["image"]["start_scale"])))
+    torch.manual_seed(recipe["image"]["seed"])
+    check = measures.Choosing(data, held, meanings)
+    model.visual = train_images(model, data, fitted, recipe["image"], log, check)
+    torch.save(model.state_dict(), chosen.run / "model.pt")
+
+
+if __name__ == "__main__":
+    main()
