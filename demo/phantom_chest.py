@@ -11,6 +11,7 @@ import numpy as np
 from demo.phantom_chest_body import Patient, draw_patient
 from demo.phantom_chest_bones import Break, paint_bones, paint_spine
 from demo.phantom_chest_ct import ct_grid, scan
+from demo.phantom_chest_devices import add_devices
 from demo.phantom_chest_diffuse import (
     add_consolidation,
     add_emphysema,
@@ -74,12 +75,12 @@ def _paint_focal(scene: Scene, wanted: Sequence[str], *, upright: bool) -> None:
 
 
 def _breaks(seed: int, wanted: Sequence[str], *, upright: bool) -> list[Break]:
-    """One fracture, or two or three on neighbouring ribs."""
+    """One fracture, or up to four on neighbouring ribs."""
     if "rib_fracture" not in wanted:
         return []
     rng = stream(seed, "fracture")
     first = draw_break(rng, visible=upright)
-    count = int(rng.choice([1, 2, 3], p=[0.5, 0.3, 0.2]))
+    count = int(rng.choice([1, 2, 3, 4], p=[0.35, 0.3, 0.2, 0.15]))
     return [replace(first, number=first.number + k, at=first.at + 0.03 * k) for k in range(count)]
 
 
@@ -96,6 +97,7 @@ def _build(patient: Patient, kind: ChestKind, wanted: Sequence[str]) -> tuple[Sc
     paint_bones(scene, breaks)
     paint_spine(scene)
     add_nipples(scene)
+    add_devices(scene)
     for broken in breaks:
         record_break(scene, broken)
     return scene, ratio

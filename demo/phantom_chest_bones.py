@@ -28,6 +28,7 @@ class Break:
     step: float
     gap: float
     callus: float  # radius mm of young callus, 0 for none
+    bruise: float = 0.0  # depth mm of an extrapleural haematoma, 0 for none
 
 
 def rib_path(patient: Patient, side: int, number: int) -> F:
@@ -38,7 +39,7 @@ def rib_path(patient: Patient, side: int, number: int) -> F:
     fall = np.interp(number, [1, 4, 7, 10, 12], [34, 74, 92, 84, 50]) * rng.uniform(0.95, 1.05)
     phi = np.linspace(0, np.radians(end), 160)
     turn = phi / np.pi
-    z = start - fall * (0.25 * turn + 0.95 * turn**1.7)
+    z = start - fall * (0.5 * turn + 0.7 * turn**1.8)
     wide, deep, centre = cage_radii(patient, z)
     u, v = np.sin(phi), np.cos(phi)
     norm = 0.62 * np.sqrt(u * u + v * v) + 0.38 * (u**4 + v**4) ** 0.25
@@ -82,7 +83,7 @@ def _snap(path: F, broken: Break) -> F:
     outward = path[cut] * [1, 1, 0]
     outward /= np.linalg.norm(outward)
     fade = np.exp(-np.arange(len(path) - cut) / 30.0)[:, None]
-    out[cut:] += fade * (broken.step * outward - np.array([0, 0, 0.7 * abs(broken.step)]))
+    out[cut:] += fade * (broken.step * outward - np.array([0, 0, 0.9 * abs(broken.step)]))
     width = max(round(broken.gap / 2.0), 1)
     out[cut : cut + width] = np.nan
     return out
@@ -236,7 +237,7 @@ def paint_spine(scene: Scene) -> None:
         1 + 0.35 * (2 * ring) ** 4 * 0.5
     )
     body = np.sqrt(dx * dx + (dy / 0.82) ** 2) - radius
-    marrow, cortex = np.float32(0.14 * patient.bone_hu + 15), np.float32(0.42 * patient.bone_hu)
+    marrow, cortex = np.float32(0.12 * patient.bone_hu + 15), np.float32(0.33 * patient.bone_hu)
     disc = ring > 0.42
     flesh = np.where(disc, np.float32(80), np.where(ring > 0.385, cortex, marrow))
     muscles = np.sqrt((np.abs(dx) - 27) ** 2 / 1.4 + (dy - 38) ** 2 / 0.9) - 23
@@ -249,7 +250,7 @@ def paint_spine(scene: Scene) -> None:
 
 
 def _paint_arch(scene: Scene, hu: Array, dx: Array, dy: Array, ring: Array, radius: Array) -> None:
-    cortex = np.float32(0.34 * scene.patient.bone_hu)
+    cortex = np.float32(0.24 * scene.patient.bone_hu)
     canal_y = dy - radius * np.float32(0.82) - 9
     canal = np.sqrt((dx / 1.15) ** 2 + canal_y**2)
     lamina = np.maximum(np.abs(canal - 12) - 2.6, (ring - 0.3) * 20)
@@ -257,7 +258,7 @@ def _paint_arch(scene: Scene, hu: Array, dx: Array, dy: Array, ring: Array, radi
         np.maximum(np.abs(canal_y - 0.12 * np.abs(dx) - 5) - 3.4, np.abs(dx) - 32), (ring - 0.16) * 22
     )
     transverse = np.maximum(transverse, 9 - np.abs(dx))
-    spinous = np.maximum(np.maximum(np.abs(dx) - 3.2, np.abs(canal_y - 25) - 14), (ring - 0.22) * 20)
+    spinous = np.maximum(np.maximum(np.abs(dx) - 3.2, np.abs(canal_y - 25) - 14), (ring - 0.15) * 26)
     bone = np.minimum(np.minimum(lamina, transverse), spinous)
     blend(hu, coverage(bone, scene.edge), cortex)
     blend(hu, coverage(canal - 9, scene.edge), np.float32(28))

@@ -55,16 +55,6 @@ def _table(scene: Scene, rng: np.random.Generator) -> None:
     scene.hu += outside * (couch[None] - scene.hu)
 
 
-def _pacemaker(scene: Scene, rng: np.random.Generator) -> None:
-    """Wires and a box: dense things that are not lesions."""
-    patient = scene.patient
-    x, y, z = scene.grid.axes()
-    where = (85.0, -patient.half_depth * 0.72 - 12, 78.0)
-    box = (np.abs(x - where[0]) < 24) & (np.abs(y - where[1]) < 5) & (np.abs(z - where[2]) < 20)
-    scene.hu[box] = 3000
-    scene.mimics.append("pacemaker in the left chest wall")
-
-
 def _kernel(hu: Array, edge: float) -> Array:
     if edge < 0:
         return np.asarray(scipy.ndimage.gaussian_filter(hu, (0, -edge, -edge), truncate=3.0), np.float32)
@@ -93,8 +83,6 @@ def scan(scene: Scene) -> PhantomSeries:
     sharpness, gain, edge = _KERNELS[maker][kernel]
     sigma = float(np.clip(rng.uniform(8, 20) * gain * (0.75 + patient.fat / 60), 8, 40))
     _table(scene, rng)
-    if rng.random() < 0.04:
-        _pacemaker(scene, rng)
     blur = float(rng.uniform(0, 0.14))
     hu = scene.hu
     hu[1:-1] = (1 - 2 * blur) * hu[1:-1] + blur * (hu[:-2] + hu[2:])

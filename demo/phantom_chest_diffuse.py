@@ -139,27 +139,35 @@ def record_heart(scene: Scene, *, enlarged: bool) -> float:
 
 
 def draw_break(rng: np.random.Generator, *, visible: bool) -> Break:
-    """Where a rib breaks. For a radiograph the step is larger and the site lateral or posterior."""
-    step = float(rng.uniform(4, 9) if visible else rng.uniform(2.5, 8)) * (1 if rng.random() < 0.7 else -1)
+    """Where a rib breaks. For a radiograph the step is larger and the site where the rib crosses the lung."""
+    step = float(rng.uniform(5, 10) if visible else rng.uniform(3, 9)) * (1 if rng.random() < 0.7 else -1)
     return Break(
-        side=int(rng.choice([-1, 1])), number=int(rng.integers(3, 10)),
-        at=float(rng.uniform(0.3, 0.75) if visible else rng.uniform(0.2, 0.85)), step=step,
-        gap=float(rng.uniform(2.0, 5.0)), callus=float(rng.uniform(3, 6)) if rng.random() < 0.5 else 0.0,
+        side=int(rng.choice([-1, 1])), number=int(rng.integers(3, 9)),
+        at=float(rng.uniform(0.16, 0.36) if visible else rng.uniform(0.2, 0.85)), step=step,
+        gap=float(rng.uniform(2.0, 6.5)), callus=float(rng.uniform(3, 7)) if rng.random() < 0.5 else 0.0,
+        bruise=float(rng.uniform(3, 9)) if rng.random() < 0.6 else 0.0,
     )  # fmt: skip
 
 
 def record_break(scene: Scene, broken: Break) -> None:
-    """The lesion at the fracture: a ball round the break that holds both ends."""
+    """The lesion at the fracture: a ball round the break that holds both ends; callus and bruise beside it."""
     path = rib_path(scene.patient, broken.side, broken.number)
     centre = path[int(broken.at * len(path))]
     radius = 9.0
-    box = scene.grid.box(centre, radius + 2)
+    box = scene.grid.box(centre, 24)
     dx, dy, dz = ball(scene.grid, box, centre)
     reach = np.sqrt(dx * dx + dy * dy + dz * dz)
     if broken.callus:
         haze = coverage(reach - np.float32(broken.callus), 4.0) * (scene.hu[box] > -200)
         blend(scene.hu[box], haze * np.float32(0.7), np.maximum(scene.hu[box], np.float32(260)))
     mask = np.zeros(scene.grid.shape, bool)
+    if broken.bruise:
+        swelling = np.float32(broken.bruise) * (1 - (reach / 24) ** 2)
+        blend(
+            scene.hu[box],
+            coverage(np.maximum(-scene.cage[box] - swelling, scene.cage[box] - 3), 3.0) * (scene.hu[box] < 40),
+            np.float32(45),
+        )
     mask[box] = (reach < max(radius, 0.6 * scene.grid.step[2])) & (scene.cage[box] > -5)
     side = side_of(broken.side)
     name = f"{broken.number}{({1: 'st', 2: 'nd', 3: 'rd'}).get(broken.number, 'th')}"

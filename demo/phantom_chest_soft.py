@@ -137,11 +137,11 @@ def _carve_mediastinum(scene: Scene) -> None:
     x, y, z = scene.grid.axes()
     middle = np.abs(scene.grid.axis(0)) < 62
     x = x[..., middle]
-    wide = np.interp(z, [-60, -5, 40, 90, 130], [15, 26, 31, 27, 24]).astype(np.float32)
+    wide = np.interp(z, [-60, -5, 40, 90, 130], [15, 24, 27, 23, 20]).astype(np.float32)
     upper = np.sqrt((x / wide) ** 2 + ((y - 4) / 50) ** 2)
     edge = (1 - upper) * wide
     back = spine_y(patient, z).astype(np.float32)
-    spine = (1 - np.sqrt((x / 27) ** 2 + ((y - back - 6) / 33) ** 2)) * 27
+    spine = (1 - np.sqrt((x / 24) ** 2 + ((y - back - 6) / 33) ** 2)) * 24
     septum = 2.2 - np.abs(x) + 0 * y
     carved = np.maximum(np.maximum(edge, spine), septum)
     scene.lung_edge[..., middle] = np.maximum(scene.lung_edge[..., middle], carved)
@@ -157,7 +157,8 @@ def _paint_wall(scene: Scene, texture: Array) -> None:
     blend(hu, coverage(-depth, scene.edge), np.float32(-104) + 6 * texture)
     blend(hu, coverage(np.abs(depth - 1) - 1, scene.edge), np.float32(20))
     flesh = np.float32(patient.tissue_hu) + 5 * texture
-    planes = (np.abs(scene.cage - 13 - 4 * texture) < 1.3) | (texture > 1.75)
+    slow = smooth_noise(stream(patient.seed, "muscle planes"), scene.grid, 38)
+    planes = (np.abs(scene.cage - 13 - 2.5 * slow) < 0.9 + 0.8 * slow) | (texture > 1.9)
     flesh = np.where(planes & (scene.cage > 8), np.float32(-80), flesh)
     blend(hu, coverage(fat - depth, scene.edge), flesh)
     _paint_axillae(scene)
