@@ -20,7 +20,8 @@ LAYERS = [
     ["imaging"],
     ["encoders"],
     ["index"],
-    ["scoring", "search", "prompt_vectors", "text_query", "polarity", "results", "evaluation", "study_vectors"],
+    ["scoring", "search", "prompt_vectors", "text_query", "polarity", "study_vectors", "judging", "percentiles"],
+    ["results", "screening", "targets", "evaluation"],
     ["evidence"],
     ["engine"],
 ]

@@ -14,7 +14,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.errors import IndexDamagedError, IndexError_
+from retrieval.errors import IndexDamagedError, IndexFolderError
 
 __all__ = ["ARRAYS", "Segment", "SegmentInfo", "clean_orphans", "sync_folder", "write_segment"]
 
@@ -166,7 +166,7 @@ def _opened(path: Path) -> BufferedReader:
             f"{path} is missing; if the index was compacted meanwhile, open it again, else restore it from a copy."
         ) from None
     except OSError as error:
-        raise IndexError_(f"{path} cannot be read ({error.strerror}).") from error
+        raise IndexFolderError(f"{path} cannot be read ({error.strerror}).") from error
 
 
 def _damaged(path: Path, what: str) -> IndexDamagedError:

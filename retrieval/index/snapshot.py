@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.errors import IndexError_, UnknownNameError
+from retrieval.errors import IndexFolderError, UnknownNameError
 from retrieval.index import catalog_read, tables
 from retrieval.index.catalog import Catalog
 from retrieval.index.exact import FlatIndex
@@ -99,7 +99,7 @@ class Snapshot:
 
     def _check(self) -> None:
         if int(self.catalog.setting("compacted")) > self.generation:
-            raise IndexError_(
+            raise IndexFolderError(
                 f"{self.catalog.path.parent} was compacted since it was opened at generation {self.generation}; "
                 "open it again."
             )

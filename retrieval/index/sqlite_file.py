@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from retrieval.errors import IndexDamagedError, IndexError_
+from retrieval.errors import IndexDamagedError, IndexFolderError
 
 __all__ = ["checkpoint", "connect", "guarded", "make_private"]
 
@@ -25,7 +25,7 @@ def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
     """Open a database in WAL mode; every commit by a writer is on disk when it returns (`synchronous=FULL`).
 
     A reader falls back to an immutable connection on a disk that cannot be written. Raises
-    `IndexDamagedError` where the file is missing or no database, `IndexError_` where it needs a writable disk.
+    `IndexDamagedError` where the file is missing or no database, `IndexFolderError` where it needs a writable disk.
     """
     if not path.is_file():
         raise IndexDamagedError(f"{path} is missing; restore it from a copy or build the index again.")
@@ -46,7 +46,7 @@ def guarded(path: Path) -> Iterator[None]:
     except sqlite3.OperationalError as error:
         if "no such" in str(error):  # a table or a column
             raise IndexDamagedError(f"{path} is damaged ({error}); restore it from a copy.") from error
-        raise IndexError_(f"{path} cannot be used now ({error}); see that its disk is writable.") from error
+        raise IndexFolderError(f"{path} cannot be used now ({error}); see that its disk is writable.") from error
     except sqlite3.DatabaseError as error:
         raise IndexDamagedError(
             f"{path} is damaged ({error}); restore it from a copy or build the index again."
@@ -82,7 +82,7 @@ def _reader(path: Path) -> sqlite3.Connection:
             if log.exists() and log.stat().st_size:
                 raise
     if log.exists() and log.stat().st_size:
-        raise IndexError_(
+        raise IndexFolderError(
             f"{path} was not closed after its last write, and its disk cannot be written; "
             "open it once where it can be, or copy it there."
         )

@@ -1,0 +1,265 @@
+"""The engine: one encoder, and one index where there is one. It answers screen, classify, similar and search."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+import numpy as np
+
+from retrieval.encoders.loading import load_encoder
+from retrieval.encoders.protocol import Encoder
+from retrieval.encoders.spec import check_match
+from retrieval.errors import UnknownNameError, UsageError
+from retrieval.imaging.read import read_study
+from retrieval.index.keys import load_key
+from retrieval.index.local_store import LocalStore
+from retrieval.index.manifest import is_index
+from retrieval.index.repooled import RepooledStore
+from retrieval.index.store import Scope, Store
+from retrieval.index.where import Where
+from retrieval.percentiles import Percentiles
+from retrieval.prompt_vectors import PromptBook
+from retrieval.results import (
+    ClassifyResult,
+    ClassifyRow,
+    FindingScore,
+    LabelProbability,
+    ScreenResult,
+    SearchResult,
+    SentenceRow,
+    SimilarResult,
+    SimilarRow,
+    StudyRow,
+)
+from retrieval.scoring import label_probabilities
+from retrieval.screening import Findings, Screener, choose_findings
+from retrieval.search import QueryView, match_slices, rank_sentences, rank_studies
+from retrieval.study_vectors import StudyVectors, embed_study, stored_study
+from retrieval.targets import relative_path, studies_under
+from retrieval.text_query import parse_query, query_vector
+from retrieval.types import Skipped, Study
+
+__all__ = ["Engine", "Findings", "Target"]
+
+Target = str | Path | Study  # a path, an index's path, or a study's key in the open index; or a Study
+In = Literal["images", "reports", "both"]
+KEY_PREFIX = "2.25."  # what every study key begins with, and no path
+
+
+class Engine:
+    """Answers with one encoder; with a store also from its studies. Close it, or use `with`."""
+
+    def __init__(self, encoder: Encoder | None = None, store: Store | None = None) -> None:
+        """Take a loaded encoder (`builtin` by default) and, for `similar` and `search`, an open store.
+
+        Raises `EncoderMismatchError` where the store holds vectors of another imaging recipe or other towers.
+        """
+        self.encoder = encoder if encoder is not None else load_encoder()
+        self._owned: LocalStore | None = None
+        self.store = None if store is None else self._seen(store)
+        self._book = PromptBook(self.encoder)
+        percentiles = None if self.store is None else Percentiles(self.store, self._book)
+        self._screener = Screener(self._book, percentiles)
+        self._key: bytes | None = None
+
+    @classmethod
+    def open(cls, path: str | Path, model: str | Path | None = None) -> Engine:
+        """Open an index to read, with the encoder that built it, or with `model`.
+
+        Raises `EncoderMismatchError` where `model`, or what bears the builder's name today, has other towers or
+        another imaging recipe; and what `LocalStore.open` and `load_encoder` raise.
+        """
+        store = LocalStore.open(path)
+        try:
+            engine = cls(load_encoder(str(model) if model is not None else store.spec.name), store)
+            engine._owned = store
+            return engine
+        except BaseException:
+            store.close()
+            raise
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the index that `open` opened; a store that was given stays its giver's."""
+        if self._owned is not None:
+            self._owned.close()
+
+    def screen(
+        self, target: Target | None = None, findings: Findings = "chest_ct", *, modality: str | None = None
+    ) -> ScreenResult:
+        """Score findings in every study of a target; without a target, in every study of the open index.
+
+        `findings`: a set's name or file, a set, or findings and free words. `modality` names what NIfTI files and
+        pictures cannot.
+        """
+        asked, version = choose_findings(findings)
+        rows: list[FindingScore] = []
+        skipped: list[Skipped] = []
+        for study in self._studies(target, modality, skipped):
+            rows.extend(self._screener.rows(study, asked))
+        return ScreenResult(self.encoder.spec, version, tuple(rows), tuple(skipped))
+
+    def classify(self, target: Target | None, labels: Sequence[str], *, modality: str | None = None) -> ClassifyResult:
+        """Return how the encoder shares one between labels that exclude each other, for every study of a target.
+
+        Raises `UsageError` for fewer than two different labels.
+        """
+        if len(set(labels)) < 2 or len(set(labels)) != len(labels) or not all(label.strip() for label in labels):
+            raise UsageError("Labels exclude each other, so give at least two different ones, none of them empty.")
+        texts = np.stack([self._book.text(label) for label in labels])
+        rows: list[ClassifyRow] = []
+        skipped: list[Skipped] = []
+        for study in self._studies(target, modality, skipped):
+            if study.views:
+                shares = label_probabilities(study.views, texts, self.encoder.spec.scale)
+                named = tuple(LabelProbability(la, float(p)) for la, p in zip(labels, shares, strict=True))
+                rows.append(ClassifyRow(study.key, study.path, named))
+        return ClassifyResult(self.encoder.spec, tuple(rows), tuple(skipped))
+
+    def similar(
+        self,
+        target: Target,
+        k: int = 10,
+        *,
+        where: Where | Sequence[str] = (),
+        text: str | None = None,
+        include_same_patient: bool = False,
+        modality: str | None = None,
+    ) -> SimilarResult:
+        """Return the k indexed studies most like one study, with their most alike slices and their reports.
+
+        Pooled views of one name are compared; a case's score is the mean over the query's views of its best, 0
+        for a view that it lacks. With `text`, each query view's vector becomes the unit sum of itself and the
+        text's. The study itself is left out, and so is its patient unless `include_same_patient`.
+        """
+        store = self._need_store("similar")
+        _check_count(k)
+        query = self._one_study(target, modality)
+        patient = frozenset({query.patient_key} - {""}) if not include_same_patient else frozenset()
+        scope = Scope(_where(where), not_studies=frozenset({query.key}), not_patients=patient)
+        ranked = rank_studies(store, self._query_views(query, text), k, scope)
+        cases = {case.key: case for case in store.cases(studies=[one.study for one in ranked])}
+        rows = tuple(
+            SimilarRow(
+                rank=rank,
+                study=one.study,
+                path=cases[one.study].path,
+                score=one.score,
+                matches=tuple(match_slices(query.views, store.slice_vectors(one.study))),
+                report=cases[one.study].report,
+            )
+            for rank, one in enumerate(ranked, 1)
+        )
+        asked: dict[str, Any] = {"study": query.key, "path": query.path}
+        return SimilarResult(self.encoder.spec, {**asked, "text": text, "where": _where(where).texts()}, rows)
+
+    def search(self, text: str, k: int = 10, *, where: Where | Sequence[str] = (), within: In = "both") -> SearchResult:
+        """Return the k studies and the k report sentences that answer words best.
+
+        An image's score is its best slice's cosine with the words. Sentences are ranked by meaning and by keyword;
+        those that say the opposite of the words are left out. `"a" + "b" - "c"` adds and takes away.
+        """
+        store = self._need_store("search")
+        _check_count(k)
+        query, scope = parse_query(text), Scope(_where(where))
+        vector = query_vector(query, self._book)
+        slices = store.search_slices(vector, k, scope) if within in ("images", "both") else []
+        sentences = rank_sentences(store, query, vector, k, scope) if within in ("reports", "both") else []
+        paths = self._paths([*(hit.study for hit in slices), *(one.hit.study for one in sentences)])
+        return SearchResult(
+            self.encoder.spec,
+            tuple(
+                StudyRow(rank, hit.study, paths[hit.study], hit.similarity, hit.z, hit.series, hit.view)
+                for rank, hit in enumerate(slices, 1)
+            ),
+            tuple(
+                SentenceRow(
+                    rank,
+                    one.hit.study,
+                    paths[one.hit.study],
+                    one.hit.text,
+                    one.score,
+                    one.hit.similarity,
+                    one.polarity,
+                )
+                for rank, one in enumerate(sentences, 1)
+            ),
+        )
+
+    def _studies(self, target: Target | None, modality: str | None, skipped: list[Skipped]) -> Iterator[StudyVectors]:
+        """Yield a target's studies as vectors; what could not be used goes to `skipped`."""
+        if isinstance(target, Study):
+            yield self._embed(target, relative_path(target.paths, Path(target.paths[0])) if target.paths else "")
+        elif target is None or (isinstance(target, str) and target.startswith(KEY_PREFIX)):
+            yield from self._stored(self._need_store("a stored study"), target)
+        elif is_index(Path(target)):
+            with LocalStore.open(target) as store:
+                yield from self._stored(self._seen(store), None)
+        else:
+            for found in studies_under(Path(target), modality=modality):
+                if isinstance(found, Skipped):
+                    skipped.append(found)
+                else:
+                    yield self._embed(*found)
+
+    def _stored(self, store: Store, key: str | None) -> Iterator[StudyVectors]:
+        cases = store.cases(studies=None if key is None else [key])
+        if key is not None and not cases:
+            raise UnknownNameError(f"The index has no study {key}; `radseek screen INDEX` lists what it has.")
+        for case in cases:
+            yield stored_study(store, case)
+
+    def _one_study(self, target: Target, modality: str | None) -> StudyVectors:
+        """Return the one study at a target; raises as `read_study` does."""
+        if isinstance(target, Study) or (isinstance(target, str) and target.startswith(KEY_PREFIX)):
+            return next(self._studies(target, modality, []))
+        path = Path(target)
+        study = read_study(path, modality=modality)
+        return self._embed(study, relative_path(study.paths, path))
+
+    def _embed(self, study: Study, path: str) -> StudyVectors:
+        if self._key is None:
+            self._key = load_key()
+        return embed_study(study, self.encoder, self._key, path)
+
+    def _query_views(self, query: StudyVectors, text: str | None) -> list[QueryView]:
+        views = [QueryView(view.view, view.pooled) for view in query.views]
+        if not views:
+            raise UsageError(f"{query.path or query.key} has no view to compare; choose a study with images.")
+        if text is None:
+            return views
+        words = query_vector(parse_query(text), self._book).astype(np.float64)
+        sums = [(view.view, view.vector.astype(np.float64) + words) for view in views]
+        return [QueryView(name, total / max(float(np.linalg.norm(total)), 1e-12)) for name, total in sums]
+
+    def _seen(self, store: Store) -> Store:
+        """Return a store as this encoder sees it. Raises `EncoderMismatchError` where it cannot."""
+        return RepooledStore(store, self.encoder) if check_match(store.spec, self.encoder.spec) else store
+
+    def _need_store(self, what: str) -> Store:
+        if self.store is None:
+            raise UsageError(f"{what} needs an index; open one with Engine.open(path), or give --index.")
+        return self.store
+
+    def _paths(self, keys: Sequence[str]) -> dict[str, str | None]:
+        cases = self._need_store("search").cases(studies=keys) if keys else []
+        return {case.key: case.path for case in cases}
+
+
+def _where(where: Where | Sequence[str]) -> Where:
+    return where if isinstance(where, Where) else Where.parse(where)
+
+
+def _check_count(k: int) -> None:
+    if k < 1:
+        raise UsageError(f"{k} results cannot be returned; ask for 1 or more.")

@@ -1,0 +1,99 @@
+"""A store seen through another pooling: its views are pooled again in memory, from their stored slice vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.encoders.encode import pool_view
+from retrieval.encoders.protocol import Encoder
+from retrieval.encoders.spec import EncoderSpec
+from retrieval.errors import UsageError
+from retrieval.index.exact import FlatIndex
+from retrieval.index.store import Case, Scope, SentenceHit, SliceHit, Store, StudyRecord, ViewHit
+from retrieval.types import ViewVectors
+
+__all__ = ["RepooledStore"]
+
+_Named = tuple[FlatIndex, list[str], list[str]]  # vectors, and each row's study and series
+
+
+class RepooledStore:
+    """Implements `Store` for reading. Nothing is written; `LocalStore.repool` makes the same lasting."""
+
+    def __init__(self, store: Store, encoder: Encoder) -> None:
+        self._store = store
+        self._encoder = encoder
+        self._views: dict[str, _Named] | None = None
+
+    @property
+    def spec(self) -> EncoderSpec:
+        """Return the encoder whose pooling is used."""
+        return self._encoder.spec
+
+    @property
+    def generation(self) -> int:
+        """Return the store's generation."""
+        return self._store.generation
+
+    def add(self, records: Iterable[StudyRecord]) -> int:
+        """Refuse: raises `UsageError`."""
+        raise UsageError(
+            "This index is open with another pooling, for reading; run `repool` on it before adding to it."
+        )
+
+    def remove(self, studies: Collection[str]) -> int:
+        """Hide studies, as the store does."""
+        self._views = None
+        return self._store.remove(studies)
+
+    def cases(self, scope: Scope | None = None, *, studies: Sequence[str] | None = None) -> list[Case]:
+        """Return the store's cases."""
+        return self._store.cases(scope, studies=studies)
+
+    def slice_vectors(self, study: str) -> tuple[ViewVectors, ...]:
+        """Return the store's views, pooled again."""
+        return tuple(
+            replace(view, pooled=pool_view(self._encoder, view.slices)) for view in self._store.slice_vectors(study)
+        )
+
+    def search_views(
+        self, view: str, queries: NDArray[np.floating], k: int, scope: Scope | None = None
+    ) -> list[list[ViewHit]]:
+        """Return for each of `(Q, D)` queries its k best views of that name, by their new pooled vectors."""
+        if self._views is None:
+            self._views = self._pool_all()
+        if view not in self._views:
+            return [[] for _ in queries]
+        index, studies, series = self._views[view]
+        inside = {case.key for case in self._store.cases(scope)}
+        allowed = np.array([study in inside for study in studies], bool)
+        order = np.arange(len(studies))  # already in key order
+        found = [index.search(query, k, allowed, order) for query in queries]
+        return [
+            [ViewHit(studies[r], series[r], view, float(s)) for r, s in zip(rows, scores, strict=True)]
+            for rows, scores in found
+        ]
+
+    def search_slices(self, query: NDArray[np.floating], k: int, scope: Scope | None = None) -> list[SliceHit]:
+        """Return the store's answer; slices know no pooling."""
+        return self._store.search_slices(query, k, scope)
+
+    def search_sentences(
+        self, query: NDArray[np.floating], text: str, k: int, scope: Scope | None = None
+    ) -> list[SentenceHit]:
+        """Return the store's answer; sentences know no pooling."""
+        return self._store.search_sentences(query, text, k, scope)
+
+    def _pool_all(self) -> dict[str, _Named]:
+        found: dict[str, list[tuple[NDArray[np.float16], str, str]]] = {}
+        for case in self._store.cases():
+            for view in self.slice_vectors(case.key):
+                found.setdefault(view.view, []).append((view.pooled, case.key, view.series_uid))
+        return {
+            name: (FlatIndex(np.stack([row for row, _, _ in rows])), [s for _, s, _ in rows], [s for _, _, s in rows])
+            for name, rows in found.items()
+        }

@@ -1,0 +1,72 @@
+"""A finding's words as vectors: the mean present and absent direction, and one pair for each paraphrase."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prompts.catalog import translate
+from prompts.finding import Finding
+from retrieval.encoders.protocol import Encoder
+from retrieval.encoders.self_test import negation_self_test
+from retrieval.encoders.vectors import mean_pool
+
+__all__ = ["PromptBook", "TextPair", "finding_vectors"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TextPair:
+    """`positive`, `negative`: `(D,)` float32, `t+` and `t-` of DESIGN section 5; `positives`, `negatives`: `(K, D)`."""
+
+    positive: NDArray[np.float32]
+    negative: NDArray[np.float32]
+    positives: NDArray[np.float32]
+    negatives: NDArray[np.float32]
+
+    def directions(self) -> NDArray[np.float64]:
+        """Return `(D, 1 + K)`: what a slice vector is multiplied with for its margin, and for each paraphrase's."""
+        wide = np.float64
+        whole = self.positive.astype(wide) - self.negative.astype(wide)
+        each = self.positives.astype(wide) - self.negatives.astype(wide)
+        return np.concatenate([whole[:, None], each.T], axis=1)
+
+
+def finding_vectors(encoder: Encoder, finding: Finding) -> TextPair:
+    """Return a finding's text vectors: `t+ = norm(mean_k norm(E(present_k)))`, `t-` likewise from the absent ones.
+
+    They depend on this finding's sentences and nothing else.
+    """
+    count = len(finding.present)
+    rows = encoder.encode_texts([*finding.present, *finding.absent])
+    positives, negatives = rows[:count], rows[count:]
+    return TextPair(mean_pool(positives), mean_pool(negatives), positives, negatives)
+
+
+class PromptBook:
+    """Remembers, for one encoder, the vectors of texts and findings and which findings it can hear denied."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self.encoder = encoder
+        self._pairs: dict[Finding, TextPair] = {}
+        self._tests: dict[Finding, float] = {}
+        self._texts: dict[str, NDArray[np.float32]] = {}
+
+    def pair(self, finding: Finding) -> TextPair:
+        """Return a finding's text vectors."""
+        if finding not in self._pairs:
+            self._pairs[finding] = finding_vectors(self.encoder, finding)
+        return self._pairs[finding]
+
+    def self_test(self, finding: Finding) -> float:
+        """Return the finding's leave-one-paraphrase-out AUROC (see `encoders.self_test`)."""
+        if finding not in self._tests:
+            self._tests[finding] = negation_self_test(self.encoder, finding)
+        return self._tests[finding]
+
+    def text(self, text: str) -> NDArray[np.float32]:
+        """Return the `(D,)` unit vector of any text; Chinese finding terms are put into English first."""
+        if text not in self._texts:
+            self._texts[text] = self.encoder.encode_texts([translate(text)])[0]
+        return self._texts[text]

@@ -1,0 +1,242 @@
+"""What the engine answers: frozen values whose `to_json` is the document that the command prints."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from prompts.finding import Finding
+from retrieval.encoders.spec import EncoderSpec
+from retrieval.judging import State
+from retrieval.polarity import Polarity
+from retrieval.search import Match
+from retrieval.types import Skipped
+
+__all__ = [
+    "NOTICE",
+    "ClassifyResult",
+    "ClassifyRow",
+    "FindingScore",
+    "LabelProbability",
+    "ScreenResult",
+    "SearchResult",
+    "SentenceRow",
+    "SimilarResult",
+    "SimilarRow",
+    "StudyRow",
+    "describe_encoder",
+    "findings_version",
+]
+
+NOTICE = "Research use only. Not a medical device."
+
+
+def describe_encoder(spec: EncoderSpec) -> dict[str, Any]:
+    """Return the encoder's part of an answer. `meaningless` marks random weights, whose scores are noise."""
+    return {
+        "name": spec.name,
+        "dim": spec.dim,
+        "precision": spec.precision,
+        "meaningless": spec.meaningless,
+        "imaging": spec.imaging_hash,
+        "towers": spec.towers_hash,
+        "pooling": spec.pooling_hash,
+    }
+
+
+def findings_version(findings: Iterable[Finding], name: str = "words", version: str = "") -> str:
+    """Return what names the words asked, `set@version+hash`; the hash is over every prompt, in order."""
+    text = json.dumps([finding.to_json() for finding in findings], sort_keys=True, ensure_ascii=False)
+    return f"{name}@{version}+{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+@dataclass(frozen=True, slots=True)
+class FindingScore:
+    """One study and finding. Numbers are None where no view of the study shows the finding (`abstain`, `no_view`).
+
+    `score` is `sigmoid(scale * margin)` and only orders; `margin` the raw evidence; `interval` its 10th to 90th
+    percentile over paraphrases; `percentile` (0 to 100) the share of comparable studies with a lower margin;
+    `key_slice` the zero-based Z of the Volume; `position` that slice's centre, patient LPS mm.
+    """
+
+    study: str
+    path: str | None
+    series: str | None
+    finding: str
+    prompts: dict[str, list[str]]
+    score: float | None
+    margin: float | None
+    interval: tuple[float, float] | None
+    percentile: float | None
+    probability: float | None
+    state: State
+    reason: str | None
+    view: str | None
+    key_slice: int | None
+    position: tuple[float, float, float] | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the row as JSON-able values."""
+        return _plain(asdict(self))
+
+
+@dataclass(frozen=True, slots=True)
+class ScreenResult:
+    """One row a study and finding, in the order read and asked."""
+
+    encoder: EncoderSpec
+    findings_version: str
+    results: tuple[FindingScore, ...]
+    skipped: tuple[Skipped, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the document `radseek screen --json` prints."""
+        return {
+            "notice": NOTICE,
+            "encoder": describe_encoder(self.encoder),
+            "findings_version": self.findings_version,
+            "skipped": _skipped(self.skipped),
+            "results": [row.to_json() for row in self.results],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class LabelProbability:
+    """One label and its share of the softmax over the labels asked."""
+
+    label: str
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class ClassifyRow:
+    """One study; labels in the order asked. Never calibrated: the labels' shares say nothing of other answers."""
+
+    study: str
+    path: str | None
+    labels: tuple[LabelProbability, ...]
+    calibrated: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the row as JSON-able values."""
+        return _plain(asdict(self))
+
+
+@dataclass(frozen=True, slots=True)
+class ClassifyResult:
+    """One row a study."""
+
+    encoder: EncoderSpec
+    results: tuple[ClassifyRow, ...]
+    skipped: tuple[Skipped, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the document `radseek classify --json` prints."""
+        return {
+            "notice": NOTICE,
+            "encoder": describe_encoder(self.encoder),
+            "skipped": _skipped(self.skipped),
+            "results": [row.to_json() for row in self.results],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class SimilarRow:
+    """One earlier case. `matches`: the most alike slices; `report`: the case's scrubbed report, where it has one."""
+
+    rank: int
+    study: str
+    path: str | None
+    score: float
+    matches: tuple[Match, ...]
+    report: str | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the row as JSON-able values."""
+        return _plain(asdict(self))
+
+
+@dataclass(frozen=True, slots=True)
+class SimilarResult:
+    """The query's key and path, and the cases most like it, best first."""
+
+    encoder: EncoderSpec
+    query: dict[str, Any]
+    results: tuple[SimilarRow, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the document `radseek similar --json` prints."""
+        return {
+            "notice": NOTICE,
+            "encoder": describe_encoder(self.encoder),
+            "query": self.query,
+            "results": [row.to_json() for row in self.results],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class StudyRow:
+    """A study whose best slice (`key_slice`, Z of the Volume of `series` seen as `view`) answers the words."""
+
+    rank: int
+    study: str
+    path: str | None
+    score: float
+    key_slice: int
+    series: str
+    view: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the row as JSON-able values."""
+        return _plain(asdict(self))
+
+
+@dataclass(frozen=True, slots=True)
+class SentenceRow:
+    """A report sentence. `score`: reciprocal-rank fusion, which only orders; `similarity`: the cosine.
+
+    `polarity`: what the sentence says of the finding asked for; None where it does not name it.
+    """
+
+    rank: int
+    study: str
+    path: str | None
+    text: str
+    score: float
+    similarity: float
+    polarity: Polarity | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the row as JSON-able values."""
+        return _plain(asdict(self))
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """Studies by their images and sentences of their reports, best first; () for what was not searched."""
+
+    encoder: EncoderSpec
+    studies: tuple[StudyRow, ...] = ()
+    sentences: tuple[SentenceRow, ...] = field(default=())
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the document `radseek search --json` prints."""
+        return {
+            "notice": NOTICE,
+            "encoder": describe_encoder(self.encoder),
+            "studies": [row.to_json() for row in self.studies],
+            "sentences": [row.to_json() for row in self.sentences],
+        }
+
+
+def _skipped(skipped: Sequence[Skipped]) -> list[dict[str, str]]:
+    return [{"path": s.path, "reason_code": str(s.reason_code), "message": s.message} for s in skipped]
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row with lists for tuples, as JSON reads it back."""
+    plain: dict[str, Any] = json.loads(json.dumps(row))
+    return plain

@@ -1,0 +1,101 @@
+"""How strongly a study shows a finding: margins of slices, of views, and of the best view; and label softmax."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prompts.finding import Finding
+from retrieval.encoders.vectors import mean_pool
+from retrieval.prompt_vectors import TextPair
+from retrieval.study_vectors import SeriesVectors, StudyVectors
+from retrieval.types import ViewVectors
+
+__all__ = ["TOP_SHARE", "Reading", "is_read_in", "label_probabilities", "read_finding", "squash", "volume_margins"]
+
+TOP_SHARE = 0.1  # of a volume's slices; a finding is in few of them
+_LOW, _HIGH = 10, 90  # percentiles of the interval
+_STEEPEST = 60.0  # exp of more than this changes nothing that a float can show
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reading:
+    """A study read for one finding: the best view's margin, and where it is best seen.
+
+    `interval`: 10th to 90th percentile of the margin over paraphrases; `key_slice`: zero-based Z of the Volume;
+    `position`: patient LPS mm of that slice's centre, or None without geometry.
+    """
+
+    series: SeriesVectors
+    view: ViewVectors
+    margin: float
+    interval: tuple[float, float]
+    key_slice: int
+    position: tuple[float, float, float] | None
+
+
+def volume_margins(slices: NDArray[np.float16], pair: TextPair) -> tuple[NDArray[np.float32], int]:
+    """Return `(1 + K,)` margins of a view, first with all paraphrases, then with each; and the best slice's row.
+
+    A slice's margin is `v.t+ - v.t-`; a view's is the mean of its top `ceil(0.1 N)` slices' margins. Sums run in
+    float64 over `(N, D)` float16 rows, so that a margin does not depend on what else is computed.
+    """
+    margins = (slices.astype(np.float64) @ pair.directions()).astype(np.float32)
+    top = math.ceil(TOP_SHARE * len(slices))
+    best = np.sort(margins, axis=0)[len(slices) - top :]
+    return best.mean(axis=0, dtype=np.float64).astype(np.float32), int(margins[:, 0].argmax())
+
+
+def is_read_in(finding: Finding, view: str, modality: str) -> bool:
+    """Say whether a finding is read in a view.
+
+    No views named means all. Where nobody said the modality, unknown is not wrong; and a generic `mr` view serves
+    a finding that is read in any sequence.
+    """
+    if not finding.views or view in finding.views or not modality:
+        return True
+    return view == "mr" and any(name.startswith("mr_") for name in finding.views)
+
+
+def read_finding(study: StudyVectors, finding: Finding, pair: TextPair) -> Reading | None:
+    """Return the study's reading for a finding, best view first met winning a tie; None where no view admits it."""
+    found = [
+        (*volume_margins(view.slices, pair), series, view)
+        for series in study.series
+        for view in series.views
+        if is_read_in(finding, view.view, series.modality)
+    ]
+    if not found:
+        return None
+    margins, row, series, view = max(found, key=lambda one: float(one[0][0]))
+    # Each paraphrase is judged as a study is: by its own best view.
+    each = np.max([one[0][1:] for one in found], axis=0).astype(np.float64)
+    low, high = np.percentile(each, [_LOW, _HIGH])
+    return Reading(
+        series=series,
+        view=view,
+        margin=float(margins[0]),
+        interval=(float(low), float(high)),
+        key_slice=int(view.z[row]),
+        position=view.position[row] if view.position else None,
+    )
+
+
+def squash(x: float) -> float:
+    """Return the logistic function of x, for any x."""
+    return 1 / (1 + math.exp(-max(-_STEEPEST, min(_STEEPEST, x))))
+
+
+def label_probabilities(views: Sequence[ViewVectors], texts: NDArray[np.float32], scale: float) -> NDArray[np.float64]:
+    """Return the softmax over M labels `(M, D)` of `scale * cos` to the image.
+
+    The image is the unit mean of its views' pooled vectors.
+    """
+    image = mean_pool(np.stack([view.pooled.astype(np.float32) for view in views]))
+    logits = scale * (texts.astype(np.float64) @ image.astype(np.float64))
+    powers = np.exp(logits - logits.max())
+    return np.asarray(powers / powers.sum(), np.float64)

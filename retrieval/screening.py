@@ -1,0 +1,76 @@
+"""A study and findings to rows: reading, judging, and standing among comparable studies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from prompts.catalog import find, load_set
+from prompts.finding import Finding, FindingSet
+from retrieval.errors import UsageError
+from retrieval.judging import Judge
+from retrieval.percentiles import Percentiles
+from retrieval.prompt_vectors import PromptBook
+from retrieval.results import FindingScore, findings_version
+from retrieval.scoring import read_finding, squash
+from retrieval.study_vectors import StudyVectors
+
+__all__ = ["Findings", "Screener", "choose_findings"]
+
+Findings = str | FindingSet | Sequence[str | Finding]
+
+
+def choose_findings(findings: Findings) -> tuple[tuple[Finding, ...], str]:
+    """Return the findings that are meant, and their version.
+
+    A text names a set (or its file); in a sequence, texts are catalogue names, synonyms or free words. Raises
+    `UnknownNameError` for an unknown set, `PromptError` for words that are no finding, `UsageError` for none.
+    """
+    if isinstance(findings, str):
+        findings = load_set(findings)
+    if isinstance(findings, FindingSet):
+        return findings.findings, findings_version(findings.findings, findings.name, findings.version)
+    asked = tuple(one if isinstance(one, Finding) else find(one) for one in findings)
+    if not asked:
+        raise UsageError("No finding was asked for; name a set such as chest_ct, or give words.")
+    return asked, findings_version(asked)
+
+
+class Screener:
+    """Scores findings with one encoder, each for itself: a score never depends on what else is asked."""
+
+    def __init__(self, book: PromptBook, percentiles: Percentiles | None) -> None:
+        self._book = book
+        self._judge = Judge(book)
+        self._percentiles = percentiles
+
+    def rows(self, study: StudyVectors, findings: Sequence[Finding]) -> Iterator[FindingScore]:
+        """Yield one row a finding, in the order asked."""
+        if self._percentiles is not None:
+            for kind in sorted({(series.modality, series.body_part) for series in study.series}):
+                self._percentiles.prepare(findings, *kind)
+        for finding in findings:
+            yield self._row(study, finding)
+
+    def _row(self, study: StudyVectors, finding: Finding) -> FindingScore:
+        reading = read_finding(study, finding, self._book.pair(finding))
+        verdict = self._judge.verdict(finding, reading, is_phantom=study.is_phantom)
+        percentile = None
+        if reading is not None and self._percentiles is not None:
+            percentile = self._percentiles.of(finding, study, reading)
+        return FindingScore(
+            study=study.key,
+            path=study.path,
+            series=reading.series.key if reading else None,
+            finding=finding.name,
+            prompts={"present": list(finding.present), "absent": list(finding.absent)},
+            score=squash(self._book.encoder.spec.scale * reading.margin) if reading else None,
+            margin=reading.margin if reading else None,
+            interval=reading.interval if reading else None,
+            percentile=percentile,
+            probability=verdict.probability,
+            state=verdict.state,
+            reason=verdict.reason,
+            view=reading.view.view if reading else None,
+            key_slice=reading.key_slice if reading else None,
+            position=reading.position if reading else None,
+        )

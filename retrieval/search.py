@@ -1,0 +1,153 @@
+"""Finding studies: by another study's views, by words, and by what reports say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.index.exact import cosines
+from retrieval.index.store import Scope, SentenceHit, Store
+from retrieval.polarity import Polarity
+from retrieval.text_query import TextQuery
+from retrieval.types import ViewVectors
+
+__all__ = ["Match", "QueryView", "RankedSentence", "RankedStudy", "match_slices", "rank_sentences", "rank_studies"]
+
+MATCHES = 3  # slice pairs shown a study
+_EVERYTHING = 1 << 30
+_FIRST_FETCH = 64  # views asked for at first, a query view
+_DEPTH = 200  # sentences asked of each way of searching, at least
+_FUSION = 60  # the constant of reciprocal-rank fusion (Cormack et al., 2009)
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class QueryView:
+    """A view of the query: its name and the `(D,)` vector that stored views of that name are compared with."""
+
+    view: str
+    vector: NDArray[np.floating]
+
+
+@dataclass(frozen=True, slots=True)
+class RankedStudy:
+    """A study found, and its score."""
+
+    study: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A slice of the query and the slice of the case that it resembles, both zero-based Z of their Volumes."""
+
+    view: str
+    query_slice: int
+    case_slice: int
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class RankedSentence:
+    """A sentence found, its fused score, and what it says of what was asked."""
+
+    hit: SentenceHit
+    score: float
+    polarity: Polarity | None
+
+
+def rank_studies(store: Store, views: Sequence[QueryView], k: int, scope: Scope) -> list[RankedStudy]:
+    """Return the k studies most like the query, best first, ties by key.
+
+    A study's score is the mean over the query's views of its best cosine among the study's views of that name;
+    a name that the study lacks counts 0. Only studies that share at least one name are compared.
+
+    Views are fetched until no study that was not met can be among the k: such a study scores at most the mean of
+    the last similarity fetched for each query view (0 where all views of that name were fetched, or below 0).
+    """
+    asked = max(_FIRST_FETCH, 4 * k)
+    while views and k > 0:
+        fetched = _fetch(store, views, asked, scope)
+        met = frozenset(study for hits in fetched for study, _ in hits)
+        ranked = _scores(store, views, met, scope)[:k]
+        complete = all(len(hits) < asked for hits in fetched)
+        last = [max(hits[-1][1], 0.0) if len(hits) == asked else 0.0 for hits in fetched]
+        if complete or (len(ranked) == k and ranked[-1].score > sum(last) / len(views) + _ROUNDING):
+            return ranked
+        asked *= 4
+    return []
+
+
+def match_slices(query: Sequence[ViewVectors], case: Sequence[ViewVectors]) -> list[Match]:
+    """Return the most alike slice pairs of views of one name, best first; no slice is used twice in a view."""
+    pairs: list[Match] = []
+    for one in query:
+        for other in case:
+            if one.view == other.view:
+                pairs += _best_pairs(one, other)
+    pairs.sort(key=lambda m: (-m.similarity, m.view, m.query_slice, m.case_slice))
+    chosen: list[Match] = []
+    used: set[tuple[str, str, int]] = set()
+    for pair in pairs:
+        ends = {("query", pair.view, pair.query_slice), ("case", pair.view, pair.case_slice)}
+        if len(chosen) < MATCHES and not ends & used:
+            chosen.append(pair)
+            used |= ends
+    return chosen
+
+
+def rank_sentences(
+    store: Store, query: TextQuery, vector: NDArray[np.floating], k: int, scope: Scope
+) -> list[RankedSentence]:
+    """Return the k best report sentences: reciprocal-rank fusion of cosine and keyword order, ties by key.
+
+    A sentence that says the opposite of the query ("no pneumothorax" for "pneumothorax") is no match.
+    """
+    depth = max(_DEPTH, 4 * k)
+    while True:
+        hits = store.search_sentences(vector, query.words, depth, scope)
+        fitting = [hit for hit in hits if not query.is_denied_by(hit.text)]
+        everything = sum(hit.dense_rank is not None for hit in hits) < depth
+        if everything or len(fitting) >= k:
+            break
+        depth *= 4
+    ranked = sorted(fitting, key=lambda hit: (-_fused(hit), hit.study, hit.ordinal))[:k]
+    return [RankedSentence(hit, _fused(hit), query.polarity_of(hit.text)) for hit in ranked]
+
+
+def _fetch(store: Store, views: Sequence[QueryView], k: int, scope: Scope) -> list[list[tuple[str, float]]]:
+    """Return for each query view its k best stored views, as study and similarity."""
+    found: list[list[tuple[str, float]]] = [[] for _ in views]
+    for name in dict.fromkeys(view.view for view in views):
+        places = [i for i, view in enumerate(views) if view.view == name]
+        queries = np.stack([views[i].vector for i in places])
+        for i, hits in zip(places, store.search_views(name, queries, k, scope), strict=True):
+            found[i] = [(hit.study, hit.similarity) for hit in hits]
+    return found
+
+
+def _scores(store: Store, views: Sequence[QueryView], met: frozenset[str], scope: Scope) -> list[RankedStudy]:
+    """Score the studies met, each by all of its views."""
+    totals = dict.fromkeys(met, 0.0)
+    for hits in _fetch(store, views, _EVERYTHING, replace(scope, only_studies=met)):
+        best: dict[str, float] = {}
+        for study, similarity in hits:  # best first
+            best.setdefault(study, similarity)
+        for study, similarity in best.items():
+            totals[study] += similarity
+    ranked = [RankedStudy(study, total / len(views)) for study, total in totals.items()]
+    return sorted(ranked, key=lambda one: (-one.score, one.study))
+
+
+def _best_pairs(one: ViewVectors, other: ViewVectors) -> list[Match]:
+    """Return each query slice's nearest case slice."""
+    similarity = np.stack([cosines(other.slices, row) for row in one.slices])
+    nearest = similarity.argmax(axis=1)
+    return [Match(one.view, int(one.z[i]), int(other.z[j]), float(similarity[i, j])) for i, j in enumerate(nearest)]
+
+
+def _fused(hit: SentenceHit) -> float:
+    return sum(1 / (_FUSION + rank) for rank in (hit.dense_rank, hit.keyword_rank) if rank is not None)

@@ -1,0 +1,52 @@
+"""From what a user points at to studies, one at a time: a path, a Study, an index, or a study in an index."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from retrieval.errors import InputError
+from retrieval.imaging.read import read_files
+from retrieval.imaging.scan import FileHeader, group_key, scan
+from retrieval.types import Skipped, Study
+
+__all__ = ["relative_path", "studies_under"]
+
+
+def studies_under(path: Path, *, modality: str | None = None) -> Iterator[tuple[Study, str] | Skipped]:
+    """Yield every study under a path, with its path relative to it; what cannot be used comes as `Skipped`.
+
+    Headers of all files are held, pixels of one study at a time. Raises `UsageError` where the path does not exist.
+    """
+    groups: dict[str, list[FileHeader]] = {}
+    for found in scan(path):
+        if isinstance(found, Skipped):
+            yield _relative_skipped(found, path)
+        else:
+            groups.setdefault(group_key(found), []).append(found)
+    for headers in groups.values():
+        try:
+            study = read_files(headers, modality=modality)
+        except InputError as error:
+            shown = relative_path([error.path or headers[0].path], path)
+            yield Skipped(shown, error.reason, str(error))
+            continue
+        for skipped in study.skipped:
+            yield _relative_skipped(skipped, path)
+        yield study, relative_path(study.paths, path)
+
+
+def relative_path(paths: list[str] | tuple[str, ...], source: Path) -> str:
+    """Return where files are, relative to the source given: the file, or the folder that holds them all."""
+    common = os.path.commonpath(paths) if len(paths) > 1 else paths[0]
+    root = source if source.is_dir() else source.parent
+    shown = os.path.relpath(common, root)
+    return source.name if shown == os.curdir else shown
+
+
+def _relative_skipped(skipped: Skipped, source: Path) -> Skipped:
+    if not os.path.isabs(skipped.path) and not Path(skipped.path).exists():
+        return skipped
+    return replace(skipped, path=relative_path([skipped.path], source))

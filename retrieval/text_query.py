@@ -1,0 +1,136 @@
+"""What somebody typed into a search: words, or quoted words added and taken away; and what it wants said."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache, lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prompts.finding import Finding
+from prompts.library import terms
+from prompts.normalise import normalise
+from retrieval.errors import UsageError
+from retrieval.polarity import Polarity, opposite, polarity
+from retrieval.prompt_vectors import PromptBook
+
+__all__ = ["Term", "TextQuery", "Want", "parse_query", "query_vector"]
+
+_QUOTES = str.maketrans({"“": '"', "”": '"', "„": '"', "＂": '"', "＋": "+", "－": "-", "−": "-", "–": "-"})
+_TERM = re.compile(r'\s*([+-]?)\s*"([^"]*)"\s*')
+_ALGEBRA = re.compile(r'^\s*[+-]?\s*"|[+-]\s*"')
+_DENIAL = re.compile(
+    r"^(?:there (?:is|are) )?(?:no evidence of|negative for|absence of|free of|no|without|not|未见|没有|无)\s*", re.I
+)
+_FLIPPED: dict[Polarity, Polarity] = {"present": "absent", "absent": "present", "uncertain": "uncertain"}
+_ENOUGH = 1e-6  # length under which a sum of vectors has no direction left
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One text of a query and its weight, 1 or -1."""
+
+    text: str
+    weight: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """A finding that the query names, by all its words, and what the query says of it."""
+
+    words: tuple[str, ...]
+    polarity: Polarity
+
+
+@dataclass(frozen=True, slots=True)
+class TextQuery:
+    """A parsed query."""
+
+    terms: tuple[Term, ...]
+    wants: tuple[Want, ...]
+
+    @property
+    def words(self) -> str:
+        """Return the words to find, for keyword search: of the terms that are added."""
+        return " ".join(term.text for term in self.terms if term.weight > 0)
+
+    def polarity_of(self, sentence: str) -> Polarity | None:
+        """Return what a sentence says of the first of the query's findings that it names."""
+        said = (polarity(sentence, want.words) for want in self.wants)
+        return next((value for value in said if value is not None), None)
+
+    def is_denied_by(self, sentence: str) -> bool:
+        """Say whether a sentence says the opposite of what the query says of any finding."""
+        return any(opposite(want.polarity, polarity(sentence, want.words)) for want in self.wants)
+
+
+def parse_query(text: str) -> TextQuery:
+    """Read a query: plain words, or quoted texts with `+` and `-` between them.
+
+    Raises `UsageError` for an empty query or quotes that do not pair up.
+
+    >>> parse_query('"effusion" + "pacemaker" - "pneumothorax"').terms[2]
+    Term(text='pneumothorax', weight=-1)
+    """
+    plain = text.translate(_QUOTES)
+    found = _algebra(plain) if _ALGEBRA.search(plain) else (Term(" ".join(text.split())),)
+    if not any(normalise(term.text) for term in found):
+        raise UsageError("The query has no words; write what to look for, as in 'pleural effusion'.")
+    return TextQuery(found, tuple(want for term in found for want in _wants(term)))
+
+
+def query_vector(query: TextQuery, book: PromptBook) -> NDArray[np.float32]:
+    """Return the `(D,)` unit vector of a query: the weighted sum of its terms' unit vectors, made unit again.
+
+    Raises `UsageError` where the terms cancel each other out.
+    """
+    if len(query.terms) == 1 and query.terms[0].weight == 1:
+        return book.text(query.terms[0].text)
+    total = np.sum([term.weight * book.text(term.text).astype(np.float64) for term in query.terms], axis=0)
+    length = float(np.linalg.norm(total))
+    if length < _ENOUGH:
+        raise UsageError("The query takes away everything it asks for; leave one of its terms out.")
+    vector: NDArray[np.float32] = (total / length).astype(np.float32)
+    return vector
+
+
+def _algebra(text: str) -> tuple[Term, ...]:
+    found: list[Term] = []
+    at = 0
+    while at < len(text):
+        match = _TERM.match(text, at)
+        if match is None or (found and not match[1]) or not match[2].strip():
+            raise UsageError(
+                f"The query cannot be read at '{text[at : at + 20]}'; put every text in quotes with + or - between "
+                'them, as in "effusion" + "pacemaker" - "pneumothorax".'
+            )
+        found.append(Term(" ".join(match[2].split()), -1 if match[1] == "-" else 1))
+        at = match.end()
+    return tuple(found)
+
+
+def _wants(term: Term) -> list[Want]:
+    found = [(finding.terms, polarity(term.text, finding.terms)) for finding in _named(term.text)]
+    if not found:  # words that no catalogue has
+        core = _DENIAL.sub("", term.text).strip(" .?!。？！")
+        found = [((core,), polarity(term.text, (core,)))] if core else []
+    return [Want(words, said if term.weight > 0 else _FLIPPED[said]) for words, said in found if said is not None]
+
+
+@lru_cache(maxsize=1024)
+def _named(text: str) -> tuple[Finding, ...]:
+    """Return the catalogue's findings that a text names, the longest words at each place."""
+    known = terms()
+    named = (known[match[0]] for match in _any_term().finditer(normalise(text)))
+    return tuple({finding.name: finding for finding in named}.values())
+
+
+@cache
+def _any_term() -> re.Pattern[str]:
+    ordered = sorted(terms(), key=len, reverse=True)
+    latin = [re.escape(t) for t in ordered if re.match(r"[a-z0-9]", t)]
+    other = [re.escape(t) for t in ordered if not re.match(r"[a-z0-9]", t)]
+    # The match itself is a term; a plural's ending stays outside it.
+    return re.compile(rf"(?<![a-z0-9])(?:{'|'.join(latin)})(?=(?:s|es)?(?![a-z0-9]))|{'|'.join(other) or '(?!)'}")
