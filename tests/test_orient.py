@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retrieval.imaging.orient import pixel_warnings, plane_of, spacing_zyx, to_display, usable
@@ -67,6 +67,7 @@ def test_the_same_head_stored_any_way_is_one_picture(order, signs):
     np.testing.assert_allclose(shown.affine, canonical, atol=1e-9)
 
 
+@settings(deadline=None)
 @given(
     angles=st.tuples(*[st.floats(-180, 180)] * 3),
     shape=st.tuples(*[st.integers(1, 4)] * 3),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import shutil
+import subprocess
 from collections import Counter
 
 import numpy as np
@@ -158,3 +160,20 @@ def test_every_real_file_is_read_or_has_a_reason(folder):
             for view in make_views(series):
                 assert view.slices.any()
     assert set(reasons) <= {"duplicate"}
+
+
+@pytest.mark.real_data
+@pytest.mark.skipif(shutil.which("dcm2niix") is None, reason="dcm2niix is not installed (Debian package dcm2niix)")
+@pytest.mark.parametrize("name", ["ax/axasc35", "ax/axdesc36", "sag/sagint35", "sag/sagdesc36"])
+def test_dicom_and_its_nifti_copy_show_the_same_pictures(name, tmp_path):
+    folder = DATA / "dicom_orientation" / name
+    subprocess.run(
+        ["dcm2niix", "-z", "y", "-f", "copy", "-o", str(tmp_path), str(folder)], check=True, capture_output=True
+    )
+    dicom = read_files([one for one in scan(folder) if isinstance(one, FileHeader) and one.kind == "dicom"])
+    nifti = read_study(tmp_path)
+    views, copies = make_views(dicom.series[0]), make_views(nifti.series[0])
+    assert [view.name for view in views] == [view.name for view in copies]
+    for view, copy in zip(views, copies, strict=True):
+        np.testing.assert_array_equal(view.slices, copy.slices)
+        np.testing.assert_array_equal(view.z, copy.z)

@@ -6,7 +6,7 @@ import copy
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from pydicom.dataset import Dataset
@@ -35,6 +35,7 @@ def pydicom_window(voxels, level, width, function):
         return np.floor(apply_windowing(voxels, dataset) + 0.5)
 
 
+@settings(deadline=None)
 @given(
     voxels=hnp.arrays(np.int16, st.integers(1, 50)),
     level=st.floats(-2000, 3000).map(lambda x: round(x, 2)),
@@ -92,6 +93,7 @@ vois = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(
     voxels=volumes,
     modality=st.sampled_from(["CT", "MR", "CR", "DX", "MG", "XA", "PT", "NM", "US", "SC", "OP", ""]),
@@ -259,6 +261,7 @@ def test_otsu_is_the_brute_force_maximum():
     assert sorted(foreground(values)) == sorted(values[values > best])
 
 
+@settings(deadline=None)
 @given(st.integers(1, 2000), st.one_of(st.none(), st.floats(0.05, 20), st.just(0.0)))
 def test_slices_are_evenly_spaced_and_close_enough(count, gap):
     z = choose_slices(count, gap)
@@ -325,6 +328,10 @@ def test_positions_are_the_centres_of_the_slices():
         ("ax", {"ScanningSequence": "GR", "RepetitionTime": "500", "EchoTime": "12"}, "mr"),
         ("ax", {"ScanningSequence": "SE", "RepetitionTime": "x", "EchoTime": ""}, "mr"),
         ("", {"SequenceName": "*tfl3d1_16ns"}, "mr_t1"),
+        ("ep2d", {"DiffusionBValue": "1000"}, "mr_dwi"),
+        ("ep2d", {"DiffusionBValue": "0"}, "mr"),
+        ("t1", {"ImageType": "ORIGINAL\\PRIMARY\\P\\ND"}, "mr"),
+        ("t1", {"ImageType": "ORIGINAL\\PRIMARY\\M\\ND"}, "mr_t1"),
         ("", {}, "mr"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import math
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,7 +45,6 @@ class NiftiHeader:
     inter: float
     affine: NDArray[np.float64] | None
     slice_axis: int  # 0, 1 or 2: which axis of `shape` counts the acquired slices
-    description: str
     warnings: tuple[str, ...]
 
 
@@ -96,39 +96,45 @@ def read_nifti_header(path: Path) -> NiftiHeader:
 
 
 def _parsed(header: Any, path: Path) -> NiftiHeader:
-    single = header.is_single
-    data_path = path if single else pair_of(path)
-    if data_path is None:
-        rule = f"{path.name}: the header of a pair whose .img is not beside it; copy both"
-        raise InputError(Reason.NO_PIXELS, rule, path=str(path))
-    intent = int(header["intent_code"])
-    if intent in _NOT_INTENSITIES:
-        rule = f"{path.name}: intent code {intent} holds no intensities (vectors, surfaces); leave it out"
-        raise InputError(Reason.NOT_AN_IMAGE, rule, path=str(path))
+    data_path = _data_path(header, path)
+    _refuse_no_intensities(header, path)
     whole = tuple(int(n) for n in header.get_data_shape())
-    dtype = _dtype(header, path)
-    file_bytes = admit_file(data_path)
-    shape = (*whole[:3], *(1,) * (3 - len(whole)))
-    # Only the first time point is ever read, so only that one has to be admitted.
-    admit_nifti(shape, dtype.itemsize, data_path, file_bytes=file_bytes)
-    if min(whole) < 1:
+    if not whole or min(whole) < 1:
         raise ValueError(f"shape {whole}")
+    x, y, z = (*whole[:3], *(1,) * (3 - len(whole)))
+    dtype = _dtype(header, path)
+    # Only the first time point is ever read, so only that one has to be admitted.
+    admit_nifti((x, y, z), dtype.itemsize, data_path, file_bytes=admit_file(data_path))
     slope, inter = header.get_slope_inter()
     affine, warnings = _affine(header)
     return NiftiHeader(
         path=path,
         data_path=data_path,
-        offset=_offset(header, single=single),
-        shape=(shape[0], shape[1], shape[2]),
-        repeats=int(np.prod(whole[3:], dtype=object)) if len(whole) > 3 else 1,
+        offset=_offset(header),
+        shape=(x, y, z),
+        repeats=math.prod(whole[3:]),
         dtype=dtype,
         slope=1.0 if slope is None else float(slope),
         inter=0.0 if inter is None else float(inter),
         affine=affine,
         slice_axis=_slice_axis(header),
-        description=header["descrip"].item().decode("latin-1", "replace").split("\0")[0].strip(),
         warnings=warnings,
     )
+
+
+def _data_path(header: Any, path: Path) -> Path:
+    found = path if header.is_single else pair_of(path)
+    if found is None:
+        rule = f"{path.name}: the header of a pair whose .img is not beside it; copy both"
+        raise InputError(Reason.NO_PIXELS, rule, path=str(path))
+    return found
+
+
+def _refuse_no_intensities(header: Any, path: Path) -> None:
+    intent = int(header["intent_code"])
+    if intent in _NOT_INTENSITIES:
+        rule = f"{path.name}: intent code {intent} holds no intensities (vectors, surfaces); leave it out"
+        raise InputError(Reason.NOT_AN_IMAGE, rule, path=str(path))
 
 
 def _affine(header: Any) -> tuple[NDArray[np.float64] | None, tuple[str, ...]]:
@@ -155,9 +161,9 @@ def _slice_axis(header: Any) -> int:
     return 2 if axis is None else int(axis)
 
 
-def _offset(header: Any, *, single: bool) -> int:
+def _offset(header: Any) -> int:
     offset = int(header["vox_offset"])
-    smallest = header.single_vox_offset if single else 0
+    smallest = header.single_vox_offset if header.is_single else 0
     if not 0 <= offset <= _MAX_OFFSET:
         raise ValueError(f"vox_offset {offset}")
     return max(offset, smallest)

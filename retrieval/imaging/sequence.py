@@ -25,6 +25,12 @@ _DERIVED: Final = re.compile(
     re.IGNORECASE,
 )
 
+# The same, as ImageType says it (PS3.3 C.8.3.1.1.1 and C.8.13.3.1.1).
+_DERIVED_TYPES: Final = frozenset(
+    {"ADC", "FA", "P", "PHASE", "PHASE MAP", "TENSOR", "R", "I", "PERFUSION", "SUBTRACTION"}
+)
+_DIFFUSION_B: Final = 300.0  # s/mm2; from here on a picture looks diffusion-weighted
+
 
 def mr_view(description: str, attributes: Mapping[str, str]) -> str:
     """Return `mr_t1`, `mr_t2`, `mr_flair`, `mr_pd`, `mr_dwi`, `mr_swi`, `mr_bold`, or `mr` where not certain.
@@ -34,13 +40,16 @@ def mr_view(description: str, attributes: Mapping[str, str]) -> str:
     """
     text = " ".join((description, attributes.get("ProtocolName", ""), attributes.get("SequenceName", "").lstrip("*")))
     text = re.sub(r"[_\-]+", " ", text).casefold()
-    if _DERIVED.search(text):
+    types = set(attributes.get("ImageType", "").upper().split("\\"))
+    if _DERIVED.search(text) or types & _DERIVED_TYPES:
         return "mr"
     found = [name for name, pattern in _WORDS if re.search(pattern, text)]
     if re.search(_FLAIR, text):
         return "mr_t1" if found == ["mr_t1"] else "mr_flair"
     if found:
         return found[0] if len(found) == 1 else "mr"
+    if (_number(attributes.get("DiffusionBValue")) or 0.0) >= _DIFFUSION_B:
+        return "mr_dwi"
     if re.match(r"\*?tfl3d", attributes.get("SequenceName", "")):
         return "mr_t1"
     return _by_timing(attributes)
