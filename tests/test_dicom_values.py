@@ -73,6 +73,13 @@ def test_other_rescale_types_are_not_hu(tmp_path: Path) -> None:
     assert one.volume.unit == "raw"
 
 
+@pytest.mark.parametrize(("kind", "unit"), [("DERIVED", "raw"), ("ORIGINAL", "HU")])
+def test_a_perfusion_map_is_not_hu(tmp_path: Path, kind: str, unit: str) -> None:
+    image_type = [kind, "PRIMARY", "PERFUSION", "RCBF" if kind == "DERIVED" else "NONE"]
+    one = picture(tmp_path, body(), RescaleSlope=1, RescaleIntercept=-1024, ImageType=image_type)
+    assert one.volume.unit == unit
+
+
 @settings(max_examples=30, deadline=None)
 @given(
     pixels=hnp.arrays(np.uint16, (3, 4)), slope=st.sampled_from([1.0, 2.0, 0.5, 1e-3, 1e6, -1.0]),

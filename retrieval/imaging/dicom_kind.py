@@ -10,7 +10,7 @@ from pydicom.uid import UID
 
 from retrieval.errors import InputError, Reason
 
-__all__ = ["burned_in_possible", "modality_of", "refuse_non_image"]
+__all__ = ["burned_in_possible", "is_computed_map", "modality_of", "refuse_non_image"]
 
 # (0008,0060) of objects that hold something about images; some of them carry pixels (SEG, RTDOSE).
 _NOT_IMAGES: Final = frozenset(
@@ -21,6 +21,8 @@ _NOT_IMAGES: Final = frozenset(
 # Storage classes that hold an image but do not say so in their name.
 _IMAGE_CLASSES: Final = frozenset({"EnhancedUSVolumeStorage", "ParametricMapStorage"})
 _SCOUTS: Final = frozenset({"LOCALIZER", "SCOUT"})
+# Fourth values of ImageType (PS3.3 C.8.16.1.4) and their common spellings: quantities computed from CT, not CT numbers.
+_COMPUTED: Final = frozenset({"CBF", "CBV", "MTT", "PERFUSION", "RCBF", "RCBV", "TMAX", "TTP"})
 _MAY_SHOW_NAMES: Final = frozenset({"US", "SC", "OT", "IVUS", "ES", "XC"})
 
 
@@ -46,6 +48,12 @@ def modality_of(header: Dataset) -> str:
     """
     said = str(header.get("Modality") or "").strip().upper()
     return "SC" if said in ("", "OT") and "SecondaryCapture" in _class_name(header) else said
+
+
+def is_computed_map(header: Dataset) -> bool:
+    """Whether an image shows a computed quantity, such as a perfusion map, in the guise of its source's modality."""
+    words = {str(value).strip().upper() for value in _values(header, "ImageType")}
+    return "DERIVED" in words and bool(words & _COMPUTED)
 
 
 def burned_in_possible(header: Dataset) -> bool:

@@ -14,7 +14,7 @@ from retrieval.errors import InputError, Reason
 from retrieval.imaging.dicom_attributes import body_part_of, series_attributes
 from retrieval.imaging.dicom_errors import input_errors
 from retrieval.imaging.dicom_frames import Frame
-from retrieval.imaging.dicom_kind import burned_in_possible, modality_of
+from retrieval.imaging.dicom_kind import burned_in_possible, is_computed_map, modality_of
 from retrieval.imaging.dicom_pixels import decode_file
 from retrieval.imaging.dicom_rescale import common_type, rescale_frames, rescale_pair, rescale_type
 from retrieval.imaging.dicom_stack import Stack
@@ -149,6 +149,9 @@ def _in_units(voxels: _Voxels, frame: Frame, modality: str, padding: float | Non
 def _hounsfield(voxels: _Voxels, frame: Frame, padding: float | None) -> _Voxels:
     if rescale_type(frame) not in _HU_TYPES:
         return voxels
+    if is_computed_map(frame.header):
+        warning = "computed_map: ImageType names a quantity computed from CT, so the values are no HU"
+        return replace(voxels, warnings=(*voxels.warnings, warning))
     if voxels.rescale == "none" and not reaches_air(voxels.values):
         warning = "hu_suspect: no rescale in the header and no air near -1000, so the unit is unknown"
         return replace(voxels, warnings=(*voxels.warnings, warning))
