@@ -16,7 +16,7 @@ from demo.phantom_head_plan import HeadPlan, draw_plan
 from demo.phantom_head_space import SUB
 from demo.phantom_types import FINDINGS, Phantom, PhantomSeries
 
-__all__ = ["make_brain_mr"]
+__all__ = ["make_brain_mr", "signal"]
 
 # Proton density (share of water's), T1 and T2 in ms, about 1.5 tesla.
 _TISSUES: dict[str, tuple[float, float, float]] = {
@@ -36,7 +36,7 @@ _ENHANCED_T1 = {"tumour": 700.0, "tumour_rim": 330.0, "meningioma": 330.0, "sinu
 _ENHANCED_PD = {"sinus": 0.8}
 
 
-def signal(name: str, sequence: Mapping[str, float], tissue: tuple[float, float, float]) -> float:
+def signal(sequence: Mapping[str, float], tissue: tuple[float, float, float]) -> float:
     """Spin echo (inversion recovery where `ti` > 0), magnitude: PD (1 - 2 e^-TI/T1 + e^-TR/T1) e^-TE/T2."""
     density, t1, t2 = tissue
     recovery = 1 - np.exp(-sequence["tr"] / t1)
@@ -68,14 +68,14 @@ def _sequences(rng: np.random.Generator) -> dict[str, dict[str, float]]:
     return {"t1": t1, "t2": t2, "flair": flair}
 
 
-def _table(name: str, sequence: Mapping[str, float], jitter: Mapping[str, float], contrast: bool) -> dict[str, float]:
+def _table(sequence: Mapping[str, float], jitter: Mapping[str, float], contrast: bool) -> dict[str, float]:
     """Signal of every tissue in one sequence, 0 to about 1."""
     table = {}
     for tissue, (density, t1, t2) in _TISSUES.items():
         if contrast:
             t1, density = _ENHANCED_T1.get(tissue, t1), _ENHANCED_PD.get(tissue, density)
         scale = jitter[tissue]
-        table[tissue] = signal(name, sequence, (density, t1 * scale, t2 * scale))
+        table[tissue] = signal(sequence, (density, t1 * scale, t2 * scale))
     return table
 
 
@@ -97,7 +97,7 @@ def _acquire(grid: Grid, head: Head, table: Mapping[str, float], rng: np.random.
 
 
 def make_brain_mr(seed: int, findings: Sequence[str] | None = None) -> Phantom:
-    """T1 (after gadolinium in two of five), T2 and FLAIR of one synthetic patient, on one axial grid.
+    """T1 (after gadolinium in one of three), T2 and FLAIR of one synthetic patient, on one axial grid.
 
     `findings`: names of FINDINGS["brain_mr"] to draw (empty: normal); None draws those too. Signals follow the
     spin-echo equations, so tissues are consistent between the sequences. Same seed and findings, same phantom.
@@ -112,7 +112,7 @@ def make_brain_mr(seed: int, findings: Sequence[str] | None = None) -> Phantom:
     series = []
     for name, sequence in _sequences(rng).items():
         enhanced = plan.contrast and name == "t1"
-        volume = _acquire(grid, head, _table(name, sequence, jitter, enhanced), rng)
+        volume = _acquire(grid, head, _table(sequence, jitter, enhanced), rng)
         volume *= np.float32(top * rng.uniform(0.6, 0.95) / np.percentile(volume[::2, ::4, ::4], 99.5))
         attributes: dict[str, str | float] = {f"{key}_ms": round(value, 1) for key, value in sequence.items()}
         attributes |= {"contrast": "gadolinium" if enhanced else "none", "field_t": 1.5, "body_part": "BRAIN"}

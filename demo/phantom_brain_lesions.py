@@ -125,7 +125,7 @@ def paint_oedema(
 
 def paint_swelling(brain: Brain, plan: HeadPlan) -> list[Draft]:
     """Diffuse oedema: grey and white matter drift together (sulci and ventricles were drawn tight)."""
-    share = brain.parenchyma * plan.rng(45).uniform(0.5, 0.85)
+    share = brain.parenchyma * plan.rng(45).uniform(0.35, 0.7)
     brain.canvas.add("swollen", share)
     return [Draft("cerebral_oedema", "bilateral", "both cerebral hemispheres", brain.parenchyma, {"type": "diffuse"})]
 

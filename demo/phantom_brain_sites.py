@@ -24,6 +24,9 @@ _PLACES: dict[str, tuple[float, float, float, float]] = {
 }
 
 
+_MASSES = {"intracranial_haemorrhage", "subdural_haematoma", "brain_tumour", "cerebral_infarct"}
+
+
 @dataclass(frozen=True)
 class Site:
     """One focal lesion: its place in words, its centre (canonical mm) and its radius (mm)."""
@@ -98,7 +101,7 @@ def draw_collection(plan: HeadPlan) -> Collection | None:
         thickness = rng.uniform(14, 27) if shifted else rng.uniform(7, 20)
         arc = rng.uniform(0.38, 0.62)
         return Collection("epidural", plan.side, _direction(rng, plan.side, 0.7), arc, thickness)
-    if plan.findings == {"midline_shift"}:
+    if shifted and plan.findings.isdisjoint(_MASSES):
         direction = (plan.side * 0.9, -0.35, -0.25)
         return Collection("arachnoid cyst", plan.side, direction, rng.uniform(0.5, 0.7), rng.uniform(18, 30))
     return None

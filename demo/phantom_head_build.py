@@ -75,7 +75,7 @@ def _lumps(
     location = bleed.location if bleed is not None else ""
     if tumour is not None:
         found, distance = paint_tumour(brain, tumour, plan, bank)
-        drafts, location = [*drafts, *found], tumour.location
+        drafts, location = [*drafts, *found], found[0].location
     if distance is not None:
         drafts += paint_oedema(brain, distance, location, plan, bank, ml)
     elif "cerebral_oedema" in plan.findings:

@@ -85,7 +85,7 @@ def _draw_ventricles(rng: np.random.Generator, findings: frozenset[str], atrophy
     if "hydrocephalus" in findings:
         ventricle, sulcus = rng.uniform(2.0, 2.9), 0.7 * sulcus
     if diffuse:
-        ventricle, sulcus = rng.uniform(0.25, 0.5), rng.uniform(-0.5, 0.05)
+        ventricle, sulcus = rng.uniform(0.3, 0.6), rng.uniform(-0.35, 0.2)
     gap = 0.6 + 2.6 * atrophy + rng.uniform(0, 0.6)
     return {"sulcus": sulcus, "ventricle": ventricle, "gap": 0.4 if diffuse else gap}
 
@@ -138,6 +138,6 @@ def draw_plan(seed: int, allowed: Sequence[str], findings: Sequence[str] | None,
         offset=(rng.normal(0, 4), rng.normal(0, 4), rng.normal(0, 4)),
         skull=rng.uniform(5, 9), scalp=rng.uniform(3.5, 8.5), muscle=rng.uniform(0.3, 1.4),
         atrophy=atrophy, asymmetry=float(np.exp(rng.normal(0, 0.08))),
-        shift=_draw_shift(rng, found, side), contrast=bool(rng.random() < 0.4),
+        shift=_draw_shift(rng, found, side), contrast=bool(rng.random() < 0.35),
         waves=_draw_waves(rng), calcified=calcified, **sizes,
     )  # fmt: skip
