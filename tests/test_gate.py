@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.filereader import read_file_meta_info
-from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless, JPEGBaseline8Bit
+from pydicom.uid import MPEG4HP41, DeflatedExplicitVRLittleEndian, JPEG2000Lossless, JPEGBaseline8Bit
 
 from retrieval.errors import InputError, Reason
 from retrieval.imaging import gate
@@ -180,6 +180,14 @@ def test_a_frame_unlike_its_header_is_not_handed_to_a_codec(tmp_path: Path, fram
     found["PixelData"].is_undefined_length = True
     _, skipped = read_dicom_series([save(found, tmp_path / "a.dcm")])
     assert [line.reason_code for line in skipped] == [Reason.DECODE_FAILED]
+
+
+def test_video_is_an_unsupported_syntax(tmp_path: Path) -> None:
+    found = dataset(np.zeros((4, 4), np.uint8), syntax=MPEG4HP41, Modality="US", NumberOfFrames=90)
+    found.PixelData = encapsulate([bytes(64)])
+    found["PixelData"].is_undefined_length = True
+    _, skipped = read_dicom_series([save(found, tmp_path / "a.dcm")])
+    assert [line.reason_code for line in skipped] == [Reason.UNSUPPORTED_SYNTAX]
 
 
 def test_codestream_sizes() -> None:

@@ -51,6 +51,7 @@ def decode_file(path: Path, header: Dataset | None = None) -> NDArray[Any]:
         admit_dicom(dataset, path)
         mosaic = mosaic_of(read_header(path) if header is None else header)
     with input_errors(path, "pixels"):
+        _ensure_decoder(dataset, path)
         admit_payload(dataset, path)
         frames = _frames(dataset, path)
         if mosaic is not None:
@@ -58,13 +59,17 @@ def decode_file(path: Path, header: Dataset | None = None) -> NDArray[Any]:
         return frames.astype(frames.dtype.newbyteorder("="), copy=False)
 
 
-def _frames(dataset: FileDataset, path: Path) -> NDArray[Any]:
+def _ensure_decoder(dataset: FileDataset, path: Path) -> None:
     syntax = dataset.file_meta.TransferSyntaxUID
     try:
         get_decoder(syntax)
     except NotImplementedError as error:
         message = f"{path.name}: {syntax.name} cannot be decoded; export it as Explicit VR Little Endian"
         raise InputError(Reason.UNSUPPORTED_SYNTAX, message, path=str(path)) from error
+
+
+def _frames(dataset: FileDataset, path: Path) -> NDArray[Any]:
+    syntax = dataset.file_meta.TransferSyntaxUID
     extended = syntax == JPEGExtended12Bit and _is_12_bit(dataset)
     stored = _by_gdcm(dataset, path) if extended else pixel_array(dataset, decoding_plugin=_PLUGINS.get(syntax, ""))
     colour = int(dataset.get("SamplesPerPixel") or 1) > 1
