@@ -8,6 +8,7 @@ import socket
 import warnings
 
 import numpy as np
+import open_clip
 import pytest
 import torch
 from PIL import Image
@@ -18,7 +19,7 @@ from retrieval.encoders.loading import default_precision, load_encoder
 from retrieval.encoders.prepare import prepare_slices
 from retrieval.encoders.protocol import Encoder
 from retrieval.errors import EncoderError, MissingFileError, UnknownNameError, UsageError
-from tests.encoder_folder_support import copy_folder, edit_json, open_clip_reference, write_folder
+from tests.encoder_folder_support import copy_folder, edit_json, open_clip_reference, write_folder, write_json
 
 TEXTS = [
     "There is a large right pleural effusion.",
@@ -245,6 +246,29 @@ def test_the_built_in_towers_family_loads_too(tmp_path):
     encoder = load_encoder(folder)
     assert encoder.spec.context == 64
     assert np.isfinite(encoder.encode_texts(TEXTS)).all()
+
+
+def test_open_clips_own_towers_load_too(tmp_path):
+    """As LAION's checkpoints are: CLIP's own transformers and tokenizer, nothing of Hugging Face."""
+    model_cfg = {
+        "embed_dim": 32,
+        "vision_cfg": {"image_size": 64, "layers": 2, "width": 64, "patch_size": 16},
+        "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 64, "heads": 2, "layers": 2},
+    }
+    folder = tmp_path / "native"
+    folder.mkdir()
+    write_json(folder / "open_clip_config.json", {"model_cfg": model_cfg, "preprocess_cfg": {}})
+    torch.manual_seed(0)
+    save_file(open_clip.CLIP(**model_cfg).state_dict(), folder / "open_clip_model.safetensors")
+    model, _, transform = open_clip.create_model_and_transforms(f"local-dir:{folder}")
+    encoder = load_encoder(folder, precision="fp32")
+    pixels = next(pictures())
+    with torch.inference_mode():
+        image = model.eval().encode_image(transform(Image.fromarray(pixels))[None], normalize=True)[0].numpy()
+        texts = model.encode_text(open_clip.get_tokenizer(f"local-dir:{folder}")(TEXTS), normalize=True).numpy()
+    ours = encoder.encode_slices(prepare_slices(pixels[None], encoder.spec.preprocess))[0]
+    assert float(ours @ image) >= 0.999999
+    np.testing.assert_allclose(encoder.encode_texts(TEXTS), texts, atol=2e-6)
 
 
 def test_a_missing_folder_or_name_offers_the_nearest(tmp_path):

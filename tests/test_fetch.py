@@ -205,7 +205,7 @@ def test_a_poisoned_pickle_is_refused_and_does_nothing(hub, repositories, tmp_pa
     assert not (tmp_path / "model").exists()
 
 
-@pytest.mark.parametrize("content", [b"", b"garbage", pickle.dumps([1, 2]), pickle.dumps({"a": 3})])
+@pytest.mark.parametrize("content", [b"garbage", pickle.dumps({"a": 3})])
 def test_what_is_no_checkpoint_is_refused(tmp_path, content):
     (tmp_path / "weights.bin").write_bytes(content)
     with pytest.raises(EncoderError, match="refused"):
@@ -239,6 +239,27 @@ def test_a_local_folder_without_weights_is_named(whole, tmp_path):
     (folder / "open_clip_pytorch_model.safetensors").unlink()
     with pytest.raises(MissingFileError, match=r"open_clip_model\.safetensors"):
         fetch(str(folder))
+
+
+def test_a_place_that_cannot_be_written_is_said(hub, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(EncoderError, match="--to DIR"):
+        fetch("biomedclip", tmp_path / "file" / "model")
+
+
+def test_a_faster_process_wins(hub, tmp_path, monkeypatch):
+    """Two first uses at once: the slower one finds the folder there, and keeps it."""
+    original = fetch_module._from_hub
+
+    def overtaken(source, folder):
+        monkeypatch.setattr(fetch_module, "_from_hub", original)
+        fetch("biomedclip", tmp_path / "model")
+        return original(source, folder)
+
+    monkeypatch.setattr(fetch_module, "_from_hub", overtaken)
+    folder = fetch("biomedclip", tmp_path / "model")
+    assert load_encoder(folder).spec.dim == 48
+    assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".part")] == []
 
 
 def test_nothing_of_anybody_elses_is_overwritten(hub, tmp_path):

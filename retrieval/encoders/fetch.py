@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -96,12 +96,23 @@ def _cached(name: str) -> Path:
     return base / "radseek" / "models" / name.removeprefix(HUB_PREFIX).replace("/", "--")
 
 
-def _place(name: str, target: Path, fill: Any) -> Path:
+def _place(name: str, target: Path, fill: Callable[[Path], dict[str, Any]]) -> Path:
     if (target / MANIFEST).is_file():
         read_checkpoint(target)
         return target
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UsageError(f"{target} already holds something else; give fetch an empty or new folder for '{name}'.")
+    try:
+        return _fill_beside(name, target, fill)
+    except OSError as error:
+        if isinstance(error, EncoderError):
+            raise
+        if (target / MANIFEST).is_file():  # another process was faster
+            return target
+        raise EncoderError(f"{target} cannot be written ({error}); choose another place with --to DIR.") from error
+
+
+def _fill_beside(name: str, target: Path, fill: Callable[[Path], dict[str, Any]]) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
     try:

@@ -47,15 +47,15 @@ def check_manifest(folder: Path) -> None:
         file = folder / name
         if not file.is_file():
             raise MissingFileError(
-                f"{folder} lacks {name}, which `radseek fetch` put there. Fetch it again (`radseek fetch`)."
+                f"{folder} lacks {name}, which `radseek fetch` put there. Delete the folder and fetch it again."
             )
         same = file.stat().st_size == entry.get("size")
         if same and file.suffix != ".safetensors":
             same = file_sha256(file) == entry.get("sha256")
         if not same:
             raise EncoderError(
-                f"{file} is not the file that was fetched (see {path}); fetch it again, or delete {MANIFEST} "
-                "if you changed it on purpose."
+                f"{file} is not the file that was fetched (see {path}). Delete the folder and fetch it "
+                f"again, or delete {MANIFEST} if you changed it on purpose."
             )
 
 
