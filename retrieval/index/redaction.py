@@ -20,7 +20,8 @@ _MONTH = (
 _DAY = r"(?:0?[1-9]|[12]\d|3[01])"
 _UNIT = r"\s*(?:HU|SUV|mm|cm|ml|cc|mSv|mGy|kV|kVp|mA|mAs|ms|msec|%)\b"
 _NAME = r"[A-Z](?:[a-z]+|[A-Z]+|\.|['’][A-Z][a-z]+)(?:[-'’][A-Z]?[A-Za-z]+)*"
-_NAMES = rf"{_NAME}(?:,?[ \t]+(?:(?:van|von|de|der|den|da|la|bin|al)[ \t]+)*{_NAME}){{0,3}}"
+_PARTICLES = r"(?:(?:van|von|de|der|den|da|la|bin|al)[ \t]+)*"
+_NAMES = rf"{_PARTICLES}{_NAME}(?:,?[ \t]+{_PARTICLES}{_NAME}){{0,3}}"
 _SURNAME = (
     "王李张刘陈杨黄赵吴周徐孙马朱胡郭何高林罗郑梁谢宋唐许韩冯邓曹彭曾肖田董袁潘于蒋蔡余杜叶程苏魏吕丁任沈姚卢姜崔钟谭陆汪范金石廖贾夏韦付方白邹"
     "孟熊秦邱江尹薛闫段雷侯龙史陶黎贺顾毛郝龚邵万钱严覃武戴莫孔向汤"

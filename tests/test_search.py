@@ -1,0 +1,212 @@
+"""Queries are read as typed, and studies and sentences come in the order that numpy and plain rules give."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from retrieval import search
+from retrieval.errors import RadseekError, UsageError
+from retrieval.index.local_store import LocalStore
+from retrieval.index.store import Scope, StudyRecord
+from retrieval.index.where import Where
+from retrieval.prompt_vectors import PromptBook
+from retrieval.search import QueryView, match_slices, rank_sentences, rank_studies
+from retrieval.text_query import Term, parse_query, query_vector
+from tests.encoder_support import TinyEncoder, tiny_spec
+from tests.index_support import key_of, make_record, make_records, make_view, unit
+
+
+@pytest.fixture(scope="module")
+def records() -> list[StudyRecord]:
+    made = make_records(300)
+    made += [make_record(i, views=("lung",)) for i in range(300, 340)]
+    made += [make_record(i, views=("brain",), modality="MR") for i in range(340, 360)]
+    series = made[7].series[0]
+    for i in range(400, 410):  # twins of one study
+        twin = type(series)(key_of("series", i), "CT", "chest", series.views)
+        made.append(StudyRecord(key=key_of("study", i), series=(twin,)))
+    return made
+
+
+@pytest.fixture(scope="module")
+def store(records: list[StudyRecord], tmp_path_factory: pytest.TempPathFactory) -> LocalStore:
+    made = LocalStore.create(tmp_path_factory.mktemp("search") / "a.index", tiny_spec())
+    made.add(records[:200])
+    made.add(records[200:])
+    return made
+
+
+def dot(one: np.ndarray, other: np.ndarray) -> float:  # type: ignore[type-arg]
+    return float(one.astype(np.float64) @ other.astype(np.float64))
+
+
+def brute_force(records: list[StudyRecord], views: list[QueryView], k: int) -> list[tuple[str, float]]:
+    names = {v.view for v in views}
+    found = []
+    for record in records:
+        stored = [v for s in record.series for v in s.views]
+        if names & {v.view for v in stored}:
+            best = [
+                max(
+                    (
+                        float(v.pooled.astype(np.float64) @ q.vector.astype(np.float64))
+                        for v in stored
+                        if v.view == q.view
+                    ),
+                    default=0.0,
+                )
+                for q in views
+            ]
+            found.append((record.key, sum(best) / len(best)))
+    return sorted(found, key=lambda one: (-one[1], one[0]))[:k]
+
+
+@pytest.mark.parametrize("k", [1, 5, 40, 1000])
+@pytest.mark.parametrize(
+    "names", [("lung",), ("lung", "soft"), ("soft", "lung", "lung"), ("lung", "brain"), ("liver",)]
+)
+@pytest.mark.parametrize("first", [1, 64])
+def test_similar_equals_numpy(
+    store: LocalStore,
+    records: list[StudyRecord],
+    k: int,
+    names: str,
+    first: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(search, "_FIRST_FETCH", first)
+    rows = unit(np.random.default_rng(5), len(names.split()))
+    rows[0] = records[7].series[0].views[0].pooled
+    views = [QueryView(name, row) for name, row in zip(names.split(), rows, strict=True)]
+    expected = brute_force(records, views, k)
+    found = rank_studies(store, views, k, Scope())
+    assert [one.study for one in found] == [key for key, _ in expected]
+    assert np.allclose([one.score for one in found], [score for _, score in expected], atol=1e-9)
+
+
+def test_filter_first_so_k_is_k(store: LocalStore, records: list[StudyRecord]) -> None:
+    views = [QueryView("lung", unit(np.random.default_rng(6), 1)[0])]
+    chosen = [r for r in records if r.attributes.get("age") == 33]
+    found = rank_studies(store, views, 4, Scope(Where.parse(["age=33"])))
+    assert len(found) == 4
+    assert [one.study for one in found] == [key for key, _ in brute_force(chosen, views, 4)]
+
+
+def test_matches_are_the_best_pairs() -> None:
+    rng = np.random.default_rng(3)
+    one, other = make_view(rng, "lung", 6, "a"), make_view(rng, "lung", 9, "b")
+    matches = match_slices([one], [make_view(rng, "soft", 3, "b"), other])
+    similarity = one.slices.astype(np.float64) @ other.slices.astype(np.float64).T
+    row, column = np.unravel_index(similarity.argmax(), similarity.shape)
+    assert (matches[0].query_slice, matches[0].case_slice) == (one.z[row], other.z[column])
+    assert matches[0].similarity == pytest.approx(similarity.max())
+    assert [m.similarity for m in matches] == sorted((m.similarity for m in matches), reverse=True)
+    assert len({m.query_slice for m in matches}) == len({m.case_slice for m in matches}) == len(matches) <= 3
+
+
+def test_query_algebra() -> None:
+    query = parse_query('"effusion" + "pacemaker" - “no pneumothorax”')
+    assert query.terms == (Term("effusion"), Term("pacemaker"), Term("no pneumothorax", -1))
+    book = PromptBook(TinyEncoder())
+    parts = [TinyEncoder().encode_texts([t.text])[0].astype(np.float64) * t.weight for t in query.terms]
+    total = np.sum(parts, axis=0)
+    assert np.allclose(query_vector(query, book), total / np.linalg.norm(total), atol=1e-6)
+    assert np.array_equal(query_vector(parse_query("effusion"), book), TinyEncoder().encode_texts(["effusion"])[0])
+    with pytest.raises(UsageError, match="takes away"):
+        query_vector(parse_query('"a nodule" - "a nodule"'), book)
+
+
+def test_chinese_words_are_put_into_english() -> None:
+    book = PromptBook(TinyEncoder())
+    assert np.array_equal(query_vector(parse_query("气胸"), book), query_vector(parse_query("pneumothorax"), book))
+
+
+@pytest.mark.parametrize("text", ["", "  ", "...", '"a" "b"', '"a', '+ ""', '"a" + b', 'nodule - "effusion"'])
+def test_what_cannot_be_read(text: str) -> None:
+    with pytest.raises(UsageError):
+        parse_query(text)
+
+
+@given(st.one_of(st.text(max_size=60), st.lists(st.sampled_from(['"a"', "+", "-", " ", '"', "b"])).map("".join)))
+def test_any_text_is_read_or_refused(text: str) -> None:
+    try:
+        query = parse_query(text)
+    except RadseekError:
+        return
+    assert query.terms
+    query.is_denied_by("No pneumothorax.")
+
+
+SENTENCES = {
+    0: ["No pneumothorax.", "The heart is normal."],
+    1: ["There is a large left pneumothorax."],
+    2: ["No evidence of pneumothorax or effusion."],
+    3: ["Pneumothorax cannot be excluded."],
+    4: ["未见气胸。", "右侧胸腔积液。"],
+    5: ["左侧气胸。"],
+}
+
+
+@pytest.fixture(scope="module")
+def reports(tmp_path_factory: pytest.TempPathFactory) -> LocalStore:
+    encoder = TinyEncoder()
+    made = LocalStore.create(tmp_path_factory.mktemp("reports") / "r.index", tiny_spec())
+    for number, sentences in SENTENCES.items():
+        vectors = encoder.encode_texts(sentences).astype(np.float16)
+        made.add(
+            [
+                StudyRecord(
+                    key=key_of("study", number),
+                    report=" ".join(sentences),
+                    sentences=tuple(sentences),
+                    sentence_vectors=vectors,
+                )
+            ]
+        )
+    return made
+
+
+def said(store: LocalStore, text: str, k: int = 20) -> list[tuple[str, str | None]]:
+    query = parse_query(text)
+    vector = query_vector(query, PromptBook(TinyEncoder()))
+    return [(one.hit.text, one.polarity) for one in rank_sentences(store, query, vector, k, Scope())]
+
+
+def test_no_pneumothorax_is_not_pneumothorax(reports: LocalStore) -> None:
+    found = said(reports, "pneumothorax")
+    assert {p for _, p in found} == {"present", "uncertain", None}
+    assert {t for t, p in found if p == "present"} == {SENTENCES[1][0], SENTENCES[5][0]}
+    assert found[0][1] in ("present", "uncertain")
+
+
+def test_no_pneumothorax_finds_its_denials(reports: LocalStore) -> None:
+    for text in ("no pneumothorax", "没有气胸", '- "pneumothorax"'):
+        found = said(reports, text)
+        assert {t for t, p in found if p == "absent"} == {SENTENCES[0][0], SENTENCES[2][0], SENTENCES[4][0]}
+        assert "present" not in {p for _, p in found}
+
+
+def test_chinese_query_finds_both_languages(reports: LocalStore) -> None:
+    assert {t for t, p in said(reports, "气胸") if p == "present"} == {SENTENCES[1][0], SENTENCES[5][0]}
+
+
+def test_fusion_is_reciprocal_rank(reports: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    query = parse_query("heart normal")
+    vector = query_vector(query, PromptBook(TinyEncoder()))
+    (best,) = rank_sentences(reports, query, vector, 1, Scope())
+    assert best.hit.text == "The heart is normal."
+    assert (best.hit.dense_rank, best.hit.keyword_rank) == (1, 1)
+    assert best.score == pytest.approx(2 / 61)
+    monkeypatch.setattr(search, "_DEPTH", 1)  # however few are fetched at first, denials do not cost results
+    assert len(said(reports, "pneumothorax", 4)) == 4
+
+
+def test_the_query_is_safe_on_an_empty_index(tmp_path: Path) -> None:
+    with LocalStore.create(tmp_path / "e.index", tiny_spec()) as empty:
+        assert said(empty, "pneumothorax") == []
+        assert rank_studies(empty, [QueryView("lung", unit(np.random.default_rng(1), 1)[0])], 3, Scope()) == []

@@ -1,0 +1,44 @@
+"""Filters read what people type, refuse what means nothing, and write themselves back."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from retrieval.errors import RadseekError, UnknownNameError, UsageError
+from retrieval.index.where import FIELDS, Clause, Where
+
+
+def test_reads_fields() -> None:
+    where = Where.parse(["Modality=ct,MR", "modality=us", "age=40-60", "year=2019-", "body part=Chest"])
+    assert where.clauses == (
+        Clause("age", (), 40, 60),
+        Clause("body_part", ("chest",)),
+        Clause("modality", ("ct", "mr", "us")),
+        Clause("year", (), 2019, None),
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["modality", "modality=", "age=old", "age=60-40", "age=-", "report=maybe", "sex=,", "="]
+)
+def test_refuses(text: str) -> None:
+    with pytest.raises((UsageError, UnknownNameError)):
+        Where.parse([text])
+
+
+def test_unknown_field_names_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match="did you mean modality"):
+        Where.parse(["modalty=CT"])
+
+
+@given(
+    st.lists(st.one_of(st.text(max_size=30), st.tuples(st.sampled_from(FIELDS), st.text(max_size=20)).map("=".join)))
+)
+def test_any_text_is_read_or_refused_and_written_back(texts: list[str]) -> None:
+    try:
+        where = Where.parse(texts)
+    except RadseekError:
+        return
+    assert Where.parse(where.texts()) == where
