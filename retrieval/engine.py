@@ -44,7 +44,8 @@ from retrieval.types import Skipped, Study
 
 __all__ = ["Engine", "Findings", "Target"]
 
-Target = str | Path | Study  # a path, an index's path, or a study's key in the open index; or a Study
+# A path, an index's path, a study's key in the open index; or a study, read or encoded already.
+Target = str | Path | Study | StudyVectors
 In = Literal["images", "reports", "both"]
 KEY_PREFIX = "2.25."  # what every study key begins with, and no path
 
@@ -198,7 +199,9 @@ class Engine:
 
     def _studies(self, target: Target | None, modality: str | None, skipped: list[Skipped]) -> Iterator[StudyVectors]:
         """Yield a target's studies as vectors; what could not be used goes to `skipped`."""
-        if isinstance(target, Study):
+        if isinstance(target, StudyVectors):
+            yield target
+        elif isinstance(target, Study):
             yield self._embed(target, relative_path(target.paths, Path(target.paths[0])) if target.paths else "")
         elif target is None or (isinstance(target, str) and target.startswith(KEY_PREFIX)):
             yield from self._stored(self._need_store("a stored study"), target)
@@ -221,7 +224,7 @@ class Engine:
 
     def _one_study(self, target: Target, modality: str | None) -> StudyVectors:
         """Return the one study at a target; raises as `read_study` does."""
-        if isinstance(target, Study) or (isinstance(target, str) and target.startswith(KEY_PREFIX)):
+        if isinstance(target, Study | StudyVectors) or (isinstance(target, str) and target.startswith(KEY_PREFIX)):
             return next(self._studies(target, modality, []))
         path = Path(target)
         study = read_study(path, modality=modality)

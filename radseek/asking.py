@@ -1,0 +1,240 @@
+"""The commands that ask: screen, classify, similar, search."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from index_builder import embed_sources
+from prompts import find, list_sets
+from radseek.console import number, print_json, print_notice, print_skipped, print_table
+from radseek.options import Count, Json, Modality, Model, OptionalIndex, TargetPath, WhereFilters, Workers, WrittenIndex
+from radseek.writing import write_scores
+from retrieval.engine import KEY_PREFIX, Engine
+from retrieval.errors import InputError, UsageError
+from retrieval.index.manifest import is_index
+from retrieval.results import ClassifyResult, ScreenResult
+from retrieval.study_vectors import StudyVectors
+from retrieval.types import Skipped
+
+__all__ = ["classify", "screen", "search", "similar"]
+
+
+SETS = ", ".join(list_sets())
+
+
+class Format(StrEnum):
+    """How scores are written."""
+
+    TABLE = "table"
+    CSV = "csv"
+    PARQUET = "parquet"
+
+
+class Within(StrEnum):
+    """What a search looks through."""
+
+    IMAGES = "images"
+    REPORTS = "reports"
+    BOTH = "both"
+
+
+def screen(
+    target: TargetPath,
+    findings: Annotated[
+        str | None, typer.Option(help=f"A finding set: {', '.join(list_sets())}; or a TOML file.")
+    ] = None,
+    finding: Annotated[
+        list[str] | None, typer.Option(help="A finding in words, English or Chinese; repeatable.")
+    ] = None,
+    index: OptionalIndex = None,
+    model: Model = None,
+    modality: Modality = None,
+    output: Annotated[Format, typer.Option("--format", help="table, csv or parquet.")] = Format.TABLE,
+    out: Annotated[Path | None, typer.Option(help="Write the scores to this file.")] = None,
+    workers: Workers = None,
+    json: Json = False,
+) -> None:
+    """Score findings in every study of TARGET: no training, any words."""
+    if (findings is None) == (not finding):
+        raise UsageError(f"Say what to look for: --findings SET ({SETS}) or --finding TEXT.")
+    if output is Format.PARQUET and out is None:
+        raise UsageError("Parquet is a binary format; say where it goes with --out FILE.")
+    asked = findings if findings is not None else [find(words) for words in finding or []]
+    with _engine(target, index, model) as engine:
+        skipped: list[Skipped] = []
+        answers = [
+            engine.screen(study, asked, modality=modality)
+            for study in _targets(engine, target, modality, workers, skipped)
+        ]
+        result = ScreenResult(
+            engine.encoder.spec,
+            answers[0].findings_version if answers else "",
+            tuple(row for answer in answers for row in answer.results),
+            tuple(skipped),
+        )
+    _refuse_nothing(bool(answers), skipped, target)
+    if out is not None or output is not Format.TABLE:
+        write_scores(result, output.value if output is not Format.TABLE else None, out)
+    if json:
+        print_json(result.to_json())
+    elif output is Format.TABLE:
+        _screen_table(result)
+
+
+def classify(
+    target: TargetPath,
+    label: Annotated[list[str], typer.Option(help="A label, in a sentence; give at least two.")],
+    model: Model = None,
+    modality: Modality = None,
+    workers: Workers = None,
+    json: Json = False,
+) -> None:
+    """Share one between labels that exclude each other, for every study of TARGET."""
+    with _engine(target, None, model) as engine:
+        skipped: list[Skipped] = []
+        answers = [
+            engine.classify(study, label, modality=modality)
+            for study in _targets(engine, target, modality, workers, skipped)
+        ]
+        rows = tuple(row for answer in answers for row in answer.results)
+        result = ClassifyResult(engine.encoder.spec, rows, tuple(skipped))
+    _refuse_nothing(bool(answers), skipped, target)
+    if json:
+        print_json(result.to_json())
+        return
+    lines = [[row.path or row.study, *(number(la.probability) for la in row.labels)] for row in result.results]
+    print_table("Labels (not calibrated)", ["study", *label], lines)
+    print_skipped(result.skipped)
+    print_notice(meaningless=result.encoder.meaningless)
+
+
+def similar(
+    target: TargetPath,
+    index: WrittenIndex,
+    k: Count = 10,
+    where: WhereFilters = None,
+    text: Annotated[str | None, typer.Option(help='Words that the cases should match too: "with effusion".')] = None,
+    same_patient: Annotated[bool, typer.Option(help="Keep the query's own patient among the answers.")] = False,
+    model: Model = None,
+    modality: Modality = None,
+    json: Json = False,
+) -> None:
+    """Find the earlier cases most like the study at TARGET, and what their reports said."""
+    with Engine.open(index, model) as engine:
+        skipped: list[Skipped] = []
+        studies = list(_targets(engine, target, modality, None, skipped))
+        _refuse_nothing(bool(studies), skipped, target)
+        if len(studies) > 1:
+            raise UsageError(f"{target} holds {len(studies)} studies and similar asks about one; name one of them.")
+        result = engine.similar(studies[0], k, where=where or (), text=text, include_same_patient=same_patient)
+    if json:
+        print_json(result.to_json())
+        return
+    rows = [
+        [row.rank, row.path or row.study, number(row.score), _matches(row.matches), _short(row.report)]
+        for row in result.results
+    ]
+    print_table(f"Cases most like {target}", ["", "study", "score", "slices (query:case)", "report"], rows)
+    print_skipped(skipped)
+    print_notice(meaningless=result.encoder.meaningless)
+
+
+def search(
+    text: Annotated[str, typer.Argument(help='A sentence, or "a" + "b" - "c"; English or Chinese.')],
+    index: WrittenIndex,
+    within: Annotated[Within, typer.Option("--in", help="images, reports or both.")] = Within.BOTH,
+    k: Count = 10,
+    where: WhereFilters = None,
+    model: Model = None,
+    json: Json = False,
+) -> None:
+    """Find studies and report sentences in words."""
+    with Engine.open(index, model) as engine:
+        result = engine.search(text, k, where=where or (), within=within.value)
+    if json:
+        print_json(result.to_json())
+        return
+    if within is not Within.REPORTS:
+        studies = [[s.rank, s.path or s.study, number(s.score), f"{s.view} z={s.key_slice}"] for s in result.studies]
+        print_table("Studies, by their best slice", ["", "study", "score", "best slice"], studies)
+    if within is not Within.IMAGES:
+        sentences = [[s.rank, s.path or s.study, s.polarity or "", s.text] for s in result.sentences]
+        print_table("Report sentences", ["", "study", "says", "sentence"], sentences)
+    print_notice(meaningless=result.encoder.meaningless)
+
+
+@contextmanager
+def _engine(target: str, index: Path | None, model: str | None) -> Iterator[Engine]:
+    """Open the engine that a target needs: the index named, the index it is, or an encoder alone."""
+    path = index if index is not None else Path(target)
+    if index is not None or is_index(path):
+        with Engine.open(path, model) as engine:
+            yield engine
+        return
+    if target.startswith(KEY_PREFIX):
+        raise UsageError(f"{target} is a study's key; say which index holds it with --index DIR.")
+    if not path.exists():
+        raise UsageError(f"{target} does not exist; give a file, a folder or an index.")
+    from retrieval.encoders.loading import load_encoder  # late: a wrong path should not wait for torch
+
+    with Engine(load_encoder(model or "builtin")) as engine:
+        yield engine
+
+
+def _targets(
+    engine: Engine, target: str, modality: str | None, workers: int | None, skipped: list[Skipped]
+) -> Iterator[StudyVectors | str]:
+    """Yield a target's studies, read in workers under a limit; stored ones by their key."""
+    if target.startswith(KEY_PREFIX):
+        yield target
+    elif is_index(Path(target)) and engine.store is not None:
+        yield from (case.key for case in engine.store.cases())
+    else:
+        sources = [Path(target)]
+        yield from embed_sources(sources, engine.encoder, skip=skipped.extend, modality=modality, workers=workers)
+
+
+def _refuse_nothing(answered: bool, skipped: Sequence[Skipped], target: str) -> None:
+    if answered:
+        return
+    if not skipped:
+        raise UsageError(f"{target} holds no study; give DICOM, NIfTI, PNG or JPEG files.")
+    first = skipped[0]
+    message = f"none of {len(skipped)} inputs can be used; the first: {first.path}: {first.message}"
+    raise InputError(first.reason_code, message, path=first.path)
+
+
+def _screen_table(result: ScreenResult) -> None:
+    rows = [
+        [
+            row.path or row.study,
+            row.finding,
+            row.state if row.reason is None else f"{row.state} ({row.reason})",
+            number(row.probability, 2),
+            number(row.score),
+            "-" if row.interval is None else f"{row.interval[0]:+.3f} .. {row.interval[1]:+.3f}",
+            number(row.percentile, 0),
+            "-" if row.view is None else f"{row.view} z={row.key_slice}",
+        ]
+        for row in result.results
+    ]
+    columns = ["study", "finding", "state", "prob", "score", "margin, 10-90 %", "pct", "key slice"]
+    print_table(f"Findings {result.findings_version}", columns, rows)
+    print_skipped(result.skipped)
+    print_notice(meaningless=result.encoder.meaningless)
+
+
+def _matches(matches: Sequence[object]) -> str:
+    pairs = [f"{m.query_slice}:{m.case_slice}" for m in matches[:3]]  # type: ignore[attr-defined]
+    return " ".join(pairs)
+
+
+def _short(report: str | None, length: int = 120) -> str:
+    text = " ".join((report or "").split())
+    return text if len(text) <= length else text[: length - 1] + "…"

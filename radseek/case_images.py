@@ -1,0 +1,76 @@
+"""Pictures of an index's studies, read again from where they were built from."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+
+from radseek.page import Picture
+from radseek.pictures import find_view, picture_of
+from retrieval.errors import RadseekError
+from retrieval.imaging.read import read_files
+from retrieval.imaging.scan import FileHeader, scan
+from retrieval.index.keys import load_key, series_key
+from retrieval.index.linkage import LinkageFile, linkage_path
+from retrieval.types import Study, View
+
+__all__ = ["CaseImages"]
+
+_KEPT = 24  # views in memory; a phantom's takes about 3 MB
+
+
+class CaseImages:
+    """Draws slices of stored studies. Without the linkage file, or the files it names, it draws nothing."""
+
+    def __init__(self, index: Path) -> None:
+        path = linkage_path(index)
+        self._linkage = LinkageFile(path, read_only=True) if path.exists() else None
+        self._key = load_key()
+        self._study: tuple[str, Study | None] = ("", None)
+        self._views: OrderedDict[tuple[str, str, str], View] = OrderedDict()
+
+    def close(self) -> None:
+        """Close the linkage file."""
+        if self._linkage is not None:
+            self._linkage.close()
+
+    def draw(self, study: str, series: str, view: str, z: int, *, caption: str = "", side: int = 320) -> Picture | None:
+        """Return slice `z` of a view, by the keys of its study and series; None where it can no longer be read."""
+        found = self._view(study, series, view)
+        return None if found is None else picture_of(found, z, caption=caption, side=side)
+
+    def _view(self, study: str, series: str, view: str) -> View | None:
+        place = (study, series, view)
+        if place in self._views:
+            self._views.move_to_end(place)
+            return self._views[place]
+        read = self._read(study)
+        if read is None:
+            return None
+        for ordinal, one in enumerate(read.series):
+            if series_key(study, one.uid, ordinal, self._key) == series:
+                self._views[place] = find_view(one, view)
+                while len(self._views) > _KEPT:
+                    self._views.popitem(last=False)
+                return self._views[place]
+        return None
+
+    def _read(self, study: str) -> Study | None:
+        if self._study[0] != study:
+            self._study = (study, self._read_again(study))
+        return self._study[1]
+
+    def _read_again(self, study: str) -> Study | None:
+        link = self._linkage.get(study) if self._linkage is not None else None
+        if link is None:
+            return None
+        paths = link.paths if link.study_uid else link.paths[:1]
+        try:
+            return read_files(_headers(paths))
+        except (RadseekError, OSError):  # moved, changed or gone since the build
+            return None
+
+
+def _headers(paths: Sequence[str]) -> list[FileHeader]:
+    return [found for path in paths for found in scan(path) if isinstance(found, FileHeader)]

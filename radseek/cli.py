@@ -1,0 +1,74 @@
+"""The `radseek` command. It parses, calls the library, and turns errors into sentences and exit codes.
+
+Exit codes: 0 done, 2 usage, 3 wrong encoder for this index, 4 every input refused, 5 index damaged, 6 something needed
+is not installed, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Sequence
+
+import click
+import typer
+
+from radseek import asking, doctor, keeping
+from radseek.console import errors, print_json
+from retrieval.errors import RadseekError
+from retrieval.results import NOTICE
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="radseek",
+    help=f"Ask an archive of scans in words, or by showing a study. {NOTICE}",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for command in (
+    keeping.build,
+    asking.screen,
+    asking.classify,
+    asking.similar,
+    asking.search,
+    keeping.info,
+    keeping.verify,
+    keeping.compact,
+    keeping.forget,
+    keeping.fetch,
+    keeping.phantoms,
+    doctor.doctor,
+):
+    app.command()(command)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command and exit with its code."""
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command and return its exit code."""
+    warnings.simplefilter("ignore")  # a library's warning to its developers is not for whoever runs the command
+    warnings.filterwarnings("default", category=UserWarning, module=r"retrieval|index_builder")
+    try:
+        return int(app(list(arguments), standalone_mode=False) or 0)
+    except RadseekError as error:
+        return _fail(error.exit_code, type(error).__name__, str(error), arguments)
+    except click.ClickException as error:
+        return _fail(error.exit_code, "UsageError", error.format_message(), arguments)
+    except (click.Abort, KeyboardInterrupt):
+        errors.print("Stopped. What was committed stays; run the same command again to go on.", markup=False)
+        return 130
+    except OSError as error:
+        return _fail(2, type(error).__name__, f"{error.filename or ''}: {error.strerror or error}", arguments)
+
+
+def _fail(code: int, kind: str, message: str, arguments: Sequence[str]) -> int:
+    errors.print(f"radseek: {message}", markup=False, soft_wrap=True)
+    if "--json" in arguments and kind != "InputError":
+        print_json({"error": {"kind": kind, "exit_code": code, "message": message}})
+    return code

@@ -1,0 +1,180 @@
+"""The commands that make and keep an index, a model folder or a cohort: build, info, verify, compact, forget..."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from index_builder import BuildReport, build_index
+from radseek.console import errors, print_json, print_notice, print_skipped, print_table, progress
+from radseek.options import Json, Modality, Workers
+from retrieval.errors import InputError, UsageError
+from retrieval.index.keys import keyed_hash, load_key, patient_key
+from retrieval.index.local_store import LocalStore
+from retrieval.index.store import Scope
+
+__all__ = ["build", "compact", "fetch", "forget", "info", "phantoms", "verify"]
+
+IndexPath = Annotated[Path, typer.Argument(help="The index folder.")]
+
+
+class OnDuplicate(StrEnum):
+    """What to do with a study that is in the index with other files."""
+
+    SKIP = "skip"
+    ERROR = "error"
+    REPLACE = "replace"
+
+
+def build(
+    sources: Annotated[list[Path], typer.Argument(help="Files, folders, zips: DICOM, NIfTI, PNG, JPEG.")],
+    index: Annotated[Path, typer.Option("--index", help="The index folder; made if it is not there.")],
+    model: Annotated[
+        str, typer.Option(help="builtin, biomedclip, random, a folder, or hf-hub:OWNER/NAME.")
+    ] = "builtin",
+    modality: Modality = None,
+    reports: Annotated[Path | None, typer.Option(help="CSV, JSONL or Parquet with columns study and report.")] = None,
+    workers: Workers = None,
+    on_duplicate: Annotated[
+        OnDuplicate, typer.Option(help="A study that is there with other files.")
+    ] = OnDuplicate.SKIP,
+    json: Json = False,
+) -> None:
+    """Add every study under SOURCES to an index. Run again after an interruption: finished studies are passed over."""
+    with progress() as update:
+        report = build_index(
+            sources,
+            index,
+            model=model,
+            modality=modality,
+            reports=reports,
+            workers=workers,
+            on_duplicate=on_duplicate.value,
+            progress=update,
+        )
+    if json:
+        print_json(report.to_json())
+    else:
+        _build_summary(report)
+    if not report.studies and not report.already:
+        _refuse(report, sources)
+
+
+def info(index: IndexPath, json: Json = False) -> None:
+    """Say what an index holds and which encoder built it."""
+    with LocalStore.open(index) as store:
+        spec, counts, generation = store.spec, store.counts(), store.generation
+    if json:
+        print_json({"index": str(index), "generation": generation, **counts, "encoder": spec.to_json()})
+        return
+    rows = [["generation", generation], *counts.items()]
+    rows += [["encoder", f"{spec.name} ({spec.dim} wide)"], ["imaging recipe", spec.imaging_hash[:16]]]
+    rows += [["towers", spec.towers_hash[:16]], ["pooling", spec.pooling_hash[:32]]]
+    print_table(str(index), ["", ""], rows)
+    print_notice(meaningless=spec.meaningless)
+
+
+def verify(index: IndexPath, json: Json = False) -> None:
+    """Recount and re-hash everything in an index; exit 5 where it is not what was written."""
+    with LocalStore.open(index) as store:
+        counts = store.verify()
+    if json:
+        print_json({"index": str(index), "intact": True, **counts})
+    else:
+        print_table(f"{index} is intact", ["", ""], list(counts.items()))
+
+
+def compact(index: IndexPath, json: Json = False) -> None:
+    """Delete forgotten studies from disk for good."""
+    with LocalStore.open(index, read_only=False) as store:
+        generation = store.compact()
+    _said(json, {"index": str(index), "generation": generation}, f"{index} is compacted (generation {generation})")
+
+
+def forget(
+    index: IndexPath,
+    study: Annotated[list[str] | None, typer.Option(help="A study's key or StudyInstanceUID; repeatable.")] = None,
+    patient: Annotated[list[str] | None, typer.Option(help="A patient's original id: every study of theirs.")] = None,
+    json: Json = False,
+) -> None:
+    """Remove studies or patients: hidden at once, gone from disk after compact, which this runs."""
+    if not study and not patient:
+        raise UsageError("Say what to forget: --study KEY, or --patient ID.")
+    with LocalStore.open(index, read_only=False) as store:
+        wanted = _keys(store, study or [], patient or [])
+        if wanted:
+            store.remove(wanted)
+            store.compact()
+        generation = store.generation
+    document = {"index": str(index), "generation": generation, "forgotten": sorted(wanted)}
+    _said(json, document, f"{len(wanted)} studies forgotten (generation {generation})")
+
+
+def fetch(
+    name: Annotated[str, typer.Argument(help="biomedclip, hf-hub:OWNER/NAME, or a folder that holds a pickle.")],
+    to: Annotated[Path | None, typer.Option(help="Where the folder is made; the user's cache without it.")] = None,
+    json: Json = False,
+) -> None:
+    """Make a self-contained model folder, for this machine or one without a network."""
+    from retrieval.encoders.fetch import fetch as fetch_model  # late: torch takes seconds to import
+
+    folder = fetch_model(name, to)
+    _said(json, {"model": name, "folder": str(folder)}, f"{name} is in {folder}; use it with --model {folder}")
+
+
+def phantoms(
+    folder: Annotated[Path, typer.Argument(help="A new folder: studies/, masks/, reports.csv, labels.csv.")],
+    kind: Annotated[
+        str, typer.Option(help="chest_ct, chest_xray, head_ct, brain_mr, a comma list, or mixed.")
+    ] = "mixed",
+    studies: Annotated[int, typer.Option(min=1, help="How many studies.")] = 20,
+    seed: Annotated[int, typer.Option(help="The same seed writes the same cohort.")] = 0,
+    json: Json = False,
+) -> None:
+    """Write a synthetic cohort with known answers."""
+    from demo.phantom_write import write_cohort
+
+    with progress() as update:
+        cohort = write_cohort(folder, kind, studies, seed, lambda done, total: update("write", done, total))
+    document = {"folder": str(folder), "kind": kind, "seed": seed, "studies": len(cohort.studies)}
+    _said(json, document, f"{len(cohort.studies)} synthetic studies in {folder}")
+
+
+def _keys(store: LocalStore, studies: list[str], patients: list[str]) -> set[str]:
+    """Return the keys meant by study keys, StudyInstanceUIDs and patients' ids; raises for a study not there."""
+    key = load_key()
+    named = {one if store.contains([one]) else keyed_hash(key, "study", one) for one in studies}
+    of_patients = {patient_key(one, key) for one in patients}
+    return named | {case.key for case in store.cases(Scope()) if case.patient_key in of_patients}
+
+
+def _build_summary(report: BuildReport) -> None:
+    names = ["files", "studies", "already", "series", "slices", "sentences", "seconds"]
+    print_table(
+        f"{report.index}, generation {report.generation}", ["", ""], [[name, getattr(report, name)] for name in names]
+    )
+    if report.reports_unmatched:
+        errors.print(
+            f"{report.reports_unmatched} reports belong to no study found; 'study' is a StudyInstanceUID, an "
+            "accession number or a path.",
+            markup=False,
+        )
+    print_skipped(report.skipped)
+    print_notice(meaningless=bool(report.encoder.get("meaningless")))
+
+
+def _refuse(report: BuildReport, sources: list[Path]) -> None:
+    if not report.skipped:
+        raise UsageError(f"{sources[0]} holds no study; give DICOM, NIfTI, PNG or JPEG files.")
+    first = report.skipped[0]
+    raise InputError(first.reason_code, f"none of {report.files} files can be used; the first: {first.message}")
+
+
+def _said(json: bool, document: dict[str, object], sentence: str) -> None:
+    if json:
+        print_json(document)
+    else:
+        errors.print(sentence, markup=False)

@@ -1,0 +1,38 @@
+"""Arguments and options that several commands share, each described once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = [
+    "Count",
+    "Json",
+    "Modality",
+    "Model",
+    "OptionalIndex",
+    "TargetPath",
+    "WhereFilters",
+    "Workers",
+    "WrittenIndex",
+]
+
+TargetPath = Annotated[
+    str, typer.Argument(help="A path (every study under it), an index (every study in it), or a study's key.")
+]
+WrittenIndex = Annotated[Path, typer.Option("--index", help="The index folder.")]
+OptionalIndex = Annotated[Path | None, typer.Option("--index", help="The index folder; adds percentiles.")]
+Model = Annotated[
+    str | None, typer.Option("--model", help="builtin, biomedclip, random, a checkpoint folder, or hf-hub:OWNER/NAME.")
+]
+Modality = Annotated[
+    str | None, typer.Option("--modality", help="What NIfTI files and pictures are: CT, MR, DX...; they do not say.")
+]
+Count = Annotated[int, typer.Option("-k", min=1, help="How many results.")]
+WhereFilters = Annotated[
+    list[str] | None, typer.Option("--where", help="Filter, such as modality=CT or age=40-60; repeat for more.")
+]
+Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Reading processes.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]

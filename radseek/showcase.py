@@ -1,0 +1,267 @@
+"""The main job from end to end on synthetic scans: `python -m radseek.showcase FOLDER`, which `make demo` runs.
+
+Writes FOLDER/phantoms, FOLDER/archive.index (with its linkage file) and FOLDER/report.html; nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+import csv
+import importlib.metadata
+import importlib.util
+import platform
+import shutil
+import sys
+import time
+import warnings
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+
+from demo.phantom_write import write_cohort
+from index_builder import BuildReport, build_index
+from prompts.catalog import load_set
+from radseek.case_images import CaseImages
+from radseek.finding_sets import set_for
+from radseek.page import Fact, Page, Picture, SearchAnswer, SimilarCase, SkippedGroup, StudyCard
+from radseek.report_cards import CardMaker, case_title
+from radseek.report_html import NOTICE, write_report
+from radseek.showcase_tables import built_table, screen_table, search_tables, similar_table
+from retrieval.encoders.loading import load_encoder
+from retrieval.encoders.protocol import Encoder
+from retrieval.engine import Engine
+from retrieval.errors import EncoderError
+from retrieval.index.keys import keyed_hash, load_key
+from retrieval.index.store import Case
+from retrieval.prompt_vectors import PromptBook
+from retrieval.results import FindingScore
+
+__all__ = ["MEANINGLESS", "STUDIES", "main", "run_showcase"]
+
+STUDIES = 25
+KINDS = "chest_ct,chest_xray,chest_ct,head_ct,brain_mr"  # taken in turns
+SEED = 2026
+QUERIES = ("pleural effusion", "颅内出血", "no pneumothorax")
+MEANINGLESS = "Scores are meaningless: random weights. They show that everything runs, not what is in a scan."
+_SIMILAR = 3
+_FOUND = 4
+_WRITTEN = ("phantoms", "archive.index")
+_SHIPPED = (("pydicom", "data/test_files"), ("nibabel", "tests/data"))
+_VERSIONS = ("radseek", "torch", "open_clip_torch", "pydicom", "nibabel", "faiss-cpu", "numpy")
+
+
+@dataclass(slots=True)
+class _Shown:
+    """What has been shown so far, and what the page needs of it."""
+
+    engine: Engine
+    cards: CardMaker
+    cases: dict[str, Case]
+    scores: dict[str, tuple[FindingScore, ...]] = field(default_factory=dict)
+    studies: list[StudyCard] = field(default_factory=list)
+    query: Case | None = None
+    query_picture: Picture | None = None
+    similar: list[SimilarCase] = field(default_factory=list)
+    searches: list[SearchAnswer] = field(default_factory=list)
+
+
+def run_showcase(folder: str | Path, *, studies: int = STUDIES, shipped: bool = True, console: Console) -> Path:
+    """Write a cohort, build, screen, compare and search it; return the report's path.
+
+    What an earlier run wrote into `folder` is replaced. `shipped` adds the real scans that pydicom and nibabel carry
+    in their packages for testing.
+    """
+    started = time.monotonic()
+    folder = Path(folder)
+    _clear(folder)
+    encoder = _encoder()
+    console.print(f"[bold]radseek[/bold]  {NOTICE}")
+    if encoder.spec.meaningless:
+        console.print(MEANINGLESS, style="bold yellow")
+    with console.status("writing a synthetic cohort"):
+        write_cohort(folder / "phantoms", KINDS, studies, SEED)
+    index, cohort = folder / "archive.index", folder / "phantoms"
+    sources = [cohort / "studies", *(_shipped_scans() if shipped else ())]
+    with console.status("building the index"):
+        report = build_index(sources, index, encoder=encoder, reports=cohort / "reports.csv")
+    console.print(built_table(report))
+    with Engine.open(index, encoder.spec.name) as engine:
+        page = _ask(engine, index, _drawn(cohort), report, console)
+    written = write_report(page, folder / "report.html")
+    console.print(f"{written} written; {time.monotonic() - started:.0f} s in all. {NOTICE}")
+    return written
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run with the folder to write into, `demo-output` if none is named."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    warnings.filterwarnings("ignore", module=r"pydicom|nibabel|torch|open_clip|timm")
+    run_showcase(arguments[0] if arguments else "demo-output", console=Console(highlight=False))
+    return 0
+
+
+def _ask(
+    engine: Engine, index: Path, drawn: Mapping[str, frozenset[str]], report: BuildReport, console: Console
+) -> Page:
+    store, encoder = engine.store, engine.encoder
+    if store is None:
+        raise EncoderError(f"{index} did not open as an index; run the demonstration again.")
+    images = CaseImages(index)
+    try:
+        cards = CardMaker(store, encoder, PromptBook(encoder), images, drawn)
+        shown = _Shown(engine, cards, {case.key: case for case in store.cases()})
+        _screen(shown, console)
+        _similar(shown, console)
+        _search(shown, console)
+    finally:
+        images.close()
+    return _page(shown, report)
+
+
+def _screen(shown: _Shown, console: Console) -> None:
+    """Score every study that a shipped set fits; show one of each kind, and one real scan."""
+    chosen = _to_show(shown.cases, shown.cards.drawn)
+    for key, case in shown.cases.items():
+        name = _set_of(case)
+        if name is None:
+            continue
+        shown.scores[key] = shown.engine.screen(key, name).results
+        if key in chosen:
+            shown.studies.append(shown.cards.study(case, load_set(name), shown.scores[key]))
+    shown.studies.sort(key=lambda card: card.title)
+    scored = {key: shown.scores[key] for key in chosen}
+    console.print(screen_table(scored, shown.cases, shown.cards.drawn))
+    console.print(f"{len(shown.scores)} of {len(shown.cases)} studies fit a shipped set of findings and were screened.")
+
+
+def _similar(shown: _Shown, console: Console) -> None:
+    """Find cases like the most difficult chest CT: the one with most findings drawn."""
+    drawn = shown.cards.drawn
+    chests = [case for key, case in shown.cases.items() if key in drawn and _set_of(case) == "chest_ct"]
+    if not chests:
+        return
+    query = max(chests, key=lambda case: (len(drawn[case.key]), case.key))
+    answer = shown.engine.similar(query.key, k=_SIMILAR, where=["report=yes"])
+    shown.query = query
+    shown.similar = [shown.cards.similar(query, row, shown.cases[row.study]) for row in answer.results]
+    console.print(similar_table(answer, shown.cases, query))
+
+
+def _search(shown: _Shown, console: Console) -> None:
+    for query in QUERIES:
+        answer = shown.engine.search(query, k=_FOUND)
+        shown.searches.append(shown.cards.search(query, answer))
+        for table in search_tables(query, answer, shown.cases):
+            console.print(table)
+
+
+def _page(shown: _Shown, report: BuildReport) -> Page:
+    spec = shown.engine.encoder.spec
+    query = ""
+    if shown.query is not None:
+        drawn = ", ".join(name.replace("_", " ") for name in sorted(shown.cards.drawn[shown.query.key]))
+        query = f"The query is {case_title(shown.query)} ({shown.query.path}), into which were drawn: {drawn}"
+    return Page(
+        title="radseek demonstration",
+        lead="A synthetic cohort, and the scans that pydicom and nibabel carry in their packages: indexed, screened for "
+        "findings in words, compared, and searched in English and Chinese.",
+        warning=MEANINGLESS if spec.meaningless else "",
+        encoder=(
+            Fact("encoder", spec.name),
+            Fact("vector width", str(spec.dim)),
+            Fact("precision", spec.precision),
+            Fact("imaging recipe", spec.imaging_hash[:16]),
+            Fact("towers", spec.towers_hash[:16]),
+            Fact("index generation", str(report.generation)),
+        ),
+        built=tuple(
+            Fact(name, f"{getattr(report, name):,}") for name in ("files", "studies", "series", "slices", "sentences")
+        )
+        + (Fact("skipped", f"{len(report.skipped):,}"), Fact("seconds", f"{report.seconds:.1f}")),
+        skipped=_skipped(report),
+        studies=tuple(shown.studies),
+        query_title=query,
+        similar=tuple(shown.similar),
+        searches=tuple(shown.searches),
+        footer=tuple(Fact(name, _version(name)) for name in _VERSIONS)
+        + (Fact("python", platform.python_version()), Fact("phantom seed", str(SEED))),
+    )
+
+
+def _to_show(cases: Mapping[str, Case], drawn: Mapping[str, frozenset[str]]) -> list[str]:
+    """One phantom of each kind, the richest in findings, and the largest real scan that a set fits."""
+    best: dict[str, str] = {}
+    for key, case in cases.items():
+        name = _set_of(case)
+        kind = name if key in drawn else "real"
+        if name is not None and kind is not None:
+            best[kind] = max(best.get(kind, key), key, key=lambda k: (len(drawn.get(k, ())), _size(cases[k]), k))
+    return sorted(best.values(), key=lambda key: (key not in drawn, _set_of(cases[key]) or "", key))
+
+
+def _set_of(case: Case) -> str | None:
+    return set_for(str(case.attributes.get("modality", "")), str(case.attributes.get("body_part", "")))
+
+
+def _size(case: Case) -> int:
+    shape = case.series[0].shape if case.series else ()
+    return shape[-1] * shape[-2] if len(shape) >= 2 else 0
+
+
+def _drawn(cohort: Path) -> dict[str, frozenset[str]]:
+    """By study key, what is truly in each phantom."""
+    key, found = load_key(), defaultdict[str, set[str]](set)
+    with (cohort / "labels.csv").open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            held = found[keyed_hash(key, "study", row["study"])]
+            if row["label"] == "1":
+                held.add(row["finding"])
+    return {study: frozenset(names) for study, names in found.items()}
+
+
+def _skipped(report: BuildReport) -> tuple[SkippedGroup, ...]:
+    groups: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for line in report.skipped:
+        groups[line.reason_code.value].append((line.path, line.message))
+    return tuple(
+        SkippedGroup(reason, tuple(groups[reason])) for reason in sorted(groups, key=lambda r: -len(groups[r]))
+    )
+
+
+def _encoder() -> Encoder:
+    try:
+        return load_encoder("builtin")
+    except EncoderError:  # an installation without the built-in weights still shows that everything runs
+        return load_encoder("random")
+
+
+def _shipped_scans() -> list[Path]:
+    found = []
+    for package, inside in _SHIPPED:
+        spec = importlib.util.find_spec(package)
+        if spec is not None and spec.origin is not None and (place := Path(spec.origin).parent / inside).is_dir():
+            found.append(place)
+    return found
+
+
+def _clear(folder: Path) -> None:
+    """Remove what an earlier run wrote, and nothing else."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in _WRITTEN:
+        if (folder / name).is_dir():
+            shutil.rmtree(folder / name)
+    for name in ("archive.linkage.sqlite", "report.html"):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
