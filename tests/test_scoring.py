@@ -30,7 +30,7 @@ WIDGET = Finding(
     name="widget",
     names={"en": "widget", "zh": "小件"},
     synonyms={"en": (), "zh": ()},
-    present=tuple(f"{way} a widget" for way in ("There is", "We see", "The scan shows", "It has", "Here lies")),
+    present=tuple(f"{way} widget" for way in ("There is", "We see", "The scan shows", "It has", "Here lies")),
     absent=tuple(f"{way} no widget" for way in ("There is", "We see", "The scan shows", "It has", "Here lies")),
     views=("lung", "soft"),
 )
