@@ -25,7 +25,7 @@ def _sub_grid(grid: Grid, box: tuple[slice, slice, slice]) -> Grid:
 def add_consolidation(scene: Scene, rng: np.random.Generator, side: int) -> None:
     """Part of a lobe at -50 to 50 HU with air bronchograms and a patchy edge."""
     seeds = lung_points(scene, rng, side, 40)
-    low = float(np.quantile(seeds[:, 2], 0.08))
+    low = float(np.quantile(seeds[:, 2], 0.08 if scene.patient.posture == "supine" else 0.2))
     centre = seeds[int(np.argmax((seeds[:, 2] > low) & (np.abs(seeds[:, 0]) > 45)))]
     radius = float(rng.uniform(16, 52))
     box = scene.grid.box(centre, radius * 1.6)

@@ -42,6 +42,8 @@ def _free_spot(scene: Scene, rng: np.random.Generator, radius: float, depth: flo
         for taken in (scene.freed, scene.solid):
             if taken is not None:
                 good &= ~taken[z, y, x]
+        if scene.patient.posture == "upright":  # not hidden behind the domes
+            good &= points[:, 2] > max(scene.patient.dome) + 4
         good &= ~_crowded(scene, points, radius)
         if good.any():
             return np.asarray(points[int(np.argmax(good))])
@@ -125,7 +127,8 @@ def _record(
 def add_nodule(scene: Scene, rng: np.random.Generator, smallest: float) -> None:
     """4 to 30 mm; solid at 20 to 60 HU, or subsolid at -650 to -300."""
     size = float(np.exp(rng.uniform(np.log(smallest), np.log(30))))
-    subsolid = bool(rng.random() < 0.22 and size > 8)
+    faint = rng.random() < 0.22 and scene.patient.posture == "supine"  # a film would not show it
+    subsolid = bool(faint and size > 8)
     hu = float(rng.uniform(-650, -300) if subsolid else rng.uniform(20, 60))
     centre = _snap(scene, _free_spot(scene, rng, size / 2, 0.55 * size), size / 2)
     mask = paint_lump(scene, rng, centre, size / 2, hu, bumps=0.10)

@@ -12,7 +12,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-__all__ = ["Array", "Grid", "add_noise", "ball", "coverage", "ramp_noise", "smooth_noise", "splat", "stream"]
+__all__ = ["Array", "Grid", "ball", "coverage", "ramp_noise", "smooth_noise", "splat", "stream"]
 
 Array = NDArray[np.float32]
 
@@ -155,10 +155,3 @@ def ramp_noise(rng: np.random.Generator, shape: tuple[int, int, int], sharpness:
     white = rng.standard_normal(shape, dtype=np.float32)
     noise = scipy.fft.irfft2(scipy.fft.rfft2(white) * gain, s=(rows, columns)).astype(np.float32)
     return np.asarray(noise / noise.std(), np.float32)
-
-
-def add_noise(volume: Array, noise: Array, sigma: float) -> Array:
-    """`volume + sigma * noise`, in place."""
-    noise *= np.float32(sigma)
-    volume += noise
-    return volume
