@@ -103,7 +103,10 @@ def test_fresh_and_stored_give_the_same_numbers(engine: Engine) -> None:
     assert engine.similar(name_of(5), 9).to_json()["results"] == engine.similar(make_study(5), 9).to_json()["results"]
 
 
-SCREEN_FIELDS = "study path series finding prompts score margin interval percentile probability state reason view key_slice position"
+SCREEN_FIELDS = (
+    "study path series finding prompts score margin interval percentile probability state reason view key_slice"
+    " position"
+)
 
 
 def test_documents_have_their_fields(engine: Engine, index: Path) -> None:
@@ -167,7 +170,7 @@ def test_own_study_and_patient_are_left_out(engine: Engine) -> None:
 
 
 def test_percentile_is_the_share_below(engine: Engine) -> None:
-    rows = [r for r in engine.screen(None, ["odd thing"]).results]
+    rows = engine.screen(None, ["odd thing"]).results
     for row in rows:
         others = [r.margin for r in rows if r.study != row.study]
         assert row.percentile == pytest.approx(100 * np.mean([m < row.margin for m in others]))
