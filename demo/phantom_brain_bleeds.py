@@ -61,7 +61,7 @@ def _subarachnoid(brain: Brain, plan: HeadPlan, bank: NoiseBank) -> list[Draft]:
     rng, p = plan.rng(33), brain.canvas.points
     both = rng.random() < 0.35
     lateral = np.abs(p.x) if both else p.x * plan.side
-    radius = rng.uniform(22, 46)
+    radius = rng.uniform(13, 23 if both else 30)
     patch = ellipsoid(lateral, p.y, p.z, (40, rng.uniform(-25, 25), rng.uniform(-8, 28)), (radius,) * 3)
     patch += 5 * bank.at(p.x, p.y, p.z, 30, 23)
     near = soft(brain.fluid - 0.9, _EDGE) * (brain.ventricles > 3)

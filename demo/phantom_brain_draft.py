@@ -49,7 +49,8 @@ def to_lesion(
     draft: Draft, index: NDArray[np.int64], shape: tuple[int, int, int], spacing: tuple[float, float, float]
 ) -> Lesion:
     """The draft on the scan's grid, measured there."""
-    mask = to_grid(index, draft.share, shape, 0.0) >= 0.5
+    share = to_grid(index, draft.share, shape, 0.0)
+    mask = share >= min(0.5, max(0.5 * float(share.max()), 0.05))  # thin things never fill a thick slice
     size = longest_axial_mm(mask, spacing)
     volume = float(mask.sum()) * float(np.prod(spacing)) / 1000
     return Lesion(draft.finding, draft.side, draft.location, round(size, 1), round(volume, 2), mask, draft.details)

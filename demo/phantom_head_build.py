@@ -62,7 +62,7 @@ def _thickness(collection: Collection, region: Region, grid: Grid) -> Array:
 def _sites(plan: HeadPlan) -> tuple[Site | None, Site | None]:
     """Where the lump of blood and the tumour are."""
     bleed = draw_site(plan, 11, 6.2, 24) if plan.bleed == "intraparenchymal" else None
-    tumour = draw_site(plan, 12, 4.0, 30) if "brain_tumour" in plan.findings else None
+    tumour = draw_site(plan, 12, 4.0, 27.5) if "brain_tumour" in plan.findings else None
     return bleed, tumour
 
 
