@@ -99,7 +99,7 @@ def add_pneumothorax(scene: Scene, rng: np.random.Generator, smallest: float, si
     mask = np.zeros(scene.grid.shape, bool)
     mask[..., columns] = lung & (visceral < 0)
     lost = float(mask.sum()) / max(float(lung.sum()), 1.0)  # what is left holds the same tissue in less room
-    view += (view + 1000) * (1.3 * lost / max(1 - lost, 0.4) * (lung & (visceral >= 0)))
+    view += (view + 1000) * (1.3 * lost / max(1 - lost, 0.4) * (lung & (visceral >= 0) & (view < -300)))
     blend(view, coverage(np.abs(visceral) - 0.8, 1.5) * lung * np.float32(0.8), np.float32(-60))
     blend(view, coverage(air, scene.edge), np.float32(-990))
     _free(scene, mask)

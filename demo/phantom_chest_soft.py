@@ -142,7 +142,8 @@ def _carve_mediastinum(scene: Scene) -> None:
     edge = (1 - upper) * wide
     back = spine_y(patient, z).astype(np.float32)
     spine = (1 - np.sqrt((x / 24) ** 2 + ((y - back - 6) / 33) ** 2)) * 24
-    septum = 2.2 - np.abs(x) + 0 * y
+    front = np.clip((-y - 22) / (patient.half_depth - 22), 0, 1)
+    septum = 1.2 + 17 * front * (1.2 - 0.5 * front) - np.abs(x)  # a wedge of fat behind the breastbone
     carved = np.maximum(np.maximum(edge, spine), septum)
     scene.lung_edge[..., middle] = np.maximum(scene.lung_edge[..., middle], carved)
 
