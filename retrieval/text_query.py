@@ -9,6 +9,7 @@ from functools import cache, lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from prompts.catalog import translate
 from prompts.finding import Finding
 from prompts.library import terms
 from prompts.normalise import normalise
@@ -53,8 +54,9 @@ class TextQuery:
 
     @property
     def words(self) -> str:
-        """Return the words to find, for keyword search: of the terms that are added."""
-        return " ".join(term.text for term in self.terms if term.weight > 0)
+        """Return the words to find, for keyword search: of the terms that are added, Chinese ones in English too."""
+        added = [term.text for term in self.terms if term.weight > 0]
+        return " ".join(dict.fromkeys([*added, *map(translate, added)]))
 
     def polarity_of(self, sentence: str) -> Polarity | None:
         """Return what a sentence says of the first of the query's findings that it names."""

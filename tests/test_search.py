@@ -195,6 +195,12 @@ def test_chinese_query_finds_both_languages(reports: LocalStore) -> None:
     assert {t for t, p in said(reports, "气胸") if p == "present"} == {SENTENCES[1][0], SENTENCES[5][0]}
 
 
+def test_chinese_words_are_looked_up_in_both_languages(reports: LocalStore) -> None:
+    assert parse_query("气胸").words == "气胸 pneumothorax"
+    hits = reports.search_sentences(unit(np.random.default_rng(1), 1)[0], parse_query("气胸").words, 20)
+    assert sum(hit.keyword_rank is not None for hit in hits) == 6
+
+
 def test_fusion_is_reciprocal_rank(reports: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
     query = parse_query("heart normal")
     vector = query_vector(query, PromptBook(TinyEncoder()))

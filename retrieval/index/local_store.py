@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -246,7 +247,7 @@ class LocalStore:
 
     def _open_linkage(self) -> None:
         path = linkage_path(self.path)
-        if self._lock is not None or path.is_file():
+        if self._lock is not None or os.access(path, os.R_OK):  # it may be there and not for this user
             self._linkage = LinkageFile(path, read_only=self._lock is None)
 
     def _close_files(self) -> None:
