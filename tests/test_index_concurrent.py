@@ -1,0 +1,54 @@
+"""Readers beside a writer see whole generations and nothing in between."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import numpy as np
+
+from retrieval.index.local_store import LocalStore
+from tests.encoder_support import tiny_spec
+from tests.index_support import key_of, make_record, make_records, unit
+
+ROUNDS = 25
+
+
+def test_readers_never_see_a_mixture(tmp_path: Path) -> None:
+    path = tmp_path / "busy.index"
+    writer = LocalStore.create(path, tiny_spec())
+    writer.add(make_records(10))
+    done = threading.Event()
+    seen: list[tuple[int, set[int]]] = []
+    errors: list[BaseException] = []
+
+    def read(seed: int) -> None:
+        query = unit(np.random.default_rng(seed), 1)
+        try:
+            while not done.is_set():
+                with LocalStore.open(path) as reader:
+                    sizes = {
+                        reader.counts()["studies"],
+                        len(reader.cases()),
+                        len(reader.search_slices(query[0], 10**6)),
+                        len({hit.study for hit in reader.search_views("lung", query, 10**6)[0]}),
+                    }
+                    seen.append((reader.generation, sizes))
+        except BaseException as error:  # noqa: BLE001 - handed to the test below
+            errors.append(error)
+
+    readers = [threading.Thread(target=read, args=(i,)) for i in range(3)]
+    for thread in readers:
+        thread.start()
+    for i in range(100, 100 + 2 * ROUNDS, 2):
+        writer.add([make_record(i), make_record(i + 1)])
+        writer.remove([key_of("study", i)])
+    done.set()
+    for thread in readers:
+        thread.join()
+    writer.close()
+    assert not errors
+    assert seen
+    for generation, sizes in seen:
+        rounds, half = divmod(generation - 1, 2)
+        assert sizes == {10 + rounds + 2 * half}
