@@ -10,7 +10,6 @@ import sys
 import warnings
 from collections.abc import Sequence
 
-import click
 import typer
 
 from radseek import asking, doctor, keeping
@@ -18,7 +17,7 @@ from radseek.console import errors, print_json
 from retrieval.errors import RadseekError
 from retrieval.results import NOTICE
 
-__all__ = ["app", "main"]
+__all__ = ["app", "main", "run"]
 
 app = typer.Typer(
     name="radseek",
@@ -55,16 +54,14 @@ def run(arguments: Sequence[str]) -> int:
     warnings.simplefilter("ignore")  # a library's warning to its developers is not for whoever runs the command
     warnings.filterwarnings("default", category=UserWarning, module=r"retrieval|index_builder")
     try:
-        return int(app(list(arguments), standalone_mode=False) or 0)
+        app(list(arguments), prog_name="radseek")
+    except SystemExit as stop:  # typer's own: help, a wrong option, 130 after Ctrl-C
+        return int(stop.code or 0)
     except RadseekError as error:
         return _fail(error.exit_code, type(error).__name__, str(error), arguments)
-    except click.ClickException as error:
-        return _fail(error.exit_code, "UsageError", error.format_message(), arguments)
-    except (click.Abort, KeyboardInterrupt):
-        errors.print("Stopped. What was committed stays; run the same command again to go on.", markup=False)
-        return 130
     except OSError as error:
         return _fail(2, type(error).__name__, f"{error.filename or ''}: {error.strerror or error}", arguments)
+    return 0
 
 
 def _fail(code: int, kind: str, message: str, arguments: Sequence[str]) -> int:
