@@ -21,11 +21,12 @@ __all__ = ["make_brain_mr", "make_head"]
 
 # HU of what covers; (low, high) is drawn once for a patient.
 _HU: dict[str, tuple[float, float]] = {
-    "air": (-1000, -1000), "fat": (-105, -75), "skin": (5, 35), "muscle": (48, 66), "bone": (950, 1500),
+    "air": (-1000, -1000), "fat": (-105, -75), "skin": (5, 35), "muscle": (46, 70), "bone": (950, 1500),
     "diploe": (350, 750), "mucosa": (20, 40), "orbital_fat": (-100, -75), "sclera": (30, 45), "globe": (4, 14),
     "lens": (60, 85), "csf": (2, 10), "grey": (35, 39.5), "white": (27, 31), "deep_grey": (34, 39),
     "cerebellum": (33, 38), "stem": (29, 34), "dura": (42, 54), "sinus": (46, 64), "vessel": (38, 52),
     "calcium": (130, 420), "blood_acute": (52, 68), "blood_dense": (64, 80), "blood_thin": (48, 66),
+    "bruise": (48, 72),
     "blood_subacute": (32, 44), "blood_chronic": (10, 24), "tumour": (26, 44), "tumour_pale": (20, 27),
     "tumour_rim": (34, 44), "meningioma": (40, 52), "necrosis": (12, 22),
 }  # fmt: skip
@@ -44,9 +45,9 @@ def _draw_grid(rng: np.random.Generator, plan: HeadPlan) -> Grid:
     """Field of view 215 to 240 mm, slices of 4.5 to 5.5 mm from skull base to vertex."""
     pixels = int(rng.choice([192, 208, 224]))
     field, step = rng.uniform(215, 240), rng.uniform(4.6, 5.4)
-    low = -60 * plan.scale[2] + plan.offset[2] + rng.uniform(-4, 6)
+    low = -60 * plan.scale[2] + plan.offset[2] + rng.uniform(-14, 8)
     top = 84 * plan.scale[2] + plan.offset[2] + rng.uniform(2, 10)
-    slices = int(np.clip(round((top - low) / step), 26, 36))
+    slices = int(np.clip(round((top - low) / step), 26, 38))
     pitch = field / pixels
     return Grid(
         (-field / 2 + rng.normal(0, 3), -field / 2 - 4 + rng.normal(0, 4), low), (pitch, pitch, step),

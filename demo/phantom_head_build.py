@@ -130,6 +130,8 @@ def head_mimics(plan: HeadPlan, head: Head) -> tuple[str, ...]:
         words.append("age-related volume loss")
     if plan.atrophy > 0.55:
         words.append("chronic small vessel ischaemic change")
+    if plan.bruise > 0:
+        words.append("scalp swelling")
     if head.collection is not None and head.collection.kind == "arachnoid cyst":
         words.append(f"{'left' if head.collection.side > 0 else 'right'} middle cranial fossa arachnoid cyst")
     return tuple(words)

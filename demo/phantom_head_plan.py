@@ -50,7 +50,8 @@ class HeadPlan:
     offset: tuple[float, float, float]
     skull: float  # thickness
     scalp: float
-    muscle: float  # temporal and neck muscle, 0.3 to 1.4 of the usual
+    muscle: float  # temporal and neck muscle, 0.2 to 1.7 of the usual
+    bruise: float  # thickness of a swelling of the scalp, 0 in most people
     atrophy: float  # 0 young to 1 very shrunken
     sulcus: float  # half width of a sulcus
     gap: float  # fluid between inner table and gyral crowns
@@ -129,6 +130,7 @@ def draw_plan(seed: int, allowed: Sequence[str], findings: Sequence[str] | None,
     spots = ("choroid", "pineal", "falx", "pallidum", "dura")
     calcified = frozenset(s for s in spots if rng.random() < (0.15 + 0.006 * age) * (0.5 if s == "pallidum" else 1))
     sex = "M" if rng.random() < 0.5 else "F"
+    bruise = np.random.default_rng((seed, 15485863))
     size = (1.0 if sex == "M" else 0.965) * rng.normal(1.0, 0.025)
     return HeadPlan(
         seed=seed, sex=sex, age=age, findings=found, side=side,
@@ -136,7 +138,8 @@ def draw_plan(seed: int, allowed: Sequence[str], findings: Sequence[str] | None,
         scale=(size * rng.normal(1, 0.03), size * rng.normal(1, 0.03), size * rng.normal(1, 0.02)),
         angles=(rng.uniform(-tilt, tilt), rng.normal(0, 0.06), rng.normal(0, 0.05)),
         offset=(rng.normal(0, 4), rng.normal(0, 4), rng.normal(0, 4)),
-        skull=rng.uniform(5, 9), scalp=rng.uniform(3.5, 8.5), muscle=rng.uniform(0.3, 1.4),
+        skull=rng.uniform(5, 9), scalp=rng.uniform(3.5, 8.5), muscle=rng.uniform(0.2, 1.7),
+        bruise=float(bruise.uniform(4, 13)) if bruise.random() < 0.35 else 0.0,
         atrophy=atrophy, asymmetry=float(np.exp(rng.normal(0, 0.08))),
         shift=_draw_shift(rng, found, side), contrast=bool(rng.random() < 0.35),
         waves=_draw_waves(rng), calcified=calcified, **sizes,

@@ -29,13 +29,28 @@ def head_surface(p: Points, depth: Array, plan: HeadPlan) -> Array:
     return out
 
 
-def _shell(canvas: Canvas, depth: Array, skin: Array, plan: HeadPlan, bank: NoiseBank) -> None:
+def _bruise(p: Points, plan: HeadPlan) -> Array:
+    """Thickness (mm) of a swelling of the scalp, anywhere on the vault: blood that is not in the head."""
+    rng = plan.rng(4)
+    towards = np.array([rng.normal(0, 1), rng.normal(0, 1), rng.uniform(0.1, 0.6)])
+    towards = (towards / np.linalg.norm(towards)).astype(np.float32)
+    length = np.sqrt(p.x * p.x + p.y * p.y + p.z * p.z) + np.float32(1)
+    near = (p.x * towards[0] + p.y * towards[1] + p.z * towards[2]) / length
+    share = np.clip(1 - (1 - near) / np.float32(1 - np.cos(rng.uniform(0.3, 0.75))), 0, 1)
+    thickness: Array = np.float32(plan.bruise) * np.sqrt(share)
+    return thickness
+
+
+def _shell(canvas: Canvas, depth: Array, skin: Array, bruise: Array | None, plan: HeadPlan, bank: NoiseBank) -> None:
     """Skin, fat, the vault's two tables and the marrow between them."""
     p = canvas.points
     thick = np.float32(plan.skull) * (1 + 0.12 * bank.at(p.x, p.y, p.z, 70, 40))
     canvas.add("fat", soft(skin, _EDGE))
     canvas.add("skin", soft(np.abs(skin + 1.0) - 1.1, _EDGE))
     _muscles(canvas, skin, plan, bank)
+    if bruise is not None:
+        blood = np.maximum(np.abs(-depth - thick - 0.5 * bruise) - 0.5 * bruise, skin + 2.0)
+        canvas.add("bruise", soft(blood, 2.0) * (bruise > 0.5))
     canvas.add("bone", soft(-depth - thick, _EDGE))
     marrow = np.abs(-depth - 0.52 * thick) - 0.24 * thick + 0.5 * bank.at(p.x, p.y, p.z, 9, 41)
     canvas.add("diploe", soft(marrow, _EDGE) * (p.z > -25))
@@ -108,10 +123,13 @@ def _airways(canvas: Canvas, outside: Array, bank: NoiseBank, rng: np.random.Gen
 def paint_shell(region: Region, plan: HeadPlan, bank: NoiseBank) -> Canvas:
     """The head without its brain, on the points that are in the head."""
     skin = head_surface(region.points, region.depth, plan)
+    bruise = _bruise(region.points, plan) if plan.bruise > 0 else None
+    if bruise is not None:
+        skin = skin - bruise
     keep = (skin < _EDGE) & (region.depth < _EDGE)
     canvas = Canvas(region.points.take(keep))
     depth, skin = region.depth[keep], skin[keep]
-    _shell(canvas, depth, skin, plan, bank)
+    _shell(canvas, depth, skin, None if bruise is None else bruise[keep], plan, bank)
     outside = soft(depth + 2.2, _EDGE) * soft(skin + 2.0, _EDGE)
     _airways(canvas, outside, bank, plan.rng(2))
     _orbits(canvas, outside, plan)

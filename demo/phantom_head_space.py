@@ -56,7 +56,7 @@ def locate(grid: Grid, plan: HeadPlan) -> Points:
     turn = _rotation(plan.angles) / np.array(plan.scale, np.float32)[:, None]
     gx, gy, gz = axes[0][None, None, :], axes[1][None, :, None], axes[2][:, None, None]
     x, y, z = (row[0] * gx + row[1] * gy + row[2] * gz for row in turn)
-    near = (x / 96) ** 2 + ((y + 4) / 118) ** 2 + (np.maximum(z, 0) / 110) ** 2 < 1
+    near = (x / 106) ** 2 + ((y + 4) / 124) ** 2 + (np.maximum(z, 0) / 110) ** 2 < 1
     index = np.flatnonzero(near)
     return _warp(Points(x.ravel()[index], y.ravel()[index], z.ravel()[index], index), plan)
 
