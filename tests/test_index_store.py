@@ -17,7 +17,7 @@ from retrieval.errors import (
     EncoderMismatchError,
     IndexBusyError,
     IndexDamagedError,
-    IndexError_,
+    IndexFolderError,
     UnknownNameError,
     UsageError,
 )
@@ -130,7 +130,7 @@ def test_removed_is_never_found_and_compact_deletes_it(index: Path) -> None:
             store.remove([gone])
         reader = LocalStore.open(index)
         store.compact()
-        with pytest.raises(IndexError_, match="compacted"):
+        with pytest.raises(IndexFolderError, match="compacted"):
             reader.cases()
         reader.close()
         assert store.verify()["studies"] == 6
@@ -241,7 +241,7 @@ def test_tampering_with_the_catalogue_is_found(index: Path) -> None:
     catalog = index / "catalog.sqlite"
     whole = catalog.read_bytes()
     catalog.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises((IndexDamagedError, IndexError_)):
+    with pytest.raises((IndexDamagedError, IndexFolderError)):
         LocalStore.open(index).verify()
     catalog.write_bytes(b"not a database at all" * 500)
     with pytest.raises(IndexDamagedError):

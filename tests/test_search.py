@@ -67,9 +67,7 @@ def brute_force(records: list[StudyRecord], views: list[QueryView], k: int) -> l
 
 
 @pytest.mark.parametrize("k", [1, 5, 40, 1000])
-@pytest.mark.parametrize(
-    "names", [("lung",), ("lung", "soft"), ("soft", "lung", "lung"), ("lung", "brain"), ("liver",)]
-)
+@pytest.mark.parametrize("names", ["lung", "lung soft", "soft lung lung", "lung brain", "liver"])
 @pytest.mark.parametrize("first", [1, 64])
 def test_similar_equals_numpy(
     store: LocalStore,
