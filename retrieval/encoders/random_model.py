@@ -44,6 +44,8 @@ def build_random() -> tuple[Any, Any]:
     for name, parameter in model.named_parameters():
         if parameter.ndim >= 2:
             parameter.data.copy_(torch.from_numpy(_draw(name, tuple(parameter.shape))))
+        elif name.endswith("bias"):  # torch draws a linear layer's from its own state, new in every process
+            parameter.data.zero_()
     return model.eval().requires_grad_(False), open_clip.SimpleTokenizer(context_length=_CONTEXT)
 
 
