@@ -10,7 +10,7 @@ from prompts.finding import Finding
 from prompts.library import terms
 from prompts.normalise import normalise
 
-__all__ = ["first_finding", "mark"]
+__all__ = ["mark", "named_findings"]
 
 Parts = tuple[tuple[str, bool], ...]
 
@@ -30,11 +30,12 @@ def mark(sentence: str, words: Iterable[str]) -> Parts:
     return tuple(part for part in (*parts, (sentence[at:], False)) if part[0])
 
 
-def first_finding(sentence: str) -> Finding | None:
-    """Return the catalogue's finding that a sentence names first, the longest words winning; or None."""
+def named_findings(sentence: str) -> tuple[Finding, ...]:
+    """Return the catalogue's findings that a sentence names, in order, the longest words winning at each place."""
     known = terms()
-    found = _pattern(tuple(sorted(known, key=lambda word: (-len(word), word)))).search(normalise(sentence))
-    return known.get(found[0]) or known.get(found[0].rstrip("s")) if found else None
+    found = _pattern(tuple(sorted(known, key=lambda word: (-len(word), word)))).finditer(normalise(sentence))
+    named = (known.get(one[0]) or known.get(re.sub("e?s$", "", one[0])) or known.get(one[0][:-1]) for one in found)
+    return tuple({finding.name: finding for finding in named if finding is not None}.values())
 
 
 @lru_cache(maxsize=256)

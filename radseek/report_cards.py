@@ -10,7 +10,7 @@ import numpy as np
 from prompts.catalog import translate
 from prompts.finding import Finding, FindingSet
 from radseek.case_images import CaseImages
-from radseek.marking import first_finding, mark
+from radseek.marking import mark, named_findings
 from radseek.page import (
     Fact,
     FindingRow,
@@ -204,10 +204,11 @@ def _finding_row(
 
 
 def _said(text: str, score: float) -> Sentence:
-    finding = first_finding(text)
-    if finding is None:
-        return Sentence(((text, False),), score=score)
-    return Sentence(mark(text, finding.terms), polarity(text, finding.terms) or "", score)
+    """Mark the findings that a sentence names; what it says of them only where it says the same of all."""
+    found = named_findings(text)
+    says = {polarity(text, finding.terms) for finding in found}
+    agreed = (says.pop() or "") if len(says) == 1 else ""
+    return Sentence(mark(text, [word for finding in found for word in finding.terms]), agreed, score)
 
 
 def _name(finding: Finding) -> str:

@@ -14,7 +14,7 @@ import sys
 import time
 import warnings
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -45,6 +45,11 @@ KINDS = "chest_ct,chest_xray,chest_ct,head_ct,brain_mr"  # taken in turns
 SEED = 2026
 QUERIES = ("pleural effusion", "颅内出血", "no pneumothorax")
 MEANINGLESS = "Scores are meaningless: random weights. They show that everything runs, not what is in a scan."
+_LEAD = (
+    "A synthetic cohort, and the scans that pydicom and nibabel carry in their packages: indexed, screened for "
+    "findings in words, compared, and searched in English and Chinese."
+)
+_COUNTS = ("files", "studies", "series", "slices", "sentences")
 _SIMILAR = 3
 _FOUND = 4
 _WRITTEN = ("phantoms", "archive.index")
@@ -165,8 +170,7 @@ def _page(shown: _Shown, report: BuildReport) -> Page:
         query = f"The query is {case_title(shown.query)} ({shown.query.path}), into which were drawn: {drawn}"
     return Page(
         title="radseek demonstration",
-        lead="A synthetic cohort, and the scans that pydicom and nibabel carry in their packages: indexed, screened for "
-        "findings in words, compared, and searched in English and Chinese.",
+        lead=_LEAD,
         warning=MEANINGLESS if spec.meaningless else "",
         encoder=(
             Fact("encoder", spec.name),
@@ -176,21 +180,25 @@ def _page(shown: _Shown, report: BuildReport) -> Page:
             Fact("towers", spec.towers_hash[:16]),
             Fact("index generation", str(report.generation)),
         ),
-        built=tuple(
-            Fact(name, f"{getattr(report, name):,}") for name in ("files", "studies", "series", "slices", "sentences")
-        )
-        + (Fact("skipped", f"{len(report.skipped):,}"), Fact("seconds", f"{report.seconds:.1f}")),
+        built=(
+            *(Fact(name, f"{getattr(report, name):,}") for name in _COUNTS),
+            Fact("skipped", f"{len(report.skipped):,}"),
+            Fact("seconds", f"{report.seconds:.1f}"),
+        ),
         skipped=_skipped(report),
         studies=tuple(shown.studies),
         query_title=query,
         similar=tuple(shown.similar),
         searches=tuple(shown.searches),
-        footer=tuple(Fact(name, _version(name)) for name in _VERSIONS)
-        + (Fact("python", platform.python_version()), Fact("phantom seed", str(SEED))),
+        footer=(
+            *(Fact(name, _version(name)) for name in _VERSIONS),
+            Fact("python", platform.python_version()),
+            Fact("phantom seed", str(SEED)),
+        ),
     )
 
 
-def _to_show(cases: Mapping[str, Case], drawn: Mapping[str, frozenset[str]]) -> list[str]:
+def _to_show(cases: Mapping[str, Case], drawn: Mapping[str, Collection[str]]) -> list[str]:
     """One phantom of each kind, the richest in findings, and the largest real scan that a set fits."""
     best: dict[str, str] = {}
     for key, case in cases.items():
