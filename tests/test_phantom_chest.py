@@ -116,7 +116,7 @@ def test_nodules_are_as_large_and_as_dense_as_recorded(seed: int) -> None:
         widest = max(np.ptp(np.flatnonzero(s.any(axis=k))) + 1 for s in lesion.mask if s.any() for k in (0, 1))
         assert abs(widest * step - lesion.size_mm) <= max(3 * step, 0.35 * lesion.size_mm)
         assert -650 <= float(lesion.details["hu"]) <= 60
-        if lesion.size_mm > 10:
+        if lesion.size_mm > 2.5 * phantom.series[0].spacing[0]:  # a slice lies wholly inside, apart from any profile
             inner = phantom.series[0].voxels[eroded(lesion.mask)]
             assert np.median(inner) == pytest.approx(float(lesion.details["hu"]), abs=60)
 
