@@ -19,6 +19,7 @@ from index_builder.discover import FoundStudy, discover, found_studies, relative
 from index_builder.pipeline import study_records
 from index_builder.reports import find_report, load_reports, unmatched_reports
 from index_builder.scratch import scratch_database
+from retrieval.encoders.loading import load_encoder
 from retrieval.encoders.protocol import Encoder
 from retrieval.encoders.spec import check_match
 from retrieval.errors import Reason, UsageError
@@ -91,7 +92,7 @@ def build_index(
     paths = [Path(sources)] if isinstance(sources, str | Path) else [Path(source) for source in sources]
     if not paths:
         raise UsageError("no source given; name at least one file or folder")
-    encoder = encoder or _load(model)
+    encoder = encoder or load_encoder(model)
     key = load_key()
     with scratch_database() as database, _open_or_create(Path(index), encoder) as store:
         report = BuildReport(str(index), encoder.spec.to_json(), tuple(paths), store.generation)
@@ -112,12 +113,6 @@ def build_index(
         report.generation = store.generation
     report.seconds = round(time.monotonic() - started, 3)
     return report
-
-
-def _load(model: str) -> Encoder:
-    from retrieval.encoders.loading import load_encoder  # late: workers import this package and need no torch
-
-    return load_encoder(model)
 
 
 def _open_or_create(index: Path, encoder: Encoder) -> LocalStore:

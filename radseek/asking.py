@@ -15,6 +15,7 @@ from prompts import find, list_sets
 from radseek.console import number, print_json, print_notice, print_skipped, print_table
 from radseek.options import Count, Json, Modality, Model, OptionalIndex, TargetPath, WhereFilters, Workers, WrittenIndex
 from radseek.writing import write_scores
+from retrieval.encoders.loading import load_encoder
 from retrieval.engine import KEY_PREFIX, Engine
 from retrieval.errors import InputError, UsageError
 from retrieval.index.manifest import is_index
@@ -181,8 +182,6 @@ def _engine(target: str, index: Path | None, model: str | None) -> Iterator[Engi
         raise UsageError(f"{target} is a study's key; say which index holds it with --index DIR.")
     if not path.exists():
         raise UsageError(f"{target} does not exist; give a file, a folder or an index.")
-    from retrieval.encoders.loading import load_encoder  # late: a wrong path should not wait for torch
-
     with Engine(load_encoder(model or "builtin")) as engine:
         yield engine
 

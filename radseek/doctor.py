@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 
 from radseek.console import print_json, print_notice, print_table
 from radseek.options import Json
+from retrieval.encoders.loading import load_encoder
 from retrieval.errors import MissingExtraError, RadseekError
 from retrieval.index.keys import key_path, load_key
 
@@ -80,8 +81,6 @@ def _decoders() -> Check:
 
 
 def _encoder() -> Check:
-    from retrieval.encoders.loading import load_encoder
-
     try:
         spec = load_encoder("builtin").spec
     except RadseekError as error:

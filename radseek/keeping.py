@@ -11,6 +11,7 @@ import typer
 from index_builder import BuildReport, build_index
 from radseek.console import errors, print_json, print_notice, print_skipped, print_table, progress
 from radseek.options import Json, Modality, Workers
+from retrieval.encoders.fetch import fetch as fetch_model
 from retrieval.errors import InputError, UsageError
 from retrieval.index.keys import keyed_hash, load_key, patient_key
 from retrieval.index.local_store import LocalStore
@@ -119,8 +120,6 @@ def fetch(
     json: Json = False,
 ) -> None:
     """Make a self-contained model folder, for this machine or one without a network."""
-    from retrieval.encoders.fetch import fetch as fetch_model  # late: torch takes seconds to import
-
     folder = fetch_model(name, to)
     _said(json, {"model": name, "folder": str(folder)}, f"{name} is in {folder}; use it with --model {folder}")
 

@@ -47,7 +47,7 @@ class Judge:
         """Return what may be said of a finding, given its reading."""
         if reading is None:
             return Verdict("abstain", "no_view")
-        reason = self._cannot(finding, reading.view.view, is_phantom)
+        reason = self._cannot(finding, reading.view.view, reading.series.modality, is_phantom)
         if reason is not None:
             return Verdict("abstain", reason)
         if not reading.series.modality:
@@ -61,13 +61,15 @@ class Judge:
             return Verdict("uncertain", "near_threshold", probability)
         return Verdict("present" if probability >= PRESENT_OVER else "absent", None, probability)
 
-    def _cannot(self, finding: Finding, view: str, is_phantom: bool) -> str | None:
+    def _cannot(self, finding: Finding, view: str, modality: str, is_phantom: bool) -> str | None:
         """Return why the encoder cannot judge a finding in a view, or None."""
         if self._spec.meaningless:
             return "meaningless_encoder"
         if not self._concepts:  # it claims nothing in particular, so it is tested
             return None if self._book.self_test(finding) >= PASS_MARK else "cannot_judge"
-        known = [c for c in self._concepts.get(finding.name, ()) if view in c.views and c.self_test >= PASS_MARK]
+        known = [c for c in self._concepts.get(finding.name, ()) if c.self_test >= PASS_MARK]
+        if modality:  # where nobody said it, unknown is not wrong
+            known = [c for c in known if view in c.views]
         if not known:
             return "cannot_judge"
         if not is_phantom and all(c.taught_by == "phantom" for c in known):

@@ -15,7 +15,8 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from retrieval.encoders import loading
-from retrieval.encoders.loading import default_precision, load_encoder
+from retrieval.encoders.loading import load_encoder
+from retrieval.encoders.open_clip_loading import default_precision
 from retrieval.encoders.prepare import prepare_slices
 from retrieval.encoders.protocol import Encoder
 from retrieval.errors import EncoderError, MissingFileError, UnknownNameError, UsageError

@@ -1,0 +1,93 @@
+"""An open_clip folder, or the random model, to an `Encoder`. Importing this takes torch's seconds."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from retrieval.encoders.checkpoint import read_checkpoint
+from retrieval.encoders.concepts import concept_names
+from retrieval.encoders.identity import checkpoint_parts, current_imaging_hash
+from retrieval.encoders.open_clip_encoder import OpenClipEncoder
+from retrieval.encoders.open_clip_folder import load_model, load_tokenizer
+from retrieval.encoders.pooling import load_pooling, pooling_hash
+from retrieval.encoders.random_model import RANDOM_PREPROCESS, build_random, random_parts
+from retrieval.encoders.spec import EncoderSpec
+from retrieval.errors import EncoderError
+
+__all__ = ["default_device", "default_precision", "load_folder", "load_random"]
+
+_BF16_FLAGS = ("avx512_bf16", "amx_bf16")
+
+
+def default_device() -> str:
+    """Return torch's word for where to compute: `cuda` where there is one, else `cpu`."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def default_precision(device: str) -> str:
+    """Return bf16 on CUDA and on processors that compute in it, where it is fast; else fp32."""
+    if device.startswith("cuda"):
+        return "bf16"
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return "fp32"
+    return "bf16" if any(flag in flags for flag in _BF16_FLAGS) else "fp32"
+
+
+def load_folder(folder: Path, name: str, precision: str, device: str) -> OpenClipEncoder:
+    """Load a checkpoint folder. Raises what `load_encoder` does."""
+    checkpoint = read_checkpoint(folder)
+    parts = checkpoint_parts(checkpoint, precision)
+    tokenizer = load_tokenizer(checkpoint)
+    model = load_model(checkpoint)
+    dim = int(checkpoint.model["embed_dim"])
+    scale, bias = _scale_and_bias(model)
+    spec = EncoderSpec(
+        name=name,
+        dim=dim,
+        preprocess=checkpoint.preprocess,
+        imaging_hash=current_imaging_hash(),
+        towers_hash=parts.hash(),
+        pooling_hash=pooling_hash(folder),
+        scale=scale,
+        bias=bias,
+        precision=precision,
+        context=int(tokenizer.context_length),
+        concepts=concept_names(folder),
+        towers=parts,
+    )
+    return OpenClipEncoder(model, tokenizer, spec, folder=folder, pooling=load_pooling(folder, dim), device=device)
+
+
+def load_random(precision: str, device: str) -> OpenClipEncoder:
+    """Build the small model whose weights are random and whose scores mean nothing."""
+    model, tokenizer = build_random()
+    parts = random_parts(precision)
+    scale, bias = _scale_and_bias(model)
+    spec = EncoderSpec(
+        name="random",
+        dim=int(model.text.output_dim),
+        preprocess=RANDOM_PREPROCESS,
+        imaging_hash=current_imaging_hash(),
+        towers_hash=parts.hash(),
+        scale=scale,
+        bias=bias,
+        precision=precision,
+        meaningless=True,
+        context=int(tokenizer.context_length),
+        towers=parts,
+    )
+    return OpenClipEncoder(model, tokenizer, spec, device=device)
+
+
+def _scale_and_bias(model: Any) -> tuple[float, float]:
+    scale = float(model.logit_scale.detach().exp().reshape(-1)[0])
+    bias = 0.0 if model.logit_bias is None else float(model.logit_bias.detach().reshape(-1)[0])
+    if not math.isfinite(scale) or not math.isfinite(bias):
+        raise EncoderError("The checkpoint's logit scale or bias is not finite; fetch the model again.")
+    return scale, bias
