@@ -7,19 +7,20 @@ __all__ = ["set_for"]
 _SETS = {
     ("CT", "chest"): "chest_ct",
     ("CT", "head"): "head_ct",
-    ("CT", "brain"): "head_ct",
     ("CT", "abdomen"): "abdomen_ct",
     ("MR", "head"): "brain_mr",
-    ("MR", "brain"): "brain_mr",
     ("CR", "chest"): "chest_xray",
     ("DX", "chest"): "chest_xray",
 }
 
 
 def set_for(modality: str, body_part: str) -> str | None:
-    """Return the name of the set written for a modality and body part, or None where none was.
+    """Return the name of the set written for a modality and a canonical body part, or None where none was.
 
-    >>> set_for("CT", "chest"), set_for("US", "")
-    ('chest_ct', None)
+    Of several parts ("chest_abdomen") the first that has a set decides.
+
+    >>> set_for("CT", "chest"), set_for("CT", "neck_chest"), set_for("US", "")
+    ('chest_ct', 'chest_ct', None)
     """
-    return _SETS.get((modality.upper(), body_part.lower()))
+    found = (_SETS.get((modality.upper(), part)) for part in body_part.lower().split("_"))
+    return next((name for name in found if name is not None), None)

@@ -1,0 +1,116 @@
+"""What the README says is so: its Python runs, its commands parse, its tables are whole, its links lead somewhere."""
+
+from __future__ import annotations
+
+import csv
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from demo.phantom_write import write_cohort
+from radseek.cli import app
+from retrieval.encoders.loading import BUILTIN
+from retrieval.errors import Reason
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text("utf8")
+NOTICE = "Research use only. Not a medical device."
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.M | re.S)
+
+
+def commands() -> list[list[str]]:
+    lines = (line for block in blocks("sh") for line in block.splitlines())
+    return [shlex.split(line, comments=True) for line in lines if line.startswith("radseek ")]
+
+
+def group() -> Any:
+    return typer.main.get_command(app)
+
+
+def table(first: str) -> list[str]:
+    """The first column, without its backquotes, of the table whose first heading is `first`."""
+    rows = re.search(rf"^\| {first} \|.*\n\|[-|]+\n((?:\|.*\n)+)", README, re.M)
+    assert rows is not None
+    return [row.split("|")[1].strip().strip("`") for row in rows[1].splitlines()]
+
+
+@pytest.mark.parametrize("code", blocks("python"))
+def test_python_runs_on_a_small_archive(
+    code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_cohort(tmp_path / "cohort", "chest_xray", 2, 5)
+    (tmp_path / "cohort" / "studies").rename(tmp_path / "archive")
+    (tmp_path / "cohort" / "reports.csv").rename(tmp_path / "reports.csv")
+    (tmp_path / "archive" / "broken.dcm").write_bytes(b"not an image")
+    if not (BUILTIN / "open_clip_config.json").is_file():  # the built-in weights are not in every checkout
+        code = code.replace('"archive.index", reports', '"archive.index", model="random", reports')
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "README.md", "exec"), {"__name__": "readme"})  # the README's own text
+    printed = capsys.readouterr().out
+    assert printed.startswith("2 studies; [('broken.dcm', ")
+    with (tmp_path / "reports.csv").open(newline="") as file:
+        assert len(list(csv.DictReader(file))) == 2
+    assert re.search(r"^1 chest_xray_000\d\S* \S+ \S", printed, re.M)  # a similar case, its score, its report
+
+
+def test_there_are_ten_lines_of_python() -> None:
+    (code,) = blocks("python")
+    assert len([line for line in code.splitlines() if line.strip()]) <= 11
+
+
+@pytest.mark.parametrize("words", commands(), ids=" ".join)
+def test_commands_parse_as_the_command_line_does(words: list[str]) -> None:
+    command = group().commands[words[1]]
+    command.make_context(words[1], words[2:])  # raises for an option or argument that it does not take
+
+
+def test_every_command_is_shown_and_no_other() -> None:
+    assert {words[1] for words in commands()} == set(group().commands)
+
+
+def test_the_json_option_is_everywhere_as_said() -> None:
+    for name, command in group().commands.items():
+        assert any("--json" in parameter.opts for parameter in command.params), name
+
+
+def test_make_targets_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text("utf8")
+    named = re.findall(r"^make (\w+)", "".join(blocks("sh")), re.M)
+    assert named == ["demo", "test"]
+    assert all(re.search(rf"^{name}:", makefile, re.M) for name in named)
+
+
+def test_reason_codes_are_all_explained() -> None:
+    assert table("reason code") == [reason.value for reason in Reason]
+
+
+def test_exit_codes_are_those_of_the_command() -> None:
+    import radseek.cli
+
+    told = {int(code) for code in re.findall(r"\b(\d) [a-z]", radseek.cli.__doc__ or "")}
+    assert {int(code) for code in table("code")} == told
+
+
+def test_links_lead_somewhere_and_the_picture_is_small() -> None:
+    targets = re.findall(r"\]\(([^)]+)\)", README)
+    assert targets
+    assert not [t for t in targets if not (ROOT / t).is_file()]
+    assert (ROOT / "docs/img/report.png").stat().st_size < 300_000
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/architecture.md", "docs/results.md"])
+def test_the_notice_is_in_what_people_read(name: str) -> None:
+    assert NOTICE in (ROOT / name).read_text("utf8")
+
+
+def test_results_have_a_command_for_every_figure() -> None:
+    rows = [row.split("|") for row in (ROOT / "docs/results.md").read_text("utf8").splitlines() if row.startswith("|")]
+    figures = [row for row in rows if row[1].strip() not in {"what", ""} and not set(row[1]) <= {"-"}]
+    assert all(len(row) == 6 and all(cell.strip() for cell in row[1:5]) for row in figures)
