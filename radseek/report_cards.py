@@ -178,7 +178,7 @@ def _case_facts(case: Case, known: Mapping[str, Finding], truth: Collection[str]
     if "manufacturer" in case.attributes:
         facts.append(Fact("scanner", str(case.attributes["manufacturer"])))
     if truth is not None:
-        drawn = ", ".join(_name(known[name]) for name in truth if name in known)
+        drawn = ", ".join(_name(known[name]) for name in sorted(truth) if name in known)
         facts.append(Fact("drawn into this phantom", drawn or "nothing"))
     return tuple(facts)
 

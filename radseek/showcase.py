@@ -150,7 +150,7 @@ def _similar(shown: _Shown, console: Console) -> None:
     chests = [case for key, case in shown.cases.items() if key in drawn and _set_of(case) == "chest_ct"]
     if not chests:
         return
-    query = max(chests, key=lambda case: (len(drawn[case.key]), case.key))
+    query = max(chests, key=lambda case: (len(drawn[case.key]), case.path or ""))
     answer = shown.engine.similar(query.key, k=_SIMILAR, where=_AMONG)
     shown.query = query
     shown.similar = [shown.cards.similar(query, row, shown.cases[row.study]) for row in answer.results]
@@ -208,8 +208,13 @@ def _to_show(cases: Mapping[str, Case], drawn: Mapping[str, Collection[str]]) ->
         name = _set_of(case)
         kind = name if key in drawn else "real"
         if name is not None and kind is not None:
-            best[kind] = max(best.get(kind, key), key, key=lambda k: (len(drawn.get(k, ())), _size(cases[k]), k))
+            best[kind] = max(best.get(kind, key), key, key=lambda k: _interest(cases[k], drawn))
     return sorted(best.values(), key=lambda key: (key not in drawn, _set_of(cases[key]) or "", key))
+
+
+def _interest(case: Case, drawn: Mapping[str, Collection[str]]) -> tuple[int, int, str]:
+    """Findings drawn, then size, then path: keys differ from user to user and would show each another study."""
+    return len(drawn.get(case.key, ())), _size(case), case.path or ""
 
 
 def _set_of(case: Case) -> str | None:
