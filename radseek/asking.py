@@ -19,7 +19,7 @@ from retrieval.encoders.loading import load_encoder
 from retrieval.engine import KEY_PREFIX, Engine
 from retrieval.errors import InputError, UsageError
 from retrieval.index.manifest import is_index
-from retrieval.results import ClassifyResult, ScreenResult
+from retrieval.results import ClassifyResult, ScreenResult, SimilarResult
 from retrieval.study_vectors import StudyVectors
 from retrieval.types import Skipped
 
@@ -79,13 +79,13 @@ def screen(
             tuple(row for answer in answers for row in answer.results),
             tuple(skipped),
         )
-    _refuse_nothing(bool(answers), skipped, target)
     if out is not None or output is not Format.TABLE:
         write_scores(result, output.value if output is not Format.TABLE else None, out)
-    if json:
+    if json and (answers or skipped):
         print_json(result.to_json())
-    elif output is Format.TABLE:
+    elif answers and output is Format.TABLE:
         _screen_table(result)
+    _refuse_nothing(bool(answers), skipped, target)
 
 
 def classify(
@@ -105,9 +105,10 @@ def classify(
         ]
         rows = tuple(row for answer in answers for row in answer.results)
         result = ClassifyResult(engine.encoder.spec, rows, tuple(skipped))
+    if json and (answers or skipped):
+        print_json(result.to_json())
     _refuse_nothing(bool(answers), skipped, target)
     if json:
-        print_json(result.to_json())
         return
     lines = [[row.path or row.study, *(number(la.probability) for la in row.labels)] for row in result.results]
     print_table("Labels (not calibrated)", ["study", *label], lines)
@@ -130,6 +131,8 @@ def similar(
     with Engine.open(index, model) as engine:
         skipped: list[Skipped] = []
         studies = list(_targets(engine, target, modality, None, skipped))
+        if json and skipped and not studies:
+            print_json(SimilarResult(engine.encoder.spec, {"path": target}, ()).to_json())
         _refuse_nothing(bool(studies), skipped, target)
         if len(studies) > 1:
             raise UsageError(f"{target} holds {len(studies)} studies and similar asks about one; name one of them.")

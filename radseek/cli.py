@@ -66,6 +66,6 @@ def run(arguments: Sequence[str]) -> int:
 
 def _fail(code: int, kind: str, message: str, arguments: Sequence[str]) -> int:
     errors.print(f"radseek: {message}", markup=False, soft_wrap=True)
-    if "--json" in arguments and kind != "InputError":
+    if "--json" in arguments and kind != "InputError":  # where inputs were refused, the answer itself is printed
         print_json({"error": {"kind": kind, "exit_code": code, "message": message}})
     return code

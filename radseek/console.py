@@ -42,7 +42,7 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
 def print_notice(*, meaningless: bool) -> None:
     """Print what every output a person reads says."""
     if meaningless:
-        errors.print(MEANINGLESS, style="bold red", markup=False)
+        errors.print(MEANINGLESS, style="bold red", markup=False, soft_wrap=True)
     errors.print(NOTICE, style="dim", markup=False)
 
 
@@ -52,7 +52,7 @@ def print_skipped(skipped: Sequence[Skipped]) -> None:
         return
     errors.print(f"{len(skipped)} inputs were not used:", markup=False)
     for line in skipped[:_SHOWN]:
-        errors.print(f"  {line.path}: {line.reason_code}: {line.message}", markup=False)
+        errors.print(f"  {line.path}: {line.reason_code}: {line.message}", markup=False, soft_wrap=True)
     if len(skipped) > _SHOWN:
         errors.print(f"  and {len(skipped) - _SHOWN} more; --json lists them all", markup=False)
 

@@ -199,6 +199,13 @@ def test_mistakes_get_one_sentence_and_a_code(
     assert captured.out == "" or "build" in arguments
 
 
+def test_refused_inputs_are_in_the_document(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "x.txt").write_text("x")
+    answer = document(capsys, "screen", tmp_path, "--finding", "nodule", "--model", "random", code=4)
+    assert answer["results"] == []
+    assert [(s["path"], s["reason_code"]) for s in answer["skipped"]] == [("x.txt", "not_an_image")]
+
+
 def test_scores_as_files(index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table, parquet = tmp_path / "scores.csv", tmp_path / "scores.parquet"
     assert run(["screen", str(index), "--findings", "chest_ct", "--format", "csv", "--out", str(table)]) == 0
