@@ -6,11 +6,9 @@ The README's picture is the top of `python -m radseek.showcase FOLDER --phantoms
 
 from __future__ import annotations
 
-import csv
 import importlib.metadata
 import importlib.util
 import platform
-import shutil
 import sys
 import time
 import warnings
@@ -29,12 +27,10 @@ from radseek.finding_sets import set_for
 from radseek.page import Fact, Page, Picture, SearchAnswer, SimilarCase, SkippedGroup, StudyCard
 from radseek.report_cards import CardMaker, case_title
 from radseek.report_html import NOTICE, write_report
+from radseek.showcase_inputs import clear_folder, drawn_findings, shipped_scans, showcase_encoder
 from radseek.showcase_tables import built_table, screen_table, search_tables, similar_table
-from retrieval.encoders.loading import load_encoder
-from retrieval.encoders.protocol import Encoder
 from retrieval.engine import Engine
 from retrieval.errors import EncoderError
-from retrieval.index.keys import keyed_hash, load_key
 from retrieval.index.store import Case
 from retrieval.prompt_vectors import PromptBook
 from retrieval.results import FindingScore
@@ -53,8 +49,6 @@ _COUNTS = ("files", "studies", "series", "slices", "sentences")
 _AMONG = ("report=yes",)  # the scans that packages ship for testing are a few pixels wide and have no reports
 _SIMILAR = 3
 _FOUND = 4
-_WRITTEN = ("phantoms", "archive.index")
-_SHIPPED = (("pydicom", "data/test_files"), ("nibabel", "tests/data"))
 _VERSIONS = ("radseek", "torch", "open_clip_torch", "pydicom", "nibabel", "faiss-cpu", "numpy")
 
 
@@ -81,20 +75,20 @@ def run_showcase(folder: str | Path, *, studies: int = STUDIES, shipped: bool = 
     """
     started = time.monotonic()
     folder = Path(folder)
-    _clear(folder)
-    encoder = _encoder()
+    clear_folder(folder)
+    encoder = showcase_encoder()
     console.print(f"[bold]radseek[/bold]  {NOTICE}")
     if encoder.spec.meaningless:
         console.print(MEANINGLESS, style="bold yellow")
     with console.status("writing a synthetic cohort"):
         write_cohort(folder / "phantoms", KINDS, studies, SEED)
     index, cohort = folder / "archive.index", folder / "phantoms"
-    sources = [cohort / "studies", *(_shipped_scans() if shipped else ())]
+    sources = [cohort / "studies", *(shipped_scans() if shipped else ())]
     with console.status("building the index"):
         report = build_index(sources, index, encoder=encoder, reports=cohort / "reports.csv")
     console.print(built_table(report))
     with Engine.open(index, encoder.spec.name) as engine:
-        page = _ask(engine, index, _drawn(cohort), report, console)
+        page = _ask(engine, index, drawn_findings(cohort), report, console)
     written = write_report(page, folder / "report.html")
     console.print(f"{written} written; {time.monotonic() - started:.0f} s in all. {NOTICE}")
     return written
@@ -226,17 +220,6 @@ def _size(case: Case) -> int:
     return shape[-1] * shape[-2] if len(shape) >= 2 else 0
 
 
-def _drawn(cohort: Path) -> dict[str, frozenset[str]]:
-    """By study key, what is truly in each phantom."""
-    key, found = load_key(), defaultdict[str, set[str]](set)
-    with (cohort / "labels.csv").open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            held = found[keyed_hash(key, "study", row["study"])]
-            if row["label"] == "1":
-                held.add(row["finding"])
-    return {study: frozenset(names) for study, names in found.items()}
-
-
 def _skipped(report: BuildReport) -> tuple[SkippedGroup, ...]:
     groups: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for line in report.skipped:
@@ -244,32 +227,6 @@ def _skipped(report: BuildReport) -> tuple[SkippedGroup, ...]:
     return tuple(
         SkippedGroup(reason, tuple(groups[reason])) for reason in sorted(groups, key=lambda r: -len(groups[r]))
     )
-
-
-def _encoder() -> Encoder:
-    try:
-        return load_encoder("builtin")
-    except EncoderError:  # an installation without the built-in weights still shows that everything runs
-        return load_encoder("random")
-
-
-def _shipped_scans() -> list[Path]:
-    found = []
-    for package, inside in _SHIPPED:
-        spec = importlib.util.find_spec(package)
-        if spec is not None and spec.origin is not None and (place := Path(spec.origin).parent / inside).is_dir():
-            found.append(place)
-    return found
-
-
-def _clear(folder: Path) -> None:
-    """Remove what an earlier run wrote, and nothing else."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in _WRITTEN:
-        if (folder / name).is_dir():
-            shutil.rmtree(folder / name)
-    for name in ("archive.linkage.sqlite", "report.html"):
-        (folder / name).unlink(missing_ok=True)
 
 
 def _version(name: str) -> str:
