@@ -95,6 +95,7 @@ def build_index(
     encoder = encoder or load_encoder(model)
     key = load_key()
     with scratch_database() as database, _open_or_create(Path(index), encoder) as store:
+        encoder = store.with_own_pooling(encoder)
         report = BuildReport(str(index), encoder.spec.to_json(), tuple(paths), store.generation)
         if reports is not None:
             load_reports(Path(reports), database)
@@ -120,8 +121,9 @@ def _open_or_create(index: Path, encoder: Encoder) -> LocalStore:
         return LocalStore.create(index, encoder.spec)
     store = LocalStore.open(index, read_only=False)
     try:
-        if check_match(store.spec, encoder.spec):
-            store.repool(encoder)
+        pooled = store.with_own_pooling(encoder)
+        if check_match(store.spec, pooled.spec):
+            store.repool(pooled)
     except BaseException:
         store.close()
         raise

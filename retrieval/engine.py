@@ -68,14 +68,16 @@ class Engine:
 
     @classmethod
     def open(cls, path: str | Path, model: str | Path | None = None) -> Engine:
-        """Open an index to read, with the encoder that built it, or with `model`.
+        """Open an index to read, with the encoder that built it, or with `model`; either pools as the index does
+        where that has an adapter of its own.
 
         Raises `EncoderMismatchError` where `model`, or what bears the builder's name today, has other towers or
         another imaging recipe; and what `LocalStore.open` and `load_encoder` raise.
         """
         store = LocalStore.open(path)
         try:
-            engine = cls(load_encoder(str(model) if model is not None else store.spec.name), store)
+            encoder = load_encoder(str(model) if model is not None else store.spec.name)
+            engine = cls(store.with_own_pooling(encoder), store)
             engine._owned = store
             return engine
         except BaseException:

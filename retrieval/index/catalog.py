@@ -66,9 +66,11 @@ class Catalog:
                     self._connection.execute("ROLLBACK")
                 raise
 
-    def setting(self, name: str) -> str:
-        """Return one setting; raises `IndexDamagedError` where it is missing."""
+    def setting(self, name: str, default: str | None = None) -> str:
+        """Return one setting; where it is missing the default, or without one `IndexDamagedError`."""
         rows = self.query("SELECT value FROM meta WHERE name = ?", (name,))
+        if not rows and default is not None:
+            return default
         if not rows:
             raise IndexDamagedError(f"{self.path} lacks its '{name}'; restore it from a copy.")
         return str(rows[0][0])

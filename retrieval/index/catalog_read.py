@@ -14,7 +14,16 @@ from retrieval.index.schema import VISIBLE
 from retrieval.index.store import Case, CaseSeries, Scope
 from retrieval.index.where import NUMBERS, SERIES_FIELDS, Clause
 
-__all__ = ["Condition", "condition", "find_cases", "live_keys", "study_ids", "view_rows", "views_by_id"]
+__all__ = [
+    "Condition",
+    "condition",
+    "find_cases",
+    "live_keys",
+    "sentence_places",
+    "study_ids",
+    "view_rows",
+    "views_by_id",
+]
 
 _BATCH = 500  # values bound in one statement
 Condition = tuple[str, list[Any]]  # SQL over `studies s`, and the values it binds
@@ -76,6 +85,15 @@ def view_rows(catalog: Catalog, study: str, generation: int) -> list[Any]:
         "SELECT r.key, v.name, v.segment, v.row, v.start, v.count, v.z, v.position FROM views v "
         "JOIN series r ON r.id = v.series JOIN studies s ON s.id = v.study "
         f"WHERE s.key = :key AND {VISIBLE} ORDER BY v.id",
+        {"key": study, "generation": generation},
+    )
+
+
+def sentence_places(catalog: Catalog, study: str, generation: int) -> list[tuple[int, int]]:
+    """Return the segment and row of each of a study's sentences, in their order."""
+    return catalog.query(
+        "SELECT t.segment, t.row FROM sentences t JOIN studies s ON s.id = t.study "
+        f"WHERE s.key = :key AND {VISIBLE} ORDER BY t.ordinal",
         {"key": study, "generation": generation},
     )
 

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
@@ -13,6 +14,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
+from retrieval.encoders.adapted import load_pool, with_pooling
 from retrieval.encoders.encode import pool_view
 from retrieval.encoders.protocol import Encoder
 from retrieval.encoders.spec import EncoderSpec, check_match
@@ -21,6 +23,7 @@ from retrieval.index import commit, rewriting, verifying
 from retrieval.index.catalog import Catalog, create_catalog
 from retrieval.index.linkage import LinkageFile, linkage_path
 from retrieval.index.manifest import is_index, read_manifest, write_manifest
+from retrieval.index.own_pooling import clean_adapters, keep_adapter, own_adapter
 from retrieval.index.segments import clean_orphans
 from retrieval.index.snapshot import Snapshot
 from retrieval.index.store import Case, Linkage, Scope, SentenceHit, SliceHit, StudyRecord, ViewHit
@@ -45,8 +48,10 @@ class LocalStore:
         self._catalog = Catalog(path / _CATALOG, read_only=lock is None)
         try:
             self._spec = self._read_spec(manifest)
+            self._adapter = self._catalog.setting("own_pooling", "")
             self._open_linkage()
             if lock is not None:
+                clean_adapters(path, self._adapter)
                 clean_orphans(self._folder, {info.folder_name for info in self._catalog.segments()})
             self._now = Snapshot(self._catalog, self._folder, self._spec.dim)
         except BaseException:
@@ -171,14 +176,34 @@ class LocalStore:
         self._writable()
         if not check_match(self._spec, encoder.spec):
             return self.generation
-        segments, dim = self._now.segments, self._spec.dim
-        rewriting.repool(self._catalog, self._folder, dim, segments, encoder, lambda rows: pool_view(encoder, rows))
-        self._spec = encoder.spec
-        write_manifest(self.path, encoder.spec)
-        return self._moved_on()
+        return self._pool_again(encoder.spec, partial(pool_view, encoder), "")
+
+    def adopt_pooling(self, adapter: Path) -> int:
+        """Make a slice-pooling adapter's file the index's own: keep a copy, and pool every view with it.
+
+        Whoever opens the index pools with it from then on. Returns the new generation; readers must open the
+        index again. Raises `EncoderError` where the file is no adapter for vectors of this width.
+        """
+        self._writable()
+        name = keep_adapter(self.path, adapter)
+        spec, pool = load_pool(self._spec, own_adapter(self.path, name))
+        if name == self._adapter:
+            return self.generation
+        return self._pool_again(spec, lambda rows: pool(rows).astype(np.float16), name)
+
+    def with_own_pooling(self, encoder: Encoder) -> Encoder:
+        """Return the encoder as this index pools: with the index's own adapter, where it has one and the towers fit.
+
+        Raises `IndexDamagedError` where the adapter's file is not the one that was kept.
+        """
+        if not self._adapter or encoder.spec.towers_hash != self._spec.towers_hash:
+            return encoder
+        return with_pooling(encoder, own_adapter(self.path, self._adapter))
 
     def verify(self) -> dict[str, int]:
         """Recount and re-hash everything; return the counts, or raise `IndexDamagedError` with what is wrong."""
+        if self._adapter:
+            self._check_adapter()
         verifying.verify(self._catalog, self._now.segments, self.path)
         return self.counts()
 
@@ -204,6 +229,10 @@ class LocalStore:
         """
         return self._now.slice_vectors(study)
 
+    def sentence_vectors(self, study: str) -> NDArray[np.float16]:
+        """Return the `(S, D)` vectors of a study's report sentences, in the order of `Case.sentences`."""
+        return self._now.sentence_vectors(study)
+
     def search_views(
         self, view: str, queries: NDArray[np.floating], k: int, scope: Scope | None = None
     ) -> list[list[ViewHit]]:
@@ -224,6 +253,18 @@ class LocalStore:
         if self._lock is None or self._linkage is None:
             raise UsageError(f"{self.path} is open for reading; open it with read_only=False to change it.")
         return self._linkage
+
+    def _pool_again(self, spec: EncoderSpec, pool: rewriting.Pool, adapter: str) -> int:
+        """Rewrite the index with another pooling; the manifest follows the catalogue, old adapters go last."""
+        rewriting.repool(self._catalog, self._folder, self._now.segments, spec, pool, adapter)
+        self._spec, self._adapter = spec, adapter
+        write_manifest(self.path, spec)
+        clean_adapters(self.path, adapter)
+        return self._moved_on()
+
+    def _check_adapter(self) -> None:
+        if load_pool(self._spec, own_adapter(self.path, self._adapter))[0] != self._spec:
+            raise IndexDamagedError(f"{self.path}: its catalogue names another pooling than its adapter; restore both.")
 
     def _moved_on(self) -> int:
         if self._catalog.generation() != self._now.generation:

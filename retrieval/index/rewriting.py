@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.encoders.protocol import Encoder
+from retrieval.encoders.spec import EncoderSpec
 from retrieval.index import catalog_write
 from retrieval.index.catalog import Catalog
 from retrieval.index.segments import Segment, SegmentInfo, write_segment
 
-__all__ = ["compact", "repool"]
+__all__ = ["Pool", "compact", "repool"]
 
 Pool = Callable[[NDArray[np.float16]], NDArray[np.float16]]
 Rewritten = tuple[Segment, SegmentInfo, list[Any], list[Any]]
@@ -41,11 +41,14 @@ def compact(catalog: Catalog, folder: Path, dim: int, segments: dict[int, Segmen
 
 
 def repool(
-    catalog: Catalog, folder: Path, dim: int, segments: dict[int, Segment], encoder: Encoder, pool: Pool
+    catalog: Catalog, folder: Path, segments: dict[int, Segment], spec: EncoderSpec, pool: Pool, adapter: str
 ) -> None:
-    """Write every segment again with its views pooled by `pool`, and make the encoder's spec the index's."""
-    settings = {"encoder": json.dumps(encoder.spec.to_json())}
-    _rewrite(catalog, folder, dim, list(segments.values()), pool=pool, settings=settings)
+    """Write every segment again with its views pooled by `pool`, and make `spec` the index's.
+
+    `adapter` names the index's own adapter (`own_pooling`), or is `""` where the pooling is the encoder's.
+    """
+    settings = {"encoder": json.dumps(spec.to_json()), "own_pooling": adapter}
+    _rewrite(catalog, folder, spec.dim, list(segments.values()), pool=pool, settings=settings)
 
 
 def _rewrite(

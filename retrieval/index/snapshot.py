@@ -57,6 +57,13 @@ class Snapshot:
         self._check()
         return tuple(self._view(*row) for row in rows)
 
+    def sentence_vectors(self, study: str) -> NDArray[np.float16]:
+        """Return the `(S, D)` vectors of a study's sentences in their order; `(0, 0)` without any."""
+        self._check()
+        places = catalog_read.sentence_places(self.catalog, study, self.generation)
+        rows = [self.segments[segment].array("sentences")[row] for segment, row in places]
+        return np.stack(rows) if rows else np.zeros((0, 0), np.float16)
+
     def search_views(
         self, view: str, queries: NDArray[np.floating], k: int, scope: Scope | None
     ) -> list[list[ViewHit]]:
