@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
+from rich.table import Table
 
 from demo.phantom_write import write_cohort
 from index_builder import BuildReport, build_index
@@ -65,6 +66,12 @@ class _Shown:
     query_picture: Picture | None = None
     similar: list[SimilarCase] = field(default_factory=list)
     searches: list[SearchAnswer] = field(default_factory=list)
+
+    def show(self, table: Table, console: Console) -> None:
+        """Print a table of scores, saying so where they mean nothing."""
+        if self.engine.encoder.spec.meaningless:
+            table.caption = " ".join(str(part) for part in (table.caption, MEANINGLESS) if part)
+        console.print(table)
 
 
 def run_showcase(folder: str | Path, *, studies: int = STUDIES, shipped: bool = True, console: Console) -> Path:
@@ -134,7 +141,7 @@ def _screen(shown: _Shown, console: Console) -> None:
             shown.studies.append(shown.cards.study(case, load_set(name), shown.scores[key]))
     shown.studies.sort(key=lambda card: card.title)
     scored = {key: shown.scores[key] for key in chosen}
-    console.print(screen_table(scored, shown.cases, shown.cards.drawn))
+    shown.show(screen_table(scored, shown.cases, shown.cards.drawn), console)
     console.print(f"{len(shown.scores)} of {len(shown.cases)} studies fit a shipped set of findings and were screened.")
 
 
@@ -148,7 +155,7 @@ def _similar(shown: _Shown, console: Console) -> None:
     answer = shown.engine.similar(query.key, k=_SIMILAR, where=_AMONG)
     shown.query = query
     shown.similar = [shown.cards.similar(query, row, shown.cases[row.study]) for row in answer.results]
-    console.print(similar_table(answer, shown.cases, query))
+    shown.show(similar_table(answer, shown.cases, query), console)
 
 
 def _search(shown: _Shown, console: Console) -> None:
@@ -156,7 +163,7 @@ def _search(shown: _Shown, console: Console) -> None:
         answer = shown.engine.search(query, k=_FOUND, where=_AMONG)
         shown.searches.append(shown.cards.search(query, answer))
         for table in search_tables(query, answer, shown.cases):
-            console.print(table)
+            shown.show(table, console)
 
 
 def _page(shown: _Shown, report: BuildReport) -> Page:

@@ -44,7 +44,7 @@ def screen_table(scores: Mapping[str, Sequence[FindingScore]], cases: Mapping[st
                 row.state,
                 place_of,
             )
-    table.caption = f"the {_TOP} highest findings of each; * is truly in the phantom"
+    table.caption = f"the {_TOP} highest findings of each; * is truly in the phantom."
     return table
 
 
