@@ -32,7 +32,7 @@ bench: $(READY)
 $(READY): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.9,<1"
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable ".[cpu,dev]"
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --editable ".[cpu,dev]"
 	touch $@
 
 clean:

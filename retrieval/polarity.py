@@ -32,7 +32,8 @@ _NEW_THING = re.compile(
     r"unchanged|persistent|left|right|bilateral|possible|probable|likely|suspected|questionable|no|without)\b"
 )
 _DENIED_BEFORE = re.compile(
-    r"\b(?:no|not|without|absent|denies|negative\s+for|free\s+of|clear\s+of|absence\s+of|lack\s+of|"
+    r"\b(?:no|not|nothing|without|absent|denies|fail(?:s|ed)?\s+to\s+(?:show|demonstrate|reveal)|"
+    r"negative\s+for|free\s+of|clear\s+of|absence\s+of|lack\s+of|"
     r"rather\s+than|(?:has|have)\s+resolved|resolution\s+of|resolved|exclude[sd]|ruled\s+out|never|neither|nor)\b"
     r"|未见|未发现|未及|未显示|没有|不伴|无|排除|否认"
 )

@@ -17,6 +17,8 @@ CASES = [
     ("Small pneumothorax, no effusion.", PNEUMOTHORAX, "present"),
     ("Small pneumothorax, no effusion.", EFFUSION, "absent"),
     ("Pneumothorax is not seen.", PNEUMOTHORAX, "absent"),
+    ("Nothing to indicate pneumothorax, effusion or collapse.", EFFUSION, "absent"),
+    ("The film fails to show a pneumothorax.", PNEUMOTHORAX, "absent"),
     ("There is no change in the left pneumothorax.", PNEUMOTHORAX, "present"),
     ("No significant interval change in bilateral effusions.", EFFUSION, "present"),
     ("Pneumothorax cannot be excluded.", PNEUMOTHORAX, "uncertain"),
