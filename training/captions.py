@@ -20,8 +20,10 @@ __all__ = ["Caption", "Words", "compose", "load_words", "single_captions"]
 State = Literal["present", "absent", "uncertain"]
 STATES: tuple[State, ...] = ("present", "absent", "uncertain")
 HELD_EVERY = 5
-PER_CONCEPT = 120
-PER_GENERAL = 16
+PER_CONCEPT = 60
+PER_GENERAL = 6
+PER_UNCERTAIN = 15
+PER_HELD = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,25 +94,26 @@ def single_captions(words: Words, seed: int, forbidden: Iterable[str] = ()) -> l
 
     `forbidden`: sentences (catalogue prompts) that no caption may equal after normalisation.
     """
-    rng = random.Random(seed)
     entries = dict(words.concepts) | {f"general:{n}": {"names": [n]} for n in words.general}
     banned = {normalise(text) for text in forbidden}
     found: dict[str, Caption] = {}
     for concept, entry in entries.items():
-        for caption in (*_bespoke(concept, entry, words, rng), *_from_templates(concept, entry, words, rng)):
-            if normalise(caption.text) not in banned:
-                found.setdefault(caption.text, caption)
-    return _thinned(list(found.values()), rng)
+        rng = random.Random(f"{seed} {concept}")  # its own, so that a new concept leaves the others' captions alone
+        made = [*_bespoke(concept, entry, words, rng), *_from_templates(concept, entry, words, rng)]
+        for caption in _thinned([c for c in made if normalise(c.text) not in banned], rng):
+            found.setdefault(caption.text, caption)
+    return list(found.values())
 
 
 def _thinned(captions: list[Caption], rng: random.Random) -> list[Caption]:
-    """Keep at most `PER_CONCEPT` fitted captions of a concept and state (`PER_GENERAL` of a general name)."""
+    """Keep at most `PER_CONCEPT` captions of a concept and state; fewer general, uncertain and held-out ones."""
     groups: dict[tuple[str, str, bool], list[Caption]] = {}
     for caption in captions:
         groups.setdefault((*caption.states[0], caption.held), []).append(caption)
     kept: list[Caption] = []
-    for (concept, _, _), group in groups.items():
+    for (concept, state, held), group in groups.items():
         limit = PER_GENERAL if concept.startswith("general:") else PER_CONCEPT
+        limit = min(limit, PER_HELD if held else limit, PER_UNCERTAIN if state == "uncertain" else limit)
         kept += group if len(group) <= limit else rng.sample(group, limit)
     return kept
 

@@ -16,10 +16,10 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from training.augment import augment
+from training.halves import as_input
 from training.images import ImageSet
 
-__all__ = ["Bank", "Mixer", "contrast_loss", "encode_images", "margin_loss", "train_images"]
+__all__ = ["Bank", "Mixer", "contrast_loss", "encode_images", "encode_stored", "margin_loss", "train_end"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,20 +114,27 @@ class Mixer:
         return np.array(out)
 
 
-def as_input(x: Tensor) -> Tensor:
-    """Return `(N, 3, S, S)` normalised as the start's own training did (mean and std 0.5), channels last."""
-    return ((x - 0.5) / 0.5).expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
-
-
 @torch.no_grad()
-def encode_images(visual: nn.Module, pixels: np.ndarray, batch: int = 128) -> Tensor:
-    """Return `(N, D)` unit vectors of `(N, S, S)` uint8."""
+def encode_images(visual: nn.Module, pixels: np.ndarray, batch: int = 64) -> Tensor:
+    """Return `(N, D)` unit vectors of `(N, S, S)` uint8 through the whole tower."""
     visual.eval()
     out = []
     for start in range(0, len(pixels), batch):
         x = torch.from_numpy(pixels[start : start + batch])[:, None].float() / 255
         with torch.autocast("cpu", torch.bfloat16):
             out.append(F.normalize(visual(as_input(x)).float(), dim=1))
+    return torch.cat(out)
+
+
+@torch.no_grad()
+def encode_stored(end: nn.Module, activations: Tensor, batch: int = 256) -> Tensor:
+    """Return `(N, D)` unit vectors of stored activations."""
+    end.eval()
+    out = []
+    for start in range(0, len(activations), batch):
+        x = activations[start : start + batch].float().contiguous(memory_format=torch.channels_last)
+        with torch.autocast("cpu", torch.bfloat16):
+            out.append(F.normalize(end(x).float(), dim=1))
     return torch.cat(out)
 
 
@@ -140,39 +147,44 @@ def _average(mean: nn.Module, model: nn.Module, decay: float) -> None:
                 kept.copy_(new)
 
 
-def train_images(model: Any, data: ImageSet, bank: Bank, settings: dict[str, Any], log: Any, check: Any) -> nn.Module:
-    """Train the image tower; return its running average. `check(visual)` gives measures on the choosing fold."""
-    visual = model.visual.to(memory_format=torch.channels_last)
-    head = list(visual.head.parameters())
-    trunk = list(visual.trunk.parameters())
+def train_end(
+    end: nn.Module, logit_scale: nn.Parameter, data: ImageSet, views: list[Tensor], bank: Bank,
+    settings: dict[str, Any], log: Any, check: Any,
+) -> nn.Module:
+    """Train the tower's end from stored activations, `views[k] (N, C, h, w)` being k-th augmented copies of `data`.
+
+    Returns the running average of the weights. `check(end)` gives measures on the choosing fold.
+    """
+    end = end.to(memory_format=torch.channels_last)
+    head = list(end.head.parameters())
+    body = [p for name, p in end.named_parameters() if not name.startswith("head.")]
     rates = [settings["rate"], 5 * settings["rate"], settings["rate"]]
-    groups = [{"params": p} for p in (trunk, head, [model.logit_scale])]
-    optimiser = torch.optim.AdamW([{**g, "lr": r} for g, r in zip(groups, rates, strict=True)],
-                                  weight_decay=settings["decay"])
+    groups = [{"params": p, "lr": r} for p, r in zip((body, head, [logit_scale]), rates, strict=True)]
+    optimiser = torch.optim.AdamW(groups, weight_decay=settings["decay"])
     plan = torch.optim.lr_scheduler.OneCycleLR(optimiser, rates, total_steps=settings["steps"], pct_start=0.15)
     generator = torch.Generator().manual_seed(settings["seed"])
-    rows = np.flatnonzero(~data.choose)
-    mixer = Mixer(data, rows, settings["shares"], settings["seed"])
-    mean = copy.deepcopy(visual)
+    mixer = Mixer(data, np.flatnonzero(~data.choose), settings["shares"], settings["seed"])
+    mean = copy.deepcopy(end)
     for step in range(settings["steps"]):
-        picked = mixer.draw(settings["batch"])
-        x = as_input(augment(torch.from_numpy(data.pixels[picked]), generator))
-        labels = torch.from_numpy(data.labels[picked].astype(np.int64))
-        visual.train()
+        picked = torch.from_numpy(mixer.draw(settings["batch"]))
+        which = int(torch.randint(len(views), (1,), generator=generator))
+        x = views[which][picked].float()
+        x = torch.where(torch.rand(len(x), 1, 1, 1, generator=generator) < 0.5, x.flip(3), x)
+        labels = torch.from_numpy(data.labels[picked.numpy()].astype(np.int64))
+        end.train()
         with torch.autocast("cpu", torch.bfloat16):
-            vectors = visual(x)
+            vectors = end(x.contiguous(memory_format=torch.channels_last))
         vectors = F.normalize(vectors.float(), dim=1)
         drawn = bank.draw(8, generator)
-        scale = model.logit_scale.exp().clamp(max=100)
+        scale = logit_scale.exp().clamp(max=100)
         margin = margin_loss(vectors, labels, drawn, scale)
         contrast = contrast_loss(vectors, labels, drawn, scale, generator)
         optimiser.zero_grad()
         (margin + settings["contrast"] * contrast).backward()
-        nn.utils.clip_grad_norm_(trunk + head, 2.0)
+        nn.utils.clip_grad_norm_(body + head, 2.0)
         optimiser.step()
         plan.step()
-        _average(mean, visual, min(settings["average"], (1 + step) / (10 + step)))
+        _average(mean, end, min(settings["average"], (1 + step) / (10 + step)))
         if step % settings["log_every"] == 0 or step == settings["steps"] - 1:
-            log(phase="image", step=step, margin=margin.item(), contrast=contrast.item(), scale=scale.item(),
-                **check(mean))
+            log(phase="image", step=step, margin=margin.item(), contrast=contrast.item(), scale=scale.item(), **check(mean))
     return mean

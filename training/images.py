@@ -42,6 +42,11 @@ class ImageSet:
     source: list[str]
     choose: NDArray[np.bool_]
 
+    def take(self, rows: NDArray[np.intp]) -> ImageSet:
+        """Return these rows."""
+        texts = ([values[i] for i in rows] for values in (self.study, self.view, self.source))
+        return ImageSet(self.pixels[rows], self.labels[rows], *texts, self.choose[rows])
+
 
 def join(sets: Sequence[ImageSet]) -> ImageSet:
     """Return all rows as one set."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -11,26 +9,26 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
 from training.captions import Caption
-from training.image_phase import Bank, encode_images
+from training.image_phase import Bank, encode_stored
 from training.images import ImageSet
 from training.labels import Meanings
-from training.text_phase import embed_texts
+from training.text_phase import Sentences
 
 __all__ = ["Choosing", "four_way", "margins_of", "unseen_wording"]
 
 FOUR = ("glioma", "meningioma", "pituitary_tumour")
 
 
-def unseen_wording(text: nn.Module, tokenizer: Any, single: list[Caption], meanings: Meanings) -> dict[str, float]:
+def unseen_wording(sentences: Sentences, single: list[Caption], meanings: Meanings) -> dict[str, float]:
     """Share of held-out captions nearest to their own class, and with the right polarity, of all claimed classes."""
     plain = [c for c in single if c.states[0] in meanings.index and not c.states[0][0].startswith("general:")]
-    fitted = [c for c in plain if not c.held][::6]
-    held = [c for c in plain if c.held][::4]
+    fitted = [c for c in plain if not c.held]
+    held = [c for c in plain if c.held]
     k = 2 * len(meanings.concepts)
-    centres = torch.zeros(k, text.output_dim)
+    centres = torch.zeros(k, sentences.text.output_dim)
     centres.index_add_(0, torch.tensor([meanings.index[c.states[0]] for c in fitted]),
-                       embed_texts(text, tokenizer, [c.text for c in fitted]))
-    found = (embed_texts(text, tokenizer, [c.text for c in held]) @ F.normalize(centres, dim=1).T).argmax(1)
+                       sentences.embed([c.text for c in fitted]))
+    found = (sentences.embed([c.text for c in held]) @ F.normalize(centres, dim=1).T).argmax(1)
     truth = torch.tensor([meanings.index[c.states[0]] for c in held])
     return {"held_class": float((found == truth).float().mean()),
             "held_polarity": float((found % 2 == truth % 2).float().mean())}
@@ -53,23 +51,20 @@ def four_way(images: Tensor, labels: np.ndarray, bank: Bank, meanings: Meanings)
 
 
 class Choosing:
-    """Called with an image tower; returns AUROC a source (macro over its concepts) and the named bars."""
+    """Called with a tower's end; returns AUROC a source (macro over its concepts) and the named bars.
 
-    def __init__(self, data: ImageSet, bank: Bank, meanings: Meanings, most: int = 900) -> None:
-        rng = np.random.default_rng(0)
-        source = np.array(data.source)
-        rows = []
-        for name in sorted(set(data.source)):
-            mine = np.flatnonzero(data.choose & (source == name))
-            rows.append(mine if len(mine) <= most else np.sort(rng.choice(mine, most, replace=False)))
-        self.rows = np.concatenate(rows)
+    `data` and `activations (N, C, h, w)`: the rows that choose, not augmented.
+    """
+
+    def __init__(self, data: ImageSet, activations: Tensor, bank: Bank, meanings: Meanings) -> None:
+        self.activations = activations
         self.data, self.bank, self.meanings = data, bank, meanings
-        self.source = source[self.rows]
+        self.source = np.array(data.source)
 
-    def __call__(self, visual: nn.Module) -> dict[str, float]:
+    def __call__(self, end: nn.Module) -> dict[str, float]:
         """Return the measures."""
-        images = encode_images(visual, self.data.pixels[self.rows])
-        labels = self.data.labels[self.rows]
+        images = encode_stored(end, self.activations)
+        labels = self.data.labels
         margins = margins_of(images, self.bank).numpy()
         out = {}
         for name in sorted(set(self.source)):

@@ -26,7 +26,7 @@ from retrieval.types import Provenance, Series, Volume
 from training.images import UNKNOWN, ImageSet, kind_labels
 from training.labels import complete
 
-__all__ = ["SEEDS", "engine_series", "load_cache", "render", "slice_labels"]
+__all__ = ["SEEDS", "engine_series", "load_shard", "render", "slice_labels"]
 
 SEEDS = {"train": range(0, 100_000), "choose": range(100_000, 200_000), "fresh": range(900_000, 1_000_000)}
 KIND_CONCEPT = {"chest_ct": "chest_ct", "chest_xray": "chest_radiograph", "head_ct": "head_ct", "brain_mr": "brain_mri"}
@@ -129,17 +129,16 @@ def write_shard(kind: str, seeds: Sequence[int], path: Path) -> None:
     partial.rename(path)
 
 
-def load_cache(folder: Path, concepts: Sequence[str]) -> list[ImageSet]:
-    """Return one ImageSet a shard that is there."""
-    found = []
-    for path in sorted(folder.glob("*_[0-9]*.npz")):
-        with np.load(path) as stored:
-            pixels, meta = stored["pixels"], json.loads(stored["meta"].tobytes())
-        labels = np.array([[row.get(c, UNKNOWN) for c in concepts] for row in meta["labels"]], np.int8)
-        source = "brain_mr_phantom" if meta["kind"] == "brain_mr" else meta["kind"]
-        choose = np.array([int(s.split("/")[1]) in SEEDS["choose"] for s in meta["study"]])
-        found.append(ImageSet(pixels, labels, meta["study"], meta["view"], [source] * len(pixels), choose))
-    return found
+def load_shard(path: Path, concepts: Sequence[str]) -> ImageSet:
+    """Return one shard's rows."""
+    with np.load(path) as kept:
+        pixels, meta = kept["pixels"], json.loads(kept["meta"].tobytes())
+    for row in meta["labels"]:
+        row["abnormal"] = row.get("abnormal_chest", row.get("abnormal_brain", UNKNOWN))
+    labels = np.array([[row.get(c, UNKNOWN) for c in concepts] for row in meta["labels"]], np.int8)
+    source = "brain_mr_phantom" if meta["kind"] == "brain_mr" else meta["kind"]
+    choose = np.array([int(s.split("/")[1]) in SEEDS["choose"] for s in meta["study"]])
+    return ImageSet(pixels, labels, meta["study"], meta["view"], [source] * len(pixels), choose)
 
 
 def main() -> None:

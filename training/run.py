@@ -1,7 +1,7 @@
-"""Make the built-in encoder: `python -m training.run training/builtin.toml [--run DIR] [--real-only] [--export]`.
+"""Make the built-in encoder: `python -m training.run training/builtin.toml [--run DIR] [--real-only] [--warm RUN]`.
 
 Stages leave their results in the run's folder (not committed) and are not repeated where those exist:
-tokenizer and text tower, image arrays, image tower. `--export` then writes retrieval/encoders/builtin/.
+tokenizer and text tower, image arrays, image tower. `training.export` then writes the folder.
 """
 
 from __future__ import annotations
@@ -20,18 +20,17 @@ import torch
 from tokenizers import Tokenizer
 
 from prompts.catalog import list_sets, load_set
-from retrieval.encoders.spec import Preprocess
 from training import measures
+from training.activations import Stored, load_all
 from training.captions import Caption, compose, load_words, single_captions
-from training.image_phase import Bank, train_images
-from training.images import ImageSet, join, load_real
+from training.halves import End, put_back
+from training.image_phase import Bank, train_end
 from training.labels import Meanings, meanings_of
-from training.phantom_cache import load_cache
 from training.start import build_model, minilm_folder, model_config
-from training.text_phase import embed_texts, sentence_vectors, train_projection
+from training.text_phase import Sentences, train_projection
 from training.vocabulary import cut_vocabulary, dicom_terms, write_tokenizer
 
-__all__ = ["Log", "bank_of", "build", "captions_of", "catalogue_prompts", "main", "preprocess_of", "real_images"]
+__all__ = ["Log", "bank_of", "build", "captions_of", "catalogue_prompts", "main"]
 
 HERE = Path(__file__).parent
 
@@ -64,13 +63,8 @@ def captions_of(recipe: dict[str, Any]) -> tuple[list[Caption], list[Caption]]:
     return single, compose(single, recipe["captions"]["composed"], seed + 1, regions, banned)
 
 
-def preprocess_of(recipe: dict[str, Any]) -> Preprocess:
-    """Return the encoder's preprocessing."""
-    return Preprocess(recipe["model"]["size"], "longest", "bicubic", (0.5,) * 3, (0.5,) * 3, 0)
-
-
-def build(recipe: dict[str, Any], run: Path, log: Log) -> tuple[Any, Any, list[Caption], Meanings]:
-    """Return model, tokenizer, single captions and meanings, with the text tower trained (or read back)."""
+def build(recipe: dict[str, Any], run: Path, log: Log) -> tuple[Any, Sentences, list[Caption], Meanings]:
+    """Return model, sentence vectors, single captions and meanings, with the text tower trained (or read back)."""
     meanings = meanings_of(load_words())
     single, composed = captions_of(recipe)
     shape = recipe["model"]
@@ -82,33 +76,28 @@ def build(recipe: dict[str, Any], run: Path, log: Log) -> tuple[Any, Any, list[C
     torch.manual_seed(recipe["text"]["seed"])
     model = build_model(run, pieces, config)
     tokenizer = open_clip.tokenizer.HFTokenizer(str(run), context_length=shape["context"])
+    sentences = Sentences(run / "sentences.pt", model.text, tokenizer)
     kept = run / "text.pt"
     if kept.exists():
         model.text.load_state_dict(torch.load(kept, weights_only=True))
     else:
         captions = [c for c in (*single, *composed) if not c.held]
-        vectors = sentence_vectors(model.text, tokenizer, [c.text for c in captions])
+        vectors = sentences.vectors([c.text for c in captions])
         log(phase="text", captions=len(captions))
         train_projection(model.text, captions, vectors, meanings, recipe["text"], log)
         torch.save(model.text.state_dict(), kept)
-    log(phase="text", **measures.unseen_wording(model.text, tokenizer, single, meanings))
-    return model, tokenizer, single, meanings
+    log(phase="text", **measures.unseen_wording(sentences, single, meanings))
+    return model, sentences, single, meanings
 
 
-def bank_of(model: Any, tokenizer: Any, single: list[Caption], meanings: Meanings, *, held: bool, each: int) -> Bank:
+def bank_of(sentences: Sentences, single: list[Caption], meanings: Meanings, *, held: bool, each: int) -> Bank:
     """Return `each` caption vectors a concept and state, of fitted or of held-out wording."""
     states = ("absent", "present")
     lists = {(c, s): [k.text for k in single if k.states[0] == (c, s) and k.held == held]
              for c in meanings.concepts for s in states}
     texts = [lists[c, s][i % len(lists[c, s])] for s in states for c in meanings.concepts for i in range(each)]
-    vectors = embed_texts(model.text, tokenizer, texts)
+    vectors = sentences.embed(texts)
     return Bank(vectors.view(2, len(meanings.concepts), each, -1))
-
-
-def real_images(recipe: dict[str, Any], run: Path, meanings: Meanings, split: str) -> ImageSet:
-    """Return the real images of one split."""
-    root = (HERE.parent / recipe["data"]["root"]).resolve()
-    return join([load_real(root, f, split, meanings.concepts, preprocess_of(recipe)) for f in ("cxr_nih", "brain_mr")])
 
 
 def main() -> None:
@@ -117,25 +106,35 @@ def main() -> None:
     parser.add_argument("recipe", type=Path)
     parser.add_argument("--run", type=Path, default=HERE / "runs" / "builtin")
     parser.add_argument("--real-only", action="store_true")
+    parser.add_argument("--warm", type=Path, help="a finished run to go on from")
     parser.add_argument("--threads", type=int, default=2)
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
     recipe = tomllib.loads(chosen.recipe.read_text())
     chosen.run.mkdir(parents=True, exist_ok=True)
     log = Log(chosen.run / "log.jsonl")
-    model, tokenizer, single, meanings = build(recipe, chosen.run, log)
-    data = real_images(recipe, chosen.run, meanings, "train")
-    if not chosen.real_only:
-        data = join([data, *load_cache(HERE / "cache", meanings.concepts)])
-    log(phase="data", rows=len(data.pixels), choose=int(data.choose.sum()), sources=len(set(data.source)))
-    fitted = bank_of(model, tokenizer, single, meanings, held=False, each=100)
-    held = bank_of(model, tokenizer, single, meanings, held=True, each=16)
+    model, sentences, single, meanings = build(recipe, chosen.run, log)
     with torch.no_grad():
         model.logit_scale.fill_(float(np.log(recipe["image"]["start_scale"])))
-    torch.manual_seed(recipe["image"]["seed"])
-    check = measures.Choosing(data, held, meanings)
-    model.visual = train_images(model, data, fitted, recipe["image"], log, check)
+    if chosen.warm:
+        model.load_state_dict(torch.load(chosen.warm / "model.pt", weights_only=True))
+    data = load_all(recipe, phantoms=not chosen.real_only)
+    log(phase="data", fitted=len(data.data.pixels), choose=len(data.chosen.pixels), sources=sorted(set(data.data.source)))
+    train_image_tower(model, sentences, single, meanings, data, recipe["image"], log)
     torch.save(model.state_dict(), chosen.run / "model.pt")
+
+
+def train_image_tower(
+    model: Any, sentences: Sentences, single: list[Caption], meanings: Meanings, data: Stored, settings: dict[str, Any], log: Log
+) -> None:
+    """Train the image tower's end in place, from activations of augmented copies of every fitted row."""
+    fitted = bank_of(sentences, single, meanings, held=False, each=40)
+    held = bank_of(sentences, single, meanings, held=True, each=12)
+    torch.manual_seed(settings["seed"])
+    check = measures.Choosing(data.chosen, data.clean, held, meanings)
+    end = End(model.visual, settings["frozen"])
+    mean = train_end(end, model.logit_scale, data.data, data.copies, fitted, settings, log, check)
+    put_back(model.visual, mean, settings["frozen"])
 
 
 if __name__ == "__main__":

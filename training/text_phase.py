@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,7 +21,7 @@ from torch import Tensor, nn
 from training.captions import Caption
 from training.labels import Meanings
 
-__all__ = ["embed_texts", "sentence_vectors", "supervised_contrast", "train_projection"]
+__all__ = ["Sentences", "sentence_vectors", "supervised_contrast", "train_projection"]
 
 PERHAPS = 0.6  # an uncertain caption's target: this share of present, the rest of absent
 
@@ -41,10 +42,27 @@ def sentence_vectors(text: nn.Module, tokenizer: Any, texts: Sequence[str], batc
     return torch.cat(out)[torch.argsort(torch.tensor(order))]
 
 
-@torch.no_grad()
-def embed_texts(text: nn.Module, tokenizer: Any, texts: Sequence[str]) -> Tensor:
-    """Return `(N, D)` float32 unit vectors of the whole text tower."""
-    return F.normalize(text.proj(sentence_vectors(text, tokenizer, texts)), dim=1)
+class Sentences:
+    """Sentence vectors by text, computed once and kept in a file: MiniLM is frozen, so they never change."""
+
+    def __init__(self, path: Path, text: nn.Module, tokenizer: Any) -> None:
+        self.path, self.text, self.tokenizer = path, text, tokenizer
+        kept = torch.load(path, weights_only=True) if path.exists() else {"texts": [], "vectors": torch.empty(0, 384)}
+        self.rows: dict[str, Tensor] = dict(zip(kept["texts"], kept["vectors"], strict=True))
+
+    def vectors(self, texts: Sequence[str]) -> Tensor:
+        """Return `(N, W)`, computing and keeping what is new."""
+        new = [t for t in dict.fromkeys(texts) if t not in self.rows]
+        for first in range(0, len(new), 2048):
+            part = new[first : first + 2048]
+            self.rows.update(zip(part, sentence_vectors(self.text, self.tokenizer, part), strict=True))
+            torch.save({"texts": list(self.rows), "vectors": torch.stack(list(self.rows.values()))}, self.path)
+        return torch.stack([self.rows[t] for t in texts])
+
+    @torch.no_grad()
+    def embed(self, texts: Sequence[str]) -> Tensor:
+        """Return `(N, D)` unit vectors of the whole text tower."""
+        return F.normalize(self.text.proj(self.vectors(texts)), dim=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +134,30 @@ def train_projection(
         some = torch.randint(len(data.aimed), (128,), generator=generator)
         aims = F.normalize(data.parts[some] @ centres, dim=1)
         aim = (1 - (F.normalize(text.proj(data.vectors[data.aimed[some]]), dim=1) * aims).sum(1)).mean()
+        apart = _own_directions(new[classes < claimed], settings, meanings)
         general = classes >= claimed
         kept = _keep_neighbours(new[general], F.normalize(picked[general], dim=1), classes[general])
         optimiser.zero_grad()
-        (contrast + settings["aim"] * aim + settings["neighbours"] * kept).backward()
+        (contrast + settings["aim"] * aim + settings["neighbours"] * kept + settings["apart"] * apart).backward()
         optimiser.step()
         plan.step()
         if step % 100 == 0:
-            log(phase="text", step=step, contrast=contrast.item(), aim=aim.item(), neighbours=kept.item())
+            log(phase="text", step=step, contrast=contrast.item(), aim=aim.item(), neighbours=kept.item(), apart=apart.item())
+
+
+def _own_directions(new: Tensor, settings: dict[str, Any], meanings: Meanings) -> Tensor:
+    """Squared excess of the cosine over `shared` between margin directions of concepts unrelated to one another.
+
+    Without it every "present minus absent" is one and the same direction, yes minus no, and an image's margins for
+    all findings rise and fall together: a margin would say "something is there", whatever was asked. Some of it stays,
+    since what "no" means is the same everywhere, and that is how it is understood in wordings never met.
+    `new (2 C each, D)`: the claimed classes in order, present before absent.
+    """
+    means = F.normalize(new.view(-1, settings["each"], new.shape[1]).mean(1), dim=1)
+    directions = F.normalize(means[0::2] - means[1::2], dim=1)
+    free = ~meanings.related[: len(means) : 2, : len(means) : 2] & ~torch.eye(len(directions), dtype=torch.bool)
+    excess = F.relu((directions @ directions.T).abs() - settings["shared"])
+    return (excess**2)[free].mean()
 
 
 def _draw(data: _Captions, claimed: int, settings: dict[str, Any], g: torch.Generator) -> tuple[Tensor, Tensor]:

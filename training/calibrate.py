@@ -1,0 +1,151 @@
+"""Platt scaling of margins, from what chooses: real images one slice each, phantoms of the choosing seeds whole.
+
+Margins are the engine's: catalogue prompts, float16 vectors, top tenth of slices, best of the finding's views.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+
+from demo.phantom_types import FINDINGS
+from demo.phantoms import make_phantom
+from retrieval.encoders.encode import embed_series, encode_padded
+from retrieval.evaluation import calibration_error
+from retrieval.prompt_vectors import TextPair, finding_vectors
+from retrieval.scoring import is_read_in, volume_margins
+from retrieval.types import ViewVectors
+from training.claims import CLAIMED, catalogue_findings
+from training.images import ImageSet, load_real
+from training.phantom_cache import PREPROCESS, SEEDS, engine_series
+
+__all__ = ["Sample", "fit_entries", "phantom_margins", "phantom_samples", "real_samples"]
+
+FEWEST = 12  # of either label; fewer do not fix two numbers
+REAL = {
+    "cxr_nih": ("radiograph", ("pneumonia", "infiltrate", "lung_opacity", "no_finding")),
+    "brain_mr": ("mr", ("glioma", "meningioma", "pituitary_tumour", "brain_tumour", "no_finding")),
+}
+NORMAL = {"cxr_nih": "abnormal_chest", "brain_mr": "abnormal_brain"}
+SET_OF = {"cxr_nih": "chest_xray", "brain_mr": "brain_mr"}
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One margin with its truth: of which finding, in which views, over one slice or many."""
+
+    finding: str
+    views: tuple[str, ...]
+    many: bool
+    margin: float
+    label: int
+    study: str
+
+
+def _pair(encoder: Any, name: str, kind: str) -> TextPair | None:
+    from prompts.catalog import load_set
+
+    for finding in load_set(kind).findings:
+        if finding.name == name:
+            return finding_vectors(encoder, finding)
+    found = catalogue_findings(name)
+    return finding_vectors(encoder, found[0]) if found else None
+
+
+def real_samples(encoder: Any, root: Path, split: str = "train") -> list[Sample]:
+    """Return margins of the choosing fold of the real sets (all rows of `val`), modality stated."""
+    made = []
+    for folder, (view, findings) in REAL.items():
+        names = (*findings[:-1], NORMAL[folder])
+        data = load_real(root, folder, split, names, PREPROCESS)
+        rows = np.array([v == view for v in data.view]) & (data.choose if split == "train" else True)
+        data = data.take(np.flatnonzero(rows))
+        vectors = encode_padded(encoder, np.repeat(data.pixels[:, None], 3, 1)).astype(np.float64)
+        for column, finding in enumerate(findings):
+            made += _real_margins(encoder, data, vectors, finding, column, folder, view)
+    return made
+
+
+def _real_margins(
+    encoder: Any, data: ImageSet, vectors: np.ndarray, finding: str, column: int, folder: str, view: str
+) -> list[Sample]:
+    pair = _pair(encoder, finding, SET_OF[folder])
+    if pair is None:
+        return []
+    margins = vectors @ pair.directions()[:, 0]
+    labels = data.labels[:, column]
+    truth = np.where(labels < 0, -1, 1 - labels) if finding == "no_finding" else labels
+    views = (view, "mr_t1") if view == "mr" else (view,)
+    return [Sample(finding, views, False, float(m), int(y), s)
+            for m, y, s in zip(margins, truth, data.study, strict=True) if y >= 0]
+
+
+def phantom_margins(encoder: Any, kind: str, seed: int, pairs: dict[str, Any]) -> tuple[list[Sample], list[dict[str, Any]]]:
+    """Return the margins of one whole phantom, and for each lesion where the key slice fell.
+
+    `pairs`: finding name to (Finding, TextPair).
+    """
+    phantom = make_phantom(kind, seed)
+    views: list[tuple[str, ViewVectors]] = []
+    for item in phantom.series:
+        views += [(item.modality, view) for view in embed_series(engine_series(item), encoder)]
+    samples, hits = [], []
+    for name, (finding, pair) in pairs.items():
+        label = _truth(phantom.labels, name)
+        read = [(*volume_margins(v.slices, pair), v) for m, v in views if is_read_in(finding, v.view, m)]
+        if label is None or not read:
+            continue
+        margins, row, view = max(read, key=lambda one: float(one[0][0]))
+        named = tuple(sorted({v.view for _, _, v in read}))
+        samples.append(Sample(name, named, len(view.slices) > 1, float(margins[0]), label, f"{kind}/{seed}"))
+        for lesion in (le for le in phantom.lesions if le.finding == name and len(view.slices) > 1):
+            everywhere = np.any([le.mask for le in phantom.lesions if le.finding == name], axis=0)
+            hits.append({"finding": name, "size_mm": lesion.size_mm, "hit": bool(everywhere[view.z[row]].any())})
+    return samples, hits
+
+
+def _truth(labels: dict[str, int], name: str) -> int | None:
+    if name == "no_finding":
+        return int(not any(labels.values()))
+    return labels.get(name)
+
+
+def pairs_of(encoder: Any, kind: str) -> dict[str, Any]:
+    """Return the kind's findings (and `no_finding`) with their catalogue prompts as vectors."""
+    from prompts.catalog import load_set
+
+    wanted = {*FINDINGS[kind], "no_finding"} & set(CLAIMED)  # type: ignore[index]
+    return {f.name: (f, finding_vectors(encoder, f)) for f in load_set(kind).findings if f.name in wanted}
+
+
+def phantom_samples(encoder: Any, kind: str, count: int) -> list[Sample]:
+    """Return the margins of `count` phantoms of the choosing seeds (from 150,000: not those the end was chosen on)."""
+    pairs = pairs_of(encoder, kind)
+    first = SEEDS["choose"].start + 50_000
+    return [s for seed in range(first, first + count) for s in phantom_margins(encoder, kind, seed, pairs)[0]]
+
+
+def fit_entries(samples: Sequence[Sample]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return calibration.json's entries, and a report with each one's counts and (in-sample) calibration error."""
+    groups: dict[tuple[str, tuple[str, ...], bool], list[Sample]] = defaultdict(list)
+    for sample in samples:
+        groups[sample.finding, sample.views, sample.many].append(sample)
+    entries, report = [], []
+    for (finding, views, many), group in sorted(groups.items()):
+        x = np.array([[s.margin] for s in group])
+        y = np.array([s.label for s in group])
+        if min(y.sum(), len(y) - y.sum()) < FEWEST:
+            continue
+        spread = float(x.std()) or 1.0
+        model = LogisticRegression(C=10.0).fit(x / spread, y)
+        a, b = float(model.coef_[0, 0]) / spread, float(model.intercept_[0])
+        entries.append({"finding": finding, "views": list(views), "many": many, "a": round(a, 5), "b": round(b, 5)})
+        error = calibration_error(y, 1 / (1 + np.exp(-(a * x[:, 0] + b))))
+        report.append({"finding": finding, "views": list(views), "many": many, "count": len(y), "present": int(y.sum()), "ece": round(error, 4)})
+    return entries, report
