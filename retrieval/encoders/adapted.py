@@ -14,7 +14,7 @@ from retrieval.encoders.encode import batch_size
 from retrieval.encoders.protocol import Encoder
 from retrieval.encoders.spec import EncoderSpec
 
-__all__ = ["AdaptedEncoder", "load_pool", "with_pooling"]
+__all__ = ["AdaptedEncoder", "Pool", "load_pool", "with_pooling"]
 
 Pool = Callable[[NDArray[np.floating]], NDArray[np.float32]]
 

@@ -14,7 +14,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from retrieval.encoders.adapted import load_pool, with_pooling
+from retrieval.encoders.adapted import Pool, load_pool, with_pooling
 from retrieval.encoders.encode import pool_view
 from retrieval.encoders.protocol import Encoder
 from retrieval.encoders.spec import EncoderSpec, check_match
@@ -199,6 +199,10 @@ class LocalStore:
         if not self._adapter or encoder.spec.towers_hash != self._spec.towers_hash:
             return encoder
         return with_pooling(encoder, own_adapter(self.path, self._adapter))
+
+    def own_pool(self) -> Pool | None:
+        """Return the index's own adapter as a function from `(N, D)` slice vectors to a unit `(D,)`, or None."""
+        return load_pool(self._spec, own_adapter(self.path, self._adapter))[1] if self._adapter else None
 
     def verify(self) -> dict[str, int]:
         """Recount and re-hash everything; return the counts, or raise `IndexDamagedError` with what is wrong."""

@@ -1,0 +1,51 @@
+"""What a report says of every finding in the catalogue, by the polarity of its sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cache, lru_cache
+
+from prompts import list_sets, load_set
+from retrieval.polarity import Polarity, polarity
+
+__all__ = ["affirmed", "report_labels"]
+
+_WEIGHT: Mapping[Polarity, int] = {"absent": 0, "uncertain": 1, "present": 2}
+
+
+def report_labels(sentences: Iterable[str]) -> dict[str, Polarity]:
+    """Return each finding that the sentences name; present outweighs uncertain, and uncertain absent.
+
+    >>> report_labels(["There is a small pleural effusion.", "No pneumothorax."])
+    {'pleural_effusion': 'present', 'pneumothorax': 'absent'}
+    """
+    found: dict[str, Polarity] = {}
+    for sentence in sentences:
+        for finding, says in _sentence_labels(sentence):
+            if finding not in found or _WEIGHT[says] > _WEIGHT[found[finding]]:
+                found[finding] = says
+    return found
+
+
+def affirmed(labels: Mapping[str, Polarity]) -> frozenset[str] | None:
+    """Return the findings said to be there or possible (`name?`); None where no finding is named at all."""
+    if not labels:
+        return None
+    return frozenset(name if says == "present" else f"{name}?" for name, says in labels.items() if says != "absent")
+
+
+@lru_cache(maxsize=1 << 16)
+def _sentence_labels(sentence: str) -> tuple[tuple[str, Polarity], ...]:
+    said = ((name, polarity(sentence, terms)) for name, terms in _terms().items())
+    return tuple((name, says) for name, says in said if says is not None)
+
+
+@cache
+def _terms() -> dict[str, tuple[str, ...]]:
+    """Every catalogue finding with all that it is called, in English and Chinese."""
+    terms: dict[str, tuple[str, ...]] = {}
+    for name in list_sets():
+        for finding in load_set(name).findings:
+            words = [*finding.names.values(), *(word for group in finding.synonyms.values() for word in group)]
+            terms[finding.name] = tuple(dict.fromkeys((*terms.get(finding.name, ()), *words)))
+    return terms
