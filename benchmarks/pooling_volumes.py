@@ -81,12 +81,17 @@ def main() -> None:
     parser.add_argument("--test", type=int, default=60)
     chosen = parser.parse_args()
     wanted = [("test", chosen.test), ("train", chosen.train)]
-    todo = sorted(((n / count, kind, seed) for part, count in wanted for n, (kind, seed) in enumerate(plan(part, count))))
+    todo = sorted(
+        ((n / count, kind, seed) for part, count in wanted for n, (kind, seed) in enumerate(plan(part, count)))
+    )
     for _, kind, seed in todo:  # both parts grow together, so an early stop leaves a usable share of each
         started = time.monotonic()
         found = volume(chosen.folder, kind, seed)
-        print(f"{time.strftime('%H:%M:%S')} {kind} {seed}: {len(found.slices)} slices, "
-              f"{time.monotonic() - started:.1f} s", flush=True)
+        print(
+            f"{time.strftime('%H:%M:%S')} {kind} {seed}: {len(found.slices)} slices, "
+            f"{time.monotonic() - started:.1f} s",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from radseek.options import Json
 
 if TYPE_CHECKING:
     from index_builder.adapting import AdaptReport
+    from retrieval.evaluation import Estimate
 
 __all__ = ["adapt"]
 
@@ -37,9 +38,13 @@ def adapt(
 
 def _summary(report: AdaptReport) -> None:
     title = f"{report.validated} studies held out, {report.fitted} fitted on, {report.patients} patients"
-    rows = [[one.measure, one.before, one.after, one.difference] for one in report.measures]
+    rows = [[one.measure, *map(_cell, (one.before, one.after, one.difference))] for one in report.measures]
     print_table(title, ["measure", "before", "after", "difference [95 %]"], rows)
     errors.print(f"{'Kept' if report.kept else 'Not kept'}: {report.reason}.", markup=False, soft_wrap=True)
     if report.reports_unmatched:
         errors.print(f"{report.reports_unmatched} reports belong to no study of this index.", markup=False)
     print_notice(meaningless=bool(report.encoder.get("meaningless")))
+
+
+def _cell(one: Estimate) -> str:
+    return f"{one.value:.2f} [{one.low:.2f}, {one.high:.2f}]"

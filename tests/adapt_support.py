@@ -26,23 +26,27 @@ NAMES = tuple(FINDINGS)
 
 def volume(rng: np.random.Generator, direction: NDArray[np.float32], shown: bool) -> NDArray[np.float16]:
     """Slices of one patient: what is the patient's own, noise, and in two neighbours the finding."""
-    count = int(rng.integers(14, 25))
-    own = rng.standard_normal(DIM) * 0.5
+    count = int(rng.integers(10, 19))
+    own = rng.standard_normal(DIM) * 0.4
     rows = own / np.sqrt(DIM) + rng.standard_normal((count, DIM)) * 0.5 / np.sqrt(DIM)
     if shown:
         at = int(rng.integers(count - 1))
-        rows[at : at + 2] += 1.0 * direction
+        rows[at : at + 2] += 1.4 * direction
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float16)
 
 
-def record(number: int, encoder: TinyEncoder, *, shown: bool = True, told: bool = True, patient: str = "") -> StudyRecord:
+def record(
+    number: int, encoder: TinyEncoder, *, shown: bool = True, told: bool = True, patient: str = ""
+) -> StudyRecord:
     """Study `number` with finding `number % 4`. `shown`: in its slices; `told`: in its report."""
     rng = np.random.default_rng([77, number])
     sentence = FINDINGS[NAMES[number % len(NAMES)]]
     text = encoder.encode_texts([sentence])
     slices = volume(rng, text[0], shown)
     key, series, patient = key_of("study", number), key_of("series", number), patient or f"p{number // 2}"
-    view = ViewVectors("lung", series, slices, mean_pool(slices).astype(np.float16), np.arange(len(slices), dtype=np.int32), ())
+    view = ViewVectors(
+        "lung", series, slices, mean_pool(slices).astype(np.float16), np.arange(len(slices), dtype=np.int32), ()
+    )
     return StudyRecord(
         key=key,
         patient_key=key_of("patient", patient),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from retrieval.encoders.loading import load_encoder
 from retrieval.encoders.pooling import ADAPTER, SlicePooling, load_pooling, pool_slices, pooling_hash
@@ -98,3 +98,12 @@ def test_one_that_does_not_fit_is_refused(tmp_path):
     path.write_bytes(b"\x80\x04.")
     with pytest.raises(EncoderError, match="radseek adapt"):
         load_pooling(tmp_path, 48)
+
+
+def test_equal_adapters_are_equal_files(tmp_path):
+    written = set()
+    for n in range(8):  # safetensors itself writes its header's keys in any order
+        trained().save(tmp_path / f"{n}.safetensors")
+        written.add((tmp_path / f"{n}.safetensors").read_bytes())
+    assert len(written) == 1
+    assert load_file(tmp_path / "0.safetensors").keys() == trained().state_dict().keys()

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 from torch.nn import functional
 
@@ -55,10 +55,13 @@ class SlicePooling(nn.Module):
         return functional.normalize(total, dim=-1)
 
     def save(self, path: Path) -> None:
-        """Write the adapter as safetensors, its shape in the header."""
+        """Write the adapter as safetensors, its shape in the header: equal adapters give equal bytes."""
         tensors = {name: value.detach().cpu().contiguous() for name, value in self.state_dict().items()}
-        header = {"format": _FORMAT, "shape": json.dumps({"dim": self.dim, "heads": self.heads})}
-        save_file(tensors, str(path), metadata=header)
+        about = {"format": _FORMAT, "shape": json.dumps({"dim": self.dim, "heads": self.heads})}
+        data = save(tensors, metadata=about)
+        size = int.from_bytes(data[:8], "little")  # of the JSON header, whose keys come in any order
+        header = json.dumps(json.loads(data[8 : 8 + size]), sort_keys=True, separators=(",", ":"))
+        path.write_bytes(data[:8] + header.encode().ljust(size) + data[8 + size :])
 
 
 def place_code(mask: torch.Tensor, dim: int) -> torch.Tensor:
