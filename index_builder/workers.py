@@ -25,6 +25,8 @@ __all__ = ["MEMORY_LIMIT", "TIME_LIMIT", "Outcome", "serve", "supervised_map"]
 
 MEMORY_LIMIT = 12 << 30  # bytes of address space a worker may map
 TIME_LIMIT = 600.0  # seconds a study may take
+_START_LIMIT = 120.0  # seconds a worker may take to start; importing is not the study's fault
+_READY = "ready"
 
 Task = TypeVar("Task")
 
@@ -44,6 +46,7 @@ class _Worker:
     connection: Connection[Any, Any]
     index: int | None = None  # number of the task in hand
     started: float = 0.0
+    ready: bool = False  # has said so; until then its imports run, not its task
 
 
 @dataclass(slots=True)
@@ -113,10 +116,14 @@ def _collect(crew: list[_Worker], window: _Window[Task], function: str, time_lim
         value = None
         if connection in ready:
             try:
-                value, error = worker.connection.recv()
+                answer = worker.connection.recv()
             except (EOFError, ConnectionResetError):
-                error = _death(worker)
-        elif time.monotonic() - worker.started > time_limit:
+                answer = (None, _death(worker))
+            if answer == _READY:
+                worker.ready, worker.started = True, time.monotonic()
+                continue
+            value, error = answer
+        elif time.monotonic() - worker.started > (time_limit if worker.ready else _START_LIMIT):
             message = f"reading took longer than {time_limit:.0f} s and was stopped; look at the files by hand"
             error = InputError(Reason.TIMEOUT, message)
         else:
@@ -163,13 +170,14 @@ def _stop(worker: _Worker) -> None:
 
 
 def serve(descriptor: int, function: str, memory_limit: int) -> None:
-    """A worker's life: receive a task, answer `(value, error)`, until the parent hangs up."""
+    """A worker's life: say that it is ready, then answer each task with `(value, error)` until the parent hangs up."""
     resource.setrlimit(resource.RLIMIT_AS, (memory_limit, memory_limit))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     module, _, name = function.partition(":")
     call = getattr(__import__(module, fromlist=[name]), name)
     connection: Connection[Any, Any] = Connection(descriptor)
     with connection:
+        connection.send(_READY)
         while True:
             try:
                 task = connection.recv()

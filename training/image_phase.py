@@ -8,6 +8,7 @@ Margin: `cos(image, present) - cos(image, absent)`, what the engine scores, has 
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +20,10 @@ from torch import Tensor, nn
 from training.halves import as_input
 from training.images import ImageSet
 
-__all__ = ["Bank", "Mixer", "contrast_loss", "encode_images", "encode_stored", "margin_loss", "train_end"]
+__all__ = ["Bank", "Mixer", "Views", "contrast_loss", "encode_images", "encode_stored", "margin_loss", "train_end"]
+
+
+Views = Callable[[Tensor, torch.Generator], Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +72,9 @@ def _captions_for(labels: Tensor, drawn: Tensor, generator: torch.Generator) -> 
     """Return one caption vector `(B, D)` an image and what it says `(B, C)`; present states come first."""
     noise = torch.rand(labels.shape, generator=generator)
     priority = torch.where(labels < 0, -9.0, noise + 0.7 * (labels == 1))
-    chosen = priority.topk(3, dim=1).indices
-    keep = torch.arange(3) < torch.randint(1, 4, (len(labels), 1), generator=generator)
+    most = min(3, labels.shape[1])
+    chosen = priority.topk(most, dim=1).indices
+    keep = torch.arange(most) < torch.randint(1, 4, (len(labels), 1), generator=generator)
     asked = torch.full_like(labels, -1)
     picked = labels.gather(1, chosen)
     asked.scatter_(1, chosen, torch.where(keep & (picked >= 0), picked, torch.full_like(picked, -1)))
@@ -148,10 +153,10 @@ def _average(mean: nn.Module, model: nn.Module, decay: float) -> None:
 
 
 def train_end(
-    end: nn.Module, logit_scale: nn.Parameter, data: ImageSet, views: list[Tensor], bank: Bank,
+    end: nn.Module, logit_scale: nn.Parameter, data: ImageSet, views: Views, bank: Bank,
     settings: dict[str, Any], log: Any, check: Any,
 ) -> nn.Module:
-    """Train the tower's end from stored activations, `views[k] (N, C, h, w)` being k-th augmented copies of `data`.
+    """Train the tower's end; `views(rows, generator)` gives the activations `(B, C, h, w)` of these rows, augmented.
 
     Returns the running average of the weights. `check(end)` gives measures on the choosing fold.
     """
@@ -167,8 +172,7 @@ def train_end(
     mean = copy.deepcopy(end)
     for step in range(settings["steps"]):
         picked = torch.from_numpy(mixer.draw(settings["batch"]))
-        which = int(torch.randint(len(views), (1,), generator=generator))
-        x = views[which][picked].float()
+        x = views(picked, generator).float()
         x = torch.where(torch.rand(len(x), 1, 1, 1, generator=generator) < 0.5, x.flip(3), x)
         labels = torch.from_numpy(data.labels[picked.numpy()].astype(np.int64))
         end.train()

@@ -133,7 +133,11 @@ def train_image_tower(
     torch.manual_seed(settings["seed"])
     check = measures.Choosing(data.chosen, data.clean, held, meanings)
     end = End(model.visual, settings["frozen"])
-    mean = train_end(end, model.logit_scale, data.data, data.copies, fitted, settings, log, check)
+
+    def views(rows: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        return data.copies[int(torch.randint(len(data.copies), (1,), generator=generator))][rows]
+
+    mean = train_end(end, model.logit_scale, data.data, views, fitted, settings, log, check)
     put_back(model.visual, mean, settings["frozen"])
 
 
