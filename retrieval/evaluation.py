@@ -160,7 +160,8 @@ def pair_recall(similarity: ArrayLike, *, k: int = 5) -> NDArray[np.float64]:
         raise UsageError(f"similarity is {matrix.shape}; pair_recall needs (N, N) with partners on the diagonal.")
     own = np.diag(matrix)[:, None]
     better = (matrix >= own).sum(1) - 1
-    return (better < k).astype(float)
+    found: NDArray[np.float64] = (better < k).astype(np.float64)
+    return found
 
 
 def _pair(labels: ArrayLike, scores: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
