@@ -57,7 +57,11 @@ def test_stored_self_tests_are_what_the_encoder_gives(builtin: Encoder) -> None:
 
 def test_what_is_said_and_its_denial_point_apart(builtin: Encoder) -> None:
     texts = builtin.encode_texts(
-        ["Fluid has gathered around the left lung.", "The pleural cavities hold no fluid.", "A tumour grows in the brain."]
+        [
+            "Fluid has gathered around the left lung.",
+            "The pleural cavities hold no fluid.",
+            "A tumour grows in the brain.",
+        ]
     )
     assert float(texts[0] @ texts[1]) < 0.6
     assert float(texts[0] @ texts[2]) < 0.6

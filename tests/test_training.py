@@ -118,7 +118,9 @@ def test_captions_true_of_an_image_are_not_its_negatives() -> None:
     labels = torch.tensor([[1], [1], [1]])
     images = torch.nn.functional.normalize(torch.randn(3, 8, generator=generator), dim=1)
     # All three say the same: nothing contradicts anything, so only the spread over equals remains.
-    assert float(contrast_loss(images, labels, drawn, torch.tensor(0.0), generator)) == pytest.approx(np.log(3), abs=1e-5)
+    assert float(contrast_loss(images, labels, drawn, torch.tensor(0.0), generator)) == pytest.approx(
+        np.log(3), abs=1e-5
+    )
 
 
 def test_near_duplicates_share_a_cluster() -> None:

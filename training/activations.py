@@ -71,7 +71,11 @@ def compute(data: ImageSet, start: nn.Module, copies: int, seed: int) -> dict[st
     generator = torch.Generator().manual_seed(seed)
     fit, chosen = np.flatnonzero(~data.choose), np.flatnonzero(data.choose)
     width = stored(start, data.pixels[:1], None).shape[1:]
-    made = [stored(start, data.pixels[fit], generator) for _ in range(copies)] if len(fit) else [torch.empty(0, *width, dtype=torch.float16)] * copies
+    made = (
+        [stored(start, data.pixels[fit], generator) for _ in range(copies)]
+        if len(fit)
+        else [torch.empty(0, *width, dtype=torch.float16)] * copies
+    )
     clean = stored(start, data.pixels[chosen], None) if len(chosen) else torch.empty(0, *width, dtype=torch.float16)
     return {"clean": clean, "copies": torch.stack(made)}
 

@@ -82,11 +82,16 @@ def _real_margins(
     labels = data.labels[:, column]
     truth = np.where(labels < 0, -1, 1 - labels) if finding == "no_finding" else labels
     views = (view, "mr_t1") if view == "mr" else (view,)
-    return [Sample(finding, views, False, float(m), int(y), s)
-            for m, y, s in zip(margins, truth, data.study, strict=True) if y >= 0]
+    return [
+        Sample(finding, views, False, float(m), int(y), s)
+        for m, y, s in zip(margins, truth, data.study, strict=True)
+        if y >= 0
+    ]
 
 
-def phantom_margins(encoder: Any, kind: str, seed: int, pairs: dict[str, Any]) -> tuple[list[Sample], list[dict[str, Any]]]:
+def phantom_margins(
+    encoder: Any, kind: str, seed: int, pairs: dict[str, Any]
+) -> tuple[list[Sample], list[dict[str, Any]]]:
     """Return the margins of one whole phantom, and for each lesion where the key slice fell.
 
     `pairs`: finding name to (Finding, TextPair).
@@ -147,5 +152,14 @@ def fit_entries(samples: Sequence[Sample]) -> tuple[list[dict[str, Any]], list[d
         a, b = float(model.coef_[0, 0]) / spread, float(model.intercept_[0])
         entries.append({"finding": finding, "views": list(views), "many": many, "a": round(a, 5), "b": round(b, 5)})
         error = calibration_error(y, 1 / (1 + np.exp(-(a * x[:, 0] + b))))
-        report.append({"finding": finding, "views": list(views), "many": many, "count": len(y), "present": int(y.sum()), "ece": round(error, 4)})
+        report.append(
+            {
+                "finding": finding,
+                "views": list(views),
+                "many": many,
+                "count": len(y),
+                "present": int(y.sum()),
+                "ece": round(error, 4),
+            }
+        )
     return entries, report

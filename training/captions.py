@@ -70,9 +70,7 @@ def _dressed(text: str, templates: dict[str, Any], rng: random.Random) -> str:
     return text.lower() if rng.random() < 0.15 else text
 
 
-def _from_templates(
-    concept: str, entry: dict[str, Any], words: Words, rng: random.Random
-) -> Iterable[Caption]:
+def _from_templates(concept: str, entry: dict[str, Any], words: Words, rng: random.Random) -> Iterable[Caption]:
     where = entry.get("where", [""])
     for state in STATES:
         for t, template in enumerate(words.templates[state]):

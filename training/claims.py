@@ -22,7 +22,10 @@ CLAIMED: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
     "pneumonia": (("real", XRAY),),
     "infiltrate": (("real", XRAY),),
     "lung_opacity": (("real", XRAY), ("phantom", ("lung",))),
-    "no_finding": (("real", (*XRAY, "mr", "mr_t1")), ("phantom", ("lung", "soft", "brain", "subdural", "mr_t2", "mr_flair"))),
+    "no_finding": (
+        ("real", (*XRAY, "mr", "mr_t1")),
+        ("phantom", ("lung", "soft", "brain", "subdural", "mr_t2", "mr_flair")),
+    ),
     "glioma": (("real", MR_REAL),),
     "meningioma": (("real", MR_REAL),),
     "pituitary_tumour": (("real", MR_REAL),),
@@ -94,4 +97,10 @@ def claims(encoder: Any) -> list[dict[str, Any]]:
 
 
 def _row(name: str, by: str, views: tuple[str, ...], score: float) -> dict[str, Any]:
-    return {"finding": name, "taught_by": by, "views": list(views), "self_test": round(score, 4), "passes": score >= PASS_MARK}
+    return {
+        "finding": name,
+        "taught_by": by,
+        "views": list(views),
+        "self_test": round(score, 4),
+        "passes": score >= PASS_MARK,
+    }

@@ -68,7 +68,9 @@ def main() -> None:
             return start(as_input(augment(pixels[rows], generator)))
 
     end = End(model.visual, settings["frozen"])
-    put_back(model.visual, train_end(end, model.logit_scale, data, views, fitted, settings, log, check), settings["frozen"])
+    put_back(
+        model.visual, train_end(end, model.logit_scale, data, views, fitted, settings, log, check), settings["frozen"]
+    )
     torch.save(model.state_dict(), chosen.run / "model.pt")
 
 

@@ -153,8 +153,14 @@ def _average(mean: nn.Module, model: nn.Module, decay: float) -> None:
 
 
 def train_end(
-    end: nn.Module, logit_scale: nn.Parameter, data: ImageSet, views: Views, bank: Bank,
-    settings: dict[str, Any], log: Any, check: Any,
+    end: nn.Module,
+    logit_scale: nn.Parameter,
+    data: ImageSet,
+    views: Views,
+    bank: Bank,
+    settings: dict[str, Any],
+    log: Any,
+    check: Any,
 ) -> nn.Module:
     """Train the tower's end; `views(rows, generator)` gives the activations `(B, C, h, w)` of these rows, augmented.
 
@@ -190,5 +196,12 @@ def train_end(
         plan.step()
         _average(mean, end, min(settings["average"], (1 + step) / (10 + step)))
         if step % settings["log_every"] == 0 or step == settings["steps"] - 1:
-            log(phase="image", step=step, margin=margin.item(), contrast=contrast.item(), scale=scale.item(), **check(mean))
+            log(
+                phase="image",
+                step=step,
+                margin=margin.item(),
+                contrast=contrast.item(),
+                scale=scale.item(),
+                **check(mean),
+            )
     return mean

@@ -93,11 +93,19 @@ def load_real(root: Path, folder: str, split: str, concepts: Sequence[str], prep
             pixels.append(prepare_slices(view.slices, preprocess)[0, 0])
             views.append(view.name)
     stacked = np.stack(pixels)
-    single = np.array([[_finding_labels(folder, r["finding"]).get(c, UNKNOWN) for c in concepts] for r in rows], np.int8)
+    single = np.array(
+        [[_finding_labels(folder, r["finding"]).get(c, UNKNOWN) for c in concepts] for r in rows], np.int8
+    )
     groups = [r["patient"] for r in rows] if folder == "cxr_nih" else near_duplicates(stacked[: len(rows)])
     choose = np.array([_chooses(folder + group) for group in groups])
-    return ImageSet(stacked, np.tile(single, (2, 1)), [f"{folder}/{g}" for g in groups] * 2, views,
-                    [folder] * len(stacked), np.tile(choose, 2))
+    return ImageSet(
+        stacked,
+        np.tile(single, (2, 1)),
+        [f"{folder}/{g}" for g in groups] * 2,
+        views,
+        [folder] * len(stacked),
+        np.tile(choose, 2),
+    )
 
 
 def _chooses(group: str) -> bool:

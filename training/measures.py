@@ -26,12 +26,15 @@ def unseen_wording(sentences: Sentences, single: list[Caption], meanings: Meanin
     held = [c for c in plain if c.held]
     k = 2 * len(meanings.concepts)
     centres = torch.zeros(k, sentences.text.output_dim)
-    centres.index_add_(0, torch.tensor([meanings.index[c.states[0]] for c in fitted]),
-                       sentences.embed([c.text for c in fitted]))
+    centres.index_add_(
+        0, torch.tensor([meanings.index[c.states[0]] for c in fitted]), sentences.embed([c.text for c in fitted])
+    )
     found = (sentences.embed([c.text for c in held]) @ F.normalize(centres, dim=1).T).argmax(1)
     truth = torch.tensor([meanings.index[c.states[0]] for c in held])
-    return {"held_class": float((found == truth).float().mean()),
-            "held_polarity": float((found % 2 == truth % 2).float().mean())}
+    return {
+        "held_class": float((found == truth).float().mean()),
+        "held_polarity": float((found % 2 == truth % 2).float().mean()),
+    }
 
 
 def margins_of(images: Tensor, bank: Bank) -> Tensor:

@@ -28,14 +28,24 @@ from training.labels import complete
 
 __all__ = ["SEEDS", "engine_series", "load_shard", "render", "slice_labels"]
 
-SEEDS = {"train": range(0, 100_000), "choose": range(100_000, 200_000), "fresh": range(900_000, 1_000_000)}
+SEEDS = {"train": range(100_000), "choose": range(100_000, 200_000), "fresh": range(900_000, 1_000_000)}
 KIND_CONCEPT = {"chest_ct": "chest_ct", "chest_xray": "chest_radiograph", "head_ct": "head_ct", "brain_mr": "brain_mri"}
-WINDOW_CONCEPT = {"lung": "lung_window", "soft": "soft_tissue_window", "bone": "bone_window",
-                  "brain": "brain_window", "subdural": "subdural_window"}
+WINDOW_CONCEPT = {
+    "lung": "lung_window",
+    "soft": "soft_tissue_window",
+    "bone": "bone_window",
+    "brain": "brain_window",
+    "subdural": "subdural_window",
+}
 SEQUENCE_CONCEPT = {"t1": "t1_weighted", "t2": "t2_weighted", "flair": "flair"}
 DIFFUSE = {"emphysema", "cardiomegaly", "hydrocephalus", "midline_shift"}  # beyond its mask: neither there nor not
 FAINT = 0.2  # a slice with less than this share of a lesion's largest section is neither
-ABNORMAL = {"chest_ct": "abnormal_chest", "chest_xray": "abnormal_chest", "head_ct": "abnormal_brain", "brain_mr": "abnormal_brain"}
+ABNORMAL = {
+    "chest_ct": "abnormal_chest",
+    "chest_xray": "abnormal_chest",
+    "head_ct": "abnormal_brain",
+    "brain_mr": "abnormal_brain",
+}
 PREPROCESS = Preprocess(160, "longest", "bicubic", (0.5,) * 3, (0.5,) * 3, 0)
 SHARD = 20
 
@@ -63,10 +73,14 @@ def slice_labels(phantom: Phantom, z: int, view: str, taught: dict[str, tuple[st
     readable = view != "bone"  # a fracture alone does not make a bone view of the lungs abnormal, or normal
     if not phantom.lesions and readable:
         labels[ABNORMAL[phantom.kind]] = 0
-    if readable and any(state == 1 and view in taught.get(f, ()) for f, state in zip(FINDINGS[phantom.kind], states, strict=True)):
+    if readable and any(
+        state == 1 and view in taught.get(f, ()) for f, state in zip(FINDINGS[phantom.kind], states, strict=True)
+    ):
         labels[ABNORMAL[phantom.kind]] = 1
-    if any(le.finding == "intracranial_haemorrhage" and "parenchym" in str(le.details.get("type", "")) and le.mask[z].any()
-           for le in phantom.lesions) and view in taught.get("intracranial_haemorrhage", ()):
+    if any(
+        le.finding == "intracranial_haemorrhage" and "parenchym" in str(le.details.get("type", "")) and le.mask[z].any()
+        for le in phantom.lesions
+    ) and view in taught.get("intracranial_haemorrhage", ()):
         labels["intraparenchymal_haemorrhage"] = 1
     full = complete(labels)
     return {name: value for name, value in full.items() if name in labels or view in taught.get(name, (view,))}
@@ -105,8 +119,11 @@ def render(kind: str, seed: int) -> Iterator[tuple[NDArray[np.uint8], dict[str, 
         for view in iter_views(engine_series(item, z if ct else None)):
             rows = range(len(z)) if ct else [int(np.argmin(abs(view.z - k))) for k in z]
             pixels = prepare_slices(view.slices[list(rows)], PREPROCESS)[:, 0]
-            extra = kind_labels(KIND_CONCEPT[kind], window=WINDOW_CONCEPT.get(view.name, ""),
-                                sequence=SEQUENCE_CONCEPT.get(item.name, ""))
+            extra = kind_labels(
+                KIND_CONCEPT[kind],
+                window=WINDOW_CONCEPT.get(view.name, ""),
+                sequence=SEQUENCE_CONCEPT.get(item.name, ""),
+            )
             if view.name in ("soft", "brain"):
                 contrast = str(phantom.facts.get("contrast", "none"))
                 extra["contrast_enhanced"] = int(contrast not in ("none", "no"))

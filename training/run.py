@@ -93,8 +93,11 @@ def build(recipe: dict[str, Any], run: Path, log: Log) -> tuple[Any, Sentences, 
 def bank_of(sentences: Sentences, single: list[Caption], meanings: Meanings, *, held: bool, each: int) -> Bank:
     """Return `each` caption vectors a concept and state, of fitted or of held-out wording."""
     states = ("absent", "present")
-    lists = {(c, s): [k.text for k in single if k.states[0] == (c, s) and k.held == held]
-             for c in meanings.concepts for s in states}
+    lists = {
+        (c, s): [k.text for k in single if k.states[0] == (c, s) and k.held == held]
+        for c in meanings.concepts
+        for s in states
+    }
     texts = [lists[c, s][i % len(lists[c, s])] for s in states for c in meanings.concepts for i in range(each)]
     vectors = sentences.embed(texts)
     return Bank(vectors.view(2, len(meanings.concepts), each, -1))
@@ -119,13 +122,24 @@ def main() -> None:
     if chosen.warm:
         model.load_state_dict(torch.load(chosen.warm / "model.pt", weights_only=True))
     data = load_all(recipe, phantoms=not chosen.real_only)
-    log(phase="data", fitted=len(data.data.pixels), choose=len(data.chosen.pixels), sources=sorted(set(data.data.source)))
+    log(
+        phase="data",
+        fitted=len(data.data.pixels),
+        choose=len(data.chosen.pixels),
+        sources=sorted(set(data.data.source)),
+    )
     train_image_tower(model, sentences, single, meanings, data, recipe["image"], log)
     torch.save(model.state_dict(), chosen.run / "model.pt")
 
 
 def train_image_tower(
-    model: Any, sentences: Sentences, single: list[Caption], meanings: Meanings, data: Stored, settings: dict[str, Any], log: Log
+    model: Any,
+    sentences: Sentences,
+    single: list[Caption],
+    meanings: Meanings,
+    data: Stored,
+    settings: dict[str, Any],
+    log: Log,
 ) -> None:
     """Train the image tower's end in place, from activations of augmented copies of every fitted row."""
     fitted = bank_of(sentences, single, meanings, held=False, each=40)

@@ -65,19 +65,38 @@ def load_text_tower(transformer: nn.Module, pieces: Sequence[str]) -> None:
 
 def model_config(dim: int, size: int, context: int) -> dict[str, Any]:
     """Return the contents of open_clip_config.json."""
-    vision = {"timm_model_name": "tf_efficientnet_lite0", "timm_model_pretrained": False, "timm_pool": "",
-              "timm_proj": "linear", "image_size": size}
-    text = {"hf_model_name": "builtin", "hf_tokenizer_name": "builtin", "hf_model_pretrained": False,
-            "hf_proj_type": "mlp", "hf_pooler_type": "mean_pooler", "context_length": context}
-    preprocess = {"size": size, "mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bicubic",
-                  "resize_mode": "longest", "fill_color": 0}
+    vision = {
+        "timm_model_name": "tf_efficientnet_lite0",
+        "timm_model_pretrained": False,
+        "timm_pool": "",
+        "timm_proj": "linear",
+        "image_size": size,
+    }
+    text = {
+        "hf_model_name": "builtin",
+        "hf_tokenizer_name": "builtin",
+        "hf_model_pretrained": False,
+        "hf_proj_type": "mlp",
+        "hf_pooler_type": "mean_pooler",
+        "context_length": context,
+    }
+    preprocess = {
+        "size": size,
+        "mean": [0.5] * 3,
+        "std": [0.5] * 3,
+        "interpolation": "bicubic",
+        "resize_mode": "longest",
+        "fill_color": 0,
+    }
     return {"model_cfg": {"embed_dim": dim, "vision_cfg": vision, "text_cfg": text}, "preprocess_cfg": preprocess}
 
 
 def build_model(folder: Path, pieces: Sequence[str], config: dict[str, Any]) -> nn.Module:
     """Write the text tower's config.json into `folder`; return the started CustomTextCLIP."""
     bert = json.loads((minilm_folder() / "config.json").read_text(encoding="utf-8"))
-    bert = {k: v for k, v in bert.items() if k not in ("_name_or_path", "transformers_version", "gradient_checkpointing")}
+    bert = {
+        k: v for k, v in bert.items() if k not in ("_name_or_path", "transformers_version", "gradient_checkpointing")
+    }
     bert["vocab_size"] = len(pieces)
     (folder / "config.json").write_text(json.dumps(bert, indent=1) + "\n", encoding="utf-8")
     cfg = config["model_cfg"]

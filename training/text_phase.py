@@ -111,7 +111,12 @@ def _keep_neighbours(new: Tensor, old: Tensor, classes: Tensor) -> Tensor:
 
 
 def train_projection(
-    text: nn.Module, captions: Sequence[Caption], vectors: Tensor, meanings: Meanings, settings: dict[str, Any], log: Any
+    text: nn.Module,
+    captions: Sequence[Caption],
+    vectors: Tensor,
+    meanings: Meanings,
+    settings: dict[str, Any],
+    log: Any,
 ) -> None:
     """Train `text.proj` on sentence vectors `(N, W)` of the fitted captions.
 
@@ -120,7 +125,9 @@ def train_projection(
     data = _arrange(captions, vectors, meanings)
     generator = torch.Generator().manual_seed(settings["seed"])
     optimiser = torch.optim.AdamW(text.proj.parameters(), lr=settings["rate"], weight_decay=settings["decay"])
-    plan = torch.optim.lr_scheduler.OneCycleLR(optimiser, settings["rate"], total_steps=settings["steps"], pct_start=0.1)
+    plan = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, settings["rate"], total_steps=settings["steps"], pct_start=0.1
+    )
     claimed = 2 * len(meanings.concepts)
     centres = torch.zeros(len(meanings.index), text.output_dim)
     spread = vectors.std(0)
@@ -142,7 +149,14 @@ def train_projection(
         optimiser.step()
         plan.step()
         if step % 100 == 0:
-            log(phase="text", step=step, contrast=contrast.item(), aim=aim.item(), neighbours=kept.item(), apart=apart.item())
+            log(
+                phase="text",
+                step=step,
+                contrast=contrast.item(),
+                aim=aim.item(),
+                neighbours=kept.item(),
+                apart=apart.item(),
+            )
 
 
 def _own_directions(new: Tensor, settings: dict[str, Any], meanings: Meanings) -> Tensor:
@@ -165,7 +179,10 @@ def _draw(data: _Captions, claimed: int, settings: dict[str, Any], g: torch.Gene
     names = torch.randperm((len(data.by_class) - claimed) // 2, generator=g)[: settings["general"]]
     chosen = [*range(claimed), *(claimed + 2 * names).tolist(), *(claimed + 2 * names + 1).tolist()]
     each = [settings["each"] if c < claimed else 2 for c in chosen]
-    rows = [data.by_class[c][torch.randint(len(data.by_class[c]), (n,), generator=g)] for c, n in zip(chosen, each, strict=True)]
+    rows = [
+        data.by_class[c][torch.randint(len(data.by_class[c]), (n,), generator=g)]
+        for c, n in zip(chosen, each, strict=True)
+    ]
     return torch.cat(rows), torch.tensor(chosen).repeat_interleave(torch.tensor(each))
 
 

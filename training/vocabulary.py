@@ -20,8 +20,15 @@ def dicom_terms() -> list[str]:
     """Return the meanings of all codes that pydicom carries (CID tables: anatomy, findings, devices)."""
     from pydicom.sr._concepts_dict import concepts
 
-    return sorted({str(entry[0]) for code in concepts.values() for value in code.values()
-                   for entry in value.values() if isinstance(entry, tuple | list)})
+    return sorted(
+        {
+            str(entry[0])
+            for code in concepts.values()
+            for value in code.values()
+            for entry in value.values()
+            if isinstance(entry, tuple | list)
+        }
+    )
 
 
 def _always(vocabulary: Sequence[str]) -> list[str]:
