@@ -92,9 +92,7 @@ class TinyEncoder:
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """M texts to `(M, 32)` unit rows."""
         self.texts_seen += len(texts)
-        return (
-            _unit(np.stack([self._text(text) for text in texts])) if texts else np.zeros((0, DIM), np.float32)
-        )
+        return _unit(np.stack([self._text(text) for text in texts])) if texts else np.zeros((0, DIM), np.float32)
 
     def pool(self, slice_vectors: NDArray[np.floating]) -> NDArray[np.float32]:
         """`(N, 32)` to the unit mean `(32,)`."""
