@@ -10,12 +10,12 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from retrieval.imaging.read import read_files
-from retrieval.imaging.scan import FileHeader
 
 from retrieval.encoders.encode import slice_positions
 from retrieval.encoders.prepare import prepare_slices
 from retrieval.encoders.spec import Preprocess
+from retrieval.imaging.read import read_files
+from retrieval.imaging.scan import FileHeader
 from retrieval.imaging.views import make_views
 from retrieval.types import Series, Study, View
 
