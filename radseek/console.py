@@ -18,6 +18,7 @@ from retrieval.types import Skipped
 __all__ = ["MEANINGLESS", "errors", "number", "print_json", "print_notice", "print_skipped", "print_table", "progress"]
 
 MEANINGLESS = "Scores are meaningless: the encoder 'random' has random weights."
+_PIPED = 160  # columns of a table that goes to a file or a pipe
 _SHOWN = 10  # skipped inputs listed one by one; --json has them all
 
 errors = Console(stderr=True, highlight=False)
@@ -30,7 +31,7 @@ def print_json(document: dict[str, Any]) -> None:
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print a table on stdout; text from files and reports is never read as markup."""
-    console = Console(highlight=False, markup=False)
+    console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else _PIPED)
     table = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False)
     for column in columns:
         table.add_column(column, overflow="fold")
