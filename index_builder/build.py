@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from index_builder.discover import FoundStudy, discover, found_studies, relative_to
 from index_builder.pipeline import study_records
-from index_builder.reports import find_report, load_reports, unmatched_reports
+from index_builder.reports import Report, find_report, load_reports, unmatched_reports
 from index_builder.scratch import scratch_database
 from retrieval.encoders.loading import load_encoder
 from retrieval.encoders.protocol import Encoder
@@ -26,7 +26,8 @@ from retrieval.errors import Reason, UsageError
 from retrieval.index.keys import load_key
 from retrieval.index.local_store import LocalStore
 from retrieval.index.manifest import is_index
-from retrieval.index.store import StudyRecord
+from retrieval.index.scrub import scrub
+from retrieval.index.store import Case, StudyRecord
 from retrieval.types import Skipped
 
 __all__ = ["SEGMENT_STUDIES", "BuildReport", "Progress", "build_index"]
@@ -82,7 +83,7 @@ def build_index(
     """Add every study under `sources` to the index folder, made if it is not there.
 
     `modality` is what NIfTI files and pictures are (they name none). `reports` is a CSV, JSONL or Parquet file.
-    A study already there with the same files is passed over; one with other files is skipped with a line in the
+    A study already there with the same files and report is passed over; one with others is skipped with a line in the
     report, raises, or is replaced, as `on_duplicate` says. `progress(stage, done, total)` is called as work is done.
 
     Raises `UsageError` for a missing source, `EncoderMismatchError` where the index was built with another encoder,
@@ -105,7 +106,7 @@ def build_index(
             encoder=encoder,
             key=key,
             skip=report.skip,
-            report=lambda found: find_report(database, found.names),
+            report=lambda found: find_report(database, found.names) or _stored_report(store, found),
             modality=modality,
             workers=workers,
         )
@@ -147,18 +148,32 @@ def _wanted(
     """Yield the studies to read."""
     for found in found_studies(database, key):
         stored = store.cases(studies=[found.key]) if store.contains([found.key]) else []
+        report_now = find_report(database, found.names) if stored else None
         if not stored:
             yield found
-        elif stored[0].attributes.get("stamp") == found.stamp:
-            find_report(database, found.names)  # claimed, not unmatched
+        elif stored[0].attributes.get("stamp") == found.stamp and _same_report(stored[0], report_now):
             report.already += 1
         elif on_duplicate == "replace":
             yield found
         else:
-            message = "this study is in the index with other files; --on-duplicate replace takes the new ones"
+            message = (
+                "this study is in the index with other files or another report; "
+                "--on-duplicate replace takes the new ones"
+            )
             if on_duplicate == "error":
                 raise UsageError(f"{found.source_path}: {message}")
             report.skip([Skipped(found.source_path, Reason.DUPLICATE, message)])
+
+
+def _stored_report(store: LocalStore, found: FoundStudy) -> Report | None:
+    """Return the report of a study that is about to be replaced: new files do not take it away."""
+    stored = store.cases(studies=[found.key]) if store.contains([found.key]) else []
+    return Report(text=stored[0].report, patient="") if stored and stored[0].report else None
+
+
+def _same_report(stored: Case, report: Report | None) -> bool:
+    """Say whether a stored study has the report that it is given now; none given is no difference."""
+    return report is None or scrub(report.text) == (stored.report or "")
 
 
 def _commit_all(records: Iterable[StudyRecord], commits: _Commits) -> None:

@@ -260,6 +260,21 @@ def test_reports_join_by_uid_accession_or_path(archive: Path, tmp_path: Path) ->
         assert not found["film.png"].report
 
 
+def test_a_report_that_comes_later_is_not_lost_in_silence(archive: Path, tmp_path: Path) -> None:
+    index, reports = tmp_path / "a.index", tmp_path / "reports.csv"
+    build_index(archive / "ct0", index, encoder=TinyEncoder())
+    reports.write_text("study,report\nACC0,Clear lungs.\n")
+    late = build_index(archive / "ct0", index, encoder=TinyEncoder(), reports=reports)
+    assert [s.reason_code for s in late.skipped] == [Reason.DUPLICATE]
+    taken = build_index(archive / "ct0", index, encoder=TinyEncoder(), reports=reports, on_duplicate="replace")
+    assert (taken.studies, taken.sentences) == (1, 1)
+    again = build_index(archive / "ct0", index, encoder=TinyEncoder(), reports=reports)
+    assert (again.already, again.skipped) == (1, [])
+    (archive / "ct0" / "0005.dcm").unlink()
+    other_files = build_index(archive / "ct0", index, encoder=TinyEncoder(), on_duplicate="replace")
+    assert (other_files.studies, other_files.sentences) == (1, 1)  # the report stays
+
+
 def test_the_index_names_nobody(archive: Path, tmp_path: Path) -> None:
     """Names, UIDs, dates and numbers planted in headers and reports are nowhere in the index folder's bytes."""
     uid = write_ct(archive / "ct9", 9, patient="MRN0099887", accession="ACC0055443")
