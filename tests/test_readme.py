@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import re
 import shlex
 from pathlib import Path
@@ -115,7 +116,7 @@ def tables(text: str) -> list[tuple[str, list[list[str]]]]:
     blocks = [block for block in text.split("\n\n") if block.strip()]
     return [
         (before, [[cell.strip() for cell in row.split("|")[1:-1]] for row in block.splitlines()])
-        for before, block in zip(blocks, blocks[1:], strict=False)
+        for before, block in itertools.pairwise(blocks)
         if block.startswith("|")
     ]
 
