@@ -3,7 +3,9 @@
     python benchmarks/noise_drift.py [--model builtin] [--volumes 2000]
 
 Noise images (white, smoothed, gradients) go through the real encoder once, as a pool; every volume is 1 to 160 of them
-in each of 1 to 3 views. The calibrator is taken away, as it would be for any encoder that ships none.
+in each of 1 to 3 views. The calibrator is taken away, as it would be for any encoder that ships none. The volumes say
+that they are synthetic and the findings are ones the built-in encoder claims in the lung view, so that what is left
+between noise and a claim is the missing calibrator; the states are printed with their reasons to show it.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from retrieval.study_vectors import SeriesVectors, StudyVectors
 from retrieval.types import ViewVectors
 
 VIEWS = ("lung", "soft", "bone")
+FINDINGS = {"lung_nodule", "lung_mass", "consolidation"}
 BINS = ((1, 1), (2, 10), (11, 40), (41, 160))
 
 
@@ -50,7 +53,7 @@ def volume(
         rows = pool[rng.integers(len(pool), size=slices)]
         z = np.arange(slices, dtype=np.int32)
         made.append(ViewVectors(name, "s", rows, pool_view(encoder, rows), z, ()))
-    return StudyVectors(key, "", None, (SeriesVectors("s", "CT", "chest", tuple(made)),), {})
+    return StudyVectors(key, "", None, (SeriesVectors("s", "CT", "chest", tuple(made)),), {"model": "synthetic"})
 
 
 def main() -> None:
@@ -64,17 +67,17 @@ def main() -> None:
     pool = encode_padded(encoder, prepare_slices(noise_images(arguments.pool, rng), encoder.spec.preprocess))
     screener = Screener(PromptBook(encoder), None)
     screener._judge._calibrator = Calibrator("")
-    findings = [
-        f for f in load_set("chest_ct").findings if f.name in {"pneumothorax", "lung_nodule", "pleural_effusion"}
-    ]
+    findings = [f for f in load_set("chest_ct").findings if f.name in FINDINGS]
     states: Counter[str] = Counter()
     margins: dict[tuple[tuple[int, int], int], list[float]] = {}
     for number in range(arguments.volumes):
         slices, views = int(rng.integers(1, 161)) if number % 4 else 1 + number // 4 % 10, 1 + number % 3
         for row in screener.rows(volume(pool, slices, views, rng, encoder, str(number)), findings):
-            states[row.state] += 1
+            states[f"{row.state} ({row.reason})"] += 1
+            if row.margin is None:
+                continue
             place = next(b for b in BINS if b[0] <= slices <= b[1])
-            margins.setdefault((place, views), []).append(row.margin or 0.0)
+            margins.setdefault((place, views), []).append(row.margin)
     print(f"{arguments.volumes} noise volumes, encoder {arguments.model}, no calibrator: states {dict(states)}")
     print("\n| slices | 1 view | 2 views | 3 views |\n|---|---|---|---|")
     for place in BINS:
@@ -82,7 +85,7 @@ def main() -> None:
             f"{np.mean(m):+.4f} (sd {np.std(m):.4f})" if (m := margins.get((place, v), [])) else "-" for v in (1, 2, 3)
         ]
         print(f"| {place[0]}-{place[1]} | {' | '.join(cells)} |")
-    if states["present"] or states["absent"]:
+    if any(state.startswith(("present", "absent")) for state in states):
         raise SystemExit("a state came of noise")
 
 

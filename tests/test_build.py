@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from index_builder import BuildReport, build_index
 from retrieval.encoders.encode import batch_size
+from retrieval.encoders.loading import load_encoder
 from retrieval.errors import EncoderMismatchError, IndexBusyError, Reason, UsageError
 from retrieval.index.local_store import LocalStore
 from tests.build_support import write_ct, write_nifti, write_picture
@@ -68,13 +69,7 @@ def test_every_kind_of_file_is_built(archive: Path, tmp_path: Path) -> None:
 
 def test_one_archive_gives_one_index(archive: Path, tmp_path: Path) -> None:
     """Shuffled and renamed files, other folders, one worker or two: same keys, same rows, same vectors."""
-    shuffled = tmp_path / "shuffled"
-    files = sorted(p for p in archive.rglob("*") if p.is_file())
-    random.Random(5).shuffle(files)
-    for number, file in enumerate(files):
-        target = shuffled / f"{number % 3}" / f"{number:03d}{''.join(file.suffixes)}"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(file, target)
+    shuffled = shuffle(archive, tmp_path / "shuffled")
     build_index(archive, tmp_path / "a.index", encoder=TinyEncoder(), workers=1)
     build_index(shuffled, tmp_path / "b.index", encoder=TinyEncoder(), workers=2)
     build_index(archive, tmp_path / "c.index", encoder=TinyEncoder(), workers=2)
@@ -82,6 +77,24 @@ def test_one_archive_gives_one_index(archive: Path, tmp_path: Path) -> None:
     assert same(tmp_path / "a.index", tmp_path / "c.index")
     build_index(archive, tmp_path / "d.index", encoder=TinyEncoder(seed=1), workers=1)
     assert not same(tmp_path / "a.index", tmp_path / "d.index")
+
+
+def test_one_archive_gives_one_index_with_the_built_in_encoder(archive: Path, tmp_path: Path) -> None:
+    encoder = load_encoder("builtin")
+    build_index(archive, tmp_path / "a.index", encoder=encoder, workers=1)
+    build_index(shuffle(archive, tmp_path / "shuffled"), tmp_path / "b.index", encoder=encoder, workers=2)
+    assert same(tmp_path / "a.index", tmp_path / "b.index")
+
+
+def shuffle(archive: Path, shuffled: Path) -> Path:
+    """Copy an archive's files under other names into other folders."""
+    files = sorted(p for p in archive.rglob("*") if p.is_file())
+    random.Random(5).shuffle(files)
+    for number, file in enumerate(files):
+        target = shuffled / f"{number % 3}" / f"{number:03d}{''.join(file.suffixes)}"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, target)
+    return shuffled
 
 
 def test_batches_are_filled_across_series(archive: Path, tmp_path: Path) -> None:

@@ -37,5 +37,8 @@ def test_without_a_calibrator_nothing_is_present_or_absent() -> None:
             margins[slices > 40].append(row.margin)
     assert set(states) <= {"uncertain", "abstain"}
     assert sum(states.values()) == 8000
+    assert (
+        states["uncertain"] >= 2000
+    )  # these came as far as the missing calibrator; the rest could not be judged at all
     # The drift that makes a raw score of a volume mean nothing by itself is real: more slices, higher margins.
     assert np.mean(margins[True]) > np.mean(margins[False]) + 0.01
