@@ -11,6 +11,8 @@
     │   ├── IndexDamagedError                a checksum, a count or the catalogue is wrong
     │   └── IndexBusyError                   another process is writing
     ├── MissingExtraError (ImportError)      an optional package is not installed; names the extra
+    ├── MaskError (ValueError)               a mask does not fit the volume it is for, or cannot be read
+    ├── NarratorError (RuntimeError)         a narrator's model or server is missing or does not answer
     └── UsageError (ValueError)              the call itself makes no sense
 
 Each message says the object, the rule, and the next step.
@@ -31,8 +33,10 @@ __all__ = [
     "IndexDamagedError",
     "IndexFolderError",
     "InputError",
+    "MaskError",
     "MissingExtraError",
     "MissingFileError",
+    "NarratorError",
     "PromptError",
     "RadseekError",
     "Reason",
@@ -116,6 +120,18 @@ class IndexBusyError(IndexFolderError):
 
 class MissingExtraError(RadseekError, ImportError):
     """An optional package is needed; the message names the extra to install."""
+
+    exit_code = 6
+
+
+class MaskError(RadseekError, ValueError):
+    """A mask does not fit the volume it is for, or cannot be read; the message has the numbers."""
+
+    exit_code = 4
+
+
+class NarratorError(RadseekError, RuntimeError):
+    """A narrator's package, model file or server is missing or fails; the message says the remedy."""
 
     exit_code = 6
 

@@ -10,15 +10,18 @@ from typing import Any
 
 from prompts.finding import Finding
 from retrieval.encoders.spec import EncoderSpec
+from retrieval.evidence import Evidence, Lang
 from retrieval.judging import State
 from retrieval.polarity import Polarity
 from retrieval.search import Match
+from retrieval.summary import SummarySentence
 from retrieval.types import Skipped
 
 __all__ = [
     "NOTICE",
     "ClassifyResult",
     "ClassifyRow",
+    "ExplainResult",
     "FindingScore",
     "LabelProbability",
     "ScreenResult",
@@ -229,6 +232,34 @@ class SearchResult:
             "encoder": describe_encoder(self.encoder),
             "studies": [row.to_json() for row in self.studies],
             "sentences": [row.to_json() for row in self.sentences],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainResult:
+    """One study explained. `narrator`: the one asked for; `replaced`: how many of its sentences failed the check."""
+
+    encoder: EncoderSpec
+    evidence: Evidence
+    summary: tuple[SummarySentence, ...]
+    narrator: str
+    replaced: int
+    lang: Lang = "en"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the document `radseek explain --json` prints."""
+        evidence = self.evidence.to_json()
+        return {
+            "notice": NOTICE,
+            "encoder": describe_encoder(self.encoder),
+            "study": self.evidence.study,
+            "path": self.evidence.path,
+            "findings_version": self.evidence.asked,
+            "lang": self.lang,
+            "evidence": evidence["items"],
+            "summary": [sentence.to_json() for sentence in self.summary],
+            "narrator": self.narrator,
+            "replaced": self.replaced,
         }
 
 

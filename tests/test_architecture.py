@@ -21,8 +21,10 @@ LAYERS = [
     ["encoders"],
     ["index"],
     ["scoring", "search", "prompt_vectors", "text_query", "polarity", "study_vectors", "judging", "percentiles"],
-    ["results", "screening", "targets", "evaluation"],
-    ["evidence"],
+    ["report_findings", "masks", "measure", "region_query", "heatmap", "heatmap_checks"],
+    ["evidence", "claims", "narrators", "checker", "summary"],
+    ["results", "screening", "targets", "evaluation", "contrast"],
+    ["gathering", "explaining"],
     ["engine"],
 ]
 

@@ -1,0 +1,1 @@
+"""Narrators: they put one checked claim into other words, and add nothing."""
