@@ -29,6 +29,11 @@ class AdaptedEncoder:
         self._encoder = encoder
         self._pool = pool
 
+    @property
+    def inner(self) -> Encoder:
+        """Return the encoder whose towers these are."""
+        return self._encoder
+
     def encode_slices(self, slices: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Encode as the towers do."""
         return self._encoder.encode_slices(slices)

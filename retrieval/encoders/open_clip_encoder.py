@@ -54,6 +54,11 @@ class OpenClipEncoder:
         # (x / 255 - mean) / std as one multiply and add
         self._scale, self._shift = 1.0 / (255.0 * std), -mean / std
 
+    @property
+    def visual(self) -> Any:
+        """Return open_clip's image tower as it runs here, for what must look inside it (heat maps)."""
+        return self._model.visual
+
     def encode_slices(self, slices: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Encode prepared slices `(N, 3, S, S)` uint8 to `(N, D)` float32 unit rows.
 
@@ -92,11 +97,14 @@ class OpenClipEncoder:
         # A copy, so that a read-only slice of an index or of a shared array is as welcome as any.
         batch = np.zeros((self.batch_size, *slices.shape[1:]), np.uint8)
         batch[: len(slices)] = slices
-        pixels = torch.from_numpy(batch).to(self._device)
-        floats = pixels.to(torch.float32, memory_format=torch.channels_last)
-        inputs = torch.addcmul(self._shift, floats, self._scale).to(self._dtype)
-        features = self._model.encode_image(inputs)[: len(slices)]
+        features = self._model.encode_image(self.as_input(batch))[: len(slices)]
         return features.float().cpu().numpy()  # type: ignore[no-any-return]
+
+    def as_input(self, slices: NDArray[np.uint8]) -> torch.Tensor:
+        """Return prepared slices `(N, 3, S, S)` uint8 as what `visual` takes: normalised, its device and precision."""
+        pixels = torch.from_numpy(slices).to(self._device)
+        floats = pixels.to(torch.float32, memory_format=torch.channels_last)
+        return torch.addcmul(self._shift, floats, self._scale).to(self._dtype)
 
 
 def _mean_std(spec: EncoderSpec) -> tuple[tuple[float, ...], tuple[float, ...]]:
