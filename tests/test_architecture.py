@@ -22,7 +22,7 @@ LAYERS = [
     ["index"],
     ["scoring", "search", "prompt_vectors", "text_query", "polarity", "study_vectors", "judging", "percentiles"],
     ["report_findings", "masks", "measure", "region_query", "heatmap", "heatmap_checks"],
-    ["evidence", "claims", "narrators", "checker", "summary"],
+    ["plain_text", "evidence", "caveats", "claims", "narrators", "checker", "summary"],
     ["results", "screening", "targets", "evaluation", "contrast"],
     ["gathering", "explaining"],
     ["engine"],

@@ -1,15 +1,14 @@
-"""What the evidence allows to be said: claims, each one sentence with its sources."""
+"""A claim: one sentence, and the ids of the evidence it rests on."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from retrieval.evidence import Evidence, Item, Lang
+from retrieval.evidence import Evidence, Item
 from retrieval.polarity import Polarity
 
-__all__ = ["Claim", "Part", "cited", "claims"]
+__all__ = ["Claim", "Part", "cited"]
 
 Part = Literal[
     "question", "finding", "abstained", "neighbours", "reports", "measurement", "change", "caveat", "insufficient"
@@ -21,7 +20,7 @@ class Claim:
     """One sentence and the ids it rests on.
 
     `text`: the template's sentence, in one language; `about`: the finding, or the label of a measured region, or "";
-    `polarity`: what it says of that finding, or None; `part`: which paragraph of the summary it belongs to.
+    `polarity`: what it says of that finding, or of all that it names, or None; `part`: its paragraph in a summary.
     """
 
     text: str
@@ -34,9 +33,3 @@ class Claim:
 def cited(claim: Claim, evidence: Evidence) -> tuple[Item, ...]:
     """Return the items that a claim cites, in its order. Raises `UnknownNameError` for an id that is not there."""
     return tuple(evidence.item(one) for one in claim.cites)
-
-
-def claims(evidence: Evidence, lang: Lang) -> tuple[Claim, ...]:
-    """Return the claims of a summary in order; a single one, `insufficient`, where there is too little evidence."""
-    said: Sequence[Claim] = ()
-    return tuple(said)
