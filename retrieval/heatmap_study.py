@@ -1,0 +1,140 @@
+"""From a study and a finding to a heat map with its check: the series, view and slice that its score came from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prompts.finding import Finding
+from retrieval.encoders.prepare import prepare_slices
+from retrieval.errors import UnknownNameError
+from retrieval.heatmap_check_store import CheckStore, check_key
+from retrieval.heatmap_checks import FEWEST, MapCheck, check_maps
+from retrieval.heatmap_volume import ViewMaps, key_rows, view_maps
+from retrieval.imaging.views import iter_views
+from retrieval.prompt_vectors import PromptBook, TextPair
+from retrieval.scoring import Reading, read_finding
+from retrieval.study_vectors import StudyVectors
+from retrieval.types import Study, View
+
+__all__ = ["CHECKED_SLICES", "HeatMap", "HeatMapper"]
+
+CHECKED_SLICES = 8
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeatMap:
+    """Where one finding was seen in one study, on the slice `z` (of the Volume of `series`, seen as `view`).
+
+    `map (H, W)` in that slice's pixels, NaN where the encoder saw nothing; None where `check` failed: it must not be
+    drawn, and `check.reason` says why. `peak`: the voxel `(x, y, z)` of the map's maximum on that slice, and
+    `peak_mm` its patient LPS position, None likewise or without geometry. `profile`: `(z, margin)` of every slice of
+    the view; `key_slices`: z of the highest, best first, apart from each other. `maps` holds them all.
+    """
+
+    study: str
+    series: str
+    finding: str
+    view: str
+    z: int
+    map: NDArray[np.float32] | None
+    peak: tuple[int, int, int] | None
+    peak_mm: tuple[float, float, float] | None
+    profile: tuple[tuple[int, float], ...]
+    key_slices: tuple[int, ...]
+    check: MapCheck
+    maps: ViewMaps
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything but pixels as JSON-able values."""
+        return {
+            "study": self.study,
+            "series": self.series,
+            "finding": self.finding,
+            "view": self.view,
+            "z": self.z,
+            "drawn": self.map is not None,
+            "peak": None if self.peak is None else list(self.peak),
+            "peak_mm": None if self.peak_mm is None else list(self.peak_mm),
+            "profile": [[z, margin] for z, margin in self.profile],
+            "key_slices": list(self.key_slices),
+            "check": self.check.to_json(),
+        }
+
+
+class HeatMapper:
+    """Makes heat maps with one encoder, checking each finding's once."""
+
+    def __init__(self, book: PromptBook, checks: CheckStore | None = None) -> None:
+        self._book = book
+        self._checks = CheckStore(book.encoder) if checks is None else checks
+
+    def heat_map(
+        self, study: Study, vectors: StudyVectors, finding: Finding, *, every_slice: bool = False
+    ) -> HeatMap | None:
+        """Return the map of a finding on the key slices of the view that scored it; None where no view admits it.
+
+        `vectors` are the study's, in its order of series. `every_slice` maps all slices of the view (seconds), which
+        a NIfTI file wants.
+        """
+        pair = self._book.pair(finding)
+        reading = read_finding(vectors, finding, pair)
+        if reading is None:
+            return None
+        view = _view_of(study, vectors, reading)
+        margins = (reading.view.slices.astype(np.float64) @ pair.directions()[:, :1])[:, 0]
+        rows = key_rows(margins)
+        check = self._check(finding, pair, view, margins)
+        maps = view_maps(self._book.encoder, view, pair, None if every_slice else rows)
+        drawn = maps.at(reading.key_slice) if check.passes else None
+        peak = None if drawn is None else _peak(drawn, reading.key_slice)
+        return HeatMap(
+            study=vectors.key,
+            series=reading.series.key,
+            finding=finding.name,
+            view=view.name,
+            z=reading.key_slice,
+            map=drawn,
+            peak=peak,
+            peak_mm=None if peak is None else _position(view, peak),
+            profile=tuple((int(z), float(margin)) for z, margin in zip(view.z, margins, strict=True)),
+            key_slices=tuple(int(view.z[row]) for row in rows),
+            check=check,
+            maps=maps,
+        )
+
+    def _check(self, finding: Finding, pair: TextPair, view: View, margins: NDArray[np.float64]) -> MapCheck:
+        encoder = self._book.encoder
+        key = check_key(encoder, finding)
+        known = self._checks.get(key)
+        if known is not None:
+            return known
+        rows = np.sort(np.argsort(-margins, kind="stable")[:CHECKED_SLICES])
+        check = check_maps(encoder, prepare_slices(view.slices[rows], encoder.spec.preprocess), pair)
+        if check.slices >= FEWEST:  # a radiograph alone settles nothing, and another study may
+            self._checks.put(key, check)
+        return check
+
+
+def _view_of(study: Study, vectors: StudyVectors, reading: Reading) -> View:
+    number = [one.key for one in vectors.series].index(reading.series.key)
+    for view in iter_views(study.series[number]):
+        if view.name == reading.view.view:
+            return view
+    raise UnknownNameError(f"The study has no view '{reading.view.view}' any more; read it again.")
+
+
+def _peak(drawn: NDArray[np.float32], z: int) -> tuple[int, int, int]:
+    y, x = np.unravel_index(int(np.nanargmax(drawn)), drawn.shape)
+    return int(x), int(y), z
+
+
+def _position(view: View, peak: tuple[int, int, int]) -> tuple[float, float, float] | None:
+    affine = view.series.volume.affine
+    if affine is None:
+        return None
+    x, y, z = (affine @ np.array([*peak, 1.0]))[:3]
+    return float(x), float(y), float(z)
