@@ -23,7 +23,7 @@ from retrieval.encoders.encode import encode_padded
 from retrieval.encoders.loading import load_encoder
 from retrieval.encoders.self_test import PASS_MARK
 from retrieval.evaluation import accuracy, auroc, calibration_error, macro_auroc, reliability
-from training.calibrate import Sample, pairs_of, phantom_margins, real_samples
+from training.calibrate import Sample, many_phantom_margins, pairs_of, real_samples
 from training.images import load_real
 from training.phantom_cache import PREPROCESS, SEEDS
 
@@ -83,8 +83,7 @@ def phantom_rows(encoder: Any, kind: str, count: int, repeats: int) -> dict[str,
     pairs = pairs_of(encoder, kind)
     first = SEEDS["fresh"].start
     samples, hits = [], []
-    for seed in range(first, first + count):
-        one, where = phantom_margins(encoder, kind, seed, pairs)
+    for one, where in many_phantom_margins(encoder.spec.name, kind, range(first, first + count)):
         samples += one
         hits += where
     studies = sorted({s.study for s in samples})
@@ -135,6 +134,7 @@ def main() -> None:
     parser.add_argument("--real", action="store_true")
     parser.add_argument("--words", action="store_true")
     parser.add_argument("--phantoms", type=int, default=0, help="fresh studies a kind")
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS)
     parser.add_argument("--repeats", type=int, default=500)
     parser.add_argument("--threads", type=int, default=2)
     asked = parser.parse_args()
@@ -146,8 +146,8 @@ def main() -> None:
         out["words"] = word_rows(encoder)
     if asked.real or everything:
         out["val"] = real_rows(encoder, asked.root, asked.repeats)
-    count = asked.phantoms or (50 if everything else 0)
-    for kind in KINDS if count else ():
+    count = asked.phantoms or (200 if everything else 0)
+    for kind in asked.kinds if count else ():
         out[kind] = phantom_rows(encoder, kind, count, asked.repeats)
         print(kind, json.dumps(out[kind]), file=sys.stderr, flush=True)
     print(json.dumps(out, indent=1))

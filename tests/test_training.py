@@ -14,9 +14,9 @@ from prompts.normalise import normalise
 from tests.conftest import DATA
 from training.captions import compose, load_words, single_captions
 from training.export import FOLDER
-from training.image_phase import contrast_loss, margin_loss
 from training.images import near_duplicates
 from training.labels import complete, load_implications, meanings_of
+from training.losses import contrast_loss, margin_loss
 from training.phantom_cache import SEEDS
 from training.run import captions_of, catalogue_prompts
 from training.text_phase import supervised_contrast

@@ -11,15 +11,15 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-__all__ = ["augment"]
+__all__ = ["augment", "draw_warp", "warp"]
 
 
 def _uniform(count: int, low: float, high: float, generator: torch.Generator) -> Tensor:
     return (low + (high - low) * torch.rand(count, generator=generator)).view(-1, 1, 1, 1)
 
 
-def _warp(x: Tensor, g: torch.Generator) -> Tensor:
-    n = len(x)
+def draw_warp(n: int, g: torch.Generator) -> Tensor:
+    """Return `(n, 2, 3)` random affine maps, in the units of `torch.nn.functional.affine_grid`."""
     angle = _uniform(n, -math.pi / 15, math.pi / 15, g).flatten()
     zoom = _uniform(n, 0.82, 1.12, g).flatten()
     stretch = _uniform(n, 0.93, 1.07, g).flatten()
@@ -28,7 +28,12 @@ def _warp(x: Tensor, g: torch.Generator) -> Tensor:
     shift = 0.14 * (torch.rand(n, 2, generator=g) - 0.5)
     row_x = torch.stack([flip * zoom * stretch * cos, -zoom * sin, shift[:, 0]], 1)
     row_y = torch.stack([flip * zoom * stretch * sin, zoom * cos, shift[:, 1]], 1)
-    grid = F.affine_grid(torch.stack([row_x, row_y], 1), list(x.shape), align_corners=False)
+    return torch.stack([row_x, row_y], 1)
+
+
+def warp(x: Tensor, theta: Tensor) -> Tensor:
+    """Return `(N, C, h, w)` moved by `(N, 2, 3)`: pictures and their lesion cells alike."""
+    grid = F.affine_grid(theta, list(x.shape), align_corners=False)
     return F.grid_sample(x, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
 
@@ -64,8 +69,8 @@ def _erase(x: Tensor, g: torch.Generator) -> Tensor:
     return out
 
 
-def augment(pixels: Tensor, generator: torch.Generator) -> Tensor:
-    """Return `(N, 1, S, S)` float32 in 0 to 1 from `(N, S, S)` uint8, each row changed at random."""
-    x = pixels[:, None].float() / 255
-    x = _noise(_sharpness(_tone(_warp(x, generator), generator), generator), generator)
+def augment(pixels: Tensor, theta: Tensor, generator: torch.Generator) -> Tensor:
+    """Return `(N, 1, S, S)` float32 in 0 to 1 from `(N, S, S)` uint8, each row moved by its own map and changed."""
+    x = warp(pixels[:, None].float() / 255, theta)
+    x = _noise(_sharpness(_tone(x, generator), generator), generator)
     return _erase(x.clamp(0, 1), generator)

@@ -5,18 +5,22 @@ Margins are the engine's: catalogue prompts, float16 vectors, top tenth of slice
 
 from __future__ import annotations
 
+import multiprocessing
 from collections import defaultdict
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from sklearn.linear_model import LogisticRegression
 
 from demo.phantom_types import FINDINGS
 from demo.phantoms import make_phantom
 from retrieval.encoders.encode import embed_series, encode_padded
+from retrieval.encoders.loading import load_encoder
 from retrieval.evaluation import calibration_error
 from retrieval.prompt_vectors import TextPair, finding_vectors
 from retrieval.scoring import is_read_in, volume_margins
@@ -25,7 +29,7 @@ from training.claims import CLAIMED, catalogue_findings
 from training.images import ImageSet, load_real
 from training.phantom_cache import PREPROCESS, SEEDS, engine_series
 
-__all__ = ["Sample", "fit_entries", "phantom_margins", "phantom_samples", "real_samples"]
+__all__ = ["Sample", "fit_entries", "many_phantom_margins", "phantom_margins", "phantom_samples", "real_samples"]
 
 FEWEST = 12  # of either label; fewer do not fix two numbers
 REAL = {
@@ -129,11 +133,33 @@ def pairs_of(encoder: Any, kind: str) -> dict[str, Any]:
     return {f.name: (f, finding_vectors(encoder, f)) for f in load_set(kind).findings if f.name in wanted}
 
 
-def phantom_samples(encoder: Any, kind: str, count: int) -> list[Sample]:
+Margins = tuple[list[Sample], list[dict[str, Any]]]
+
+
+def many_phantom_margins(model: str, kind: str, seeds: Sequence[int], workers: int = 2) -> list[Margins]:
+    """Return `phantom_margins` of each seed, in worker processes of one thread that each load the model."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, _open_model, (model, kind)) as pool:
+        return list(pool.map(_margins_of, seeds, chunksize=4))
+
+
+_opened: dict[str, Any] = {}  # of a worker process
+
+
+def _open_model(model: str, kind: str) -> None:
+    torch.set_num_threads(1)
+    encoder = load_encoder(model)
+    _opened.update(encoder=encoder, kind=kind, pairs=pairs_of(encoder, kind))
+
+
+def _margins_of(seed: int) -> Margins:
+    return phantom_margins(_opened["encoder"], _opened["kind"], seed, _opened["pairs"])
+
+
+def phantom_samples(model: str, kind: str, count: int) -> list[Sample]:
     """Return the margins of `count` phantoms of the choosing seeds (from 150,000: not those the end was chosen on)."""
-    pairs = pairs_of(encoder, kind)
     first = SEEDS["choose"].start + 50_000
-    return [s for seed in range(first, first + count) for s in phantom_margins(encoder, kind, seed, pairs)[0]]
+    return [s for samples, _ in many_phantom_margins(model, kind, range(first, first + count)) for s in samples]
 
 
 def fit_entries(samples: Sequence[Sample]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

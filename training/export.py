@@ -67,7 +67,7 @@ def main() -> None:
     kept = write_concepts(encoder, chosen.folder)
     samples: list[Sample] = real_samples(encoder, chosen.root)
     for kind in ("chest_ct", "chest_xray", "head_ct", "brain_mr") if chosen.volumes else ():
-        samples += phantom_samples(encoder, kind, chosen.volumes)
+        samples += phantom_samples(str(chosen.folder), kind, chosen.volumes)
     entries, report = fit_entries(samples)
     _write(chosen.folder / "calibration.json", {"towers": encoder.spec.towers_hash, "entries": entries})
     (chosen.run / "calibration_report.json").write_text(json.dumps(report, indent=1) + "\n")

@@ -33,7 +33,10 @@ SEQUENCES = ("t1_weighted", "t2_weighted", "flair")
 
 @dataclass(slots=True)
 class ImageSet:
-    """Rows of one slice each: `pixels (N, S, S)` uint8, `labels (N, C)` int8 in 1, 0, -1 (unknown)."""
+    """Rows of one slice each: `pixels (N, S, S)` uint8, `labels (N, C)` int8 in 1, 0, -1 (unknown).
+
+    `covered[row]`: column of a focal finding to the share of each cell that its lesions cover, `(24, 24)` uint8.
+    """
 
     pixels: NDArray[np.uint8]
     labels: NDArray[np.int8]
@@ -41,11 +44,13 @@ class ImageSet:
     view: list[str]
     source: list[str]
     choose: NDArray[np.bool_]
+    covered: list[dict[int, NDArray[np.uint8]]]
 
     def take(self, rows: NDArray[np.intp]) -> ImageSet:
         """Return these rows."""
-        texts = ([values[i] for i in rows] for values in (self.study, self.view, self.source))
-        return ImageSet(self.pixels[rows], self.labels[rows], *texts, self.choose[rows])
+        study, view, source = ([values[i] for i in rows] for values in (self.study, self.view, self.source))
+        covered = [self.covered[i] for i in rows]
+        return ImageSet(self.pixels[rows], self.labels[rows], study, view, source, self.choose[rows], covered)
 
 
 def join(sets: Sequence[ImageSet]) -> ImageSet:
@@ -57,6 +62,7 @@ def join(sets: Sequence[ImageSet]) -> ImageSet:
         [x for s in sets for x in s.view],
         [x for s in sets for x in s.source],
         np.concatenate([s.choose for s in sets]),
+        [x for s in sets for x in s.covered],
     )
 
 
@@ -105,6 +111,7 @@ def load_real(root: Path, folder: str, split: str, concepts: Sequence[str], prep
         views,
         [folder] * len(stacked),
         np.tile(choose, 2),
+        [{} for _ in stacked],
     )
 
 

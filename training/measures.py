@@ -9,9 +9,10 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
 from training.captions import Caption
-from training.image_phase import Bank, encode_stored
+from training.image_phase import encode_stored
 from training.images import ImageSet
 from training.labels import Meanings
+from training.losses import Bank
 from training.text_phase import Sentences
 
 __all__ = ["Choosing", "four_way", "margins_of", "unseen_wording"]

@@ -1,4 +1,4 @@
-"""Render phantoms into labelled slices, in shards: `python -m training.phantom_cache [--kinds K ...] [--until HH:MM]`.
+"""Render phantoms into labelled slices, in shards: `python -m training.phantom_cache [--kinds K ...] [--shards N]`.
 
 Each shard holds studies of one kind: slices with lesions and a few without, in every view the engine would make,
 prepared as it would prepare them. Seeds: see SEEDS; a test asserts that train, choose and fresh never meet.
@@ -10,6 +10,7 @@ import argparse
 import json
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from retrieval.types import Provenance, Series, Volume
 from training.images import UNKNOWN, ImageSet, kind_labels
 from training.labels import complete
 
-__all__ = ["SEEDS", "engine_series", "load_shard", "render", "slice_labels"]
+__all__ = ["CELLS", "FOCAL", "SEEDS", "Row", "covered_cells", "engine_series", "load_shard", "render", "slice_labels"]
 
 SEEDS = {"train": range(100_000), "choose": range(100_000, 200_000), "fresh": range(900_000, 1_000_000)}
 KIND_CONCEPT = {"chest_ct": "chest_ct", "chest_xray": "chest_radiograph", "head_ct": "head_ct", "brain_mr": "brain_mri"}
@@ -46,8 +47,10 @@ ABNORMAL = {
     "head_ct": "abnormal_brain",
     "brain_mr": "abnormal_brain",
 }
-PREPROCESS = Preprocess(160, "longest", "bicubic", (0.5,) * 3, (0.5,) * 3, 0)
+PREPROCESS = Preprocess(192, "longest", "bicubic", (0.5,) * 3, (0.5,) * 3, 0)
 SHARD = 20
+CELLS = 24  # of a side: lesion masks are kept as shares of 24 x 24 cells
+FOCAL = sorted({f for findings in FINDINGS.values() for f in findings} - DIFFUSE - {"cerebral_oedema"})
 
 
 def engine_series(item: PhantomSeries, keep: NDArray[np.intp] | None = None) -> Series:
@@ -103,17 +106,40 @@ def _chosen_z(phantom: Phantom, rng: np.random.Generator) -> NDArray[np.intp]:
     picked: set[int] = set()
     for lesion in phantom.lesions:
         area = lesion.mask.sum((1, 2))
-        good = np.flatnonzero(area >= 0.4 * area.max())
+        good = np.flatnonzero(area >= FAINT * area.max())
         picked.update(rng.choice(good, min(3, len(good)), replace=False).tolist())
     picked.update(rng.choice(depth, min(6, depth), replace=False).tolist())
     return np.array(sorted(picked))
 
 
-def render(kind: str, seed: int) -> Iterator[tuple[NDArray[np.uint8], dict[str, int], str]]:
-    """Yield (pixels (S, S) uint8, labels, view name) of some slices of one phantom, in all its views."""
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One slice: `pixels (S, S)` uint8, what is true of it, its view, and the cells its focal lesions cover."""
+
+    pixels: NDArray[np.uint8]
+    labels: dict[str, int]
+    view: str
+    covered: dict[str, NDArray[np.uint8]]
+
+
+def covered_cells(phantom: Phantom, z: int) -> dict[str, NDArray[np.uint8]]:
+    """Return for each focal finding of slice `z` how much of each cell it covers: `(CELLS, CELLS)`, 255 is all."""
+    found = {}
+    for name in {le.finding for le in phantom.lesions} & set(FOCAL):
+        drawn = np.any([le.mask[z] for le in phantom.lesions if le.finding == name], axis=0)
+        if drawn.any():
+            picture = prepare_slices(drawn[None].astype(np.uint8) * 255, PREPROCESS)[0, 0]
+            step = len(picture) // CELLS
+            found[name] = picture.reshape(CELLS, step, CELLS, step).mean((1, 3)).round().astype(np.uint8)
+    return found
+
+
+def render(kind: str, seed: int) -> Iterator[Row]:
+    """Yield some slices of one phantom, in all its views."""
     phantom = make_phantom(kind, seed)
     taught = _views_of(kind)
     z = _chosen_z(phantom, np.random.default_rng(seed))
+    covered = {int(k): covered_cells(phantom, int(k)) for k in range(phantom.series[0].voxels.shape[0])}
     for item in phantom.series:
         ct = item.modality == "CT"  # a window acts voxel by voxel: chosen slices alone are exact. MR needs the volume.
         for view in iter_views(engine_series(item, z if ct else None)):
@@ -128,50 +154,60 @@ def render(kind: str, seed: int) -> Iterator[tuple[NDArray[np.uint8], dict[str, 
                 contrast = str(phantom.facts.get("contrast", "none"))
                 extra["contrast_enhanced"] = int(contrast not in ("none", "no"))
             for row, k in zip(pixels, z if ct else view.z[list(rows)], strict=True):
-                yield row, slice_labels(phantom, int(k), view.name, taught) | extra, view.name
+                labels = slice_labels(phantom, int(k), view.name, taught)
+                here = {name: cells for name, cells in covered[int(k)].items() if labels.get(name) == 1}
+                yield Row(row, labels | extra, view.name, here)
 
 
 def write_shard(kind: str, seeds: Sequence[int], path: Path) -> None:
     """Render some studies of one kind into one compressed file."""
-    pixels, labels, study, view = [], [], [], []
-    for seed in seeds:
-        for row, states, name in render(kind, seed):
-            pixels.append(row)
-            labels.append(states)
-            study.append(f"{kind}/{seed}")
-            view.append(name)
-    meta: dict[str, Any] = {"labels": labels, "study": study, "view": view, "kind": kind}
+    made = [(f"{kind}/{seed}", row) for seed in seeds for row in render(kind, seed)]
+    lesions = [(i, name, cells) for i, (_, row) in enumerate(made) for name, cells in sorted(row.covered.items())]
+    meta: dict[str, Any] = {
+        "labels": [row.labels for _, row in made],
+        "study": [study for study, _ in made],
+        "view": [row.view for _, row in made],
+        "kind": kind,
+        "lesions": [(i, name) for i, name, _ in lesions],
+    }
     partial = path.with_suffix(".part.npz")
-    np.savez(partial, pixels=np.stack(pixels), meta=np.frombuffer(json.dumps(meta).encode(), np.uint8))
+    np.savez(
+        partial,
+        pixels=np.stack([row.pixels for _, row in made]),
+        cells=np.array([cells for *_, cells in lesions], np.uint8).reshape(-1, CELLS, CELLS),
+        meta=np.frombuffer(json.dumps(meta).encode(), np.uint8),
+    )
     partial.rename(path)
 
 
 def load_shard(path: Path, concepts: Sequence[str]) -> ImageSet:
     """Return one shard's rows."""
     with np.load(path) as kept:
-        pixels, meta = kept["pixels"], json.loads(kept["meta"].tobytes())
+        pixels, cells, meta = kept["pixels"], kept["cells"], json.loads(kept["meta"].tobytes())
     for row in meta["labels"]:
         row["abnormal"] = row.get("abnormal_chest", row.get("abnormal_brain", UNKNOWN))
     labels = np.array([[row.get(c, UNKNOWN) for c in concepts] for row in meta["labels"]], np.int8)
     source = "brain_mr_phantom" if meta["kind"] == "brain_mr" else meta["kind"]
     choose = np.array([int(s.split("/")[1]) in SEEDS["choose"] for s in meta["study"]])
-    return ImageSet(pixels, labels, meta["study"], meta["view"], [source] * len(pixels), choose)
+    covered: list[dict[int, NDArray[np.uint8]]] = [{} for _ in pixels]
+    for (row, name), shares in zip(meta["lesions"], cells, strict=True):
+        covered[row][concepts.index(name)] = shares
+    return ImageSet(pixels, labels, meta["study"], meta["view"], [source] * len(pixels), choose, covered)
 
 
 def main() -> None:
-    """Render shard after shard, kinds in turn, every fifth shard from the choosing seeds, until told to stop."""
+    """Render shard after shard, kinds in turn, every tenth shard from the choosing seeds."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kinds", nargs="+", default=list(KIND_CONCEPT))
-    parser.add_argument("--until", default="07:25")
-    parser.add_argument("--shards", type=int, default=20)
+    parser.add_argument("--shards", type=int, default=25)
     chosen = parser.parse_args()
     folder = Path(__file__).parent / "cache"
     folder.mkdir(exist_ok=True)
     for number in range(chosen.shards):
-        first = (SEEDS["choose"] if number % 5 == 1 else SEEDS["train"]).start + number * SHARD
+        first = (SEEDS["choose"] if number % 10 == 1 else SEEDS["train"]).start + number * SHARD
         for kind in chosen.kinds:
             path = folder / f"{kind}_{number:03d}.npz"
-            if not path.exists() and time.strftime("%H:%M") < chosen.until:
+            if not path.exists():
                 started = time.monotonic()
                 write_shard(kind, range(first, first + SHARD), path)
                 print(time.strftime("%H:%M:%S"), path.name, round(time.monotonic() - started), "s", flush=True)

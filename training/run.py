@@ -1,7 +1,7 @@
-"""Make the built-in encoder: `python -m training.run training/builtin.toml [--run DIR] [--real-only] [--warm RUN]`.
+"""Make the built-in encoder: `python -m training.run training/builtin.toml [--run DIR]`.
 
 Stages leave their results in the run's folder (not committed) and are not repeated where those exist:
-tokenizer and text tower, image arrays, image tower. `training.export` then writes the folder.
+tokenizer and text tower, image tower. `training.export` then writes the folder.
 """
 
 from __future__ import annotations
@@ -21,11 +21,13 @@ from tokenizers import Tokenizer
 
 from prompts.catalog import list_sets, load_set
 from training import measures
-from training.activations import Stored, load_all
 from training.captions import Caption, compose, load_words, single_captions
-from training.halves import End, put_back
-from training.image_phase import Bank, train_end
+from training.halves import start_of, stored
+from training.image_phase import train_image_tower
+from training.images import KINDS, SEQUENCES, WINDOWS, ImageSet, join, load_real
 from training.labels import Meanings, meanings_of
+from training.losses import Bank
+from training.phantom_cache import FOCAL, PREPROCESS, load_shard
 from training.start import build_model, minilm_folder, model_config
 from training.text_phase import Sentences, train_projection
 from training.vocabulary import cut_vocabulary, dicom_terms, write_tokenizer
@@ -33,6 +35,7 @@ from training.vocabulary import cut_vocabulary, dicom_terms, write_tokenizer
 __all__ = ["Log", "bank_of", "build", "captions_of", "catalogue_prompts", "main"]
 
 HERE = Path(__file__).parent
+MOST_CHOOSING = 600
 
 
 class Log:
@@ -103,56 +106,54 @@ def bank_of(sentences: Sentences, single: list[Caption], meanings: Meanings, *, 
     return Bank(vectors.view(2, len(meanings.concepts), each, -1))
 
 
+def load_images(recipe: dict[str, Any], concepts: tuple[str, ...]) -> tuple[ImageSet, ImageSet]:
+    """Return the rows that are fitted, and an even choice of at most MOST_CHOOSING a set of those that choose."""
+    root = (HERE.parent / recipe["data"]["root"]).resolve()
+    sets = [load_real(root, folder, "train", concepts, PREPROCESS) for folder in ("cxr_nih", "brain_mr")]
+    shards = [load_shard(p, concepts) for p in sorted((HERE / "cache").glob("*_[0-9][0-9][0-9].npz"))]
+    data = join([*sets, *shards])
+    source, choosing = np.array(data.source), []
+    for name in sorted(set(data.source)):
+        rows = np.flatnonzero(data.choose & (source == name))
+        choosing.append(rows[np.unique(np.linspace(0, len(rows) - 1, min(len(rows), MOST_CHOOSING)).astype(int))])
+    return data.take(np.flatnonzero(~data.choose)), data.take(np.concatenate(choosing))
+
+
+def columns_of(concepts: tuple[str, ...]) -> dict[str, list[int]]:
+    """Return the columns of findings to look for, and of those with lesion cells."""
+    kinds = {*KINDS, *WINDOWS, *SEQUENCES, "contrast_enhanced"}
+    return {
+        "findings": [i for i, name in enumerate(concepts) if name not in kinds],
+        "focal": [concepts.index(name) for name in FOCAL],
+    }
+
+
 def main() -> None:
     """Run the stages; see the module."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("recipe", type=Path)
     parser.add_argument("--run", type=Path, default=HERE / "runs" / "builtin")
-    parser.add_argument("--real-only", action="store_true")
-    parser.add_argument("--warm", type=Path, help="a finished run to go on from")
     parser.add_argument("--threads", type=int, default=2)
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
     recipe = tomllib.loads(chosen.recipe.read_text())
+    settings = recipe["image"]
     chosen.run.mkdir(parents=True, exist_ok=True)
     log = Log(chosen.run / "log.jsonl")
     model, sentences, single, meanings = build(recipe, chosen.run, log)
     with torch.no_grad():
-        model.logit_scale.fill_(float(np.log(recipe["image"]["start_scale"])))
-    if chosen.warm:
-        model.load_state_dict(torch.load(chosen.warm / "model.pt", weights_only=True))
-    data = load_all(recipe, phantoms=not chosen.real_only)
-    log(
-        phase="data",
-        fitted=len(data.data.pixels),
-        choose=len(data.chosen.pixels),
-        sources=sorted(set(data.data.source)),
-    )
-    train_image_tower(model, sentences, single, meanings, data, recipe["image"], log)
-    torch.save(model.state_dict(), chosen.run / "model.pt")
-
-
-def train_image_tower(
-    model: Any,
-    sentences: Sentences,
-    single: list[Caption],
-    meanings: Meanings,
-    data: Stored,
-    settings: dict[str, Any],
-    log: Log,
-) -> None:
-    """Train the image tower's end in place, from activations of augmented copies of every fitted row."""
+        model.logit_scale.fill_(float(np.log(settings["start_scale"])))
+    data, choosing = load_images(recipe, meanings.concepts)
+    log(phase="data", fitted=len(data.pixels), choose=len(choosing.pixels), lesions=sum(map(len, data.covered)))
     fitted = bank_of(sentences, single, meanings, held=False, each=40)
     held = bank_of(sentences, single, meanings, held=True, each=12)
     torch.manual_seed(settings["seed"])
-    check = measures.Choosing(data.chosen, data.clean, held, meanings)
-    end = End(model.visual, settings["frozen"])
-
-    def views(rows: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        return data.copies[int(torch.randint(len(data.copies), (1,), generator=generator))][rows]
-
-    mean = train_end(end, model.logit_scale, data.data, views, fitted, settings, log, check)
-    put_back(model.visual, mean, settings["frozen"])
+    start = start_of(model.visual, settings["frozen"]).to(memory_format=torch.channels_last)
+    check = measures.Choosing(choosing, stored(start, choosing.pixels), held, meanings)
+    columns = columns_of(meanings.concepts)
+    keep = chosen.run / "latest.pt"
+    train_image_tower(model.visual, model.logit_scale, data, columns, fitted, settings, log, check, keep)
+    torch.save(model.state_dict(), chosen.run / "model.pt")
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ def model_config(dim: int, size: int, context: int) -> dict[str, Any]:
     vision = {
         "timm_model_name": "tf_efficientnet_lite0",
         "timm_model_pretrained": False,
-        "timm_pool": "",
+        "timm_pool": "avgmax",  # a mean alone thins a small lesion out
         "timm_proj": "linear",
         "image_size": size,
     }

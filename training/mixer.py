@@ -1,0 +1,50 @@
+"""Which rows make a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from training.images import ImageSet
+
+__all__ = ["Mixer"]
+
+SOUGHT = 0.75  # of the rows; the others come as they are
+
+
+class Mixer:
+    """Draws row numbers: sources by their share; inside one, most rows for a random state of a random finding."""
+
+    def __init__(
+        self, data: ImageSet, rows: np.ndarray, shares: dict[str, float], findings: Sequence[int], seed: int
+    ) -> None:
+        """`findings`: the columns of labels worth looking for; the kind of image comes by itself."""
+        self.rng = np.random.default_rng(seed)
+        self.findings = findings
+        source = np.array(data.source)
+        self.groups = {name: rows[source[rows] == name] for name in shares}
+        self.groups = {name: group for name, group in self.groups.items() if len(group)}
+        total = sum(shares[name] for name in self.groups)
+        self.shares = {name: shares[name] / total for name in self.groups}
+        self.states = {name: self._lists(data.labels, group) for name, group in self.groups.items()}
+
+    def _lists(self, labels: np.ndarray, group: np.ndarray) -> list[np.ndarray]:
+        """Rows of each (finding, state) that a source holds and does not hold everywhere."""
+        lists = []
+        for concept in self.findings:
+            values = labels[group, concept]
+            if (values == 1).any() and (values == 0).any():
+                lists += [group[values == 1], group[values == 0]]
+        return lists
+
+    def draw(self, count: int) -> np.ndarray:
+        """Return `count` row numbers, some twice."""
+        out: list[int] = []
+        wanted = self.rng.multinomial(count, list(self.shares.values()))
+        for want, (name, group) in zip(wanted, self.groups.items(), strict=True):
+            for _ in range(want):
+                states = self.states[name]
+                pool = states[self.rng.integers(len(states))] if states and self.rng.random() < SOUGHT else group
+                out.append(int(pool[self.rng.integers(len(pool))]))
+        return np.array(out)
