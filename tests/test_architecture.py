@@ -20,10 +20,11 @@ LAYERS = [
     ["imaging"],
     ["encoders"],
     ["index"],
-    ["scoring", "search", "prompt_vectors", "text_query", "polarity", "study_vectors", "judging", "percentiles"],
+    ["scoring", "search", "prompt_vectors", "text_query", "study_vectors", "judging", "percentiles"]
+    + ["polarity", "polarity_cues", "finding_mentions", "organ_statements", "report_findings"],
     ["region", "mask_names", "mask_resampling", "mask_placing", "mask_nifti", "mask_seg", "mask_planes", "masks"],
     ["measure_axial", "measure_side", "measure", "change"],
-    ["report_findings", "region_query"],
+    ["region_query"],
     [
         "heatmap",
         "heatmap_check_store",

@@ -23,7 +23,7 @@ _SERIES_KEYWORDS: Final = (
     "FlipAngle", "MagneticFieldStrength", "DiffusionBValue", "ContrastBolusAgent", "SliceThickness",
     "SpacingBetweenSlices", "PixelSpacing", "ImagerPixelSpacing", "BodyPartExamined", "ViewPosition", "Laterality",
     "ImageLaterality", "PatientPosition", "ConvolutionKernel", "KVP", "PhotometricInterpretation", "BitsStored",
-    "RescaleType", "Units", "SeriesNumber",
+    "RescaleType", "Units", "SeriesNumber", "FrameOfReferenceUID",
 )  # fmt: skip
 # Enhanced files keep these inside functional groups.
 _GROUPED: Final = {
