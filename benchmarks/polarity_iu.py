@@ -68,7 +68,9 @@ def print_sentences(labelled: Sequence[tuple[Sentence, Mapping[str, str]]], say:
     """Print the table of the labelled sentences."""
     counts = confusion(labelled, say)
     print(f"{len(labelled)} sentences, {sum(len(label) for _, label in labelled)} labels\n")
-    print("| label | said present | absent | uncertain | silent | precision | recall | F1 |\n|---|---|---|---|---|---|---|---|")
+    print(
+        "| label | said present | absent | uncertain | silent | precision | recall | F1 |\n|---|---|---|---|---|---|---|---|"
+    )
     table = scores(counts)
     for name in (*CLASSES, "silent"):
         row = " | ".join(str(counts.get((name, said), 0)) for said in (*CLASSES, "silent"))

@@ -101,10 +101,10 @@ def main() -> None:
     parser.add_argument("reports", type=Path)
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--scale", type=float, default=1.0, help="1 draws 300")
-    parser.add_argument("--other-than", type=Path, help="a file of labels whose wordings are left out")
+    parser.add_argument("--other-than", type=Path, nargs="*", default=[], help="labels whose wordings are left out")
     options = parser.parse_args()
     pool = list(sentences(options.reports))
-    ids = set(labelled(options.other_than)) if options.other_than else set()
+    ids = {key for path in options.other_than for key in labelled(path)}
     taken = [one.text for one in pool if one[:3] in ids]
     for position, one in enumerate(draw(pool, options.seed, options.scale, taken)):
         print(f"{position}\t{one.uid} {one.section} {one.number}\t{one.text}")

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
 from prompts.finding import Finding
 from prompts.library import all_findings, load_set
+from prompts.report_words import report_words
+from retrieval.finding_mentions import mentions, region_of
 from retrieval.index.sentences import split_sentences
-from retrieval.polarity import Polarity, polarity
+from retrieval.organ_statements import organ_statements
+from retrieval.polarity import Polarity, judge, plain_text, strongest
 
 __all__ = ["Said", "findings_in", "report_says"]
-
-_WEIGHT: Mapping[Polarity, int] = {"absent": 0, "uncertain": 1, "present": 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,27 +25,42 @@ class Said:
     polarity: Polarity
 
 
-def findings_in(sentence: str, findings: str | Iterable[Finding] | None = None) -> tuple[Said, ...]:
+def findings_in(
+    sentence: str, findings: str | Iterable[Finding] | None = None, *, region: str | None = None
+) -> tuple[Said, ...]:
     """Return what a sentence says of each finding that it names, in the order of `findings`.
 
     `findings`: a shipped set's name or a set file's path, findings themselves, or None for the whole catalogue.
-    Raises `UnknownNameError` for a set that is not there.
+    `region` ("chest", "head", "abdomen") is what the report is about, which short names such as "edema" need; left
+    out, it is the set's, else the sentence's own, else the chest. Named twice, present outweighs uncertain and
+    uncertain absent. Raises `UnknownNameError` for a set that is not there.
 
-    >>> findings_in("No pneumothorax, small pleural effusion.", "chest_xray")
+    >>> findings_in("No pneumothorax, small effusion.", "chest_xray")
     (Said(finding='pneumothorax', polarity='absent'), Said(finding='pleural_effusion', polarity='present'))
+    >>> findings_in("Heart size normal.", "chest_xray")
+    (Said(finding='cardiomegaly', polarity='absent'),)
     """
-    return _said(sentence, _asked(findings))
+    return _said(sentence, _asked(findings), region or _region(findings))
 
 
-def report_says(text: str, findings: str | Iterable[Finding] | None = None) -> dict[str, Polarity]:
-    """Return what a whole report says of each finding it names: present outweighs uncertain, uncertain absent."""
+def report_says(
+    text: str, findings: str | Iterable[Finding] | None = None, *, region: str | None = None
+) -> dict[str, Polarity]:
+    """Return what a whole report says of each finding it names: present outweighs uncertain, uncertain absent.
+
+    The arguments are those of `findings_in`; left out, the region is the whole text's.
+
+    >>> report_says("Small left effusion. No right effusion.", "chest_xray")
+    {'pleural_effusion': 'present'}
+    """
     asked = _asked(findings)
-    found: dict[str, Polarity] = {}
+    region = region or _region(findings) or region_of(plain_text(text))
+    said: dict[str, list[Polarity]] = {}
     for sentence in split_sentences(text):
-        for said in _said(sentence, asked):
-            if said.finding not in found or _WEIGHT[said.polarity] > _WEIGHT[found[said.finding]]:
-                found[said.finding] = said.polarity
-    return found
+        for one in _said(sentence, asked, region):
+            said.setdefault(one.finding, []).append(one.polarity)
+    outweighing = ((name, strongest(values)) for name, values in said.items())
+    return {name: value for name, value in outweighing if value is not None}
 
 
 def _asked(findings: str | Iterable[Finding] | None) -> tuple[Finding, ...]:
@@ -53,7 +69,17 @@ def _asked(findings: str | Iterable[Finding] | None) -> tuple[Finding, ...]:
     return load_set(findings).findings if isinstance(findings, str) else tuple(findings)
 
 
+def _region(findings: str | Iterable[Finding] | None) -> str | None:
+    return report_words().regions.get(findings) if isinstance(findings, str) else None
+
+
 @lru_cache(maxsize=1 << 16)
-def _said(sentence: str, findings: tuple[Finding, ...]) -> tuple[Said, ...]:
-    found = ((finding.name, polarity(sentence, finding.terms)) for finding in findings)
-    return tuple(Said(name, says) for name, says in found if says is not None)
+def _said(sentence: str, findings: tuple[Finding, ...], region: str | None) -> tuple[Said, ...]:
+    text = plain_text(sentence)
+    found: dict[str, list[Polarity]] = {}
+    for one in mentions(text, findings, region):
+        found.setdefault(one.finding, []).append(judge(text, one.start, one.end))
+    for name, value in organ_statements(text):
+        found.setdefault(name, []).append(value)
+    said = ((finding.name, strongest(found.get(finding.name, ()))) for finding in findings)
+    return tuple(Said(name, value) for name, value in said if value is not None)

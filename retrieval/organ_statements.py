@@ -1,0 +1,116 @@
+"""What a sentence says of findings by calling an organ normal or changed: "heart size is normal"."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+
+from prompts.report_words import OrganWords, report_words
+from retrieval.finding_mentions import spaced
+from retrieval.polarity import Polarity, judge
+
+__all__ = ["organ_statements"]
+
+_LIMIT = (
+    r"(?:at\s+)?(?:the\s+)?upper\s+(?:limits?\s+(?:of\s+)?)?(?:of\s+)?normal(?:\s+limits?)?|(?:upper|high|top)[\s-]+normal|"
+    r"normal\s+upper\s+limits?|borderline|临界|饱满"
+)
+_NORMAL = (
+    r"(?<!not )(?:normal(?:ly)?|within\s+(?:the\s+)?(?:normal\s+)?limits?|unremarkable|non[\s-]?enlarged|"
+    r"not\s+enlarged|small|wnl)|(?:未见|无)(?:明显)?异常|正常|不大|居中"
+)
+# What may stand between an organ and its state: a list of other organs, verbs, adverbs.
+_STOP = re.compile(r"with|without|but|no|although|which|there|while|however|though|when|given|consistent|due|for")
+_VERB = re.compile(r"is|are|was|were|appears?|remains?|has|have|demonstrates?|shows?|measures?|seems?|stable|unchanged")
+_TOKEN = re.compile(r"\s*(?:(?P<comma>,)|(?P<word>[\w/'-]+))")
+_REACH = 14  # words
+
+
+@dataclass(frozen=True, slots=True)
+class _Organ:
+    finding: str
+    subject: re.Pattern[str]
+    state: re.Pattern[str]  # groups limit, normal, changed
+    state_before: re.Pattern[str]  # the same, just before the subject
+    changed_of: re.Pattern[str]  # "enlargement of the", before the subject
+
+
+def organ_statements(text: str) -> Iterator[tuple[str, Polarity]]:
+    """Yield what a plain text says of findings by the state of their organs."""
+    for organ in _organs():
+        for match in organ.subject.finditer(text):
+            said = _said_of(text, organ, match.start(), match.end())
+            if said is not None:
+                yield organ.finding, said
+
+
+def _said_of(text: str, organ: _Organ, start: int, end: int) -> Polarity | None:
+    of = organ.changed_of.search(text[:start])
+    if of is not None:
+        return judge(text, *of.span("changed"))
+    before = organ.state_before.search(text[:start])
+    if before is not None:
+        return _polarity(text, before, 0, 0)
+    at = _state_after(text, organ, end)
+    if at is not None:
+        return _polarity(text, at, 0, start)
+    return _shared_before(text[:start])
+
+
+def _polarity(text: str, state: re.Match[str], offset: int, since: int) -> Polarity:
+    if state["limit"]:
+        return "uncertain"
+    if state["normal"]:
+        return "absent"
+    return judge(text, offset + state.start("changed"), offset + state.end("changed"), since)
+
+
+def _state_after(text: str, organ: _Organ, at: int) -> re.Match[str] | None:
+    """Find the organ's state after its name; a comma ends the search once a verb has been read."""
+    verb = False
+    for _ in range(_REACH):
+        here = re.compile(r"\s*").match(text, at)
+        at = here.end() if here else at
+        state = organ.state.match(text, at)
+        if state is not None:
+            return state
+        token = _TOKEN.match(text, at)
+        if token is None or (token["comma"] and verb) or (token["word"] and _STOP.fullmatch(token["word"])):
+            return None
+        verb = verb or bool(token["word"] and _VERB.fullmatch(token["word"]))
+        at = token.end()
+    return None
+
+
+_SHARED = re.compile(r"(?<!not )\b(?:normal|unremarkable)\s+(?:\w+\s+){1,4}and\s+(?:the\s+)?(?:\w+\s+)?$")
+
+
+def _shared_before(before: str) -> Polarity | None:
+    """Read "normal heart size and ..." as said of both."""
+    return "absent" if _SHARED.search(before) else None
+
+
+@cache
+def _organs() -> tuple[_Organ, ...]:
+    return tuple(made for words in report_words().organs for made in _made(words))
+
+
+def _made(words: OrganWords) -> list[_Organ]:
+    made = [_organ(words.finding, words.subjects, words.changed)]
+    return [*made, _organ(words.finding, words.normal_only, ())] if words.normal_only else made
+
+
+def _organ(finding: str, subjects: tuple[str, ...], changed: tuple[str, ...]) -> _Organ:
+    subject = spaced("|".join(subjects))
+    change = "|".join(changed) or "(?!)"
+    state = rf"(?:(?P<limit>{_LIMIT})|(?P<normal>{_NORMAL})|(?P<changed>{change}))(?![a-z0-9])"
+    between = r"(?:\s+(?:in|sized?|central|hilar|pulmonary|appearing|overall|the|thoracic|upper|superior|lobe)){0,3}\s+"
+    return _Organ(
+        finding,
+        re.compile(rf"(?<![a-z0-9])(?:{subject})(?![a-z0-9])"),
+        re.compile(state),
+        re.compile(rf"(?<![a-z0-9]){state}{between}$"),
+        re.compile(rf"(?<![a-z0-9])(?P<changed>{change})\s+(?:of|in)\s+(?:the\s+)?(?:\w+\s+)?$"),
+    )
