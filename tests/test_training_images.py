@@ -1,0 +1,98 @@
+"""What the image phase is built of: lesion cells that follow their pixels, its losses, its tower in two halves."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+import timm
+import torch
+from scipy import ndimage
+
+from demo.phantoms import make_phantom
+from training.augment import draw_warp, warp
+from training.halves import End, with_exact_depthwise
+from training.images import ImageSet, join
+from training.losses import lesion_loss
+from training.mixer import Mixer
+from training.phantom_cache import CELLS, PREPROCESS, covered_cells, load_shard, render, write_shard
+
+
+def _set(count: int, columns: int) -> ImageSet:
+    labels = np.full((count, columns), -1, np.int8)
+    empty = [str(i) for i in range(count)]
+    pixels = np.zeros((count, 8, 8), np.uint8)
+    return ImageSet(pixels, labels, empty, empty, ["a"] * count, np.zeros(count, bool), [{} for _ in range(count)])
+
+
+def test_lesion_cells_lie_where_the_lesion_is_drawn() -> None:
+    phantom = make_phantom("chest_xray", 5, findings=["lung_mass"])
+    cells = covered_cells(phantom, 0)["lung_mass"].astype(float)
+    mask = phantom.lesions[0].mask[0]
+    share = PREPROCESS.size / max(mask.shape)
+    pad = (PREPROCESS.size - np.array(mask.shape) * share) / 2
+    expected = (np.array(ndimage.center_of_mass(mask)) + 0.5) * share + pad
+    found = (np.array(ndimage.center_of_mass(cells)) + 0.5) * PREPROCESS.size / CELLS
+    assert np.abs(found - expected).max() < PREPROCESS.size / CELLS
+    assert cells.sum() / 255 * (PREPROCESS.size / CELLS) ** 2 == pytest.approx(mask.sum() * share**2, rel=0.1)
+
+
+def test_lesion_cells_move_with_their_pixels() -> None:
+    cells = torch.zeros(8, 1, CELLS, CELLS)
+    cells[:, :, 7:10, 13:16] = 1.0
+    pixels = cells.repeat_interleave(8, 2).repeat_interleave(8, 3)
+    theta = draw_warp(8, torch.Generator().manual_seed(1))
+    for small, large in zip(warp(cells, theta)[:, 0].numpy(), warp(pixels, theta)[:, 0].numpy(), strict=True):
+        near, far = np.array(ndimage.center_of_mass(small)), np.array(ndimage.center_of_mass(large))
+        assert np.abs((near + 0.5) * 8 - (far + 0.5)).max() < 4
+
+
+def test_a_shard_gives_back_what_was_rendered(tmp_path) -> None:
+    write_shard("chest_xray", [5, 6], tmp_path / "chest_xray_000.npz")
+    concepts = ("lung_nodule", "lung_mass", "pleural_effusion", "pneumothorax", "consolidation", "rib_fracture")
+    data = load_shard(tmp_path / "chest_xray_000.npz", concepts)
+    rows = [row for seed in (5, 6) for row in render("chest_xray", seed)]
+    assert np.array_equal(data.pixels, np.stack([row.pixels for row in rows]))
+    for kept, row in zip(data.covered, rows, strict=True):
+        assert {concepts[i]: cells.tolist() for i, cells in kept.items()} == {
+            name: cells.tolist() for name, cells in row.covered.items()
+        }
+    both = join([data, data]).take(np.array([1, len(rows)]))
+    assert both.covered[1] == data.covered[0] or both.covered[1].keys() == data.covered[0].keys()
+
+
+def test_lesion_loss_falls_when_the_lesions_cell_rises_and_ignores_what_nobody_knows() -> None:
+    share, known = torch.zeros(2, 1, 4, 4), torch.tensor([[True], [False]])
+    share[0, 0, 1, 2] = 0.1  # smaller than a cell: its best cell counts
+    right, wrong = torch.zeros(2, 1, 4, 4), torch.zeros(2, 1, 4, 4)
+    right[0, 0, 1, 2], wrong[0, 0, 0, 0] = 4.0, 4.0
+    assert lesion_loss(right, share, known) < lesion_loss(torch.zeros_like(right), share, known)
+    assert lesion_loss(wrong, share, known) > lesion_loss(torch.zeros_like(right), share, known)
+    wild = right.clone()
+    wild[1] = 100.0
+    assert lesion_loss(wild, share, known) == lesion_loss(right, share, known)
+
+
+def test_exact_depthwise_changes_no_weight_and_no_float32_result() -> None:
+    trunk = timm.create_model("tf_efficientnet_lite0", num_classes=0).eval()
+    visual = torch.nn.Module()
+    visual.trunk, visual.head = trunk, torch.nn.Linear(1280, 8)
+    plain = End(visual, 3).eval()
+    exact = with_exact_depthwise(copy.deepcopy(plain))
+    x = torch.rand(2, 40, 12, 12, generator=torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        assert torch.equal(plain(x), exact(x))
+    assert plain.state_dict().keys() == exact.state_dict().keys()
+    middle = exact.both(x)[1]
+    assert middle.shape == (2, 112, 6, 6)
+
+
+def test_the_mixer_keeps_shares_and_looks_for_the_rare_finding() -> None:
+    data = join([_set(500, 2), _set(500, 2)])
+    data.source[500:] = ["b"] * 500
+    data.labels[:, 0] = 0
+    data.labels[3, 0] = 1  # one in five hundred
+    drawn = Mixer(data, np.arange(1000), {"a": 0.8, "b": 0.2}, [0], seed=1).draw(4000)
+    assert np.mean(drawn < 500) == pytest.approx(0.8, abs=0.03)
+    assert np.sum(drawn == 3) > 500
