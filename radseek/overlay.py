@@ -52,7 +52,7 @@ def blend(view_slice: NDArray[np.uint8], heat: NDArray[np.floating], *, opacity:
 
 
 def shares(heat: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Return the map `(H, W)` as 0 (nothing to draw) to 1 (its peak); 0 all over for a flat map, and where it is NaN."""
+    """Return the map `(H, W)` as 0 (nothing to draw) to 1 (its peak); 0 where it is NaN, and all over a flat map."""
     finite = heat[np.isfinite(heat)]
     if not finite.size or finite.max() <= finite.min():
         return np.zeros(heat.shape, np.float32)

@@ -79,7 +79,8 @@ def input_maps(
         lean = (recipe.lean * stride - down, recipe.lean * stride - across)
         for row, grid in enumerate(_grids(tower, moved, pair, recipe.method)):
             total[row] += spread(grid, size, recipe.points, lean=lean)
-    return total / len(moves)
+    total /= len(moves)
+    return total
 
 
 def _grids(tower: Tower, prepared: NDArray[np.uint8], pair: TextPair, method: str) -> list[NDArray[np.float32]]:
@@ -100,7 +101,7 @@ def _grids(tower: Tower, prepared: NDArray[np.uint8], pair: TextPair, method: st
 
 
 def _stride(tower: Tower) -> int:
-    return 16 if 16 in tower.layers else max(tower.layers)
+    return max(tower.layers)
 
 
 def _moves(count: int, stride: int) -> Sequence[tuple[int, int]]:

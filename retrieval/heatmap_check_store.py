@@ -1,8 +1,8 @@
 """Checks of heat maps, kept once per pair of towers and finding in a small JSON file.
 
-Looked up first in `heatmap_checks.json` beside the encoder's weights (`benchmarks/heatmap_faithfulness.py --write` makes
-the built-in one's), then in the user's cache, `$XDG_CACHE_HOME/radseek/heatmap_checks.json` or
-`~/.cache/radseek/heatmap_checks.json`, where new ones go. They hold figures about an encoder, nothing of a patient.
+Looked up first in `heatmap_checks.json` beside the encoder's weights (for the built-in one,
+`python -m benchmarks.heatmap_faithfulness --write` makes it), then in the user's cache, where new ones go:
+`$XDG_CACHE_HOME/radseek/heatmap_checks.json`, or under `~/.cache`. Figures about an encoder, nothing of a patient.
 """
 
 from __future__ import annotations

@@ -39,4 +39,5 @@ def partly_hidden(
 def block_means(over_input: NDArray[np.floating], side: int) -> NDArray[np.float32]:
     """Return the mean of a map `(P, P)`, P a multiple of `side`, in each of `side ** 2` blocks, `(side, side)`."""
     step = len(over_input) // side
-    return over_input.reshape(side, step, side, step).mean(axis=(1, 3), dtype=np.float64).astype(np.float32)
+    means = over_input.reshape(side, step, side, step).mean(axis=(1, 3), dtype=np.float64)
+    return np.asarray(means, np.float32)

@@ -1,4 +1,4 @@
-"""Ways from an input and a finding's direction to a grid of evidence: patch similarity, and gradients times activations.
+"""Ways from an input and a finding's direction to a grid of evidence: patch similarity, gradient times activation.
 
 Gradients are Captum's (LayerGradientXActivation, LayerGradCam); importing this takes torch's and Captum's seconds.
 """
@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from captum.attr import LayerGradCam, LayerGradientXActivation
+from captum.attr import LayerActivation, LayerGradCam, LayerGradientXActivation
 
 from retrieval.heatmap_towers import Layer, Tower
 
@@ -47,6 +47,24 @@ def grad_cam(stride: int) -> Method:
         layer = _layer(tower, stride)
         explained = LayerGradCam(_margins(tower, direction), layer.module)
         return layer.grid(explained.attribute(inputs, attr_dim_summation=False).detach().float())
+
+    return evidence
+
+
+def smooth_gradient(stride: int, width: int = 3, *, positive: bool = False) -> Method:
+    """Return `gradient` with the gradient averaged over `width` cells first, between HiResCAM and Grad-CAM.
+
+    A convolution of stride 2 above the layer sends unlike gradients to even and odd cells; the mean takes that out.
+    """
+
+    def evidence(tower: Tower, inputs: torch.Tensor, direction: torch.Tensor) -> torch.Tensor:
+        layer = _layer(tower, stride)
+        explained = LayerGradientXActivation(_margins(tower, direction), layer.module, multiply_by_inputs=False)
+        slope = explained.attribute(inputs).detach().float()
+        values = LayerActivation(tower.visual, layer.module).attribute(inputs).detach().float()
+        if layer.prefix is None:
+            slope = F.avg_pool2d(slope, width, 1, width // 2, count_include_pad=False)
+        return layer.grid((slope.clamp(min=0) if positive else slope) * values)
 
     return evidence
 
@@ -93,6 +111,9 @@ METHODS: dict[str, Method] = {
     "gradcam16": grad_cam(16),
     "gradcam32": grad_cam(32),
     "layercam16": layer_cam(16),
+    "smooth16": smooth_gradient(16),
+    "smooth16x5": smooth_gradient(16, 5),
+    "smoothcam16": smooth_gradient(16, positive=True),
     "gradient8+16": together(gradient(8), gradient(16)),
     "gradient16+layercam16": together(gradient(16), layer_cam(16)),
     "gradient16+similarity": together(gradient(16), similarity),

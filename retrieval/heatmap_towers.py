@@ -85,8 +85,8 @@ def _timm_convolutions(visual: Any) -> _Found | None:
         count, channels, height, width = features.shape
         # A picture of one cell: any pooling of it (mean, maximum, both) gives the cell back.
         alone = features.permute(0, 2, 3, 1).reshape(-1, channels, 1, 1)
-        vectors = visual.head(trunk.forward_head(alone))
-        return vectors.reshape(count, height, width, -1).permute(0, 3, 1, 2).float()
+        vectors: torch.Tensor = visual.head(trunk.forward_head(alone)).float()
+        return vectors.reshape(count, height, width, -1).permute(0, 3, 1, 2)
 
     return {stride: layer for stride, layer in layers.items() if stride in (8, 16, 32)}, cells
 
@@ -110,7 +110,7 @@ def _open_clip_tokens(visual: Any) -> _Found | None:
         return None
 
     def answer(same: torch.Tensor) -> torch.Tensor:
-        pooled = visual._pool(same)[0]
+        pooled: torch.Tensor = visual._pool(same)[0]
         return pooled if visual.proj is None else pooled @ visual.proj
 
     def cells(inputs: torch.Tensor) -> torch.Tensor:
@@ -132,5 +132,5 @@ def _patch(size: Any) -> int:
 
 
 def _square(length: int) -> tuple[int, int]:
-    side = int(round(length**0.5))
+    side = round(length**0.5)
     return side, length // side

@@ -1,0 +1,83 @@
+"""Deletion and insertion against random orders, and randomised weights, finding by finding.
+
+    python -m benchmarks.heatmap_faithfulness --studies 20 [--methods M:SHIFTS ...] [--write]
+
+For each focal finding: the best slice of each fresh phantom that holds it (seeds from 930,000), then the check that the
+engine makes, `retrieval.heatmap_checks.check_maps`. `--write` stores the shipped recipe's checks beside the encoder's
+weights (`heatmap_checks.json`), where the engine finds them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from benchmarks.heatmap_cohort import FIRST_SEED, KINDS, drawn_findings
+from benchmarks.pointing_game import NOTICE, recipe_of
+from prompts.finding import Finding
+from retrieval.encoders.loading import load_encoder
+from retrieval.encoders.prepare import prepare_slices
+from retrieval.heatmap_check_store import CHECKS, check_key, write_checks
+from retrieval.heatmap_checks import FEWEST, MapCheck, check_maps
+from retrieval.prompt_vectors import TextPair
+
+
+@dataclass
+class Gathered:
+    """One finding with the prepared slices `(3, S, S)` that show it, one a phantom."""
+
+    finding: Finding
+    pair: TextPair
+    slices: list[NDArray[np.uint8]] = field(default_factory=list)
+
+
+def gather(encoder: Any, asked: argparse.Namespace) -> list[Gathered]:
+    """Return the slices of each finding; findings of one name and other words are apart."""
+    groups: dict[str, Gathered] = {}
+    for drawn in drawn_findings(encoder, asked.kinds, asked.studies, asked.seed):
+        row = drawn.best_row_in_lesion()
+        group = groups.setdefault(check_key(encoder, drawn.finding), Gathered(drawn.finding, drawn.pair))
+        if row is not None and len(group.slices) < asked.slices:
+            group.slices.append(prepare_slices(drawn.view.slices[row][None], encoder.spec.preprocess)[0])
+    return [group for group in groups.values() if group.slices]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--studies", type=int, default=20, help="phantoms a kind")
+    parser.add_argument("--kinds", nargs="+", default=list(KINDS))
+    parser.add_argument("--methods", nargs="+", default=["default"])
+    parser.add_argument("--model", default="builtin")
+    parser.add_argument("--seed", type=int, default=FIRST_SEED)
+    parser.add_argument("--slices", type=int, default=24, help="at most, a finding")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--write", action="store_true")
+    asked = parser.parse_args()
+    torch.set_num_threads(asked.threads)
+    encoder = load_encoder(asked.model)
+    groups = gather(encoder, asked)
+    print(json.dumps({"notice": NOTICE, "encoder": encoder.spec.towers_hash, "asked": vars(asked)}))
+    kept: dict[str, MapCheck] = {}
+    for word in asked.methods:
+        checks = []
+        for group in groups:
+            check = check_maps(encoder, np.stack(group.slices), group.pair, recipe_of(word))
+            checks.append(check)
+            if word == "default" and check.slices >= FEWEST:
+                kept[check_key(encoder, group.finding)] = check
+            print(json.dumps({"method": word, "finding": group.finding.name, **check.to_json()}), flush=True)
+        print(json.dumps({"method": word, "passes": sum(one.passes for one in checks), "of": len(checks)}))
+    if asked.write:
+        folder = Path(encoder.folder)  # type: ignore[attr-defined]
+        write_checks(folder / CHECKS, kept)
+
+
+if __name__ == "__main__":
+    main()
