@@ -9,7 +9,18 @@ from importlib.resources import files
 
 from retrieval.evidence import Lang
 
-__all__ = ["amount", "bounded", "capitalised", "count", "enumerate_names", "has", "say", "share", "view_name"]
+__all__ = [
+    "amount",
+    "bounded",
+    "capitalised",
+    "count",
+    "enumerate_names",
+    "has",
+    "say",
+    "share",
+    "view_name",
+    "view_names",
+]
 
 _PLACE = {"en": 0, "zh": 1}
 _NO_UNIT = ("raw", "count", "")
@@ -44,6 +55,12 @@ def count(noun: str, number: int, lang: Lang) -> str:
 def view_name(view: str, lang: Lang) -> str:
     """Return how a view is called; one that has no name here keeps its own."""
     return say("views", view, lang) if has("views", view) else view
+
+
+@cache
+def view_names(lang: Lang) -> Mapping[str, str]:
+    """Return what views are called, and which view each name means."""
+    return {names[_PLACE[lang]]: view for view, names in _sentences()["views"].items()}
 
 
 def enumerate_names(names: Sequence[str], lang: Lang) -> str:
