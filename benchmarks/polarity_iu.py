@@ -1,7 +1,9 @@
-"""Sentence polarity on the Indiana reports: labelled sentences, and whole reports against their `Problems`.
+"""Sentence polarity on labelled sentences of the Indiana reports (docs/polarity.md).
 
-    python -m benchmarks.polarity_iu REPORTS.csv                                    # both tables
+    python -m benchmarks.polarity_iu REPORTS.csv                                    # the 300
     python -m benchmarks.polarity_iu REPORTS.csv --labels tests/polarity_tuning_labels.csv [--errors]
+
+Whole reports against their `Problems`: benchmarks/polarity_problems.py.
 
 A pair of sentence and finding counts for a class where labels and rules agree; a finding that only one of them names
 is an error of that class. `--errors` shows sentences on the terminal, for tuning: never use it on the 300.
@@ -68,9 +70,8 @@ def print_sentences(labelled: Sequence[tuple[Sentence, Mapping[str, str]]], say:
     """Print the table of the labelled sentences."""
     counts = confusion(labelled, say)
     print(f"{len(labelled)} sentences, {sum(len(label) for _, label in labelled)} labels\n")
-    print(
-        "| label | said present | absent | uncertain | silent | precision | recall | F1 |\n|---|---|---|---|---|---|---|---|"
-    )
+    print("| label | said present | absent | uncertain | silent | precision | recall | F1 |")
+    print("|---|---|---|---|---|---|---|---|")
     table = scores(counts)
     for name in (*CLASSES, "silent"):
         row = " | ".join(str(counts.get((name, said), 0)) for said in (*CLASSES, "silent"))

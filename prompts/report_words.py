@@ -15,13 +15,15 @@ __all__ = ["OrganWords", "ReportWords", "report_words"]
 class OrganWords:
     """An organ whose being normal denies a finding, and whose being `changed` affirms it.
 
-    `subjects` and `changed` are regular expressions; `normal_only` subjects say nothing of it when they are changed.
+    All are regular expressions. `normal` adds to the words that call any organ normal; `normal_only` subjects say
+    nothing of the finding when they are changed.
     """
 
     finding: str
     subjects: tuple[str, ...]
     normal_only: tuple[str, ...]
     changed: tuple[str, ...]
+    normal: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,4 +60,5 @@ def report_words() -> ReportWords:
 
 
 def _organ(finding: str, words: Mapping[str, list[str]]) -> OrganWords:
-    return OrganWords(finding, tuple(words["organ"]), tuple(words.get("normal_only", ())), tuple(words["changed"]))
+    more = {key: tuple(words.get(key, ())) for key in ("normal_only", "changed", "normal")}
+    return OrganWords(finding, tuple(words["organ"]), **more)

@@ -19,6 +19,7 @@ _BEFORE = 2  # words before a short name that may give it to another organ
 _PLACED = (
     r"^(?:\s+(?:identified|seen|noted|present))?\s+(?:of|in|within|involving|over|overlying)\s+(?:(?!lung)\w+\s+){0,2}"
 )
+_EITHER = re.compile(r"\s*(?:/|\bor\b|\band/or\b)\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class Mention:
 
 
 def mentions(text: str, findings: Iterable[Finding], region: str | None) -> list[Mention]:
-    """Return where a plain text names the findings, in order.
+    """Return where a plain text names the findings, by finding and place.
 
     A name inside a longer one does not count, whoever owns the longer one: a "pericardial effusion" is no pleural
     effusion though only the pleural one is asked for. Short names count where `region` (None: the text's own, else
@@ -45,7 +46,7 @@ def mentions(text: str, findings: Iterable[Finding], region: str | None) -> list
     for one in longest:
         if not any(_hides(other, one) for other in kept):
             kept.append(one)
-    return sorted((m for m in kept if m.finding in wanted), key=lambda m: (m.start, m.end, m.finding))
+    return _joined(text, sorted((m for m in kept if m.finding in wanted), key=lambda m: (m.finding, m.start)))
 
 
 @lru_cache(maxsize=4096)
@@ -64,6 +65,18 @@ def _hides(longer: Mention, one: Mention) -> bool:
     same = (longer.start, longer.end) == (one.start, one.end)
     overlaps = longer.start < one.end and one.start < longer.end
     return overlaps and not same and (longer.finding != one.finding or one.end <= longer.end)
+
+
+def _joined(text: str, found: list[Mention]) -> list[Mention]:
+    """Make one mention of two names of one finding with only "or" or a slash between them."""
+    joined: list[Mention] = []
+    for one in found:
+        last = joined[-1] if joined else None
+        if last is not None and last.finding == one.finding and _EITHER.fullmatch(text[last.end : one.start]):
+            joined[-1] = Mention(one.finding, last.start, one.end)
+        else:
+            joined.append(one)
+    return joined
 
 
 def _named(text: str) -> list[Mention]:

@@ -52,19 +52,19 @@ def _said_of(text: str, organ: _Organ, start: int, end: int) -> Polarity | None:
         return judge(text, *of.span("changed"))
     before = organ.state_before.search(text[:start])
     if before is not None:
-        return _polarity(text, before, 0, 0)
+        return _polarity(text, before, 0)
     at = _state_after(text, organ, end)
     if at is not None:
-        return _polarity(text, at, 0, start)
+        return _polarity(text, at, start)
     return _shared_before(text[:start])
 
 
-def _polarity(text: str, state: re.Match[str], offset: int, since: int) -> Polarity:
+def _polarity(text: str, state: re.Match[str], since: int) -> Polarity:
     if state["limit"]:
         return "uncertain"
     if state["normal"]:
         return "absent"
-    return judge(text, offset + state.start("changed"), offset + state.end("changed"), since)
+    return judge(text, *state.span("changed"), since)
 
 
 def _state_after(text: str, organ: _Organ, at: int) -> re.Match[str] | None:
@@ -98,17 +98,18 @@ def _organs() -> tuple[_Organ, ...]:
 
 
 def _made(words: OrganWords) -> list[_Organ]:
-    made = [_organ(words.finding, words.subjects, words.changed)]
-    return [*made, _organ(words.finding, words.normal_only, ())] if words.normal_only else made
+    made = [_organ(words, words.subjects, words.changed)]
+    return [*made, _organ(words, words.normal_only, ())] if words.normal_only else made
 
 
-def _organ(finding: str, subjects: tuple[str, ...], changed: tuple[str, ...]) -> _Organ:
+def _organ(words: OrganWords, subjects: tuple[str, ...], changed: tuple[str, ...]) -> _Organ:
     subject = spaced("|".join(subjects))
+    normal = "|".join([_NORMAL, *words.normal])
     change = "|".join(changed) or "(?!)"
-    state = rf"(?:(?P<limit>{_LIMIT})|(?P<normal>{_NORMAL})|(?P<changed>{change}))(?![a-z0-9])"
+    state = rf"(?:(?P<limit>{_LIMIT})|(?P<normal>{normal})|(?P<changed>{change}))(?![a-z0-9])"
     between = r"(?:\s+(?:in|sized?|central|hilar|pulmonary|appearing|overall|the|thoracic|upper|superior|lobe)){0,3}\s+"
     return _Organ(
-        finding,
+        words.finding,
         re.compile(rf"(?<![a-z0-9])(?:{subject})(?![a-z0-9])"),
         re.compile(state),
         re.compile(rf"(?<![a-z0-9]){state}{between}$"),

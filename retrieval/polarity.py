@@ -65,7 +65,10 @@ def judge(text: str, start: int, end: int, since: int = 0) -> Polarity:
         return "uncertain"
     if cues.DENIED_BEFORE.search(reach) or cues.DENIED_AFTER.match(after):
         return "absent"
-    return "uncertain" if cues.DOUBTED_BEFORE.search(reach) or _is_alternative(reach, after) else "present"
+    if cues.DOUBTED_BEFORE.search(reach) or cues.DIFFERENTIAL.search(blanked[since:start]):
+        return "uncertain"
+    is_denial = cues.DENIED_BEFORE.match(text, start) is not None  # "no acute disease or ..." is said for certain
+    return "uncertain" if not is_denial and _is_alternative(reach, after) else "present"
 
 
 def plain_text(text: str) -> str:
