@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +16,10 @@ from numpy.typing import NDArray
 from retrieval.encoders.prepare import prepare_slices
 from retrieval.encoders.protocol import Encoder
 from retrieval.heatmap_geometry import place, spread, to_slice
-from retrieval.heatmap_towers import Tower, tower_of
 from retrieval.prompt_vectors import TextPair
+
+if TYPE_CHECKING:  # importing it takes torch's seconds, and importing this must not
+    from retrieval.heatmap_towers import Tower
 
 __all__ = ["DEFAULT", "Recipe", "heat_map", "input_maps"]
 
@@ -66,9 +69,11 @@ def input_maps(
     `visual` stands in for the encoder's own image tower (one of random weights, say). An encoder that shows no tower
     is asked by occlusion.
     """
+    from retrieval.heatmap_towers import tower_of
+
     tower = tower_of(encoder, visual)
     if tower is None or recipe.method == "occlusion":
-        from retrieval.heatmap_occlusion import occlusion_maps  # late, as below
+        from retrieval.heatmap_occlusion import occlusion_maps  # late, as Captum and torch are
 
         return occlusion_maps(encoder, prepared, pair, recipe.points)
     size, stride = prepared.shape[-1], _stride(tower)

@@ -56,7 +56,7 @@ def spread(
     at = (np.arange(points) + 0.5) * size / points
     steps = [(at - lean[axis]) * grid.shape[axis] / size - 0.5 for axis in (0, 1)]
     where = np.meshgrid(*steps, indexing="ij")
-    drawn = map_coordinates(grid.astype(np.float64), where, order=3, mode="nearest", prefilter=False)
+    drawn = map_coordinates(grid.astype(np.float64), where, order=3, mode="mirror", prefilter=False)
     return np.asarray(drawn, np.float32)
 
 
