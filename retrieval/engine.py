@@ -9,10 +9,12 @@ from typing import Any, Literal
 
 import numpy as np
 
+from prompts.finding import Finding
 from retrieval.encoders.loading import load_encoder
 from retrieval.encoders.protocol import Encoder
 from retrieval.encoders.spec import check_match
 from retrieval.errors import UnknownNameError, UsageError
+from retrieval.heatmap_study import HeatMap, HeatMapper
 from retrieval.imaging.read import read_study
 from retrieval.index.keys import load_key
 from retrieval.index.local_store import LocalStore
@@ -64,6 +66,7 @@ class Engine:
         self._book = PromptBook(self.encoder)
         percentiles = None if self.store is None else Percentiles(self.store, self._book)
         self._screener = Screener(self._book, percentiles)
+        self._mapper = HeatMapper(self._book)
         self._key: bytes | None = None
 
     @classmethod
@@ -111,6 +114,29 @@ class Engine:
         for study in self._studies(target, modality, skipped):
             rows.extend(self._screener.rows(study, asked))
         return ScreenResult(self.encoder.spec, version, tuple(rows), tuple(skipped))
+
+    def heat_map(
+        self,
+        target: str | Path | Study,
+        finding: str | Finding,
+        *,
+        every_slice: bool = False,
+        modality: str | None = None,
+    ) -> HeatMap:
+        """Return where a finding (a name, free words) is seen in one study, on the slice that its score names.
+
+        A map that failed its check is None, and `check.reason` says why. `every_slice` maps the whole view, for
+        `maps.stacked()`. Raises `UsageError` where the study has no view for the finding, or only its vectors are
+        at hand (a key in an index), and what `read_study` does.
+        """
+        if isinstance(target, str) and target.startswith(KEY_PREFIX):
+            raise UsageError(f"A heat map needs the images of {target}, and an index keeps vectors; give their path.")
+        study = target if isinstance(target, Study) else read_study(Path(target), modality=modality)
+        (asked,), _ = choose_findings([finding])
+        found = self._mapper.heat_map(study, self._embed(study, ""), asked, every_slice=every_slice)
+        if found is None:
+            raise UsageError(f"No view of this study is one that {asked.name} is read in ({', '.join(asked.views)}).")
+        return found
 
     def classify(self, target: Target | None, labels: Sequence[str], *, modality: str | None = None) -> ClassifyResult:
         """Return how the encoder shares one between labels that exclude each other, for every study of a target.
