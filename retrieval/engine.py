@@ -9,7 +9,10 @@ from typing import Any, Literal
 
 import numpy as np
 
+from prompts.catalog import find
 from prompts.finding import Finding
+from retrieval.comparing import Comparison, MaskedRegion, masked_region
+from retrieval.contrast import Bench
 from retrieval.encoders.loading import load_encoder
 from retrieval.encoders.protocol import Encoder
 from retrieval.encoders.spec import check_match
@@ -22,6 +25,7 @@ from retrieval.index.manifest import is_index
 from retrieval.index.repooled import RepooledStore
 from retrieval.index.store import Scope, Store
 from retrieval.index.where import Where
+from retrieval.judging import Judge
 from retrieval.percentiles import Percentiles
 from retrieval.prompt_vectors import PromptBook
 from retrieval.results import (
@@ -33,12 +37,11 @@ from retrieval.results import (
     SearchResult,
     SentenceRow,
     SimilarResult,
-    SimilarRow,
     StudyRow,
 )
 from retrieval.scoring import label_probabilities
 from retrieval.screening import Findings, Screener, choose_findings
-from retrieval.search import QueryView, match_slices, rank_sentences, rank_studies
+from retrieval.search import rank_sentences
 from retrieval.study_vectors import StudyVectors, embed_study, stored_study
 from retrieval.targets import relative_path, studies_under
 from retrieval.text_query import parse_query, query_vector
@@ -162,6 +165,9 @@ class Engine:
         *,
         where: Where | Sequence[str] = (),
         text: str | None = None,
+        mask: str | Path | None = None,
+        mask_labels: Sequence[str] = (),
+        contrast: str | Finding | None = None,
         include_same_patient: bool = False,
         modality: str | None = None,
     ) -> SimilarResult:
@@ -170,27 +176,24 @@ class Engine:
         Pooled views of one name are compared; a case's score is the mean over the query's views of its best, 0
         for a view that it lacks. With `text`, each query view's vector becomes the unit sum of itself and the
         text's. The study itself is left out, and so is its patient unless `include_same_patient`.
+
+        `mask` (DICOM SEG or NIfTI, see `masks`): the query is the region it marks, of several labels those in
+        `mask_labels`, and slices are compared with slices; the target must then be images. `contrast`, a finding: also
+        the k nearest cases with it and the k nearest without. Raises `MaskError` where the mask does not fit.
         """
         store = self._need_store("similar")
         _check_count(k)
-        query = self._one_study(target, modality)
+        finding = find(contrast) if isinstance(contrast, str) else contrast
+        region = None if mask is None else self._masked(target, modality, str(mask), mask_labels)
+        query = self._one_study(target, modality) if region is None else region.vectors
         patient = frozenset({query.patient_key} - {""}) if not include_same_patient else frozenset()
         scope = Scope(_where(where), not_studies=frozenset({query.key}), not_patients=patient)
-        ranked = rank_studies(store, self._query_views(query, text), k, scope)
-        cases = {case.key: case for case in store.cases(studies=[one.study for one in ranked])}
-        rows = tuple(
-            SimilarRow(
-                rank=rank,
-                study=one.study,
-                path=cases[one.study].path,
-                score=one.score,
-                matches=tuple(match_slices(query.views, store.slice_vectors(one.study))),
-                report=cases[one.study].report,
-            )
-            for rank, one in enumerate(ranked, 1)
-        )
-        asked: dict[str, Any] = {"study": query.key, "path": query.path}
-        return SimilarResult(self.encoder.spec, {**asked, "text": text, "where": _where(where).texts()}, rows)
+        words = None if text is None else query_vector(parse_query(text), self._book)
+        asked = Comparison(store, query, scope, words, region is not None)
+        sides = None if finding is None else asked.contrast(finding, Bench(store, self._book, Judge(self._book)), k)
+        about: dict[str, Any] = {"study": query.key, "path": query.path, "text": text, "where": _where(where).texts()}
+        about |= {"mask": None if region is None else region.to_json()}
+        return SimilarResult(self.encoder.spec, about, asked.nearest(k), sides)
 
     def search(self, text: str, k: int = 10, *, where: Where | Sequence[str] = (), within: In = "both") -> SearchResult:
         """Return the k studies and the k report sentences that answer words best.
@@ -258,20 +261,22 @@ class Engine:
         study = read_study(path, modality=modality)
         return self._embed(study, relative_path(study.paths, path))
 
+    def _masked(self, target: Target, modality: str | None, mask: str, labels: Sequence[str]) -> MaskedRegion:
+        """Return the region that a mask marks in the one study at a target."""
+        if isinstance(target, StudyVectors) or (isinstance(target, str) and target.startswith(KEY_PREFIX)):
+            raise UsageError("A mask needs the images, and an index keeps none; give the path of the study's files.")
+        study = target if isinstance(target, Study) else read_study(target, modality=modality)
+        source = Path(study.paths[0] if isinstance(target, Study) and study.paths else str(target))
+        path = relative_path(study.paths, source) if study.paths else None
+        return masked_region(study, path, mask, labels, self.encoder, self._own_key())
+
     def _embed(self, study: Study, path: str) -> StudyVectors:
+        return embed_study(study, self.encoder, self._own_key(), path)
+
+    def _own_key(self) -> bytes:
         if self._key is None:
             self._key = load_key()
-        return embed_study(study, self.encoder, self._key, path)
-
-    def _query_views(self, query: StudyVectors, text: str | None) -> list[QueryView]:
-        views = [QueryView(view.view, view.pooled) for view in query.views]
-        if not views:
-            raise UsageError(f"{query.path or query.key} has no view to compare; choose a study with images.")
-        if text is None:
-            return views
-        words = query_vector(parse_query(text), self._book).astype(np.float64)
-        sums = [(view.view, view.vector.astype(np.float64) + words) for view in views]
-        return [QueryView(name, total / max(float(np.linalg.norm(total)), 1e-12)) for name, total in sums]
+        return self._key
 
     def _seen(self, store: Store) -> Store:
         """Return a store as this encoder sees it. Raises `EncoderMismatchError` where it cannot."""

@@ -21,6 +21,8 @@ __all__ = [
     "NOTICE",
     "ClassifyResult",
     "ClassifyRow",
+    "Contrast",
+    "ContrastRow",
     "ExplainResult",
     "FindingScore",
     "LabelProbability",
@@ -163,12 +165,54 @@ class SimilarRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ContrastRow:
+    """A case on one side of a contrast, and by what: `source` "report" (its `sentence`) or "score" (`probability`)."""
+
+    case: SimilarRow
+    source: str
+    sentence: str | None
+    probability: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the row as JSON-able values."""
+        why = {"source": self.source, "sentence": self.sentence, "probability": self.probability}
+        return {**self.case.to_json(), **why}
+
+
+@dataclass(frozen=True, slots=True)
+class Contrast:
+    """The nearest cases with a finding and the nearest without it, each list best first and ranked from 1.
+
+    `looked_at`: how many of the nearest cases were asked; `neither`: of those, how many nobody could put on a side.
+    """
+
+    finding: str
+    name: dict[str, str]
+    present: tuple[ContrastRow, ...]
+    absent: tuple[ContrastRow, ...]
+    looked_at: int
+    neither: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the contrast's part of the document."""
+        return {
+            "finding": self.finding,
+            "name": self.name,
+            "with": [row.to_json() for row in self.present],
+            "without": [row.to_json() for row in self.absent],
+            "looked_at": self.looked_at,
+            "neither": self.neither,
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class SimilarResult:
-    """The query's key and path, and the cases most like it, best first."""
+    """The query's key and path, and the cases most like it, best first; `contrast` where one was asked for."""
 
     encoder: EncoderSpec
     query: dict[str, Any]
     results: tuple[SimilarRow, ...]
+    contrast: Contrast | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the document `radseek similar --json` prints."""
@@ -177,6 +221,7 @@ class SimilarResult:
             "encoder": describe_encoder(self.encoder),
             "query": self.query,
             "results": [row.to_json() for row in self.results],
+            "contrast": None if self.contrast is None else self.contrast.to_json(),
         }
 
 

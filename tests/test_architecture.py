@@ -40,7 +40,7 @@ LAYERS = [
         "heatmap_volume",
     ],
     ["plain_text", "evidence", "caveats", "claims", "narrators", "checker", "summary"],
-    ["results", "screening", "targets", "evaluation", "contrast"],
+    ["results", "screening", "targets", "evaluation", "contrast", "comparing"],
     ["gathering", "explaining"],
     ["engine"],
 ]

@@ -43,14 +43,16 @@ def view_names(series: Series) -> tuple[str, ...]:
     return (VIEW_OF_MODALITY.get(modality, "percentile"),)
 
 
-def iter_views(series: Series) -> Iterator[View]:
+def iter_views(series: Series, z: NDArray[np.int32] | None = None) -> Iterator[View]:
     """Yield the views of a Series one at a time, so that only one lies in memory.
 
-    Slices are uint8; NaN and infinities count as the finite minimum, and a constant volume gives zeros.
+    Slices are uint8; NaN and infinities count as the finite minimum, and a constant volume gives zeros. `z` names
+    slices to show instead of those that the recipe chooses; the display is the whole volume's either way.
     """
     volume = series.volume
-    gap = None if volume.affine is None else spacing_zyx(volume.affine)[0]
-    z = choose_slices(volume.voxels.shape[0], gap)
+    if z is None:
+        gap = None if volume.affine is None else spacing_zyx(volume.affine)[0]
+        z = choose_slices(volume.voxels.shape[0], gap)
     voxels = finite(volume.voxels)
     for name in view_names(series):
         display = _display(name, series, voxels)

@@ -1,0 +1,115 @@
+"""How a masked region should be asked for: cropped, masked or whole slices; by pooled vectors or slice by slice.
+
+    python -m benchmarks.region_query --each 5
+
+Chest CT phantoms, each with one finding; every study is asked once by the region of its largest lesion, the others are
+the archive. Counted: how many of the 5 nearest have the query's finding, beside the same figure for the whole study.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from demo.phantom_types import Phantom
+from demo.phantoms import make_phantom
+from retrieval.encoders.encode import embed_series
+from retrieval.encoders.loading import load_encoder
+from retrieval.encoders.protocol import Encoder
+from retrieval.index.exact import cosines
+from retrieval.region import Region
+from retrieval.region_query import Look, region_views
+from retrieval.types import Provenance, Series, ViewVectors, Volume
+
+FINDINGS = ("lung_nodule", "lung_mass", "pleural_effusion", "pneumothorax", "consolidation", "rib_fracture")
+NEAREST = 5
+FIRST_SEED = 970_000
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One phantom as vectors: all of it, and its largest lesion in each look."""
+
+    finding: str
+    whole: list[ViewVectors]
+    regions: dict[str, list[ViewVectors]]
+
+
+def series_of(phantom: Phantom) -> Series:
+    made = phantom.series[0]
+    volume = Volume(made.voxels, made.affine, made.unit, Provenance("none", spacing=made.spacing, plane="axial"))
+    return Series("", made.modality, "chest", made.name, volume)
+
+
+def case_of(finding: str, seed: int, encoder: Encoder, looks: Sequence[Look]) -> Case:
+    phantom = make_phantom("chest_ct", seed, findings=[finding])
+    series = series_of(phantom)
+    lesion = max((one for one in phantom.lesions if one.finding == finding), key=lambda one: one.mask.sum())
+    region = Region.of(finding, lesion.mask)
+    regions = {look: region_views(series, region, encoder, look=look) for look in looks}
+    return Case(finding, embed_series(series, encoder), regions)
+
+
+def pooled(query: list[ViewVectors], case: list[ViewVectors]) -> float:
+    best = [
+        max(float(o.pooled.astype(float) @ v.pooled.astype(float)) for o in case if o.view == v.view) for v in query
+    ]
+    return float(np.mean(best))
+
+
+def slice_by_slice(query: list[ViewVectors], case: list[ViewVectors]) -> float:
+    return float(
+        np.mean(
+            [
+                max(np.mean([cosines(o.slices, row).max() for row in v.slices]) for o in case if o.view == v.view)
+                for v in query
+            ]
+        )
+    )
+
+
+def hits(
+    cases: Sequence[Case], query: Callable[[Case], list[ViewVectors]], rule: Callable[..., float]
+) -> dict[str, float]:
+    """Mean share of the nearest with the query's finding, by finding."""
+    found: dict[str, list[float]] = {}
+    for one in cases:
+        others = sorted((other for other in cases if other is not one), key=lambda o: -rule(query(one), o.whole))
+        found.setdefault(one.finding, []).append(np.mean([o.finding == one.finding for o in others[:NEAREST]]))
+    return {name: float(np.mean(shares)) for name, shares in found.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--each", type=int, default=5, help="studies a finding")
+    parser.add_argument("--model", default="builtin")
+    arguments = parser.parse_args()
+    encoder = load_encoder(arguments.model)
+    looks: tuple[Look, ...] = ("crop", "masked", "slices")
+    cases = [
+        case_of(finding, FIRST_SEED + 100 * k + n, encoder, looks)
+        for k, finding in enumerate(FINDINGS)
+        for n in range(arguments.each)
+    ]
+    chance = (arguments.each - 1) / (len(cases) - 1)
+    print(
+        f"{len(cases)} phantoms, {encoder.spec.name}; share of the {NEAREST} nearest with the finding; "
+        f"chance {chance:.2f}"
+    )
+    print(f"| query | compared by | all | {' | '.join(FINDINGS)} |")
+    print(f"|---|---|---|{'---|' * len(FINDINGS)}")
+    queries: dict[str, Callable[[Case], list[ViewVectors]]] = {"whole study": lambda case: case.whole}
+    for look in looks:
+        queries[f"region, {look}"] = lambda case, look=look: case.regions[look]  # type: ignore[misc]
+    for name, query in queries.items():
+        for rule in (pooled, slice_by_slice):
+            shares = hits(cases, query, rule)
+            cells = " | ".join(f"{shares[finding]:.2f}" for finding in FINDINGS)
+            print(f"| {name} | {rule.__name__.replace('_', ' ')} | {np.mean(list(shares.values())):.2f} | {cells} |")
+
+
+if __name__ == "__main__":
+    main()
