@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from radseek.page import Picture
@@ -21,11 +21,15 @@ _KEPT = 24  # views in memory; a phantom's takes about 3 MB
 
 
 class CaseImages:
-    """Draws slices of stored studies. Without the linkage file, or the files it names, it draws nothing."""
+    """Draws slices of stored studies. Without the linkage file, or the files it names, it draws nothing.
 
-    def __init__(self, index: Path) -> None:
-        path = linkage_path(index)
-        self._linkage = LinkageFile(path, read_only=True) if path.exists() else None
+    `held`: studies that are read already, by key, which need no index.
+    """
+
+    def __init__(self, index: Path | None, held: Mapping[str, Study] | None = None) -> None:
+        path = None if index is None else linkage_path(index)
+        self._linkage = LinkageFile(path, read_only=True) if path is not None and path.exists() else None
+        self._held = dict(held or {})
         self._key = load_key()
         self._study: tuple[str, Study | None] = ("", None)
         self._views: OrderedDict[tuple[str, str, str], View] = OrderedDict()
@@ -34,6 +38,14 @@ class CaseImages:
         """Close the linkage file."""
         if self._linkage is not None:
             self._linkage.close()
+
+    def study(self, key: str) -> Study | None:
+        """Return a study as it was read; None where it can no longer be."""
+        if key in self._held:
+            return self._held[key]
+        if self._study[0] != key:
+            self._study = (key, self._read_again(key))
+        return self._study[1]
 
     def draw(self, study: str, series: str, view: str, z: int, *, caption: str = "", side: int = 320) -> Picture | None:
         """Return slice `z` of a view, by the keys of its study and series; None where it can no longer be read."""
@@ -45,7 +57,7 @@ class CaseImages:
         if place in self._views:
             self._views.move_to_end(place)
             return self._views[place]
-        read = self._read(study)
+        read = self.study(study)
         if read is None:
             return None
         for ordinal, one in enumerate(read.series):
@@ -55,11 +67,6 @@ class CaseImages:
                     self._views.popitem(last=False)
                 return self._views[place]
         return None
-
-    def _read(self, study: str) -> Study | None:
-        if self._study[0] != study:
-            self._study = (study, self._read_again(study))
-        return self._study[1]
 
     def _read_again(self, study: str) -> Study | None:
         link = self._linkage.get(study) if self._linkage is not None else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,7 +15,17 @@ from rich.table import Table
 from retrieval.results import NOTICE
 from retrieval.types import Skipped
 
-__all__ = ["MEANINGLESS", "errors", "number", "print_json", "print_notice", "print_skipped", "print_table", "progress"]
+__all__ = [
+    "MEANINGLESS",
+    "errors",
+    "number",
+    "print_json",
+    "print_lines",
+    "print_notice",
+    "print_skipped",
+    "print_table",
+    "progress",
+]
 
 MEANINGLESS = "Scores are meaningless: the encoder 'random' has random weights."
 _PIPED = 160  # columns of a table that goes to a file or a pipe
@@ -31,13 +41,20 @@ def print_json(document: dict[str, Any]) -> None:
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print a table on stdout; text from files and reports is never read as markup."""
-    console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else _PIPED)
     table = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False)
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*("" if cell is None else str(cell) for cell in row))
-    console.print(table)
+    _stdout().print(table)
+
+
+def print_lines(title: str, lines: Iterable[str]) -> None:
+    """Print lines of text under a title on stdout, as they are."""
+    console = _stdout()
+    console.print(title, style="bold")
+    for line in lines:
+        console.print(line)
 
 
 def print_notice(*, meaningless: bool) -> None:
@@ -56,6 +73,10 @@ def print_skipped(skipped: Sequence[Skipped]) -> None:
         errors.print(f"  {line.path}: {line.reason_code}: {line.message}", markup=False, soft_wrap=True)
     if len(skipped) > _SHOWN:
         errors.print(f"  and {len(skipped) - _SHOWN} more; --json lists them all", markup=False)
+
+
+def _stdout() -> Console:
+    return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else _PIPED)
 
 
 @contextmanager

@@ -33,7 +33,7 @@ from retrieval.search import Match
 from retrieval.study_vectors import StudyVectors, stored_study
 from retrieval.text_query import parse_query
 
-__all__ = ["CardMaker", "case_title", "in_order"]
+__all__ = ["CardMaker", "case_title", "in_order", "provenance_line"]
 
 _NAMES = {"CT": "CT", "MR": "MR", "DX": "radiograph", "CR": "radiograph", "US": "ultrasound", "": "unknown modality"}
 _SHOWN = 7  # findings of a card; the others unfold
@@ -70,7 +70,7 @@ class CardMaker:
             more=tuple(_finding_row(row, known[row.finding], truth, deep) for row in more),
             key_slices=self._key_slices(ordered, known, vectors),
             warnings=tuple(dict.fromkeys(w for s in case.series for w in _texts(s.provenance.get("warnings")))),
-            provenance=tuple(_provenance_line(s.description, s.provenance) for s in case.series),
+            provenance=tuple(provenance_line(s.description, s.provenance) for s in case.series),
         )
 
     def similar(self, query: Case, row: SimilarRow, case: Case) -> SimilarCase:
@@ -220,7 +220,8 @@ def _texts(value: object) -> list[str]:
     return [str(one) for one in value] if isinstance(value, list | tuple) else []
 
 
-def _provenance_line(description: str, provenance: Mapping[str, object]) -> str:
+def provenance_line(description: str, provenance: Mapping[str, object]) -> str:
+    """Return how a series' voxels came to be, in one line; `provenance` as an index keeps it."""
     words = [
         f"{name.replace('_', ' ')}: {_plain(provenance.get(name))}" for name in _PROVENANCE if provenance.get(name)
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 import jinja2
@@ -10,7 +11,7 @@ from markupsafe import Markup
 
 from radseek.page import FindingRow, Page, Profile
 
-__all__ = ["NOTICE", "POLICY", "profile_svg", "render_report", "write_report"]
+__all__ = ["NOTICE", "POLICY", "page_environment", "profile_svg", "render_report", "tracks", "write_report"]
 
 NOTICE = "Research use only. Not a medical device."
 # Even a report that somehow held hostile text could load and run nothing.
@@ -22,6 +23,13 @@ _HALF = 46.0  # percent of an interval's track on either side of zero
 
 def render_report(page: Page) -> str:
     """Return the page as HTML. Every text is escaped; see `POLICY` for what a browser may load."""
+    template = page_environment().get_template("report.html.j2")
+    return template.render(page=page, notice=NOTICE, policy=POLICY, track=tracks)
+
+
+@cache
+def page_environment() -> jinja2.Environment:
+    """Return where templates of pages are found: every text in them is escaped, and none may be missing."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("radseek", "."),
         autoescape=True,
@@ -31,8 +39,7 @@ def render_report(page: Page) -> str:
     )
     environment.filters["profile"] = profile_svg
     environment.filters["signed"] = _signed
-    template = environment.get_template("report.html.j2")
-    return template.render(page=page, notice=NOTICE, policy=POLICY, track=_track)
+    return environment
 
 
 def write_report(page: Page, path: str | Path) -> Path:
@@ -43,8 +50,11 @@ def write_report(page: Page, path: str | Path) -> Path:
     return path
 
 
-def profile_svg(profile: Profile) -> Markup:
-    """Draw margin by slice as SVG: a line over slices, a rule at zero, a dot on the key slice. `""` for one slice."""
+def profile_svg(profile: Profile, label: str = "") -> Markup:
+    """Draw margin by slice as SVG: a line over slices, a rule at zero, a dot on the key slice. `""` for one slice.
+
+    `label` is what a screen reader says of it; in English where it is not given.
+    """
     if len(profile.z) < 2:
         return Markup("")
     low, high = min(0.0, *profile.margins), max(0.0, *profile.margins)
@@ -60,7 +70,7 @@ def profile_svg(profile: Profile) -> Markup:
     x, y = points[key]
     zero = at(first, 0.0)[1]
     line = " ".join(f"{px:.1f},{py:.1f}" for px, py in points)
-    label = f"margin by slice, {first} to {last}; highest at slice {profile.key_slice}"
+    label = label or f"margin by slice, {first} to {last}; highest at slice {profile.key_slice}"
     return Markup(
         '<svg class="profile" viewBox="0 0 {w:.0f} {h:.0f}" role="img" aria-label="{label}">'
         '<line class="zero" x1="0" x2="{w:.0f}" y1="{zero:.1f}" y2="{zero:.1f}"/>'
@@ -70,8 +80,8 @@ def profile_svg(profile: Profile) -> Markup:
     ).format(w=_WIDTH, h=_HEIGHT, label=label, zero=zero, line=line, x=x, y=y, x0=points[0][0], x1=points[-1][0])
 
 
-def _track(rows: Iterable[FindingRow]) -> list[dict[str, float]]:
-    """For each row, in percent of a common track with zero in its middle: the interval's ends and the margin."""
+def tracks(rows: Iterable[FindingRow]) -> list[dict[str, float]]:
+    """Return for each row, in percent of a common track with zero in its middle: the interval's ends and the margin."""
     rows = list(rows)
     values = [abs(v) for row in rows for v in (row.margin, *(row.interval or ())) if v is not None]
     scale = _HALF / max([1e-9, *values])
