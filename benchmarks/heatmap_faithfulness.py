@@ -21,12 +21,20 @@ from numpy.typing import NDArray
 
 from benchmarks.heatmap_cohort import FIRST_SEED, KINDS, drawn_findings
 from benchmarks.pointing_game import NOTICE, recipe_of
+from prompts.catalog import load_set
 from prompts.finding import Finding
 from retrieval.encoders.loading import load_encoder
 from retrieval.encoders.prepare import prepare_slices
 from retrieval.heatmap_check_store import CHECKS, check_key, write_checks
-from retrieval.heatmap_checks import FEWEST, MapCheck, check_maps
-from retrieval.prompt_vectors import TextPair
+from retrieval.heatmap_checks import MapCheck, check_maps
+from retrieval.prompt_vectors import TextPair, finding_vectors
+from training.images import load_real
+
+REAL = {
+    "cxr_nih": ("radiograph", ("pneumonia", "infiltrate", "lung_opacity")),
+    "brain_mr": ("mr", ("glioma", "meningioma", "pituitary_tumour", "brain_tumour")),
+}
+SET_OF = {"cxr_nih": "chest_xray", "brain_mr": "brain_mr"}
 
 
 @dataclass
@@ -49,6 +57,19 @@ def gather(encoder: Any, asked: argparse.Namespace) -> list[Gathered]:
     return [group for group in groups.values() if group.slices]
 
 
+def gather_real(encoder: Any, root: Path, limit: int) -> list[Gathered]:
+    """Return slices of real images that choose (never `val`) whose label says that the finding is there."""
+    made = []
+    for folder, (view, findings) in REAL.items():
+        data = load_real(root, folder, "train", findings, encoder.spec.preprocess)
+        for column, name in enumerate(findings):
+            for finding in (one for one in load_set(SET_OF[folder]).findings if one.name == name):
+                rows = np.flatnonzero((data.labels[:, column] == 1) & data.choose & (np.array(data.view) == view))
+                slices = [np.repeat(data.pixels[row][None], 3, axis=0) for row in rows[:limit]]
+                made.append(Gathered(finding, finding_vectors(encoder, finding), slices))
+    return [group for group in made if group.slices]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--studies", type=int, default=20, help="phantoms a kind")
@@ -58,19 +79,30 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=FIRST_SEED)
     parser.add_argument("--slices", type=int, default=24, help="at most, a finding")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--real", type=Path, help="the folder of real images (../shared/data), to check theirs too")
     parser.add_argument("--write", action="store_true")
     asked = parser.parse_args()
     torch.set_num_threads(asked.threads)
     encoder = load_encoder(asked.model)
     groups = gather(encoder, asked)
-    print(json.dumps({"notice": NOTICE, "encoder": encoder.spec.towers_hash, "asked": vars(asked)}))
+    if asked.real:
+        groups += gather_real(encoder, asked.real, asked.slices)
+    print(
+        json.dumps(
+            {
+                "notice": NOTICE,
+                "encoder": encoder.spec.towers_hash,
+                "asked": {k: str(v) for k, v in vars(asked).items()},
+            }
+        )
+    )
     kept: dict[str, MapCheck] = {}
     for word in asked.methods:
         checks = []
         for group in groups:
             check = check_maps(encoder, np.stack(group.slices), group.pair, recipe_of(word))
             checks.append(check)
-            if word == "default" and check.slices >= FEWEST:
+            if word == "default" and check.settles:
                 kept[check_key(encoder, group.finding)] = check
             print(json.dumps({"method": word, "finding": group.finding.name, **check.to_json()}), flush=True)
         print(json.dumps({"method": word, "passes": sum(one.passes for one in checks), "of": len(checks)}))

@@ -12,7 +12,7 @@ from prompts.finding import Finding
 from retrieval.encoders.prepare import prepare_slices
 from retrieval.errors import UnknownNameError
 from retrieval.heatmap_check_store import CheckStore, check_key
-from retrieval.heatmap_checks import FEWEST, MapCheck, check_maps
+from retrieval.heatmap_checks import MapCheck, check_maps
 from retrieval.heatmap_volume import ViewMaps, key_rows, view_maps
 from retrieval.imaging.views import iter_views
 from retrieval.prompt_vectors import PromptBook, TextPair
@@ -114,7 +114,7 @@ class HeatMapper:
             return known
         rows = np.sort(np.argsort(-margins, kind="stable")[:CHECKED_SLICES])
         check = check_maps(encoder, prepare_slices(view.slices[rows], encoder.spec.preprocess), pair)
-        if check.slices >= FEWEST:  # a radiograph alone settles nothing, and another study may
+        if check.settles:  # a radiograph alone says nothing of the next one
             self._checks.put(key, check)
         return check
 

@@ -119,7 +119,7 @@ def test_a_map_that_does_not_know_the_weights_does_not_pass(monkeypatch: pytest.
         "brightness",
         lambda tower, inputs, direction: torch.nn.functional.avg_pool2d(inputs.float().mean(1), 8),
     )
-    monkeypatch.setattr("retrieval.heatmap_checks._interval", lambda gains: (0.1, 0.2))
+    monkeypatch.setattr("retrieval.heatmap_checks._interval", lambda found: (0.1, 0.2))
     pictures = np.kron(random_slice((5, 1, 8, 8)), np.ones((8, 8), np.uint8)).repeat(3, axis=1)
     check = check_maps(encoder, pictures, random_pair(64), Recipe("brightness", 1))
     assert check.correlation == pytest.approx(1.0, abs=1e-6)
@@ -127,10 +127,15 @@ def test_a_map_that_does_not_know_the_weights_does_not_pass(monkeypatch: pytest.
     assert check.reason == "same_with_random_weights"
 
 
-def test_few_slices_settle_nothing() -> None:
-    check = check_maps(BlockEncoder(BLOCK), bright_block(1), BRIGHT)
-    assert not check.passes
-    assert check.reason == "too_few_slices"
+def test_a_single_slice_is_judged_against_more_orders_and_speaks_for_itself_only() -> None:
+    encoder = BlockEncoder(BLOCK)
+    check = check_maps(encoder, bright_block(1), BRIGHT)
+    assert check.passes
+    assert not check.settles
+    assert check.interval[0] > 0
+    assert check_maps(encoder, bright_block(4), BRIGHT).settles
+    dark = np.full((1, 3, SIZE, SIZE), 80, np.uint8)  # nothing to see: no order is better than another
+    assert not check_maps(encoder, dark, BRIGHT).passes
     with pytest.raises(UsageError, match="at least one"):
         check_maps(BlockEncoder(BLOCK), bright_block()[:0], BRIGHT)
 
