@@ -41,8 +41,8 @@ class MapCheck:
     `insertion`, `deletion`: mean area under the margin's curve in the map's order; `random`: insertion minus deletion
     in random orders; `gain`: how much more insertion minus deletion is in the map's order. `interval` (95 %): of the
     mean gain, over slices; with fewer than `FEWEST`, of single gains over random orders, which says nothing of other
-    slices (`settles` is False). `correlation`: mean rank correlation with the maps of randomised weights, None where an encoder shows
-    no weights (its maps are occlusion's). `reason`: "" where the map passes, else a stable word:
+    slices (`settles` is False). `correlation`: mean rank correlation with the maps of randomised weights, None where
+    an encoder shows no weights (its maps are occlusion's). `reason`: "" where the map passes, else a stable word:
     `no_better_than_random_order` or `same_with_random_weights`.
     """
 
