@@ -1,13 +1,16 @@
 """What a heat map needs of an image tower: its margin, its layers by resolution, and its answer to one cell alone.
 
-open_clip's own ViTs, timm's ViTs, and timm's convolutional towers. Importing this takes torch's seconds.
+open_clip's own ViTs, timm's ViTs, and timm's convolutional towers, always in fp32. Importing this takes torch's seconds.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -58,15 +61,31 @@ def tower_of(encoder: Encoder, visual: Any = None) -> Tower | None:
     """
     while hasattr(encoder, "inner"):
         encoder = encoder.inner
-    visual = getattr(encoder, "visual", None) if visual is None else visual
     as_input = getattr(encoder, "as_input", None)
-    if visual is None or as_input is None:
+    if as_input is None or getattr(encoder, "visual", None) is None:
         return None
+    visual = _exact(encoder) if visual is None else visual
     for read in (_timm_convolutions, _timm_tokens, _open_clip_tokens):
         found = read(visual)
         if found is not None:
-            return Tower(visual, as_input, *found)
+            return Tower(visual, partial(as_input, dtype=torch.float32), *found)
     return None
+
+
+_COPIES: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
+
+
+def _exact(encoder: Any) -> Any:
+    """Return the encoder's tower in fp32, its own or a copy made once.
+
+    In bf16 a gradient is coarse, and on a CPU that of a depthwise convolution takes four times as long.
+    """
+    visual = encoder.visual
+    if all(parameter.dtype == torch.float32 for parameter in visual.parameters()):
+        return visual
+    if encoder not in _COPIES:
+        _COPIES[encoder] = copy.deepcopy(visual).float()
+    return _COPIES[encoder]
 
 
 _Found = tuple[dict[int, Layer], Callable[[torch.Tensor], torch.Tensor]]

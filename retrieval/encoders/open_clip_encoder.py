@@ -100,11 +100,14 @@ class OpenClipEncoder:
         features = self._model.encode_image(self.as_input(batch))[: len(slices)]
         return features.float().cpu().numpy()  # type: ignore[no-any-return]
 
-    def as_input(self, slices: NDArray[np.uint8]) -> torch.Tensor:
-        """Return prepared slices `(N, 3, S, S)` uint8 as what `visual` takes: normalised, its device and precision."""
+    def as_input(self, slices: NDArray[np.uint8], dtype: torch.dtype | None = None) -> torch.Tensor:
+        """Return prepared slices `(N, 3, S, S)` uint8 as what `visual` takes: normalised, on its device.
+
+        In the precision of `visual`, or in `dtype` for a copy of it in another.
+        """
         pixels = torch.from_numpy(slices).to(self._device)
         floats = pixels.to(torch.float32, memory_format=torch.channels_last)
-        return torch.addcmul(self._shift, floats, self._scale).to(self._dtype)
+        return torch.addcmul(self._shift, floats, self._scale).to(self._dtype if dtype is None else dtype)
 
 
 def _mean_std(spec: EncoderSpec) -> tuple[tuple[float, ...], tuple[float, ...]]:
