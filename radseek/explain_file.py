@@ -1,0 +1,59 @@
+"""An answer of `Engine.explain` as a page with its pictures, in a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from radseek.case_images import CaseImages
+from radseek.explain_cards import page_of
+from radseek.explain_html import write_explanation
+from radseek.explain_pictures import StudyPictures
+from radseek.explain_source import Asked
+from radseek.explain_words import words_in
+from radseek.page import Fact
+from radseek.report_cards import provenance_line
+from retrieval.engine import Engine, Findings
+from retrieval.prompt_vectors import PromptBook
+from retrieval.results import ExplainResult
+from retrieval.screening import choose_findings
+
+__all__ = ["write_explained"]
+
+
+def write_explained(
+    engine: Engine,
+    asked: Asked,
+    result: ExplainResult,
+    findings: Findings,
+    out: Path,
+    *,
+    index: Path | None = None,
+    extra: Mapping[str, str] | None = None,
+) -> Path:
+    """Write the page of an answer to `out` and return that; `extra`: what else was given, `mask` and `prior`.
+
+    Pictures of stored studies need the `index`'s linkage file and the files that it names.
+    """
+    words, held = words_in(result.lang), {} if asked.study is None else {asked.vectors.key: asked.study}
+    images = CaseImages(index, held)
+    try:
+        study = images.study(asked.vectors.key)
+        pictures = StudyPictures(
+            asked.vectors,
+            choose_findings(findings)[0],
+            book=PromptBook(engine.encoder),
+            images=images,
+            store=engine.store,
+            words=words,
+        )
+        facts = [Fact(words.page[name], value) for name, value in (extra or {}).items() if value]
+        told = (
+            []
+            if study is None
+            else [provenance_line(one.description, asdict(one.volume.provenance)) for one in study.series]
+        )
+        return write_explanation(page_of(result, pictures, facts=facts, provenance=told), out)
+    finally:
+        images.close()
