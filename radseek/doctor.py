@@ -15,11 +15,13 @@ from radseek.options import Json
 from retrieval.encoders.loading import load_encoder
 from retrieval.errors import MissingExtraError, RadseekError
 from retrieval.index.keys import key_path, load_key
+from retrieval.narrators.model_files import INSTALL, default_model
 
 __all__ = ["Check", "checks", "doctor"]
 
 FAISS = ("faiss-cpu", "faiss-gpu")
 DECODERS = ("python-gdcm", "pylibjpeg-openjpeg")
+NARRATOR = ("gguf", "accelerate")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ def doctor(json: Json = False) -> None:
 
 def checks() -> list[Check]:
     """Look at everything once; nothing is changed but the key, made on first use."""
-    looks: list[Callable[[], Check]] = [_python, _radseek, _torch, _faiss, _decoders, _encoder, _key, _disk]
+    looks: list[Callable[[], Check]] = [_python, _radseek, _torch, _faiss, _decoders, _encoder, _narrator, _key, _disk]
     return [look() for look in looks]
 
 
@@ -86,6 +88,15 @@ def _encoder() -> Check:
     except RadseekError as error:
         return Check("built-in encoder", False, str(error), "reinstall radseek from its wheel")
     return Check("built-in encoder", True, f"{spec.dim} wide, {len(spec.concepts)} concepts, {spec.precision}")
+
+
+def _narrator() -> Check:
+    """Say whether the local narrator is there; without it `explain` uses the template, so nothing is missing."""
+    lacking = [name for name in NARRATOR if not _version(name)]
+    path = default_model()
+    if path is None or lacking:
+        return Check("local narrator", True, f"not installed (optional): {INSTALL}")
+    return Check("local narrator", True, f"{path.name}, transformers {_version('transformers')}")
 
 
 def _key() -> Check:
