@@ -1,0 +1,79 @@
+"""A language model through transformers: a folder, or a GGUF file unpacked into one. Nothing is fetched."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+
+from retrieval.narrators.model_files import unpacked
+from retrieval.narrators.phrase_grammar import SLACK, Phrase, PhraseGrammar
+from retrieval.narrators.prompting import Message
+
+__all__ = ["TransformersModel"]
+
+
+class TransformersModel:
+    """Loads at once. `path`: a GGUF file or a Hugging Face folder; `precision`: `fp32` or `bf16`.
+
+    Raises `OSError`, `ValueError`, `ImportError` or `RuntimeError` as transformers does.
+    """
+
+    def __init__(self, path: Path, precision: str) -> None:
+        folder = str(path if path.is_dir() else unpacked(path, precision))
+        dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+        self._tokenizer: Any = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        if not self._tokenizer.chat_template:
+            raise ValueError("it has no chat template, so it is no instruction model")
+        model: Any = transformers.AutoModelForCausalLM.from_pretrained(
+            folder, local_files_only=True, dtype=dtype, use_safetensors=True
+        )
+        self.model = model.eval()
+        self.end = int(self._tokenizer.eos_token_id)
+        ends = model.generation_config.eos_token_id
+        self._ends = {self.end, *(ends if isinstance(ends, list) else [ends])}
+        self._kept: tuple[list[int], Any] = ([], None)
+
+    def answer(self, fixed: Sequence[Message], asked: Message, phrases: Sequence[Phrase] | None, *, limit: int) -> str:
+        """Return the model's answer, as `TextModel` says."""
+        prompt = self.ids([*fixed, asked], reply=True)
+        options: dict[str, Any] = {"max_new_tokens": limit, "do_sample": False, "pad_token_id": self.end}
+        if phrases is not None:
+            limit = min(limit, len(self.encode(asked["content"])) + SLACK)
+            options["max_new_tokens"] = limit
+            grammar = PhraseGrammar(phrases, self.encode, end=self.end, limit=limit - 1)
+            options["prefix_allowed_tokens_fn"] = lambda _, ids: grammar.allowed(ids[len(prompt) :].tolist())
+        with torch.inference_mode():
+            state = self._state(self.ids(fixed, reply=False), prompt)
+            ids = torch.tensor([prompt])
+            given = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+            said = self.model.generate(**given, past_key_values=state, **options)[0, len(prompt) :]
+        done = len(said) > 0 and int(said[-1]) in self._ends
+        return self.decode(said) if done else ""
+
+    def _state(self, fixed: list[int], prompt: list[int]) -> Any:
+        """Return the state after the fixed part, computed once; None where the prompt does not begin with it."""
+        if prompt[: len(fixed)] != fixed:
+            return None
+        if self._kept[0] != fixed:
+            state = transformers.DynamicCache(config=self.model.config)
+            self.model(input_ids=torch.tensor([fixed]), past_key_values=state, use_cache=True, logits_to_keep=1)
+            self._kept = (fixed, state)
+        return copy.deepcopy(self._kept[1])
+
+    def ids(self, conversation: Sequence[Message], *, reply: bool) -> list[int]:
+        """Return the token ids of a conversation, with the opening of the model's turn if it is to `reply`."""
+        text = self._tokenizer.apply_chat_template(list(conversation), add_generation_prompt=reply, tokenize=False)
+        return self.encode(str(text))
+
+    def encode(self, text: str) -> list[int]:
+        """Return the token ids of a text, with none added around it."""
+        return list(self._tokenizer.encode(text, add_special_tokens=False))
+
+    def decode(self, ids: Any) -> str:
+        """Return the text of token ids, without those of the chat's own."""
+        return str(self._tokenizer.decode(ids, skip_special_tokens=True))
