@@ -14,6 +14,7 @@ from index_builder import embed_sources
 from prompts import find, list_sets
 from radseek.console import number, print_json, print_notice, print_skipped, print_table
 from radseek.options import Count, Json, Modality, Model, OptionalIndex, TargetPath, WhereFilters, Workers, WrittenIndex
+from radseek.similar_tables import print_similar
 from radseek.writing import write_scores
 from retrieval.encoders.loading import load_encoder
 from retrieval.engine import KEY_PREFIX, Engine
@@ -122,29 +123,40 @@ def similar(
     k: Count = 10,
     where: WhereFilters = None,
     text: Annotated[str | None, typer.Option(help='Words that the cases should match too: "with effusion".')] = None,
+    mask: Annotated[
+        Path | None, typer.Option(help="Ask with the region that this mask marks: DICOM SEG or NIfTI labels.")
+    ] = None,
+    mask_label: Annotated[
+        list[str] | None, typer.Option(help="Which of the mask's labels; repeatable, several are asked as one.")
+    ] = None,
+    contrast: Annotated[
+        str | None, typer.Option(help="A finding: also the nearest cases with it and the nearest without.")
+    ] = None,
     same_patient: Annotated[bool, typer.Option(help="Keep the query's own patient among the answers.")] = False,
     model: Model = None,
     modality: Modality = None,
     json: Json = False,
 ) -> None:
-    """Find the earlier cases most like the study at TARGET, and what their reports said."""
+    """Find the earlier cases most like the study at TARGET, or like a masked region of it, and their reports."""
+    if mask_label and mask is None:
+        raise UsageError("--mask-label names a label of a mask; give the mask too, with --mask FILE.")
     with Engine.open(index, model) as engine:
         skipped: list[Skipped] = []
-        studies = list(_targets(engine, target, modality, None, skipped))
-        if json and skipped and not studies:
-            print_json(SimilarResult(engine.encoder.spec, {"path": target}, ()).to_json())
-        _refuse_nothing(bool(studies), skipped, target)
-        if len(studies) > 1:
-            raise UsageError(f"{target} holds {len(studies)} studies and similar asks about one; name one of them.")
-        result = engine.similar(studies[0], k, where=where or (), text=text, include_same_patient=same_patient)
+        result = engine.similar(
+            _only(engine, target, modality, skipped, json=json) if mask is None else _with_pixels(engine, target),
+            k,
+            where=where or (),
+            text=text,
+            mask=mask,
+            mask_labels=mask_label or (),
+            contrast=contrast,
+            include_same_patient=same_patient,
+            modality=modality,
+        )
     if json:
         print_json(result.to_json())
         return
-    rows = [
-        [row.rank, row.path or row.study, number(row.score), _matches(row.matches), _short(row.report)]
-        for row in result.results
-    ]
-    print_table(f"Cases most like {target}", ["", "study", "score", "slices (query:case)", "report"], rows)
+    print_similar(result, target)
     print_skipped(skipped)
     print_notice(meaningless=result.encoder.meaningless)
 
@@ -202,6 +214,26 @@ def _targets(
         yield from embed_sources(sources, engine.encoder, skip=skipped.extend, modality=modality, workers=workers)
 
 
+def _only(
+    engine: Engine, target: str, modality: str | None, skipped: list[Skipped], *, json: bool
+) -> StudyVectors | str:
+    """Return the one study at a target."""
+    studies = list(_targets(engine, target, modality, None, skipped))
+    if json and skipped and not studies:
+        print_json(SimilarResult(engine.encoder.spec, {"path": target}, ()).to_json())
+    _refuse_nothing(bool(studies), skipped, target)
+    if len(studies) > 1:
+        raise UsageError(f"{target} holds {len(studies)} studies and similar asks about one; name one of them.")
+    return studies[0]
+
+
+def _with_pixels(engine: Engine, target: str) -> str:
+    """Return a target that can be read with its pixels, which a mask needs and no index keeps."""
+    if is_index(Path(target)) and engine.store is not None:
+        raise UsageError(f"{target} is an index, and a mask needs the images; give the path of the study's files.")
+    return target
+
+
 def _refuse_nothing(answered: bool, skipped: Sequence[Skipped], target: str) -> None:
     if answered:
         return
@@ -230,13 +262,3 @@ def _screen_table(result: ScreenResult) -> None:
     print_table(f"Findings {result.findings_version}", columns, rows)
     print_skipped(result.skipped)
     print_notice(meaningless=result.encoder.meaningless)
-
-
-def _matches(matches: Sequence[object]) -> str:
-    pairs = [f"{m.query_slice}:{m.case_slice}" for m in matches[:3]]  # type: ignore[attr-defined]
-    return " ".join(pairs)
-
-
-def _short(report: str | None, length: int = 120) -> str:
-    text = " ".join((report or "").split())
-    return text if len(text) <= length else text[: length - 1] + "…"
