@@ -12,7 +12,7 @@ from prompts.library import all_findings, load_set
 from prompts.report_words import report_words
 from retrieval.polarity import plain_text
 
-__all__ = ["Mention", "mentions", "region_of", "spaced"]
+__all__ = ["Mention", "mentions", "region_of", "regions", "spaced"]
 
 _HAN = re.compile(r"[\u4e00-\u9fff]")
 _BEFORE = 2  # words before a short name that may give it to another organ
@@ -39,11 +39,13 @@ def mentions(text: str, findings: Iterable[Finding], region: str | None) -> list
     the chest) is one that their finding belongs to.
     """
     wanted = {finding.name: finding for finding in findings}
-    own = [found for f in wanted.values() if f.name not in all_findings() for found in _find(text, f.name, _terms(f))]
-    found = [*own, *_named(text), *_short(text, region)]
-    longest = sorted(found, key=lambda one: (one.start - one.end, one.start))
+    own = [one for f in wanted.values() if _is_own(f) for one in _found(text, f.name, _pattern(_terms(f)))]
+    first = [*own, *_named(text, wanted), *(one for one in _short(text, region) if one.finding in wanted)]
+    if not first:
+        return []
+    others = [*_named(text, _patterns().keys() - wanted.keys()), *_short(text, region)]
     kept: list[Mention] = []
-    for one in longest:
+    for one in sorted({*first, *others}, key=lambda m: (m.start - m.end, m.start, m.finding)):
         if not any(_hides(other, one) for other in kept):
             kept.append(one)
     return _joined(text, sorted((m for m in kept if m.finding in wanted), key=lambda m: (m.finding, m.start)))
@@ -79,23 +81,26 @@ def _joined(text: str, found: list[Mention]) -> list[Mention]:
     return joined
 
 
-def _named(text: str) -> list[Mention]:
-    return [Mention(name, *match.span()) for name, pattern in _patterns().items() for match in pattern.finditer(text)]
+def _is_own(finding: Finding) -> bool:
+    """Say whether a finding has words of its own, beside or without the catalogue's."""
+    known = all_findings().get(finding.name)
+    return known is None or known.terms != finding.terms
+
+
+def _named(text: str, names: Iterable[str]) -> list[Mention]:
+    patterns = _patterns()
+    return [one for name in names if name in patterns for one in _found(text, name, patterns[name])]
 
 
 def _short(text: str, region: str | None) -> list[Mention]:
     region = region or region_of(text) or "chest"
-    return [
-        Mention(name, *match.span())
-        for name, pattern in _short_patterns().items()
-        if region in _regions()[name]
-        for match in pattern.finditer(text)
-        if not _is_elsewhere(text, *match.span())
-    ]
+    here = ((name, pattern) for name, pattern in _short_patterns().items() if region in regions()[name])
+    found = [one for name, pattern in here for one in _found(text, name, pattern)]
+    return [one for one in found if not _is_elsewhere(text, one.start, one.end)]
 
 
-def _find(text: str, name: str, fragments: tuple[str, ...]) -> list[Mention]:
-    return [Mention(name, *match.span()) for match in _pattern(fragments).finditer(text)]
+def _found(text: str, name: str, pattern: re.Pattern[str]) -> list[Mention]:
+    return [Mention(name, *match.span()) for match in pattern.finditer(text)]
 
 
 def _is_elsewhere(text: str, start: int, end: int) -> bool:
@@ -125,8 +130,8 @@ def _short_patterns() -> dict[str, re.Pattern[str]]:
 
 
 @cache
-def _regions() -> dict[str, frozenset[str]]:
-    """The regions of every finding: those of the sets that hold it."""
+def regions() -> dict[str, frozenset[str]]:
+    """Return the regions of every catalogue finding: those of the sets that hold it."""
     found: dict[str, set[str]] = {}
     for name, region in report_words().regions.items():
         for finding in load_set(name).findings:

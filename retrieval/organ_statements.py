@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cache
 
@@ -19,7 +19,7 @@ _LIMIT = (
 )
 _NORMAL = (
     r"(?<!not )(?:normal(?:ly)?|within\s+(?:the\s+)?(?:normal\s+)?limits?|unremarkable|non[\s-]?enlarged|"
-    r"not\s+enlarged|small|wnl)|(?:未见|无)(?:明显)?异常|正常|不大|居中"
+    r"not\s+enlarged|small|wnl)|(?:未见|无|不)(?:明显)?(?:异常|增大|增宽|扩大|扩张|增多|肿大)|正常|不大|居中"
 )
 # What may stand between an organ and its state: a list of other organs, verbs, adverbs.
 _STOP = re.compile(r"with|without|but|no|although|which|there|while|however|though|when|given|consistent|due|for")
@@ -37,9 +37,11 @@ class _Organ:
     changed_of: re.Pattern[str]  # "enlargement of the", before the subject
 
 
-def organ_statements(text: str) -> Iterator[tuple[str, Polarity]]:
-    """Yield what a plain text says of findings by the state of their organs."""
+def organ_statements(text: str, findings: Collection[str]) -> Iterator[tuple[str, Polarity]]:
+    """Yield what a plain text says of these findings by the state of their organs."""
     for organ in _organs():
+        if organ.finding not in findings:
+            continue
         for match in organ.subject.finditer(text):
             said = _said_of(text, organ, match.start(), match.end())
             if said is not None:

@@ -8,8 +8,7 @@ from functools import lru_cache
 
 from prompts.finding import Finding
 from prompts.library import all_findings, load_set
-from prompts.report_words import report_words
-from retrieval.finding_mentions import mentions, region_of
+from retrieval.finding_mentions import mentions, region_of, regions
 from retrieval.index.sentences import split_sentences
 from retrieval.organ_statements import organ_statements
 from retrieval.polarity import Polarity, judge, plain_text, strongest
@@ -32,15 +31,16 @@ def findings_in(
 
     `findings`: a shipped set's name or a set file's path, findings themselves, or None for the whole catalogue.
     `region` ("chest", "head", "abdomen") is what the report is about, which short names such as "edema" need; left
-    out, it is the set's, else the sentence's own, else the chest. Named twice, present outweighs uncertain and
-    uncertain absent. Raises `UnknownNameError` for a set that is not there.
+    out, it is the one that all the findings share, else the sentence's own, else the chest. Named twice, present
+    outweighs uncertain and uncertain absent. Raises `UnknownNameError` for a set that is not there.
 
     >>> findings_in("No pneumothorax, small effusion.", "chest_xray")
     (Said(finding='pneumothorax', polarity='absent'), Said(finding='pleural_effusion', polarity='present'))
     >>> findings_in("Heart size normal.", "chest_xray")
     (Said(finding='cardiomegaly', polarity='absent'),)
     """
-    return _said(sentence, _asked(findings), region or _region(findings))
+    asked = _asked(findings)
+    return _said(sentence, asked, region or _region(asked))
 
 
 def report_says(
@@ -54,7 +54,7 @@ def report_says(
     {'pleural_effusion': 'present'}
     """
     asked = _asked(findings)
-    region = region or _region(findings) or region_of(plain_text(text))
+    region = region or _region(asked) or region_of(plain_text(text))
     said: dict[str, list[Polarity]] = {}
     for sentence in split_sentences(text):
         for one in _said(sentence, asked, region):
@@ -69,8 +69,12 @@ def _asked(findings: str | Iterable[Finding] | None) -> tuple[Finding, ...]:
     return load_set(findings).findings if isinstance(findings, str) else tuple(findings)
 
 
-def _region(findings: str | Iterable[Finding] | None) -> str | None:
-    return report_words().regions.get(findings) if isinstance(findings, str) else None
+@lru_cache(maxsize=256)
+def _region(findings: tuple[Finding, ...]) -> str | None:
+    """Return the one region that all findings belong to, or None."""
+    known = [regions()[finding.name] for finding in findings if finding.name in regions()]
+    shared = frozenset.intersection(*known) if known else frozenset()
+    return next(iter(shared)) if len(shared) == 1 else None
 
 
 @lru_cache(maxsize=1 << 16)
@@ -79,7 +83,7 @@ def _said(sentence: str, findings: tuple[Finding, ...], region: str | None) -> t
     found: dict[str, list[Polarity]] = {}
     for one in mentions(text, findings, region):
         found.setdefault(one.finding, []).append(judge(text, one.start, one.end))
-    for name, value in organ_statements(text):
+    for name, value in organ_statements(text, {finding.name for finding in findings}):
         found.setdefault(name, []).append(value)
     said = ((finding.name, strongest(found.get(finding.name, ()))) for finding in findings)
     return tuple(Said(name, value) for name, value in said if value is not None)

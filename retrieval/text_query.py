@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 
 import numpy as np
@@ -16,6 +16,7 @@ from prompts.normalise import normalise
 from retrieval.errors import UsageError
 from retrieval.polarity import Polarity, opposite, polarity
 from retrieval.prompt_vectors import PromptBook
+from retrieval.report_findings import findings_in
 
 __all__ = ["Term", "TextQuery", "Want", "parse_query", "query_vector"]
 
@@ -43,6 +44,13 @@ class Want:
 
     words: tuple[str, ...]
     polarity: Polarity
+    finding: Finding | None = None  # of the catalogue, or None for words that it does not have
+
+    def said_by(self, sentence: str) -> Polarity | None:
+        """Return what a sentence says of it, None where it is not named."""
+        if self.finding is None:
+            return polarity(sentence, self.words)
+        return next((said.polarity for said in findings_in(sentence, (self.finding,))), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +68,12 @@ class TextQuery:
 
     def polarity_of(self, sentence: str) -> Polarity | None:
         """Return what a sentence says of the first of the query's findings that it names."""
-        said = (polarity(sentence, want.words) for want in self.wants)
+        said = (want.said_by(sentence) for want in self.wants)
         return next((value for value in said if value is not None), None)
 
     def is_denied_by(self, sentence: str) -> bool:
         """Say whether a sentence says the opposite of what the query says of any finding."""
-        return any(opposite(want.polarity, polarity(sentence, want.words)) for want in self.wants)
+        return any(opposite(want.polarity, want.said_by(sentence)) for want in self.wants)
 
 
 def parse_query(text: str) -> TextQuery:
@@ -114,11 +122,12 @@ def _algebra(text: str) -> tuple[Term, ...]:
 
 
 def _wants(term: Term) -> list[Want]:
-    found = [(finding.terms, polarity(term.text, finding.terms)) for finding in _named(term.text)]
-    if not found:  # words that no catalogue has
-        core = _DENIAL.sub("", term.text).strip(" .?!。？！")
-        found = [((core,), polarity(term.text, (core,)))] if core else []
-    return [Want(words, said if term.weight > 0 else _FLIPPED[said]) for words, said in found if said is not None]
+    named = ((finding, polarity(term.text, finding.terms)) for finding in _named(term.text))
+    found = [Want(finding.terms, said, finding) for finding, said in named if said is not None]
+    core = "" if found else _DENIAL.sub("", term.text).strip(" .?!。？！")  # words that no catalogue has
+    if core and (said := polarity(term.text, (core,))):
+        found = [Want((core,), said)]
+    return [want if term.weight > 0 else replace(want, polarity=_FLIPPED[want.polarity]) for want in found]
 
 
 @lru_cache(maxsize=1024)
