@@ -15,6 +15,7 @@ from retrieval.heatmap_check_store import CheckStore, check_key
 from retrieval.heatmap_checks import MapCheck, check_maps
 from retrieval.heatmap_volume import ViewMaps, key_rows, view_maps
 from retrieval.imaging.views import iter_views
+from retrieval.index.keys import load_key, series_key
 from retrieval.prompt_vectors import PromptBook, TextPair
 from retrieval.scoring import Reading, read_finding
 from retrieval.study_vectors import StudyVectors
@@ -77,7 +78,7 @@ class HeatMapper:
     ) -> HeatMap | None:
         """Return the map of a finding on the key slices of the view that scored it; None where no view admits it.
 
-        `vectors` are the study's, in its order of series. `every_slice` maps all slices of the view (seconds), which
+        `vectors` are the study's, fresh or from an index. `every_slice` maps all slices of the view (seconds), which
         a NIfTI file wants.
         """
         pair = self._book.pair(finding)
@@ -85,7 +86,8 @@ class HeatMapper:
         if reading is None:
             return None
         view = _view_of(study, vectors, reading)
-        margins = (reading.view.slices.astype(np.float64) @ pair.directions()[:, :1])[:, 0]
+        # As `volume_margins` rounds them, so that the first key slice is the one that the score names.
+        margins = (reading.view.slices.astype(np.float64) @ pair.directions()).astype(np.float32)[:, 0]
         rows = key_rows(margins)
         check = self._check(finding, pair, view, margins)
         maps = view_maps(self._book.encoder, view, pair, None if every_slice else rows)
@@ -106,7 +108,7 @@ class HeatMapper:
             maps=maps,
         )
 
-    def _check(self, finding: Finding, pair: TextPair, view: View, margins: NDArray[np.float64]) -> MapCheck:
+    def _check(self, finding: Finding, pair: TextPair, view: View, margins: NDArray[np.float32]) -> MapCheck:
         encoder = self._book.encoder
         key = check_key(encoder, finding)
         known = self._checks.get(key)
@@ -120,11 +122,16 @@ class HeatMapper:
 
 
 def _view_of(study: Study, vectors: StudyVectors, reading: Reading) -> View:
-    number = [one.key for one in vectors.series].index(reading.series.key)
-    for view in iter_views(study.series[number]):
-        if view.name == reading.view.view:
-            return view
-    raise UnknownNameError(f"The study has no view '{reading.view.view}' any more; read it again.")
+    key = load_key()
+    for ordinal, series in enumerate(study.series):  # by key, as an index may hold them in another order
+        if series_key(vectors.key, series.uid, ordinal, key) == reading.series.key:
+            for view in iter_views(series):
+                if view.name == reading.view.view:
+                    return view
+    raise UnknownNameError(
+        f"The files read hold no view '{reading.view.view}' of series {reading.series.key}, which was scored; "
+        "they have changed since, or were read with another key."
+    )
 
 
 def _peak(drawn: NDArray[np.float32], z: int) -> tuple[int, int, int]:

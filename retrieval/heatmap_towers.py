@@ -1,6 +1,6 @@
 """What a heat map needs of an image tower: its margin, its layers by resolution, and its answer to one cell alone.
 
-open_clip's own ViTs, timm's ViTs, and timm's convolutional towers, always in fp32. Importing this takes torch's seconds.
+open_clip's own ViTs, timm's ViTs and timm's convolutional towers, always in fp32. Importing takes torch's seconds.
 """
 
 from __future__ import annotations
