@@ -14,6 +14,7 @@ from retrieval.claims import Claim
 from retrieval.errors import NarratorError, UsageError
 from retrieval.narrators.bounded_http import MAX_BYTES
 from retrieval.narrators.loading import load_narrator
+from retrieval.narrators.prompting import MAX_TOKENS
 from retrieval.narrators.remote import RemoteNarrator, is_loopback
 from tests.llm_server_support import Chat, completion, dead_url, says, serve
 
@@ -35,7 +36,7 @@ def test_one_claim_goes_out_greedy_bounded_and_with_a_schema() -> None:
         assert narrator.rephrase(CLAIM, (), "en") == SAID
     (asked,) = chat.asked
     assert asked["temperature"] == 0
-    assert 0 < asked["max_tokens"] <= 128
+    assert asked["max_tokens"] == MAX_TOKENS
     assert asked["model"] == "tiny"  # the first that the server lists
     assert asked["response_format"]["json_schema"]["schema"]["required"] == ["sentence"]
     assert "tools" not in asked

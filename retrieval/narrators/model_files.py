@@ -91,11 +91,12 @@ def _unpack(file: Path, folder: Path, precision: str) -> None:
     import torch
     import transformers
 
+    hf: Any = transformers  # what it declares of itself changes from version to version
     options: dict[str, Any] = {"gguf_file": file.name, "local_files_only": True}
-    tokenizer = transformers.AutoTokenizer.from_pretrained(str(file.parent), **options)
-    if hasattr(transformers, "GgufConfig"):  # newer versions would look for a kernel on the hub otherwise
-        options["quantization_config"] = transformers.GgufConfig(dequantize=True)
+    tokenizer = hf.AutoTokenizer.from_pretrained(str(file.parent), **options)
+    if hasattr(hf, "GgufConfig"):  # newer versions would look for a kernel on the hub otherwise
+        options["quantization_config"] = hf.GgufConfig(dequantize=True)
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-    model = transformers.AutoModelForCausalLM.from_pretrained(str(file.parent), dtype=dtype, **options)
+    model = hf.AutoModelForCausalLM.from_pretrained(str(file.parent), dtype=dtype, **options)
     tokenizer.save_pretrained(folder)
     model.save_pretrained(folder)

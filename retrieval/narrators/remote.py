@@ -83,13 +83,19 @@ class RemoteNarrator:
         import openai
 
         model = self._model = self._model or _first_model(client)
-        asked: Any = {"model": model, "messages": messages(text, lang), "temperature": 0, "max_tokens": MAX_TOKENS}
+        completions: Any = client.chat.completions
+        asked: dict[str, Any] = {
+            "model": model,
+            "messages": messages(text, lang),
+            "temperature": 0,
+            "max_tokens": MAX_TOKENS,
+        }
         if self._schema:
             try:
-                return _content(client.chat.completions.create(**asked, response_format=_FORMAT))
+                return _content(completions.create(**asked, response_format=_FORMAT))
             except (openai.BadRequestError, openai.UnprocessableEntityError):
                 self._schema = False  # an older server; the instructions ask for one sentence too
-        return _content(client.chat.completions.create(**asked))
+        return _content(completions.create(**asked))
 
     def _connected(self) -> OpenAI:
         if self._client is None:
@@ -155,7 +161,7 @@ def _content(answer: Any) -> str:
     """Return the text of a completion; servers are free to send anything, so nothing is taken for granted."""
     try:
         choice = answer.choices[0]
-        content, reason = choice.message.content, choice.finish_reason
+        content, reason = choice.message.content, getattr(choice, "finish_reason", None)
     except (AttributeError, IndexError, TypeError) as error:
         raise NarratorError("what it sent is no chat completion") from error
     if not isinstance(content, str):

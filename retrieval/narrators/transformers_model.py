@@ -16,6 +16,8 @@ from retrieval.narrators.prompting import Message
 
 __all__ = ["TransformersModel"]
 
+_HF: Any = transformers  # what it declares of itself changes from version to version
+
 
 class TransformersModel:
     """Loads at once. `path`: a GGUF file or a Hugging Face folder; `precision`: `fp32` or `bf16`.
@@ -26,10 +28,10 @@ class TransformersModel:
     def __init__(self, path: Path, precision: str) -> None:
         folder = str(path if path.is_dir() else unpacked(path, precision))
         dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-        self._tokenizer: Any = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        self._tokenizer: Any = _HF.AutoTokenizer.from_pretrained(folder, local_files_only=True)
         if not self._tokenizer.chat_template:
             raise ValueError("it has no chat template, so it is no instruction model")
-        model: Any = transformers.AutoModelForCausalLM.from_pretrained(
+        model: Any = _HF.AutoModelForCausalLM.from_pretrained(
             folder, local_files_only=True, dtype=dtype, use_safetensors=True
         )
         self.model = model.eval()
@@ -60,7 +62,7 @@ class TransformersModel:
         if prompt[: len(fixed)] != fixed:
             return None
         if self._kept[0] != fixed:
-            state = transformers.DynamicCache(config=self.model.config)
+            state = _HF.DynamicCache(config=self.model.config)
             self.model(input_ids=torch.tensor([fixed]), past_key_values=state, use_cache=True, logits_to_keep=1)
             self._kept = (fixed, state)
         return copy.deepcopy(self._kept[1])
