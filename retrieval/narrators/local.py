@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import struct
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +16,13 @@ from retrieval.narrators.prompting import MAX_TOKENS, as_data, instructions, one
 from retrieval.narrators.text_model import TextModel
 
 __all__ = ["LocalNarrator", "named"]
+
+
+# What libraries raise on a file that is damaged or made to mislead.
+_UNREADABLE = (
+    *(OSError, ValueError, RuntimeError, LookupError, TypeError, AttributeError, ArithmeticError, AssertionError),
+    *(MemoryError, struct.error),
+)
 
 
 class LocalNarrator:
@@ -71,7 +79,7 @@ def _load(path: Path) -> TextModel:
         return TransformersModel(path, default_precision("cpu"))
     except ImportError as error:
         raise NarratorError(f"The narrator 'local' lacks a package ({error}); {INSTALL}.") from error
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
+    except _UNREADABLE as error:
         reason = " ".join(str(error).split())[:200]
         raise NarratorError(f"{path} cannot be loaded ({reason}); name another GGUF file or folder.") from error
 
