@@ -2,103 +2,35 @@
 
 from __future__ import annotations
 
-# (part, a word of the claim, rephrasing). Written to be what a careful person or model might say.
-HONEST_EN: tuple[tuple[str, str, str], ...] = (
-    ("finding", "Likely present", "A pleural effusion is likely present, with a calibrated probability of 0.91."),
-    ("finding", "Likely present", "Pleural effusion is probably present (calibrated probability 91 %)."),
-    (
-        "finding",
-        "Likely present",
-        "The study probably shows a pleural effusion, best seen in the soft-tissue window on slice 34.",
-    ),
-    ("finding", "Likely present", "The images suggest a pleural effusion, with a probability of 0.91."),
-    (
-        "finding",
-        "Likely present",
-        "There is likely a pleural effusion, seen best on slice 34 in the soft-tissue window.",
-    ),
-    ("finding", "Likely present", "With a calibrated probability of 0.91, pleural effusion is likely present."),
-    (
-        "finding",
-        "Likely present",
-        "Pleural effusion is likely, and its score is above that of 97 % of comparable studies.",
-    ),
-    ("finding", "Likely present", "Pleural effusions are likely present on this scan."),
-    ("finding", "near even", "Lung nodule remains uncertain, with a calibrated probability of 0.48."),
-    ("finding", "near even", "Whether there is a lung nodule is uncertain (calibrated probability 0.48)."),
-    ("finding", "near even", "A lung nodule may be present, with a probability of 0.48."),
-    ("finding", "near even", "The study is uncertain for lung nodule, with a calibrated probability near even, 0.48."),
-    ("finding", "for want", "Emphysema and consolidation are uncertain, as the score is not calibrated."),
-    ("finding", "for want", "Emphysema and consolidation remain uncertain for want of calibration."),
-    (
-        "finding",
-        "for want",
-        "For want of calibration, emphysema and consolidation are uncertain; the score only orders.",
-    ),
-    (
-        "finding",
-        "Likely absent",
-        "Pneumothorax 0.04, lung mass 0.11 and cardiomegaly 0.20 are likely absent, given the calibrated probability of presence.",
-    ),
-    (
-        "finding",
-        "Likely absent",
-        "By the calibrated probability of presence, pneumothorax (0.04), lung mass (0.11) and cardiomegaly (0.20) are likely absent.",
-    ),
-    ("abstained", "phantoms", "Rib fracture was not judged, as the encoder learnt it from synthetic phantoms only."),
-    ("abstained", "phantoms", "The encoder learnt rib fracture from synthetic phantoms only, so it was not judged."),
-    ("abstained", "own test", "Hiatal hernia was not judged because the encoder did not pass its own test."),
-    (
-        "neighbours",
-        "similarities",
-        "Similarities of the 5 most similar earlier cases go from 0.94 to 0.90 (cosine, which only orders).",
-    ),
-    ("neighbours", "similarities", "The five most similar earlier cases have cosine similarities from 0.94 to 0.90."),
-    (
-        "neighbours",
-        "slice 31",
-        "Slice 31 of the nearest case is most like slice 34 of this study (similarity 0.97, lung window).",
-    ),
-    ("reports", "2 of 5", "A pleural effusion is reported in 2 of 5 similar cases."),
-    ("reports", "2 of 5", "Of the 5 similar cases that have a report, 2 report a pleural effusion."),
-    ("reports", "2 of 5", "Two of the five similar cases with a report describe a pleural effusion."),
-    ("reports", "2 of 5", "The reports of 2 of 5 similar cases mention pleural effusion."),
-    ("reports", "2 of 5", "Pleural effusion was reported in two out of five similar cases."),
-    ("reports", "as possible", "Emphysema is reported as possible in 1 of 5 similar cases."),
-    ("reports", "as possible", "One of 5 similar cases reports possible emphysema."),
-    (
-        "reports",
-        "as absent",
-        "Pneumothorax (2 of 5) and cardiomegaly (1 of 5) are reported as absent in similar cases.",
-    ),
-    ("reports", "differs", "The score differs from the reports of similar cases: cardiomegaly is likely absent here."),
-    ("measurement", "volume", "The marked region 'lesion' has a volume of 12.3 ml."),
-    ("measurement", "volume", "The volume of lesion is 12.3 mL."),
-    ("measurement", "volume", "The lesion measures 12.3 ml in volume."),
-    ("measurement", "longest", "The lesion measures 42.1 mm in its longest axial diameter, on slice 12."),
-    ("measurement", "longest", "On slice 12, the longest axial diameter of the lesion is 4.21 cm."),
-    ("measurement", "short axis", "The lesion has a short axis of 30.0 mm."),
-    ("measurement", "mean", "The lesion has a mean value of 43 HU and a standard deviation of 12 HU."),
-    ("measurement", "separate", "The lesion has two separate parts."),
-    ("measurement", "left", "The lesion is located on the left."),
-    ("measurement", "left", "The marked region 'lesion' is on the left side of the patient."),
-    ("change", "increased", "The volume of the lesion increased from 10.0 ml to 12.3 ml since the prior study."),
-    ("change", "increased", "The lesion grew from 10 ml to 12.3 ml in volume since the prior study, by 23 %."),
-)
-HONEST_ZH: tuple[tuple[str, str, str], ...] = (
-    ("finding", "很可能存在", "很可能有胸腔积液，校准概率为0.91。"),
-    ("finding", "很可能存在", "本次检查提示胸腔积液，校准概率0.91。"),
-    ("finding", "很可能存在", "胸腔积液很可能存在，在软组织窗第34层显示最佳。"),
-    ("finding", "接近一半", "肺结节不能确定，校准概率为0.48。"),
-    ("finding", "未经校准", "肺气肿、肺实变不能确定，得分未经校准。"),
-    ("finding", "很可能无", "很可能无气胸（0.04）、肺肿块（0.11）和心脏增大（0.20），括号内为存在的校准概率。"),
-    ("abstained", "体模", "肋骨骨折未作判断，因编码器仅由合成体模学得。"),
-    ("neighbours", "余弦", "最相似的五例既往病例相似度为0.94至0.90。"),
-    ("reports", "2例报告", "5例有报告的相似病例中，有2例报告胸腔积液。"),
-    ("reports", "2例报告", "五例相似病例中，两例的报告提到胸腔积液。"),
-    ("reports", "可疑", "5例相似病例中，1例报告可疑肺气肿。"),
-    ("measurement", "体积", "所勾画区域“lesion”体积为12.3毫升。"),
-    ("measurement", "最长径", "区域“lesion”轴位最长径为42.1毫米，位于第12层。"),
-    ("measurement", "左侧", "所勾画区域“lesion”在左侧。"),
-    ("change", "增加", "与前次检查相比，“lesion”的体积由10.0 ml增大至12.3 ml。"),
-)
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+from retrieval.claims import Claim
+from retrieval.evidence import Lang
+from tests.evidence_support import claim_of
+
+__all__ = ["Said", "said"]
+
+_FILE = Path(__file__).with_name("checker_sentences.jsonl")
+
+
+class Said(NamedTuple):
+    """A sentence, the claim of `tests.evidence_support.full()` that it is given for, and the rule that it breaks."""
+
+    lang: Lang
+    claim: Claim
+    text: str
+    rule: str
+
+
+def said(kind: str) -> list[Said]:
+    """Return the sentences of a kind.
+
+    `honest`: the rules were written with these in sight; `held_out`: written afterwards, by which the vocabulary was
+    widened; `unseen`: neither; `lie`: says something else than its claim.
+    """
+    rows = [json.loads(line) for line in _FILE.read_text("utf8").splitlines() if not line.startswith("#")]
+    return [
+        Said(lang, claim_of(part, word, lang), text, rule) for of, lang, part, word, rule, text in rows if of == kind
+    ]

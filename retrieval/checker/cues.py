@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from retrieval.checker.entities import TOKEN
 from retrieval.checker.lexicon import count, cue
-from retrieval.checker.stance import plain_cues
+from retrieval.checker.stance import gathered, plain_cues
 from retrieval.claims import Claim
 from retrieval.evidence import Lang
 
@@ -14,14 +15,20 @@ __all__ = ["cue_failures"]
 
 _SIDES = ("left", "right", "bilateral", "midline")
 _DIRECTIONS = ("up", "down", "same")
+_CLAUSE = re.compile(
+    r"[,;:，；：。、]|\b(?:and|but|while|whereas|though|although|however|which)\b|而|但|且", re.IGNORECASE
+)
+_PRESENCE = re.compile(
+    r"\bprobabilit\w+\s+(?:of|for)\s+(?:its\s+|their\s+)?(?:presence|being\s+(?:present|there))\b|存在的(?:校准)?概率"
+)
 _LIKELY = ("hedge", "unlikely", "probability")
 _ANCHORS = ("case_word", "study_word", "prior_word")
 
 
 def cue_failures(said: str, meant: str, claim: Claim, stances: frozenset[str], lang: Lang) -> Iterator[tuple[str, str]]:
     """Yield a failure for each cue of a marked sentence that its claim does not have, or lacks."""
-    said, meant = TOKEN.sub(" it ", said) if lang == "en" else said, TOKEN.sub(" it ", meant) if lang == "en" else meant
-    yield from _denial(said, meant, stances, lang)
+    yield from _denial(gathered(said, lang), gathered(meant, lang), stances, lang)
+    said, meant = (TOKEN.sub(" it " if lang == "en" else "", text) for text in (said, meant))
     yield from _certainty(said, meant, stances, lang)
     if not _within([name for name, _ in _sides(said, lang)], [name for name, _ in _sides(meant, lang)]):
         yield "laterality", ", ".join(word for _, word in _sides(said, lang))
@@ -43,20 +50,29 @@ def cue_failures(said: str, meant: str, claim: Claim, stances: frozenset[str], l
 
 
 def _denial(said: str, meant: str, stances: frozenset[str], lang: Lang) -> Iterator[tuple[str, str]]:
-    own, known = (_count_plain("deny", text, lang) for text in (said, meant))
+    """Yield where denial, doubt or assertion is not as in the claim, clause by clause."""
+    clauses = [_CLAUSE.split(plain_cues(_PRESENCE.sub(" ", text), lang)) for text in (said, meant)]
+    denials = [[count("deny", one, lang) for one in parts] for parts in clauses]
+    own, known = sum(denials[0]), sum(denials[1])
     if stances == {"absent"}:
         if not own:
             yield "polarity", "the denial is left out"
-        if count("twice_denied", said, lang) > count("twice_denied", meant, lang):
+        if max(denials[0]) > max(denials[1]) or count("twice_denied", said, lang) > count("twice_denied", meant, lang):
             yield "polarity", "a denial of a denial"
+        if any(count("assert", one, lang) and not count("deny", one, lang) for one in clauses[0]):
+            yield "polarity", "an assertion that is not the claim's"
     elif own > known or (known and not own and not stances):
         yield "polarity", "a denial that is not the claim's"
     if count("doubt", said, lang) and not count("doubt", meant, lang) and "uncertain" not in stances:
         yield "polarity", "a doubt that is not the claim's"
-    if stances <= {"uncertain", "unjudged"} and stances:
-        own, known = (count("hedge", text, lang) + count("assert", text, lang) for text in (said, meant))
-        if own > known and not count("doubt", said, lang):
-            yield "polarity", "an assertion that is not the claim's"
+    if stances and stances <= {"uncertain", "unjudged"} and _asserted(said, lang) > _asserted(meant, lang):
+        yield "polarity", "an assertion that is not the claim's"
+
+
+def _asserted(text: str, lang: Lang) -> int:
+    """Return how many assertions stand in clauses without a word of doubt."""
+    clauses = [one for one in _CLAUSE.split(text) if not count("doubt", one, lang) and not count("unjudged", one, lang)]
+    return sum(count("assert", one, lang) + count("hedge", one, lang) for one in clauses)
 
 
 def _certainty(said: str, meant: str, stances: frozenset[str], lang: Lang) -> Iterator[tuple[str, str]]:
@@ -66,10 +82,6 @@ def _certainty(said: str, meant: str, stances: frozenset[str], lang: Lang) -> It
     own, known = (sum(count(name, text, lang) for name in _LIKELY) for text in (said, meant))
     if stances & {"present", "absent"} and known and not own:
         yield "certainty", "what is likely is said to be so"
-
-
-def _count_plain(name: str, text: str, lang: Lang) -> int:
-    return count(name, plain_cues(text, lang), lang)
 
 
 def _sides(text: str, lang: Lang) -> list[tuple[str, str]]:

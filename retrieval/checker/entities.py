@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from prompts.library import terms
 from prompts.normalise import normalise
@@ -65,21 +65,31 @@ def mark(text: str, names: Mapping[str, str], label: str, lang: Lang) -> Marked:
     if label:
         shown = re.sub(_word(_spelt(label)), lambda _: put("l", label), shown, flags=re.IGNORECASE)
     shown = _ID.sub(lambda match: put("i", match[0].strip("[]")), shown)
-    pattern, slugs = _lexicon(tuple(sorted(names.items())), lang)
-    shown = pattern.sub(lambda match: put(*_meant(match[0], slugs)), shown)
+    known = _lexicon(tuple(sorted(names.items())), lang)
+    plain = _key(shown)
+    here = tuple(term for term in known if term in plain)
+    shown = _pattern(here).sub(lambda match: put(*_meant(match[0], known)), shown)
     order = {match[0]: match.start() for match in TOKEN.finditer(shown)}
     entities = sorted((one for one in found if one.token in order), key=lambda one: order[one.token])
     return Marked(shown, tuple(entities))
 
 
 @lru_cache(maxsize=256)
-def _lexicon(names: tuple[tuple[str, str], ...], lang: Lang) -> tuple[re.Pattern[str], dict[str, tuple[str, str]]]:
-    """Return the pattern of everything nameable, longest first, and what each name means."""
-    known: dict[str, tuple[str, str]] = {_key(term): ("f", one.name) for term, one in terms().items()}
-    known |= {_key(phrase): ("v", view) for phrase, view in view_names(lang).items()}
+def _lexicon(names: tuple[tuple[str, str], ...], lang: Lang) -> dict[str, tuple[str, str]]:
+    """Return everything that can be named, longest first, with its kind and key."""
+    known = {**_catalogue(), **{_key(phrase): ("v", view) for phrase, view in view_names(lang).items()}}
     known |= {_key(name): ("f", slug) for name, slug in names}
-    longest_first = sorted(known, key=lambda term: (-len(term), term))
-    return re.compile("|".join(_word(term) for term in longest_first if term), re.IGNORECASE), known
+    return {term: known[term] for term in sorted(known, key=lambda term: (-len(term), term)) if term}
+
+
+@cache
+def _catalogue() -> dict[str, tuple[str, str]]:
+    return {_key(term): ("f", one.name) for term, one in terms().items()}
+
+
+@lru_cache(maxsize=1024)
+def _pattern(here: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(_word(term) for term in here) or r"(?!)", re.IGNORECASE)
 
 
 def _meant(text: str, known: Mapping[str, tuple[str, str]]) -> tuple[str, str]:

@@ -58,4 +58,4 @@ def stem(word: str) -> str:
         if plain.endswith(ending) and len(plain) - len(ending) >= 3:
             plain = plain.removesuffix(ending)
             break
-    return plain.removesuffix("e") if len(plain) > 3 else plain
+    return plain.removesuffix("e").removesuffix("y") if len(plain) > 3 else plain

@@ -29,6 +29,7 @@ _RATIO = {
         r"|(?<![A-Za-z0-9.])(?P<d>\d+)分之(?P<c>\d+)|(?<![A-Za-z0-9.])(?P<e>\d+)\s*/\s*(?P<f>\d+)"
     ),
 }
+_SHARED = re.compile(rf"({_NUMBER})(?=\s*(?:to|and|至|到)\s*\d+(?:\.\d+)?\s*(mm|cm|ml|mL|HU|SUV)\b)")
 _ONE = re.compile(rf"({_NUMBER}){_UNIT}")
 _MIXED = re.compile(r"(?<![A-Za-z0-9])(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]+")
 _UNITS = {"cc": "ml", "mL": "ml", "cm3": "ml", "cm³": "ml", "％": "%", "st": "", "nd": "", "rd": "", "th": ""}
@@ -86,16 +87,18 @@ def blanked(text: str, lang: Lang) -> str:
 def number_failures(said: str, claim: str, lang: Lang, *, all_needed: bool) -> Iterator[tuple[str, str]]:
     """Yield a failure for each number that is not the claim's, and where one that matters was left out.
 
-    Of one unit, the order is the claim's; where both say what a number is of, they say the same.
+    Of one unit and one role the order is the claim's; where both say what a number is of, they say the same.
     """
     own, known = quantities(said, lang), quantities(claim, lang)
-    last: dict[str, int] = {}
+    last: dict[tuple[str, str], int] = {}
     for one in own:
-        place = next((i for i, other in enumerate(known) if i > last.get(one.unit, -1) and _same(one, other)), None)
+        least = max((i for (unit, role), i in last.items() if unit == one.unit and role in (one.role, "")), default=-1)
+        least = least if one.role else max((i for (unit, _), i in last.items() if unit == one.unit), default=-1)
+        place = next((i for i, other in enumerate(known) if i > least and _same(one, other)), None)
         if place is None:
             yield "number", f"{one.value} {one.unit}".strip()
         else:
-            last[one.unit] = place
+            last[one.unit, one.role] = place
     for mixed in _MIXED.findall(TOKEN.sub(" ", _ready(said, lang))):
         if mixed not in TOKEN.sub(" ", _ready(claim, lang)):
             yield "number", f"{mixed} is no number of the claim"
@@ -108,7 +111,8 @@ def _weighty(known: Sequence[Quantity]) -> set[tuple[str, str]]:
 
 
 def _ready(text: str, lang: Lang) -> str:
-    return in_digits(_THOUSANDS.sub("", text) if lang == "en" else text, lang).replace("−", "-").replace("－", "-")
+    text = _THOUSANDS.sub("", text) if lang == "en" else text
+    return _SHARED.sub(r"\1 \2", in_digits(text, lang).replace("−", "-").replace("－", "-"))
 
 
 def _found(text: str, lang: Lang) -> Iterator[Quantity]:

@@ -11,7 +11,7 @@ from retrieval.checker.numbers import blanked
 from retrieval.evidence import Lang
 from retrieval.polarity import polarity
 
-__all__ = ["Stance", "plain_cues", "profile"]
+__all__ = ["Stance", "gathered", "plain_cues", "profile"]
 
 Stance = Literal["present", "absent", "uncertain", "unjudged"]
 
@@ -24,6 +24,11 @@ _ABSENT = {"en": " is absent ", "zh": "无"}
 _POSSIBLE = {"en": " possible ", "zh": "可能"}
 
 
+def gathered(text: str, lang: Lang) -> str:
+    """Return a marked sentence with each list of findings as one, so that commas part clauses only."""
+    return _LIST.sub(" it ", blanked(text, lang))
+
+
 def plain_cues(text: str, lang: Lang) -> str:
     """Return a blanked sentence in which doubt and denial are said in the plainest words, and hedges are taken out."""
     text = cue("said_to_be", lang).sub(" ", text)
@@ -32,6 +37,11 @@ def plain_cues(text: str, lang: Lang) -> str:
             lambda match, word=plain[lang]: match[0] if match[0].lower() in _MODAL else word, text
         )
     return re.sub(r"[ \t]+", " ", cue("hedge", lang).sub(" " if lang == "en" else "", text))
+
+
+def _plainer(word: str, match: re.Match[str]) -> str:
+    """Return the plain word; a modal verb stays, since what follows it belongs to it."""
+    return match[0] if match[0].lower() in _MODAL else word
 
 
 def profile(marked: Marked, lang: Lang) -> tuple[tuple[str, Stance], ...]:

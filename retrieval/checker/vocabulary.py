@@ -14,6 +14,7 @@ from retrieval.evidence import Lang
 __all__ = ["word_failures"]
 
 _ENGLISH = re.compile(r"[A-Za-z]+(?:['’][A-Za-z]+)?")
+_OWNED = re.compile(rf"(?:{TOKEN.pattern})\s*(?:['’]s\b)?")
 _HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]+")
 _UNITS = frozenset({"mm", "cm", "ml", "cc", "hu", "suv", "lps", "%"})
 _CLASSES = ("deny", "doubt", "hedge", "assert", "unjudged", "cases")
@@ -54,7 +55,7 @@ def _english(said: str, claim: str, extra: list[str]) -> Iterator[tuple[str, str
 
 
 def _words(text: str) -> list[str]:
-    return _ENGLISH.findall(TOKEN.sub(" ", text))
+    return _ENGLISH.findall(_OWNED.sub(" ", text))
 
 
 def _directed(name: str, said: str) -> list[str]:

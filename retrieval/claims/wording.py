@@ -12,7 +12,6 @@ from retrieval.evidence import Lang
 __all__ = [
     "amount",
     "bounded",
-    "capitalised",
     "count",
     "enumerate_names",
     "has",
@@ -94,8 +93,3 @@ def amount(value: float, unit: str) -> str:
     text = f"{value:.{places}f}"
     text = text.removeprefix("-") if not float(text) else text
     return text if unit in _NO_UNIT else f"{text} {unit}"
-
-
-def capitalised(text: str) -> str:
-    """Return the text with its first letter large."""
-    return text[:1].upper() + text[1:]
