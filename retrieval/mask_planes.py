@@ -56,7 +56,7 @@ def _on_slices(planes: Sequence[Plane], volume: Volume) -> tuple[NDArray[np.bool
             return None
     affine = _affine(first, volume.affine[:3, 2])
     affine[:3, 3] += (min(heights) - heights[0]) * volume.affine[:3, 2]
-    return _block(planes, [height - min(heights) for height in heights]), affine
+    return _block(planes, [height - min(heights) for height in heights], affine)
 
 
 def _stacked(
@@ -74,7 +74,7 @@ def _stacked(
         raise MaskError(f"{name}: its frames are not evenly spaced; bring the images that the mask was drawn on.")
     affine = _affine(first, step)
     affine[:3, 3] += min(rows) * step
-    return _block(planes, [row - min(rows) for row in rows]), affine
+    return _block(planes, [row - min(rows) for row in rows], affine)
 
 
 def _step(planes: Sequence[Plane], name: str) -> tuple[NDArray[np.float64], float]:
@@ -99,11 +99,19 @@ def _step(planes: Sequence[Plane], name: str) -> tuple[NDArray[np.float64], floa
     return step, size
 
 
-def _block(planes: Sequence[Plane], rows: Sequence[int]) -> NDArray[np.bool_]:
-    block = np.zeros((max(rows) + 1, *planes[0].inside.shape), np.bool_)
-    for plane, row in zip(planes, rows, strict=True):
-        block[row] |= plane.inside
-    return block
+def _block(
+    planes: Sequence[Plane], slices: Sequence[int], affine: NDArray[np.float64]
+) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """The planes' boxes in one box of all, and the frames' affine moved to where that begins."""
+    corners = np.array([plane.corner for plane in planes])
+    top, left = corners.min(axis=0)
+    bottom, right = (corners + [plane.inside.shape for plane in planes]).max(axis=0)
+    block = np.zeros((max(slices) + 1, bottom - top, right - left), np.bool_)
+    for plane, z in zip(planes, slices, strict=True):
+        (row, column), (height, width) = plane.corner - np.array([top, left]), plane.inside.shape
+        block[z, row : row + height, column : column + width] |= plane.inside
+    affine[:3, 3] += left * affine[:3, 0] + top * affine[:3, 1]
+    return block, affine
 
 
 def _affine(plane: Plane, step: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -122,7 +130,7 @@ def _smallest(volume: Volume) -> float:
 
 def _corners(plane: Plane) -> NDArray[np.float64]:
     """The centres of a frame's corner pixels `(4, 3)`, LPS mm."""
-    rows, columns = plane.inside.shape
+    rows, columns = plane.shape
     affine = _affine(plane, np.zeros(3))
     ends = np.array([(x, y, 0, 1) for x in (0, columns - 1) for y in (0, rows - 1)], np.float64)
     return ends @ affine[:3].T
@@ -132,4 +140,4 @@ def _parallel(one: Plane, other: Plane) -> bool:
     a, b = one.place, other.place
     turned = max(float(np.abs(a.across - b.across).max()), float(np.abs(a.down - b.down).max()))
     scaled = max(abs(a.spacing[0] - b.spacing[0]), abs(a.spacing[1] - b.spacing[1]))
-    return one.inside.shape == other.inside.shape and turned < 1e-3 and scaled < 1e-3
+    return one.shape == other.shape and turned < 1e-3 and scaled < 1e-3

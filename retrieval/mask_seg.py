@@ -25,9 +25,13 @@ _HALF: Final = 0.5  # of the largest fractional value: at least this is inside
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Plane:
-    """One frame of a segment: `inside (Y, X)` bool, and where it lies. Frames without a voxel are left out."""
+    """One frame of a segment: `inside (y, x)` bool is the box that holds its voxels, `corner` the row and column where
+    it begins, `shape` the frame's rows and columns, `place` where the frame lies. Empty frames are left out.
+    """
 
     inside: NDArray[np.bool_]
+    corner: tuple[int, int]
+    shape: tuple[int, int]
     place: Place
     gap_declared: bool  # SpacingBetweenSlices is there, so `place.thickness` is a step and not only a thickness
 
@@ -102,9 +106,16 @@ def _segments(path: Path, header: Dataset) -> list[Segment]:
         named = in_groups(frame.groups, "SegmentIdentificationSequence", "ReferencedSegmentNumber")
         stored = seg.get_stored_frame(frame.index, as_index=True)
         for number, inside in _by_segment(stored, None if named is None else int(named), cut, planes):
-            planes[number].append(Plane(inside, frame.place, gap))
+            planes[number].append(_plane(inside, frame.place, gap))
     labels = _labels(seg)
     return [Segment(labels[number], tuple(found)) for number, found in planes.items()]
+
+
+def _plane(inside: NDArray[np.bool_], place: Place, gap_declared: bool) -> Plane:
+    """Keep the box only: whole frames of a hundred segments would not fit in memory."""
+    rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
+    box = inside[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].copy()
+    return Plane(box, (int(rows[0]), int(columns[0])), (inside.shape[0], inside.shape[1]), place, gap_declared)
 
 
 def _by_segment(

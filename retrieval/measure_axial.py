@@ -121,9 +121,14 @@ def _across(outline: _Outline) -> tuple[float, NDArray[np.float64]]:
     aside = np.array([-along[1], along[0]])
     t, s = (outline.hull - start) @ along, (outline.hull - start) @ aside
     # The ends of the longest diameter are the outermost points along it; they part the hull in two sides.
-    upper, lower = (np.argsort(t[side], kind="stable") for side in (s >= 0, s <= 0))
-    t_up, s_up, t_low, s_low = t[s >= 0][upper], s[s >= 0][upper], t[s <= 0][lower], s[s <= 0][lower]
-    tops, bottoms = np.interp(t, t_up, s_up), np.interp(t, t_low, s_low)
+    s[[outline.first, outline.last]] = 0.0  # exactly, so that they are the ends of both
+    tops, bottoms = (_chain(t, s, side) for side in (s >= 0, s <= 0))
     widest = int(np.argmax(tops - bottoms))  # a hull's width changes straight between its corners
     ends = start + t[widest] * along + np.outer([tops[widest], bottoms[widest]], aside)
     return float(tops[widest] - bottoms[widest]), ends
+
+
+def _chain(t: NDArray[np.float64], s: NDArray[np.float64], side: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """How far one side of the hull reaches aside, at every corner's place along."""
+    order = np.argsort(t[side], kind="stable")
+    return np.interp(t, t[side][order], s[side][order])
