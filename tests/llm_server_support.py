@@ -43,7 +43,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.chat.asked.append(json.loads(body))
-        self.chat.headers.append(dict(self.headers))
+        self.chat.headers.append({name.lower(): value for name, value in self.headers.items()})
         self.chat.stop.wait(self.chat.wait)
         self.send(*self.chat.reply(self.chat.asked[-1]))
 

@@ -153,7 +153,7 @@ def test_the_key_goes_out_only_where_there_is_one(monkeypatch: pytest.MonkeyPatc
         load_narrator("openai", url=chat.url).rephrase(CLAIM, (), "en")
         monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
         load_narrator("openai", url=chat.url).rephrase(CLAIM, (), "en")
-    assert [one["Authorization"] for one in chat.headers] == ["Bearer none", "Bearer sk-test"]
+    assert [one["authorization"] for one in chat.headers] == ["Bearer none", "Bearer sk-test"]
 
 
 @pytest.mark.parametrize(
