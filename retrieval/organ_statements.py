@@ -66,7 +66,8 @@ def _polarity(text: str, state: re.Match[str], since: int) -> Polarity:
         return "uncertain"
     if state["normal"]:
         return "absent"
-    return judge(text, *state.span("changed"), since)
+    noun = state["changed"].endswith(("ing", "ment", "ence"))  # "no mediastinal widening": the denial stands before
+    return judge(text, *state.span("changed"), 0 if noun else since)
 
 
 def _state_after(text: str, organ: _Organ, at: int) -> re.Match[str] | None:

@@ -33,6 +33,8 @@ CHEST = [
     ("The heart is moderately enlarged.", "+cardiomegaly"),
     ("Moderate enlargement of the heart.", "+cardiomegaly"),
     ("Cardiac enlargement.", "+cardiomegaly"),
+    ("No mediastinal widening is seen.", "-enlarged_cardiomediastinum"),
+    ("No effusion, heart enlarged.", "-pleural_effusion +cardiomegaly"),
     ("Heart size in the upper range, borderline.", "?cardiomegaly"),
     ("Heart at the upper limits of normal.", "?cardiomegaly"),
     ("Cardiomediastinal silhouette unremarkable.", "-cardiomegaly -enlarged_cardiomediastinum"),
