@@ -1,8 +1,9 @@
-"""The engine: one encoder, and one index where there is one. It answers screen, classify, similar and search."""
+"""The engine: one encoder, and an index where there is one. It answers screen, classify, similar, search, explain."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
@@ -17,6 +18,8 @@ from retrieval.encoders.loading import load_encoder
 from retrieval.encoders.protocol import Encoder
 from retrieval.encoders.spec import check_match
 from retrieval.errors import UnknownNameError, UsageError
+from retrieval.evidence import Lang
+from retrieval.explaining import Answers, Measuring, explained, reading_warnings
 from retrieval.heatmap_study import HeatMap, HeatMapper
 from retrieval.imaging.read import read_study
 from retrieval.index.keys import load_key
@@ -26,11 +29,13 @@ from retrieval.index.repooled import RepooledStore
 from retrieval.index.store import Scope, Store
 from retrieval.index.where import Where
 from retrieval.judging import Judge
+from retrieval.narrators.protocol import Narrator
 from retrieval.percentiles import Percentiles
 from retrieval.prompt_vectors import PromptBook
 from retrieval.results import (
     ClassifyResult,
     ClassifyRow,
+    ExplainResult,
     FindingScore,
     LabelProbability,
     ScreenResult,
@@ -195,6 +200,46 @@ class Engine:
         about |= {"mask": None if region is None else region.to_json()}
         return SimilarResult(self.encoder.spec, about, asked.nearest(k), sides)
 
+    def explain(
+        self,
+        target: Target,
+        findings: Findings = "chest_ct",
+        *,
+        k: int = 5,
+        mask: str | Path | None = None,
+        prior: str | Path | Study | None = None,
+        prior_mask: str | Path | None = None,
+        narrator: str | Narrator = "template",
+        lang: Lang = "en",
+        modality: str | None = None,
+    ) -> ExplainResult:
+        """Return one study's evidence, every item with an id, and a summary whose every sentence cites it.
+
+        Scores of `findings`; with an index the `k` most similar cases and what their reports say; with `mask`
+        measurements, and their change since `prior`, of which `prior_mask` marks the same. What a narrator says is
+        checked sentence by sentence, and the template's words stand for what fails. A mask that does not fit and a
+        narrator that does not answer become caveats. Raises as `screen` and `similar` do for the study itself.
+        """
+        _check_count(k)
+        asked, version = choose_findings(findings)
+        study = self._read(target, modality)
+        vectors = self._one_study(target if study is None else study, modality)
+        if study is not None and isinstance(target, str | Path):
+            vectors = replace(vectors, path=relative_path(study.paths, Path(target)))
+        store = self.store
+        case = next(iter(store.cases(studies=[vectors.key])), None) if store is not None else None
+        answers = Answers(
+            encoder=self.encoder.spec,
+            scores=tuple(self._screener.rows(vectors, asked)),
+            findings=asked,
+            version=version,
+            cases=None if store is None else self.similar(vectors, k).results,
+            k=k,
+            study=study,
+            warnings=reading_warnings(study, case, vectors),
+        )
+        return explained(answers, Measuring(mask, prior, prior_mask, modality), narrator, lang)
+
     def search(self, text: str, k: int = 10, *, where: Where | Sequence[str] = (), within: In = "both") -> SearchResult:
         """Return the k studies and the k report sentences that answer words best.
 
@@ -260,6 +305,14 @@ class Engine:
         path = Path(target)
         study = read_study(path, modality=modality)
         return self._embed(study, relative_path(study.paths, path))
+
+    def _read(self, target: Target, modality: str | None) -> Study | None:
+        """Return a target's pixels, or None where there are vectors only; raises as `read_study` does."""
+        if isinstance(target, Study):
+            return target
+        if isinstance(target, StudyVectors) or (isinstance(target, str) and target.startswith(KEY_PREFIX)):
+            return None
+        return read_study(target, modality=modality)
 
     def _masked(self, target: Target, modality: str | None, mask: str, labels: Sequence[str]) -> MaskedRegion:
         """Return the region that a mask marks in the one study at a target."""

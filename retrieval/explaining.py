@@ -1,0 +1,161 @@
+"""One study explained: scores, cases, measurements and limits become evidence, and the evidence a cited summary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+from prompts.finding import Finding
+from retrieval.caveats import Caveat, caveat, with_caveats
+from retrieval.change import Change, change, check_prior
+from retrieval.encoders.spec import EncoderSpec
+from retrieval.errors import NarratorError, RadseekError, UsageError
+from retrieval.evidence import CaveatItem, Evidence, Lang
+from retrieval.gathering import gather
+from retrieval.imaging.read import read_study
+from retrieval.index.store import Case
+from retrieval.masks import fit_series
+from retrieval.measure import Measurement, measure_all
+from retrieval.narrators.loading import load_narrator
+from retrieval.narrators.protocol import Narrator
+from retrieval.narrators.template import TemplateNarrator
+from retrieval.results import ExplainResult, FindingScore, SimilarRow
+from retrieval.study_vectors import StudyVectors
+from retrieval.summary import SummarySentence, narration_failure, summarize
+from retrieval.types import Study
+
+__all__ = ["Answers", "Measuring", "explained", "reading_warnings"]
+
+_STACKED = ("CT", "MR", "PT", "NM")  # modalities of many slices
+
+
+@dataclass(frozen=True, slots=True)
+class Measuring:
+    """What is to be measured: a mask of the study, and of its prior (a path, or read) with a mask of its own."""
+
+    mask: str | Path | None = None
+    prior: str | Path | Study | None = None
+    prior_mask: str | Path | None = None
+    modality: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answers:
+    """What was asked of one study and what the engine answered. `cases` is None where no index is open.
+
+    `study` is None where only vectors are at hand; `warnings` are provenance warnings, `code: detail`.
+    """
+
+    encoder: EncoderSpec
+    scores: tuple[FindingScore, ...]
+    findings: tuple[Finding, ...]
+    version: str
+    cases: tuple[SimilarRow, ...] | None
+    k: int
+    study: Study | None
+    warnings: tuple[str, ...] = ()
+
+
+def explained(answers: Answers, measuring: Measuring, narrator: str | Narrator, lang: Lang) -> ExplainResult:
+    """Return the evidence and its summary.
+
+    What cannot be measured, compared or narrated becomes a caveat with the reason, and the rest is answered. Raises
+    `UsageError` for a language that is not spoken here, and `load_narrator`'s errors for a name that is none.
+    """
+    if lang not in get_args(Lang):
+        raise UsageError(f"No summary is written in {lang!r}; ask for one of {', '.join(get_args(Lang))}.")
+    limits: list[Caveat] = []
+    if answers.cases and len(answers.cases) < answers.k:
+        limits.append(caveat("few_cases"))
+    measurements, changes = _measured(answers.study, measuring, limits)
+    told = _narrator(narrator, limits)
+    evidence = gather(
+        answers.scores,
+        answers.findings,
+        answers.cases,
+        encoder=answers.encoder,
+        asked=answers.version,
+        measurements=measurements,
+        changes=changes,
+        warnings=answers.warnings,
+        caveats=limits,
+    )
+    evidence, sentences = _summed_up(evidence, told, lang)
+    name = narrator if isinstance(narrator, str) else narrator.name
+    return ExplainResult(answers.encoder, evidence, sentences, name, sum(one.replaced for one in sentences), lang)
+
+
+def reading_warnings(study: Study | None, case: Case | None, vectors: StudyVectors) -> tuple[str, ...]:
+    """Return how reading went, from the pixels' own provenance or from what the index keeps of it."""
+    found: list[str] = []
+    for series in study.series if study is not None else ():
+        found += series.volume.provenance.warnings
+    for stored in case.series if case is not None and study is None else ():
+        kept = stored.provenance.get("warnings", ())
+        found += [str(one) for one in kept] if isinstance(kept, list | tuple) else []
+    lone = [one for one in vectors.series if one.modality in _STACKED and one.views]
+    if any(all(len(view.z) == 1 for view in one.views) for one in lone):
+        found.append("single_slice: a series of one slice")
+    return tuple(found)
+
+
+def _narrator(narrator: str | Narrator, limits: list[Caveat]) -> Narrator:
+    if not isinstance(narrator, str):
+        return narrator
+    try:
+        return load_narrator(narrator)
+    except NarratorError as error:
+        limits.append(caveat("narrator_failed", why=error))
+        return TemplateNarrator()
+
+
+def _summed_up(evidence: Evidence, narrator: Narrator, lang: Lang) -> tuple[Evidence, tuple[SummarySentence, ...]]:
+    """Return the summary, and the evidence with a caveat more where the narrator did not answer."""
+    sentences = summarize(evidence, narrator, lang)
+    why = narration_failure(sentences)
+    if why is None:
+        return evidence, sentences
+    more = with_caveats(evidence, [caveat("narrator_failed", why=why)])
+    said = [one for one in more.items[len(evidence.items) :] if isinstance(one, CaveatItem)]
+    closing = [SummarySentence(one.text[lang], (one.id,), TemplateNarrator.name, part="caveat") for one in said]
+    return more, (*sentences, *closing)
+
+
+def _measured(
+    study: Study | None, measuring: Measuring, limits: list[Caveat]
+) -> tuple[Sequence[Measurement], Sequence[Change]]:
+    """Return what a mask measures and how it changed; why not goes to `limits`."""
+    if measuring.mask is None:
+        if measuring.prior is not None:
+            limits.append(caveat("prior_refused", why="a mask of the study is needed to measure it; give one."))
+        return (), ()
+    try:
+        rows = _regions(study, measuring.mask)
+    except (RadseekError, OSError) as error:
+        limits.append(caveat("mask_refused", why=error))
+        return (), ()
+    if measuring.prior is None:
+        return rows, ()
+    try:
+        return rows, tuple(_changes(study, rows, measuring))
+    except (RadseekError, OSError) as error:
+        limits.append(caveat("prior_refused", why=error))
+        return rows, ()
+
+
+def _regions(study: Study | None, mask: str | Path) -> Sequence[Measurement]:
+    if study is None:
+        raise UsageError("measuring needs the images, and an index keeps none; give the path of the study's files.")
+    series, regions = fit_series(mask, study)
+    return measure_all(regions, series.volume)
+
+
+def _changes(study: Study | None, rows: Sequence[Measurement], measuring: Measuring) -> Iterator[Change]:
+    prior = measuring.prior
+    if study is None or prior is None or measuring.prior_mask is None:
+        raise UsageError("a mask of the prior study is needed to measure it as well; give one (prior_mask).")
+    earlier = prior if isinstance(prior, Study) else read_study(prior, modality=measuring.modality)
+    check_prior(study, earlier)
+    yield from change(_regions(earlier, measuring.prior_mask), rows)
