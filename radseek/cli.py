@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import typer
 
-from radseek import asking, doctor, fitting, keeping
+from radseek import asking, doctor, explaining, fitting, keeping
 from radseek.console import errors, print_json
 from retrieval.errors import RadseekError
 from retrieval.results import NOTICE
@@ -33,6 +33,7 @@ for command in (
     asking.classify,
     asking.similar,
     asking.search,
+    explaining.explain,
     fitting.adapt,
     keeping.info,
     keeping.verify,

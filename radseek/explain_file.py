@@ -36,12 +36,12 @@ def write_explained(
 
     Pictures of stored studies need the `index`'s linkage file and the files that it names.
     """
-    words, held = words_in(result.lang), {} if asked.study is None else {asked.vectors.key: asked.study}
-    images = CaseImages(index, held)
+    words, vectors = words_in(result.lang), asked.vectors(engine)
+    images = CaseImages(index, {} if asked.study is None else {vectors.key: asked.study})
     try:
-        study = images.study(asked.vectors.key)
+        study = images.study(vectors.key)
         pictures = StudyPictures(
-            asked.vectors,
+            vectors,
             choose_findings(findings)[0],
             book=PromptBook(engine.encoder),
             images=images,
@@ -49,11 +49,8 @@ def write_explained(
             words=words,
         )
         facts = [Fact(words.page[name], value) for name, value in (extra or {}).items() if value]
-        told = (
-            []
-            if study is None
-            else [provenance_line(one.description, asdict(one.volume.provenance)) for one in study.series]
-        )
+        series = () if study is None else study.series
+        told = [provenance_line(one.description, asdict(one.volume.provenance)) for one in series]
         return write_explanation(page_of(result, pictures, facts=facts, provenance=told), out)
     finally:
         images.close()

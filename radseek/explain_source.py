@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from retrieval.engine import KEY_PREFIX, Engine
+from retrieval.engine import KEY_PREFIX, Engine, Findings
 from retrieval.errors import UnknownNameError, UsageError
 from retrieval.imaging.read import read_study
 from retrieval.index.keys import load_key
 from retrieval.index.manifest import is_index
+from retrieval.index.store import Case
+from retrieval.results import ExplainResult
 from retrieval.study_vectors import StudyVectors, embed_study, stored_study
 from retrieval.targets import relative_path
 from retrieval.types import Skipped, Study
@@ -19,15 +22,39 @@ __all__ = ["Asked", "find_study"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Asked:
-    """One study as the engine takes it (`target`), its pixels where it was read from files, and its vectors."""
+    """One study, read from files (`study`) or stored in the open index (`case`); `path` as answers show it."""
 
-    target: Study | str
-    study: Study | None
-    vectors: StudyVectors
-    skipped: tuple[Skipped, ...] = ()
+    path: str | None
+    study: Study | None = None
+    case: Case | None = None
+
+    @property
+    def kinds(self) -> tuple[tuple[str, str], ...]:
+        """Return the modality and body part of each series."""
+        series = self.study.series if self.study is not None else self.case.series if self.case is not None else ()
+        return tuple((one.modality, one.body_part) for one in series)
+
+    @property
+    def skipped(self) -> tuple[Skipped, ...]:
+        """Return what lay beside the study and was not used."""
+        return () if self.study is None else self.study.skipped
+
+    def explain(self, engine: Engine, findings: Findings, **options: Any) -> ExplainResult:
+        """Return the engine's answer; `options` are those of `Engine.explain`, and so are the errors."""
+        target = self.study if self.study is not None else self.case.key if self.case is not None else ""
+        result = engine.explain(target, findings, **options)
+        return replace(result, evidence=replace(result.evidence, path=self.path))
+
+    def vectors(self, engine: Engine) -> StudyVectors:
+        """Return the study as the engine sees it."""
+        if self.study is not None:
+            return embed_study(self.study, engine.encoder, load_key(), self.path)
+        if self.case is None or engine.store is None:
+            raise UsageError("There is no study here; name a path, or the key of a study in an index.")
+        return stored_study(engine.store, self.case)
 
 
-def find_study(engine: Engine, target: str, modality: str | None) -> Asked:
+def find_study(engine: Engine, target: str, modality: str | None = None) -> Asked:
     """Return the one study at a target: a path, the key of a stored study, or an index that holds one study.
 
     Raises `UsageError` for none or several, `UnknownNameError` for a key that the index does not have, and what
@@ -37,8 +64,7 @@ def find_study(engine: Engine, target: str, modality: str | None) -> Asked:
     if target.startswith(KEY_PREFIX) or is_index(path):
         return _stored(engine, target)
     study = read_study(path, modality=modality)
-    vectors = embed_study(study, engine.encoder, load_key(), relative_path(study.paths, path))
-    return Asked(study, study, vectors, study.skipped)
+    return Asked(relative_path(study.paths, path), study=study)
 
 
 def _stored(engine: Engine, target: str) -> Asked:
@@ -52,4 +78,4 @@ def _stored(engine: Engine, target: str) -> Asked:
             f"{target} holds {len(cases)} studies and explain asks about one; name its path, or its key with "
             f"--index (the first: {cases[0].key})."
         )
-    return Asked(cases[0].key, None, stored_study(engine.store, cases[0]))
+    return Asked(cases[0].path, case=cases[0])
