@@ -1,8 +1,8 @@
 """Which way of making maps to ship? Decided here, on the choosing seeds; measured by `pointing_game` on fresh ones.
 
-    python -m benchmarks.heatmap_choice --each 40 --methods gradient16:1 gradient16:2 layercam16:2 smooth16:2 similarity:2
+    python -m benchmarks.heatmap_choice --each 40 --methods gradient16:1 gradient16:2 layercam16:2 smooth16:2
 
-Reads the slices with lesion cells that `training.phantom_cache` rendered from choosing seeds (every tenth shard). A hit:
+Reads the slices with lesion cells that `training.phantom_cache` rendered from choosing seeds, every tenth shard. A hit:
 the peak lies within 8 of 192 pixels (15 mm of a chest, 10 mm of a head) of a cell that a lesion covers.
 """
 
