@@ -21,6 +21,7 @@ _CLAUSE = re.compile(
 _PRESENCE = re.compile(
     r"\bprobabilit\w+\s+(?:of|for)\s+(?:its\s+|their\s+)?(?:presence|being\s+(?:present|there))\b|存在的(?:校准)?概率"
 )
+_DENIED_THING = re.compile(r"\b(?:no|without)\s+(?:an?\s+)?(?:zqf[a-j]+|it)\b|(?:无|未见)(?:zqf|it)", re.IGNORECASE)
 _LIKELY = ("hedge", "unlikely", "probability")
 _ANCHORS = ("case_word", "study_word", "prior_word")
 
@@ -57,7 +58,8 @@ def _denial(said: str, meant: str, stances: frozenset[str], lang: Lang) -> Itera
     if stances == {"absent"}:
         if not own:
             yield "polarity", "the denial is left out"
-        if max(denials[0]) > max(denials[1]) or count("twice_denied", said, lang) > count("twice_denied", meant, lang):
+        twice = count("twice_denied", said, lang) > count("twice_denied", meant, lang)
+        if twice or max(denials[0]) > max(denials[1]) or own - len(_DENIED_THING.findall(said)) > known:
             yield "polarity", "a denial of a denial"
         if any(count("assert", one, lang) and not count("deny", one, lang) for one in clauses[0]):
             yield "polarity", "an assertion that is not the claim's"
