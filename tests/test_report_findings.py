@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.polarity_iu import confusion, macro_f1, read_labels, rules
@@ -171,6 +171,7 @@ def test_every_name_of_the_catalogue_is_read() -> None:
     assert missed == []
 
 
+@settings(deadline=None)  # the first call compiles the words
 @given(st.text(max_size=120), st.sampled_from([None, "chest", "head", "abdomen"]))
 def test_any_text_has_an_answer(text: str, region: str | None) -> None:
     said = findings_in(text, region=region)
@@ -178,6 +179,7 @@ def test_any_text_has_an_answer(text: str, region: str | None) -> None:
     assert {one.polarity for one in said} <= set(_SIGNS)
 
 
+@settings(deadline=None)  # the first call compiles the words
 @given(st.lists(st.sampled_from([s for s, _ in CHEST]), max_size=4))
 def test_one_finding_asked_alone_reads_the_same(sentences: list[str]) -> None:
     text = " ".join(sentences)
