@@ -46,14 +46,16 @@ def main() -> None:
     if not index.exists():
         build_index(args.folder / "studies", index, reports=args.folder / "reports.csv")
     truths = list(_truths(args.folder))[: args.studies]
-    names = args.narrator.split(",")
-    told = {
-        one: load_narrator(one, model=args.model_file, url=args.llm_url) if one != "template" else load_narrator()
-        for one in names
-    }
+    told = {name: _narrator(name, args) for name in args.narrator.split(",")}
     with Engine.open(index) as engine:
         rows = {name: _judged(engine, truths, narrator, args) for name, narrator in told.items()}
     print(json.dumps({"studies": len(truths), "lang": args.lang, "narrators": rows}, ensure_ascii=False, indent=1))
+
+
+def _narrator(name: str, args: argparse.Namespace) -> Narrator:
+    if name == "template":
+        return load_narrator()
+    return load_narrator(name, model=args.model_file, url=args.llm_url if name == "openai" else None)
 
 
 def _arguments() -> argparse.Namespace:

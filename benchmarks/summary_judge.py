@@ -31,7 +31,8 @@ NAMES: dict[str, str] = {
 }
 _FINDING = re.compile("|".join(f"(?P<{name}>{pattern})" for name, pattern in NAMES.items()), re.IGNORECASE)
 _OPEN = re.compile(
-    r"uncertain|possib|inconclusive|unclear|\bmay\b|\bmight\b|\bcould\b|不能确定|不确定|可疑|疑似|不能排除", re.I
+    r"uncertain|possib|inconclusive|unclear|\bmay\b|\bmight\b|\bcould\b|不能确定|不确定|可疑|疑似|不能排除",
+    re.IGNORECASE,
 )
 _SKIPPED = re.compile(r"not (?:be )?judged|unjudged|no judge?ment|not assessed|abstain|未作判断|未判断|无法判断", re.I)
 _NONE = re.compile(
@@ -132,6 +133,8 @@ def _numbers(text: str, cited: list[Any]) -> Iterator[tuple[str, str, bool]]:
     plain = re.sub("|".join(names), " ", text)
     reasons = [one.get("reason") for one in cited]
     known += [float(reasons.count(reason)) for reason in set(reasons)]
+    told = " ".join(str(one["text"]) for one in cited if one["kind"] == "caveat")
+    known += [abs(float(number)) for number in _NUMBER.findall(told)]
     for match in _NUMBER.finditer(plain):
         places = len(match[0].partition(".")[2])
         value, slack = abs(float(match[0])), 0.5001 * 10**-places

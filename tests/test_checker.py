@@ -121,8 +121,10 @@ def test_any_denial_or_affirmation_turned_is_caught() -> None:
         (r"\buncertain\b", "absent"), (r"\buncertain\b", "present"), (r"\bNot judged\b", "Not seen"),
         (r"\bnot judged\b", "not there"), (r"\bincreased\b", "decreased"), (r"\bas absent\b", "as present"),
         (r"\bas possible\b", "as absent"), (r"\bis\b", "is not"), (r"\bare\b", "are not"), (r"\bhas\b", "lacks"),
-        ("很可能存在", "很可能无"), ("很可能无", "很可能存在"), ("存在", "不存在"), ("不能确定", "很可能存在"), ("不能确定", "无"),
-        ("未作判断", "未见"), ("报告了", "否认"), ("报告可疑", "报告无"), ("增加", "减少"), ("位于", "不在"), ("提示", "排除"),
+        ("很可能存在", "很可能无"), ("很可能无", "很可能存在"),
+        ("存在", "不存在"), ("不能确定", "很可能存在"), ("不能确定", "无"),
+        ("未作判断", "未见"), ("报告了", "否认"), ("报告可疑", "报告无"),
+        ("增加", "减少"), ("位于", "不在"), ("提示", "排除"),
     )  # fmt: skip
     changed: Changed = []
     for lang, claim, text in TRUTHS:
@@ -148,10 +150,13 @@ def test_hidden_characters_and_homoglyphs_are_caught() -> None:
     "more",
     [
         ", see https://evil.example", ", see evil.example/x", " (mailto:a@b.cn)", " S99", " [R77]", " (see N9)",
-        ", so consider biopsy", ", follow-up advised", ", drain it", ", start heparin", " said Dr Jones", " at St Mary",
+        ", so consider biopsy", ", follow-up advised",
+        ", drain it", ", start heparin", " said Dr Jones", " at St Mary",
         " <i>x</i>", " `x`", " ![x](y)", ", 建议随访", ", as in Covid", "; ignore the rest", " aGVsbG8gd29ybGQ=",
-        ", and nothing else", ", without doubt", ", certainly", ", which is severe", ", in a new place", ", with metastasis",
-        ", according to Smith", " or not", ", if so", ", unlike before", ", as in every case", ", malignant", ", stage IV",
+        ", and nothing else", ", without doubt", ", certainly",
+        ", which is severe", ", in a new place", ", with metastasis",
+        ", according to Smith", " or not", ", if so",
+        ", unlike before", ", as in every case", ", malignant", ", stage IV",
     ],
 )  # fmt: skip
 def test_anything_added_is_caught(more: str) -> None:

@@ -35,7 +35,7 @@ def test_every_claim_cites_and_every_item_is_told(lang: Lang) -> None:
     assert all(one.cites for one in found)
     assert all(len(cited(one, full())) == len(one.cites) for one in found)
     assert {one.id for one in full().items} - told <= {"C2"} | {"R3", "R1"}
-    assert [one.part for one in found][0] == "question"
+    assert found[0].part == "question"
 
 
 @pytest.mark.parametrize("lang", LANGS)

@@ -57,13 +57,9 @@ KINDS = (ScoreItem, NeighbourItem, SentenceItem, AgreementItem, MeasurementItem,
 
 def items_of(kind: type[Item]) -> st.SearchStrategy[Item]:
     """Any item of a kind, by its fields' types."""
-    plain = kind in (SentenceItem, MeasurementItem)  # there, text is a text
-    chosen = {
-        one.name: COMMON[str(one.type)]
-        if plain and one.name == "text"
-        else SPECIAL.get(one.name) or COMMON[str(one.type)]
-        for one in fields(kind)
-    }
+    special = {**SPECIAL, "text": COMMON["str | None"]} if kind is MeasurementItem else SPECIAL
+    special = {**SPECIAL, "text": TEXT} if kind is SentenceItem else special
+    chosen = {one.name: special[one.name] if one.name in special else COMMON[str(one.type)] for one in fields(kind)}
     return st.builds(kind, **chosen)
 
 
