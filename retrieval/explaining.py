@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
@@ -158,4 +158,12 @@ def _changes(study: Study | None, rows: Sequence[Measurement], measuring: Measur
         raise UsageError("a mask of the prior study is needed to measure it as well; give one (prior_mask).")
     earlier = prior if isinstance(prior, Study) else read_study(prior, modality=measuring.modality)
     check_prior(study, earlier)
-    yield from change(_regions(earlier, measuring.prior_mask), rows)
+    yield from change(_like(rows, _regions(earlier, measuring.prior_mask)), rows)
+
+
+def _like(rows: Sequence[Measurement], before: Sequence[Measurement]) -> Sequence[Measurement]:
+    """Return the prior's rows under the study's label where both masks have one: files of one label name it freely."""
+    own, other = {one.label for one in rows}, {one.label for one in before}
+    if len(own) != 1 or len(other) != 1:
+        return before
+    return [replace(one, label=rows[0].label) for one in before]
