@@ -9,8 +9,10 @@ from pathlib import Path
 from radseek.page import Picture
 from radseek.pictures import find_view, picture_of
 from retrieval.errors import RadseekError
+from retrieval.imaging.modality import MODALITIES
 from retrieval.imaging.read import read_files
 from retrieval.imaging.scan import FileHeader, scan
+from retrieval.imaging.views import view_names
 from retrieval.index.keys import load_key, series_key
 from retrieval.index.linkage import LinkageFile, linkage_path
 from retrieval.types import Study, View
@@ -39,42 +41,44 @@ class CaseImages:
         if self._linkage is not None:
             self._linkage.close()
 
-    def study(self, key: str) -> Study | None:
-        """Return a study as it was read; None where it can no longer be."""
+    def study(self, key: str, modality: str = "") -> Study | None:
+        """Return a study as it was read; None where it can no longer be. `modality`: what its files do not say."""
         if key in self._held:
             return self._held[key]
         if self._study[0] != key:
-            self._study = (key, self._read_again(key))
+            self._study = (key, self._read_again(key, modality))
         return self._study[1]
 
-    def draw(self, study: str, series: str, view: str, z: int, *, caption: str = "", side: int = 320) -> Picture | None:
+    def draw(
+        self, study: str, series: str, view: str, z: int, *, caption: str = "", side: int = 320, modality: str = ""
+    ) -> Picture | None:
         """Return slice `z` of a view, by the keys of its study and series; None where it can no longer be read."""
-        found = self._view(study, series, view)
+        found = self._view(study, series, view, modality)
         return None if found is None else picture_of(found, z, caption=caption, side=side)
 
-    def _view(self, study: str, series: str, view: str) -> View | None:
+    def _view(self, study: str, series: str, view: str, modality: str) -> View | None:
         place = (study, series, view)
         if place in self._views:
             self._views.move_to_end(place)
             return self._views[place]
-        read = self.study(study)
+        read = self.study(study, modality)
         if read is None:
             return None
         for ordinal, one in enumerate(read.series):
-            if series_key(study, one.uid, ordinal, self._key) == series:
+            if series_key(study, one.uid, ordinal, self._key) == series and view in view_names(one):
                 self._views[place] = find_view(one, view)
                 while len(self._views) > _KEPT:
                     self._views.popitem(last=False)
                 return self._views[place]
         return None
 
-    def _read_again(self, study: str) -> Study | None:
+    def _read_again(self, study: str, modality: str) -> Study | None:
         link = self._linkage.get(study) if self._linkage is not None else None
         if link is None:
             return None
         paths = link.paths if link.study_uid else link.paths[:1]
         try:
-            return read_files(_headers(paths))
+            return read_files(_headers(paths), modality=modality if modality in MODALITIES else None)
         except (RadseekError, OSError):  # moved, changed or gone since the build
             return None
 

@@ -39,7 +39,7 @@ def write_explained(
     words, vectors = words_in(result.lang), asked.vectors(engine)
     images = CaseImages(index, {} if asked.study is None else {vectors.key: asked.study})
     try:
-        study = images.study(vectors.key)
+        study = images.study(vectors.key, vectors.series[0].modality if vectors.series else "")
         pictures = StudyPictures(
             vectors,
             choose_findings(findings)[0],

@@ -56,7 +56,8 @@ class StudyPictures:
         finding = self._findings.get(item.finding)
         if finding is None or item.series is None or item.view is None or item.key_slice is None:
             return None
-        drawn = self._images.draw(self._query.key, item.series, item.view, item.key_slice, side=_LARGE)
+        place = (self._query.key, item.series, item.view, item.key_slice)
+        drawn = self._images.draw(*place, side=_LARGE, modality=_modality(self._query))
         if drawn is None:
             return None
         picture = self._told(drawn, self._query, item.series, item.view, item.key_slice)
@@ -93,7 +94,8 @@ class StudyPictures:
         return None
 
     def _heat(self, item: ScoreItem, finding: Finding, picture: Picture) -> HeatMap:
-        page, study = self._words.page, self._images.study(self._query.key)
+        page = self._words.page
+        study = self._images.study(self._query.key, _modality(self._query))
         if item.state == "abstain" or study is None:  # a map would claim what the score does not
             return HeatMap(reason=page["not_judged"])
         try:
@@ -121,7 +123,7 @@ class StudyPictures:
     def _slice(self, study: StudyVectors, view: str, z: int) -> Picture | None:
         for series in study.series:
             if any(one.view == view and z in one.z for one in series.views):
-                drawn = self._images.draw(study.key, series.key, view, z, side=_SMALL)
+                drawn = self._images.draw(study.key, series.key, view, z, side=_SMALL, modality=series.modality)
                 return None if drawn is None else self._told(drawn, study, series.key, view, z)
         return None
 
@@ -151,3 +153,7 @@ def study_title(study: StudyVectors, words: Words) -> str:
     person = [words.of("person", sex), "" if age is None else words.of("person", "years").format(age=age)]
     told = [f"{what[:1].upper()}{what[1:]}", *person]
     return words.page["comma"].join(word for word in told if word)
+
+
+def _modality(study: StudyVectors) -> str:
+    return study.series[0].modality if study.series else ""

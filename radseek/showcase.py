@@ -1,6 +1,7 @@
 """The main job from end to end on synthetic scans: `python -m radseek.showcase FOLDER`, which `make demo` runs.
 
-Writes FOLDER/phantoms, FOLDER/archive.index (with its linkage file) and FOLDER/report.html; nothing is downloaded.
+Writes FOLDER/phantoms, FOLDER/archive.index (with its linkage file), FOLDER/report.html and, for one study,
+FOLDER/explain.html; nothing is downloaded.
 The README's picture is the top of `python -m radseek.showcase FOLDER --phantoms-only`, 1200 pixels wide.
 """
 
@@ -28,6 +29,7 @@ from radseek.finding_sets import set_for
 from radseek.page import Fact, Page, Picture, SearchAnswer, SimilarCase, SkippedGroup, StudyCard
 from radseek.report_cards import CardMaker, case_title
 from radseek.report_html import NOTICE, write_report
+from radseek.showcase_explain import Question, explain_one
 from radseek.showcase_inputs import clear_folder, drawn_findings, shipped_scans, showcase_encoder
 from radseek.showcase_tables import built_table, screen_table, search_tables, similar_table
 from retrieval.engine import Engine
@@ -75,7 +77,7 @@ class _Shown:
 
 
 def run_showcase(folder: str | Path, *, studies: int = STUDIES, shipped: bool = True, console: Console) -> Path:
-    """Write a cohort, build, screen, compare and search it; return the report's path.
+    """Write a cohort, build, screen, compare, search and explain it; return the report's path.
 
     What an earlier run wrote into `folder` is replaced. `shipped` adds the real scans that pydicom and nibabel carry
     in their packages for testing.
@@ -95,7 +97,10 @@ def run_showcase(folder: str | Path, *, studies: int = STUDIES, shipped: bool = 
         report = build_index(sources, index, encoder=encoder, reports=cohort / "reports.csv")
     console.print(built_table(report))
     with Engine.open(index, encoder.spec.name) as engine:
-        page = _ask(engine, index, drawn_findings(cohort), report, console)
+        page, question = _ask(engine, index, cohort, report, console)
+        if question is not None:
+            explained = explain_one(engine, index, question, folder / "explain.html", console)
+            console.print(f"{explained} written; {time.monotonic() - started:.0f} s so far. {NOTICE}")
     written = write_report(page, folder / "report.html")
     console.print(f"{written} written; {time.monotonic() - started:.0f} s in all. {NOTICE}")
     return written
@@ -112,13 +117,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _ask(
-    engine: Engine, index: Path, drawn: Mapping[str, frozenset[str]], report: BuildReport, console: Console
-) -> Page:
+    engine: Engine, index: Path, cohort: Path, report: BuildReport, console: Console
+) -> tuple[Page, Question | None]:
+    """Screen, compare and search; return the page, and what to explain: the study that was compared."""
     store, encoder = engine.store, engine.encoder
     if store is None:
         raise EncoderError(f"{index} did not open as an index; run the demonstration again.")
     images = CaseImages(index)
     try:
+        drawn = drawn_findings(cohort)
         cards = CardMaker(store, encoder, PromptBook(encoder), images, drawn)
         shown = _Shown(engine, cards, {case.key: case for case in store.cases()})
         _screen(shown, console)
@@ -126,7 +133,10 @@ def _ask(
         _search(shown, console)
     finally:
         images.close()
-    return _page(shown, report)
+    question = None
+    if shown.query is not None and shown.query.path is not None:
+        question = Question.of(cohort, shown.query.path, "chest_ct", drawn[shown.query.key])
+    return _page(shown, report), question
 
 
 def _screen(shown: _Shown, console: Console) -> None:

@@ -54,5 +54,5 @@ def clear_folder(folder: Path) -> None:
     for name in _WRITTEN:
         if (folder / name).is_dir():
             shutil.rmtree(folder / name)
-    for name in ("archive.linkage.sqlite", "report.html"):
+    for name in ("archive.linkage.sqlite", "report.html", "explain.html"):
         (folder / name).unlink(missing_ok=True)

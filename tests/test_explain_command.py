@@ -15,11 +15,15 @@ import pytest
 import retrieval.engine
 from index_builder import build_index
 from radseek.cli import run
+from radseek.explain_source import find_study
 from radseek.explain_tables import print_explanation
 from radseek.explain_words import words_in
 from radseek.report_html import POLICY
+from retrieval.engine import Engine
 from retrieval.evidence import Evidence
+from retrieval.index.keys import load_key
 from retrieval.results import NOTICE
+from retrieval.study_vectors import embed_study
 from retrieval.summary import SummarySentence
 from tests.build_support import write_ct, write_nifti
 from tests.encoder_support import TinyEncoder
@@ -154,6 +158,20 @@ def test_a_stored_study_by_its_key_is_drawn_from_where_it_was_read(
     scores = [[item for item in one["evidence"] if item["kind"] == "score"] for one in (stored, answer)]
     assert scores[0] == scores[1]
     assert (tmp_path / "x.html").read_text("utf8").count("data:image/png;base64,") >= 3
+
+
+def test_a_study_that_the_index_holds_is_not_encoded_again(archive: Path, index: Path) -> None:
+    with Engine.open(index) as engine:
+        encoder: Any = engine.encoder
+        asked = find_study(engine, str(archive / "ct1"))
+        held = asked.vectors(engine)
+        assert encoder.slices_seen == 0
+        other = find_study(engine, str(archive / "ct1" / "0002.dcm"))  # the same study, fewer slices
+        assert other.vectors(engine).views[0].z.tolist() == [0]
+        assert encoder.slices_seen > 0
+        fresh = embed_study(asked.study, encoder, load_key(), asked.path)  # type: ignore[arg-type]
+        assert [view.slices.tobytes() for view in held.views] == [view.slices.tobytes() for view in fresh.views]
+        assert held.path == fresh.path == "ct1"
 
 
 def test_without_an_index_there_are_scores_and_no_cases(archive: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,6 +19,7 @@ WEIGHTS = (BUILTIN / "open_clip_config.json").is_file()
 @pytest.mark.slow
 def test_the_main_job_runs_and_shows_every_part(tmp_path: Path) -> None:
     (tmp_path / "kept.txt").write_text("the user's own")
+    (tmp_path / "explain.html").write_text("of an earlier run")
     stale = [tmp_path / "phantoms" / "studies" / "old.dcm", tmp_path / "archive.index" / "manifest.json"]
     for path in stale:
         path.parent.mkdir(parents=True)
@@ -39,5 +40,12 @@ def test_the_main_job_runs_and_shows_every_part(tmp_path: Path) -> None:
     shown = " ".join(re.sub(r"[^\w:;,.* ]", " ", printed).split())
     # once at the start, and at every table of scores
     assert shown.count("meaningless: random weights") == (0 if WEIGHTS else 9)
+    explained = (tmp_path / "explain.html").read_text("utf8")
+    assert "Research use only. Not a medical device." in explained
+    for anchor in ("summary", "findings", "neighbours", "measurements", "provenance"):
+        assert f'<section id="{anchor}">' in explained
+    assert explained.count("data:image/png;base64,") >= 2
+    assert "<script" not in explained
+    assert "explain.html written" in " ".join(printed.split())
     with LocalStore.open(tmp_path / "archive.index") as store:
         assert store.counts()["studies"] == 5
