@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Literal
 
 from retrieval.checker.entities import Marked
@@ -33,9 +34,7 @@ def plain_cues(text: str, lang: Lang) -> str:
     """Return a blanked sentence in which doubt and denial are said in the plainest words, and hedges are taken out."""
     text = cue("said_to_be", lang).sub(" ", text)
     for name, plain in (("unjudged", _POSSIBLE), ("unlikely", _ABSENT), ("doubt", _POSSIBLE)):
-        text = cue(name, lang).sub(
-            lambda match, word=plain[lang]: match[0] if match[0].lower() in _MODAL else word, text
-        )
+        text = cue(name, lang).sub(partial(_plainer, plain[lang]), text)
     return re.sub(r"[ \t]+", " ", cue("hedge", lang).sub(" " if lang == "en" else "", text))
 
 
