@@ -17,8 +17,7 @@ MR_REAL = ("mr", "mr_t1", "picture", "percentile")  # what brain_mr shows: T1 wi
 XRAY = ("radiograph", "picture", "percentile")
 MR_PHANTOM = ("mr", "mr_t1", "mr_t2", "mr_flair")
 
-# finding: ((taught by, views), ...). A view that was not taught is not claimed; nor are film findings taught by
-# phantoms, of which too few were drawn (about AUROC 0.6 on those that choose).
+# finding: ((taught by, views), ...). A view that was not taught is not claimed.
 CLAIMED: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
     "pneumonia": (("real", XRAY),),
     "infiltrate": (("real", XRAY),),
@@ -31,16 +30,16 @@ CLAIMED: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
     "meningioma": (("real", MR_REAL),),
     "pituitary_tumour": (("real", MR_REAL),),
     "brain_tumour": (("real", MR_REAL), ("phantom", ("brain", "subdural", *MR_PHANTOM))),
-    "consolidation": (("phantom", ("lung", "soft")),),
-    "pleural_effusion": (("phantom", ("soft", "lung")),),
-    "pneumothorax": (("phantom", ("lung",)),),
-    "lung_nodule": (("phantom", ("lung",)),),
-    "lung_mass": (("phantom", ("lung", "soft")),),
-    "lung_lesion": (("phantom", ("lung",)),),
-    "cardiomegaly": (("phantom", ("soft", "lung")),),
+    "consolidation": (("phantom", ("lung", "soft", "radiograph")),),
+    "pleural_effusion": (("phantom", ("soft", "lung", "radiograph")),),
+    "pneumothorax": (("phantom", ("lung", "radiograph")),),
+    "lung_nodule": (("phantom", ("lung", "radiograph")),),
+    "lung_mass": (("phantom", ("lung", "soft", "radiograph")),),
+    "lung_lesion": (("phantom", ("lung", "radiograph")),),
+    "cardiomegaly": (("phantom", ("soft", "lung", "radiograph")),),
     "emphysema": (("phantom", ("lung",)),),
-    "rib_fracture": (("phantom", ("bone",)),),
-    "fracture": (("phantom", ("bone",)),),
+    "rib_fracture": (("phantom", ("bone", "radiograph")),),
+    "fracture": (("phantom", ("bone", "radiograph")),),
     "intracranial_haemorrhage": (("phantom", ("brain", "subdural", *MR_PHANTOM)),),
     "intraparenchymal_haemorrhage": (("phantom", ("brain", "subdural", *MR_PHANTOM)),),
     "subdural_haematoma": (("phantom", ("brain", "subdural")),),

@@ -17,10 +17,12 @@ from training.halves import End, as_input, put_back, start_of, with_exact_depthw
 from training.images import ImageSet
 from training.losses import Bank, contrast_loss, lesion_loss, margin_loss
 from training.mixer import Mixer
+from training.teacher import Teacher
 
 __all__ = ["encode_stored", "train_image_tower"]
 
 Check = Callable[[nn.Module], dict[str, float]]
+REAL = ("cxr_nih", "brain_mr")
 _STRIDE_16_WIDTH = 112
 
 
@@ -76,11 +78,13 @@ def train_image_tower(
     settings: dict[str, Any],
     log: Any,
     check: Check,
-    keep: Path,
+    latest: Path,
+    teacher: Teacher | None = None,
 ) -> None:
-    """Train the tower's end and put the running average of its weights back; `keep` holds them as they come.
+    """Train the tower's end and put the running average of its weights back; `latest` holds them as they come.
 
-    `columns`: of the labels, `findings` to look for and `focal` ones that have lesion cells.
+    `columns`: of the labels, `findings` to look for and `focal` ones that have lesion cells. With a `teacher`, vectors
+    of real images stay near its own.
     """
     start = start_of(visual, settings["frozen"]).to(memory_format=torch.channels_last)
     end = with_exact_depthwise(End(visual, settings["frozen"])).to(memory_format=torch.channels_last)
@@ -89,14 +93,16 @@ def train_image_tower(
     generator = torch.Generator().manual_seed(settings["seed"])
     batches = Batches(data, columns["focal"], generator)
     mixer = Mixer(data, np.arange(len(data.pixels)), settings["shares"], columns["findings"], settings["seed"])
+    real = np.isin(data.source, REAL)
     mean = copy.deepcopy(end)
     for step in range(settings["steps"]):
-        x, labels, share = batches(mixer.draw(settings["batch"]))
+        rows = mixer.draw(settings["batch"])
+        x, labels, share = batches(rows)
         end.train()
         with torch.autocast("cpu", torch.bfloat16):
             with torch.no_grad():
-                x = start(as_input(x))
-            vectors, features = end.both(x)
+                early = start(as_input(x))
+            vectors, features = end.both(early)
             cells = near(features)
         vectors = F.normalize(vectors.float(), dim=1)
         drawn, scale = bank.draw(8, generator), logit_scale.exp().clamp(max=100)
@@ -105,6 +111,9 @@ def train_image_tower(
             "contrast": contrast_loss(vectors, labels, drawn, scale, generator),
             "lesion": lesion_loss(cells.float(), share, labels[:, columns["focal"]] >= 0),
         }
+        if teacher is not None:
+            kept = torch.from_numpy(real[rows])
+            losses["keep"] = (1 - (vectors[kept] * teacher(x[kept])).sum(1)).mean()
         optimiser.zero_grad()
         torch.stack([settings[name] * loss for name, loss in losses.items()]).sum().backward()
         nn.utils.clip_grad_norm_(end.parameters(), 2.0)
@@ -114,7 +123,7 @@ def train_image_tower(
         if step % settings["log_every"] == 0 or step == settings["steps"] - 1:
             said = {name: loss.item() for name, loss in losses.items()}
             log(phase="image", step=step, **said, scale=scale.item(), **check(mean))
-            torch.save({"step": step, "end": mean.state_dict(), "scale": logit_scale.item()}, keep)
+            torch.save({"step": step, "end": mean.state_dict(), "scale": logit_scale.item()}, latest)
     put_back(visual, mean, settings["frozen"])
 
 

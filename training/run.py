@@ -1,4 +1,4 @@
-"""Make the built-in encoder: `python -m training.run training/builtin.toml [--run DIR]`.
+"""Make the built-in encoder: `python -m training.run training/builtin.toml [--run DIR] [--warm RUN --teacher FOLDER]`.
 
 Stages leave their results in the run's folder (not committed) and are not repeated where those exist:
 tokenizer and text tower, image tower. `training.export` then writes the folder.
@@ -29,6 +29,7 @@ from training.labels import Meanings, meanings_of
 from training.losses import Bank
 from training.phantom_cache import FOCAL, PREPROCESS, load_shard
 from training.start import build_model, minilm_folder, model_config
+from training.teacher import Teacher
 from training.text_phase import Sentences, train_projection
 from training.vocabulary import cut_vocabulary, dicom_terms, write_tokenizer
 
@@ -133,16 +134,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("recipe", type=Path)
     parser.add_argument("--run", type=Path, default=HERE / "runs" / "builtin")
+    parser.add_argument("--warm", type=Path, help="a finished run to go on from, by the recipe's [second] part")
+    parser.add_argument("--teacher", type=Path, help="an encoder folder that real images stay near to")
     parser.add_argument("--threads", type=int, default=2)
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
     recipe = tomllib.loads(chosen.recipe.read_text())
-    settings = recipe["image"]
+    settings = recipe["second" if chosen.warm else "image"]
     chosen.run.mkdir(parents=True, exist_ok=True)
     log = Log(chosen.run / "log.jsonl")
     model, sentences, single, meanings = build(recipe, chosen.run, log)
     with torch.no_grad():
-        model.logit_scale.fill_(float(np.log(settings["start_scale"])))
+        model.logit_scale.fill_(float(np.log(recipe["image"]["start_scale"])))
+    if chosen.warm:
+        model.load_state_dict(torch.load(chosen.warm / "model.pt", weights_only=True))
     data, choosing = load_images(recipe, meanings.concepts)
     log(phase="data", fitted=len(data.pixels), choose=len(choosing.pixels), lesions=sum(map(len, data.covered)))
     fitted = bank_of(sentences, single, meanings, held=False, each=40)
@@ -151,8 +156,11 @@ def main() -> None:
     start = start_of(model.visual, settings["frozen"]).to(memory_format=torch.channels_last)
     check = measures.Choosing(choosing, stored(start, choosing.pixels), held, meanings)
     columns = columns_of(meanings.concepts)
-    keep = chosen.run / "latest.pt"
-    train_image_tower(model.visual, model.logit_scale, data, columns, fitted, settings, log, check, keep)
+    teacher = Teacher(chosen.teacher) if chosen.teacher else None
+    latest = chosen.run / "latest.pt"
+    train_image_tower(
+        model.visual, model.logit_scale, data, columns, fitted, settings, log, check, latest, teacher=teacher
+    )
     torch.save(model.state_dict(), chosen.run / "model.pt")
 
 
