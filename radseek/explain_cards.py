@@ -93,7 +93,7 @@ def page_of(
     evidence, words = result.evidence, words_in(result.lang)
     backs = defaultdict[str, list[int]](list)
     for number, sentence in enumerate(result.summary, 1):
-        for name in dict.fromkeys(sentence.cites):
+        for name in dict.fromkeys(sentence.cites if sentence.part != "question" else ()):  # that one cites everything
             backs[name].append(number)
     known = {item.id: item for item in evidence.items}
     make = _Maker(words, known, {name: tuple(numbers) for name, numbers in backs.items()}, pictures)

@@ -22,9 +22,8 @@ def amount(value: float, unit: str) -> str:
     >>> amount(412.7, "ml"), amount(3.0, "count"), amount(-7.126, "HU")
     ('412.7', '3', '\N{MINUS SIGN}7.13')
     """
-    if unit == "count":
-        return f"{value:.0f}".replace("-", _MINUS)
-    return f"{value:.{1 if abs(value) >= 10 else 2}f}".replace("-", _MINUS)
+    digits = 0 if unit == "count" else 1 if abs(value) >= 10 else 2
+    return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", _MINUS)  # + 0.0: there is no minus nothing
 
 
 def signed(value: float, unit: str) -> str:

@@ -20,7 +20,7 @@ from retrieval.evidence import (
 )
 from retrieval.results import ExplainResult
 
-__all__ = ["print_explanation"]
+__all__ = ["marks", "print_explanation"]
 
 Row = Sequence[object]
 _MATCHES = 3
@@ -46,9 +46,24 @@ def print_explanation(result: ExplainResult) -> None:
 
 def _summary(result: ExplainResult, words: Words) -> Iterator[str]:
     for place, sentence in enumerate(result.summary, 1):
-        marks = "".join(f"[{name}]" for name in sentence.cites)
         swapped = f"  ({words.page['replaced_mark']})" if sentence.replaced else ""
-        yield _plain(f"{place:>2}  {sentence.text} {marks}{swapped}")
+        yield _plain(f"{place:>2}  {sentence.text} {marks(sentence.cites)}{swapped}")
+
+
+def marks(cites: Sequence[str]) -> str:
+    """Return citation marks; three or more ids in a row are one range.
+
+    >>> marks(["S1", "S2", "S3", "S5", "N1"])
+    '[S1-S3][S5][N1]'
+    """
+    runs: list[list[str]] = []
+    for name in cites:
+        before = f"{name[0]}{int(name[1:]) - 1}" if name[1:].isdigit() else ""
+        if runs and runs[-1][-1] == before:
+            runs[-1].append(name)
+        else:
+            runs.append([name])
+    return "".join(f"[{run[0]}-{run[-1]}]" if len(run) > 2 else "".join(f"[{one}]" for one in run) for run in runs)
 
 
 def _table(words: Words, title: str, name: str, rows: Iterable[Row]) -> None:

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from radseek.explain_file import write_explained
 from radseek.explain_source import find_study
+from radseek.explain_tables import marks
 from retrieval.engine import Engine
 from retrieval.narrators.loading import load_narrator
 from retrieval.narrators.model_files import default_model
@@ -86,5 +87,4 @@ def _by_model(result: ExplainResult, console: Console) -> ExplainResult:
 
 def _print(result: ExplainResult, console: Console) -> None:
     for number, sentence in enumerate(result.summary, 1):
-        marks = "".join(f"[{name}]" for name in sentence.cites)
-        console.print(f"{number:>2}  {sentence.text} {marks}", markup=False, highlight=False)
+        console.print(f"{number:>2}  {sentence.text} {marks(sentence.cites)}", markup=False, highlight=False)
