@@ -66,8 +66,10 @@ def main() -> None:
     encoder = load_encoder(str(chosen.folder))
     kept = write_concepts(encoder, chosen.folder)
     samples: list[Sample] = real_samples(encoder, chosen.root)
+    real = {(s.finding, s.views) for s in samples}  # what real images fix, drawings do not touch
     for kind in ("chest_ct", "chest_xray", "head_ct", "brain_mr") if chosen.volumes else ():
-        samples += phantom_samples(str(chosen.folder), kind, chosen.volumes)
+        drawn = phantom_samples(str(chosen.folder), kind, chosen.volumes)
+        samples += [s for s in drawn if (s.finding, s.views) not in real]
     entries, report = fit_entries(samples)
     _write(chosen.folder / "calibration.json", {"towers": encoder.spec.towers_hash, "entries": entries})
     (chosen.run / "calibration_report.json").write_text(json.dumps(report, indent=1) + "\n")
