@@ -68,7 +68,7 @@ def test_what_is_said_and_its_denial_point_apart(builtin: Encoder) -> None:
 
 
 def test_an_image_gives_one_unit_vector(builtin: Encoder) -> None:
-    slices = np.random.default_rng(0).integers(0, 255, (3, 3, 160, 160)).astype(np.uint8)
+    slices = np.random.default_rng(0).integers(0, 255, (3, 3, 192, 192)).astype(np.uint8)
     vectors = builtin.encode_slices(slices)
     assert vectors.shape == (3, builtin.spec.dim)
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-3)
