@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
-import re
 import socket
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 import tokenizers
 import torch
@@ -22,9 +19,10 @@ from retrieval.checker import check
 from retrieval.claims import Claim, cited, claims
 from retrieval.errors import NarratorError, UnknownNameError, UsageError
 from retrieval.narrators import model_files
+from retrieval.narrators.acceptance import keeps_the_claim
 from retrieval.narrators.loading import NARRATORS, load_narrator
 from retrieval.narrators.local import LocalNarrator
-from retrieval.narrators.prompting import MAX_TOKENS, instructions, question
+from retrieval.narrators.prompting import MAX_TOKENS, SLACK, instructions, question
 from tests.evidence_support import full
 
 CLAIM = Claim("The volume of the marked region 'lesion' is 12.3 ml.", ("M1",), "lesion", None, "measurement")
@@ -97,23 +95,39 @@ def tiny_folder(folder: Path, *, seed: int = 0, template: str | None = TEMPLATE)
     return folder
 
 
-def numbers(text: str) -> Counter[str]:
-    return Counter(re.findall(r"\d+(?:\.\d+)?", text))
-
-
-@pytest.mark.parametrize("seed", [0, 1])
-def test_even_random_weights_only_relink_the_claims_own_phrases(tmp_path: Path, seed: int) -> None:
-    narrator = load_narrator("local", model=tiny_folder(tmp_path, seed=seed))
+def test_what_random_weights_say_is_not_worth_saying(tmp_path: Path) -> None:
+    narrator = load_narrator("local", model=tiny_folder(tmp_path))
     assert narrator.name == "local"
-    evidence = full()
-    said = 0
-    for claim in claims(evidence, "en"):
-        sentence = narrator.rephrase(claim, cited(claim, evidence), "en")
-        if sentence:  # "" where 256 bytes were too few
-            said += 1
-            assert sentence.endswith(".")
-            assert numbers(sentence) == numbers(claim.text)
-    assert said >= 10
+    assert narrator.rephrase(CLAIM, (), "en") == ""
+
+
+@pytest.mark.parametrize(
+    ("sentence", "kept"),
+    [
+        (CLAIM.text, True),
+        ("The marked region 'lesion' has a volume of 12.3 ml.", True),
+        ("Marked region 'lesion': its volume is 12.3 ml.", True),
+        ("", False),
+        ("The volume is 12.3 ml.", False),  # which region?
+        ("The volume of the marked region 'cyst' is 13.2 ml.", False),
+        ("The volume of the marked region 'lesion' is large.", False),
+        ("The volume of the marked region 'lesion' is 12.3 ml, or 12.3 ml.", False),
+        ("There is a volume of the marked region 'lesion' that is there and that is of the 12.3 ml.", False),
+    ],
+)
+def test_only_a_whole_claim_is_kept(sentence: str, kept: bool) -> None:
+    assert keeps_the_claim(sentence, CLAIM.text) is kept
+
+
+def test_half_a_claim_is_not_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    model = SimpleNamespace(answer=lambda fixed, asked: said)
+    narrator = load_narrator("local", model=tiny_folder(tmp_path))
+    monkeypatch.setattr(narrator, "_loaded", model)
+    said = "The marked region 'lesion' has a volume of 12.3 ml. It is large."
+    assert narrator.rephrase(CLAIM, (), "en") == "The marked region 'lesion' has a volume of 12.3 ml."
+    said = "The volume is 12.3 ml."
+    assert narrator.rephrase(CLAIM, (), "en") == ""
+    assert narrator.rephrase(CLAIM, (), "zh") == said  # the measure is for English
 
 
 def test_the_kept_state_changes_no_answer(tmp_path: Path) -> None:
@@ -121,21 +135,21 @@ def test_the_kept_state_changes_no_answer(tmp_path: Path) -> None:
 
     model = TransformersModel(tiny_folder(tmp_path), "fp32")
     asked = [question("The volume of the region is 3 ml."), question("No effusion.")]
-    first = [model.answer(instructions("en"), one, None, limit=40) for one in asked]
+    first = [model.answer(instructions("en"), one) for one in asked]
     prompts = [model.ids([*instructions("en"), one], reply=True) for one in asked]
     plain = []
-    for prompt in prompts:
+    for one, prompt in zip(asked, prompts, strict=True):
         ids = torch.tensor([prompt])
         out = model.model.generate(
             input_ids=ids,
             attention_mask=torch.ones_like(ids),
-            max_new_tokens=40,
+            max_new_tokens=min(MAX_TOKENS, len(model.encode(one["content"])) + SLACK),
             do_sample=False,
             pad_token_id=model.end,
         )[0, len(prompt) :]
         plain.append(model.decode(out) if int(out[-1]) == model.end else "")
     assert first == plain
-    assert [model.answer(instructions("en"), one, None, limit=40) for one in asked] == first
+    assert [model.answer(instructions("en"), one) for one in asked] == first
 
 
 def test_a_folder_without_a_chat_template_is_no_instruction_model(tmp_path: Path) -> None:
@@ -217,16 +231,13 @@ def test_a_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch, tmp_
 
 
 class FakeLlama:
-    """As llama-cpp-python answers: characters for tokens, and the highest score among those the processors leave."""
+    """As llama-cpp-python answers, with characters for tokens; a second question is not answered to its end."""
 
     made: list[FakeLlama] = []  # noqa: RUF012
 
     def __init__(self, model_path: str, n_ctx: int, verbose: bool) -> None:
         self.path, self.context, self.asked = model_path, n_ctx, []
         FakeLlama.made.append(self)
-
-    def token_eos(self) -> int:
-        return 0
 
     def tokenize(self, text: bytes, add_bos: bool, special: bool) -> list[int]:
         assert not add_bos
@@ -235,42 +246,26 @@ class FakeLlama:
 
     def create_chat_completion(self, messages: list[dict[str, str]], **options: Any) -> dict[str, Any]:
         self.asked.append({"messages": messages, **options})
-        ids = [5, 6, 7]
-        generator = np.random.default_rng(0)
-        for _ in range(options["max_tokens"]):
-            scores = generator.normal(size=128).astype(np.single)
-            for processor in options.get("logits_processor", ()):
-                scores = processor(np.array(ids, dtype=np.intc), scores)
-            ids.append(int(scores.argmax()))
-            if ids[-1] == 0:
-                break
-        done = ids[-1] == 0
-        text = "".join(map(chr, ids[3:-1] if done else ids[3:]))
-        return {"choices": [{"message": {"content": text}, "finish_reason": "stop" if done else "length"}]}
+        text = "The marked region 'lesion' has a volume of 12.3 ml."
+        reason = "stop" if len(self.asked) == 1 else "length"
+        return {"choices": [{"message": {"content": text}, "finish_reason": reason}]}
 
 
-def test_llama_cpp_is_used_where_it_is_there_with_the_same_words(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_llama_cpp_is_used_where_it_is_there_(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     path = tmp_path / "some.gguf"
     path.write_bytes(b"GGUF")
-    fake = SimpleNamespace(
-        Llama=FakeLlama, LogitsProcessorList=list, __spec__=importlib.util.spec_from_loader("x", None)
-    )
+    fake = SimpleNamespace(Llama=FakeLlama, __spec__=importlib.util.spec_from_loader("x", None))
     monkeypatch.setitem(sys.modules, "llama_cpp", fake)
     monkeypatch.delitem(sys.modules, "retrieval.narrators.llama_model", raising=False)
     FakeLlama.made.clear()
     narrator = load_narrator("local", model=path)
-    evidence = full()
-    claim = next(one for one in claims(evidence, "en") if "volume" in one.text)
-    sentences = [narrator.rephrase(claim, cited(claim, evidence), "en") for _ in range(2)]
+    sentences = [narrator.rephrase(CLAIM, (), "en") for _ in range(2)]
     (llama,) = FakeLlama.made
-    assert sentences[0] == sentences[1]
-    assert numbers(sentences[0]) == numbers(claim.text)
+    assert sentences == ["The marked region 'lesion' has a volume of 12.3 ml.", ""]
     assert llama.path == str(path)
-    assert llama.asked[0]["messages"] == [*instructions("en"), question(claim.text)]
+    assert llama.asked[0]["messages"] == [*instructions("en"), question(CLAIM.text)]
     assert llama.asked[0]["temperature"] == 0.0
-    assert llama.asked[0]["max_tokens"] <= MAX_TOKENS
+    assert llama.asked[0]["max_tokens"] == len(question(CLAIM.text)["content"]) + SLACK
     sys.modules.pop("retrieval.narrators.llama_model", None)
 
 
@@ -314,17 +309,16 @@ def question_of(text: str) -> str:
 
 @needs_model
 @pytest.mark.slow
-def test_the_default_model_rewords_offline_alike_each_time_and_passes_the_checker(
+def test_the_default_model_rewords_offline_alike_each_time(
     unpacked_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(unpacked_model.parents[2]))
     monkeypatch.setattr("retrieval.encoders.open_clip_loading.default_precision", lambda device: "fp32")
     evidence = full()
-    asked = claims(evidence, "en")
-    narrators = [LocalNarrator(), LocalNarrator(unpacked_model)]
-    said = [narrators[0].rephrase(claim, cited(claim, evidence), "en") for claim in asked]
-    again = [narrators[1].rephrase(claim, cited(claim, evidence), "en") for claim in asked[:3]]
-    assert said[:3] == again
+    asked = [one for one in claims(evidence, "en") if one.part in ("measurement", "change")]
+    narrator = LocalNarrator()
+    said = [narrator.rephrase(claim, cited(claim, evidence), "en") for claim in asked]
+    assert narrator.rephrase(asked[0], cited(asked[0], evidence), "en") == said[0]
     kept = [text for text, claim in zip(said, asked, strict=True) if not check(text, claim, evidence, "en")]
     assert len(kept) >= len(asked) / 2
-    assert sum(text not in {claim.text for claim in asked} for text in kept) >= 5  # and not by saying the same
+    assert any(text not in {claim.text for claim in asked} for text in kept)  # and not by saying the same

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from retrieval.claims import Claim
 from retrieval.errors import NarratorError
-from retrieval.evidence import AgreementItem, ChangeItem, Item, Lang, MeasurementItem, ScoreItem
+from retrieval.evidence import Item, Lang
+from retrieval.narrators.acceptance import keeps_the_claim
 from retrieval.narrators.model_files import INSTALL, model_path
-from retrieval.narrators.phrase_grammar import phrases
-from retrieval.narrators.prompting import MAX_TOKENS, as_data, instructions, one_sentence, question
+from retrieval.narrators.prompting import as_data, instructions, one_sentence, question
 from retrieval.narrators.text_model import TextModel
 
-__all__ = ["LocalNarrator", "named"]
+__all__ = ["LocalNarrator"]
 
 
 # What libraries raise on a file that is damaged or made to mislead.
@@ -40,7 +40,10 @@ class LocalNarrator:
         self._failure: NarratorError | None = None
 
     def rephrase(self, claim: Claim, items: Sequence[Item], lang: Lang) -> str:
-        """Return one sentence. Raises `NarratorError` where there is no model, or none for the language."""
+        """Return one sentence, "" where the model's own leaves out part of the claim.
+
+        Raises `NarratorError` where there is no model, or none for the language.
+        """
         if lang != "en" and self._asked is None:
             raise NarratorError(
                 "The default model of the narrator 'local' knows English only; name a model that knows Chinese, or use "
@@ -48,11 +51,11 @@ class LocalNarrator:
             )
         model = self._model()
         text = as_data(claim.text, lang)
-        allowed = phrases(text, named(claim, items)) if lang == "en" else None
         try:
-            return one_sentence(model.answer(instructions(lang), question(text), allowed, limit=MAX_TOKENS))
+            sentence = one_sentence(model.answer(instructions(lang), question(text)))
         except (RuntimeError, ValueError, IndexError) as error:
             raise NarratorError(f"The local model failed on a claim ({error}); use the narrator 'template'.") from error
+        return sentence if lang != "en" or keeps_the_claim(sentence, text) else ""
 
     def _model(self) -> TextModel:
         if self._failure is not None:
@@ -82,10 +85,3 @@ def _load(path: Path) -> TextModel:
     except _UNREADABLE as error:
         reason = " ".join(str(error).split())[:200]
         raise NarratorError(f"{path} cannot be loaded ({reason}); name another GGUF file or folder.") from error
-
-
-def named(claim: Claim, items: Sequence[Item]) -> list[str]:
-    """Return the names in a claim that must stay whole: its findings' and its regions'."""
-    names = [one.name.get("en", "") for one in items if isinstance(one, ScoreItem | AgreementItem)]
-    labels = [one.label for one in items if isinstance(one, MeasurementItem | ChangeItem)]
-    return [one for one in dict.fromkeys([*names, *labels]) if one and one.lower() in claim.text.lower()]

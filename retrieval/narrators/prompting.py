@@ -18,6 +18,7 @@ __all__ = [
     "MAX_CHARACTERS",
     "MAX_TOKENS",
     "SCHEMA",
+    "SLACK",
     "Message",
     "as_data",
     "instructions",
@@ -30,6 +31,7 @@ Message = dict[str, str]  # "role" and "content", as every chat template takes t
 
 MAX_CHARACTERS = 600  # of a claim; the template's sentences have about a hundred
 MAX_TOKENS = 256  # of an answer
+SLACK = 16  # tokens that a local model's answer may have more than the claim
 
 SCHEMA: Mapping[str, Any] = {
     "type": "object",

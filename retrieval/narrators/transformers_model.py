@@ -11,8 +11,7 @@ import torch
 import transformers
 
 from retrieval.narrators.model_files import unpacked
-from retrieval.narrators.phrase_grammar import SLACK, Phrase, PhraseGrammar
-from retrieval.narrators.prompting import Message
+from retrieval.narrators.prompting import MAX_TOKENS, SLACK, Message
 
 __all__ = ["TransformersModel"]
 
@@ -40,15 +39,11 @@ class TransformersModel:
         self._ends = {self.end, *(ends if isinstance(ends, list) else [ends])}
         self._kept: tuple[list[int], Any] = ([], None)
 
-    def answer(self, fixed: Sequence[Message], asked: Message, phrases: Sequence[Phrase] | None, *, limit: int) -> str:
+    def answer(self, fixed: Sequence[Message], asked: Message) -> str:
         """Return the model's answer, as `TextModel` says."""
         prompt = self.ids([*fixed, asked], reply=True)
+        limit = min(MAX_TOKENS, len(self.encode(asked["content"])) + SLACK)
         options: dict[str, Any] = {"max_new_tokens": limit, "do_sample": False, "pad_token_id": self.end}
-        if phrases is not None:
-            limit = min(limit, len(self.encode(asked["content"])) + SLACK)
-            options["max_new_tokens"] = limit
-            grammar = PhraseGrammar(phrases, self.encode, end=self.end, limit=limit - 1)
-            options["prefix_allowed_tokens_fn"] = lambda _, ids: grammar.allowed(ids[len(prompt) :].tolist())
         with torch.inference_mode():
             state = self._state(self.ids(fixed, reply=False), prompt)
             ids = torch.tensor([prompt])
