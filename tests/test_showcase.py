@@ -42,8 +42,10 @@ def test_the_main_job_runs_and_shows_every_part(tmp_path: Path) -> None:
     assert shown.count("meaningless: random weights") == (0 if WEIGHTS else 9)
     explained = (tmp_path / "explain.html").read_text("utf8")
     assert "Research use only. Not a medical device." in explained
-    for anchor in ("summary", "findings", "neighbours", "measurements", "provenance"):
+    for anchor in ("summary", "findings", "neighbours", "provenance"):
         assert f'<section id="{anchor}">' in explained
+    masks = list((tmp_path / "phantoms" / "masks").glob("chest_ct_*"))  # five studies may draw none
+    assert ('<section id="measurements">' in explained) == bool(masks)
     assert explained.count("data:image/png;base64,") >= 2
     assert "<script" not in explained
     assert "explain.html written" in " ".join(printed.split())
