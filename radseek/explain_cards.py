@@ -42,7 +42,7 @@ from retrieval.evidence import (
 from retrieval.results import ExplainResult
 from retrieval.summary import SummarySentence, narration_failure
 
-__all__ = ["SIGNS", "Pictures", "page_of", "verdict"]
+__all__ = ["PICTURED", "SIGNS", "Pictures", "page_of", "verdict"]
 
 # Said beside the word and the colour, so that neither eyes nor ink need tell red from green.
 SIGNS = {
@@ -52,7 +52,7 @@ SIGNS = {
     "silent": "\N{MIDDLE DOT}",
     "abstain": "\N{WHITE CIRCLE}",
 }
-_PICTURED = 4  # findings with their pictures; each takes a heat map
+PICTURED = 4
 _STATES = ("present", "uncertain", "absent", "abstain")
 
 
@@ -88,8 +88,12 @@ def page_of(
     *,
     facts: Sequence[Fact] = (),
     provenance: Sequence[str] = (),
+    pictured: int = PICTURED,
 ) -> ExplainPage:
-    """Return the page of an explanation. `facts` and `provenance` are added to those of the study."""
+    """Return the page of an explanation. `facts` and `provenance` are added to those of the study.
+
+    `pictured`: how many findings are shown with their slice and heat map, at most; each may take seconds.
+    """
     evidence, words = result.evidence, words_in(result.lang)
     backs = defaultdict[str, list[int]](list)
     for number, sentence in enumerate(result.summary, 1):
@@ -97,7 +101,7 @@ def page_of(
             backs[name].append(number)
     known = {item.id: item for item in evidence.items}
     make = _Maker(words, known, {name: tuple(numbers) for name, numbers in backs.items()}, pictures)
-    cards = _score_cards(make, [item for item in evidence.items if isinstance(item, ScoreItem)])
+    cards = _score_cards(make, [item for item in evidence.items if isinstance(item, ScoreItem)], pictured)
     title = pictures.title(evidence.study) if pictures is not None else ""
     return ExplainPage(
         lang=result.lang,
@@ -182,7 +186,7 @@ def _narrated(result: ExplainResult, words: Words) -> str:
     return f"{by} {words.page[key].format(replaced=result.replaced, count=len(result.summary))}"
 
 
-def _score_cards(make: _Maker, items: Iterable[ScoreItem]) -> list[ScoreCard]:
+def _score_cards(make: _Maker, items: Iterable[ScoreItem], pictured: int) -> list[ScoreCard]:
     """The findings that the summary cites first, then those judged; the first few get pictures."""
     ordered = sorted(
         items,
@@ -196,7 +200,7 @@ def _score_cards(make: _Maker, items: Iterable[ScoreItem]) -> list[ScoreCard]:
     cards: list[ScoreCard] = []
     drawn = 0
     for item in ordered:
-        wanted = make.pictures is not None and drawn < _PICTURED and item.state != "absent" and item.view is not None
+        wanted = make.pictures is not None and drawn < pictured and item.state != "absent" and item.view is not None
         where = make.pictures.where(item) if wanted and make.pictures is not None else None
         drawn += where is not None
         cards.append(_score_card(make, item, where))

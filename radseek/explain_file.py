@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from radseek.case_images import CaseImages
-from radseek.explain_cards import page_of
+from radseek.explain_cards import PICTURED, page_of
 from radseek.explain_html import write_explanation
 from radseek.explain_pictures import StudyPictures
 from radseek.explain_source import Asked
@@ -31,8 +31,10 @@ def write_explained(
     *,
     index: Path | None = None,
     extra: Mapping[str, str] | None = None,
+    pictured: int = PICTURED,
 ) -> Path:
-    """Write the page of an answer to `out` and return that; `extra`: what else was given, `mask` and `prior`.
+    """Write the page of an answer to `out` and return that; `extra`: what else was given, `mask` and `prior`;
+    `pictured`: see `page_of`.
 
     Pictures of stored studies need the `index`'s linkage file and the files that it names.
     """
@@ -51,6 +53,6 @@ def write_explained(
         facts = [Fact(words.page[name], value) for name, value in (extra or {}).items() if value]
         series = () if study is None else study.series
         told = [provenance_line(one.description, asdict(one.volume.provenance)) for one in series]
-        return write_explanation(page_of(result, pictures, facts=facts, provenance=told), out)
+        return write_explanation(page_of(result, pictures, facts=facts, provenance=told, pictured=pictured), out)
     finally:
         images.close()

@@ -22,6 +22,7 @@ from retrieval.summary import narration_failure, summarize
 __all__ = ["Question", "explain_one"]
 
 _CASES = 4
+_PICTURED = 2  # findings with heat maps: `make demo` keeps within three minutes
 _MEASURED = ("lung_mass", "lung_nodule", "pleural_effusion")  # what a reader would measure, in this order
 
 
@@ -60,7 +61,7 @@ def explain_one(engine: Engine, index: Path, question: Question, out: Path, cons
     _print(result, console)
     result = _by_model(result, console)
     extra = {} if question.mask is None else {"mask": question.mask.name}
-    return write_explained(engine, asked, result, question.findings, out, index=index, extra=extra)
+    return write_explained(engine, asked, result, question.findings, out, index=index, extra=extra, pictured=_PICTURED)
 
 
 def _by_model(result: ExplainResult, console: Console) -> ExplainResult:
