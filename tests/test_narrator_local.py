@@ -315,7 +315,7 @@ def test_the_default_model_rewords_offline_alike_each_time(
     monkeypatch.setenv("XDG_CACHE_HOME", str(unpacked_model.parents[2]))
     monkeypatch.setattr("retrieval.encoders.open_clip_loading.default_precision", lambda device: "fp32")
     evidence = full()
-    asked = [one for one in claims(evidence, "en") if one.part in ("measurement", "change")]
+    asked = [one for one in claims(evidence, "en") if one.part in ("measurement", "change")][-5:]
     narrator = LocalNarrator()
     said = [narrator.rephrase(claim, cited(claim, evidence), "en") for claim in asked]
     assert narrator.rephrase(asked[0], cited(asked[0], evidence), "en") == said[0]
