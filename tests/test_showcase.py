@@ -17,7 +17,9 @@ WEIGHTS = (BUILTIN / "open_clip_config.json").is_file()
 
 
 @pytest.mark.slow
-def test_the_main_job_runs_and_shows_every_part(tmp_path: Path) -> None:
+def test_the_main_job_runs_and_shows_every_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The model's own tests run it; here it would say twenty sentences at three seconds each.
+    monkeypatch.setattr("radseek.showcase_explain.default_model", lambda: None)
     (tmp_path / "kept.txt").write_text("the user's own")
     (tmp_path / "explain.html").write_text("of an earlier run")
     stale = [tmp_path / "phantoms" / "studies" / "old.dcm", tmp_path / "archive.index" / "manifest.json"]
