@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import nibabel as nib
+import numpy as np
 from rich.console import Console
 
+from demo.phantom_types import FINDINGS
 from radseek.explain_file import write_explained
 from radseek.explain_source import find_study
 from radseek.explain_tables import marks
@@ -23,38 +26,44 @@ __all__ = ["Question", "explain_one"]
 
 _CASES = 4
 _PICTURED = 2  # findings with heat maps: `make demo` keeps within three minutes
-_MEASURED = ("lung_mass", "lung_nodule", "pleural_effusion")  # what a reader would measure, in this order
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Which study of a cohort is explained, the set asked, and the mask of a finding drawn into it, if any."""
+    """Which study of a cohort is explained, the findings asked, and the mask of one drawn into it, if there is one."""
 
     folder: Path
-    findings: str
+    findings: tuple[str, ...]
     mask: Path | None = None
-    label: str = ""
 
     @classmethod
-    def of(cls, cohort: Path, study: str, findings: str, drawn: Collection[str]) -> Question:
-        """Ask about a phantom by its folder's name; the mask is of the first finding drawn that has one."""
-        for name in (*(name for name in _MEASURED if name in drawn), *sorted(drawn)):
-            mask = cohort / "masks" / f"{study}_{name}.nii.gz"
-            if mask.is_file():
-                return cls(cohort / "studies" / study, findings, mask, name.replace("_", " "))
-        return cls(cohort / "studies" / study, findings)
+    def of(cls, cohort: Path, study: str, kind: str, drawn: Collection[str]) -> Question:
+        """Ask about a phantom, by its folder's name, what may be drawn into its kind.
 
-    def name_mask(self) -> None:
-        """Say beside the mask what its one label is, as `retrieval.mask_names` reads it."""
-        if self.mask is not None:
-            names = self.mask.with_name(self.mask.name.replace(".nii.gz", ".json"))
-            names.write_text(json.dumps({"1": self.label}), encoding="utf-8")
+        The mask is the one with the fewest lesions: each is a region of its own, and a summary is to be read.
+        """
+        found = {name: cohort / "masks" / f"{study}_{name}.nii.gz" for name in sorted(drawn)}
+        labels = {name: _labels(path) for name, path in found.items() if path.is_file()}
+        name = min(labels, key=lambda one: len(labels[one]), default=None)
+        if name is None:
+            return cls(cohort / "studies" / study, FINDINGS[kind])
+        _write_names(found[name], name.replace("_", " "), labels[name])
+        return cls(cohort / "studies" / study, FINDINGS[kind], found[name])
+
+
+def _labels(mask: Path) -> list[int]:
+    return [int(value) for value in np.unique(np.asarray(nib.Nifti1Image.from_filename(mask).dataobj)) if value]
+
+
+def _write_names(mask: Path, finding: str, labels: Sequence[int]) -> None:
+    """Say beside the mask what its labels are, as `retrieval.mask_names` reads it."""
+    names = {str(one): finding if len(labels) == 1 else f"{finding} {one}" for one in labels}
+    mask.with_name(mask.name.replace(".nii.gz", ".json")).write_text(json.dumps(names), encoding="utf-8")
 
 
 def explain_one(engine: Engine, index: Path, question: Question, out: Path, console: Console) -> Path:
     """Explain a study, print its summary and write its page to `out`."""
     started = time.monotonic()
-    question.name_mask()
     asked = find_study(engine, str(question.folder))
     result = asked.explain(engine, question.findings, k=_CASES, mask=question.mask)
     console.print(f"Explained: {question.folder.name}, in {time.monotonic() - started:.1f} s", style="bold")
