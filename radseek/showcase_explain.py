@@ -25,6 +25,7 @@ from retrieval.summary import narration_failure, summarize
 __all__ = ["Question", "explain_one"]
 
 _CASES = 4
+_MEASURED = ("lung_mass", "lung_nodule", "pleural_effusion", "consolidation")
 _PICTURED = 2  # findings with heat maps: `make demo` keeps within three minutes
 
 
@@ -40,11 +41,11 @@ class Question:
     def of(cls, cohort: Path, study: str, kind: str, drawn: Collection[str]) -> Question:
         """Ask about a phantom, by its folder's name, what may be drawn into its kind.
 
-        The mask is the one with the fewest lesions: each is a region of its own, and a summary is to be read.
+        The mask is one that a reader would measure, with the fewest lesions: each is a region of its own.
         """
         found = {name: cohort / "masks" / f"{study}_{name}.nii.gz" for name in sorted(drawn)}
         labels = {name: _labels(path) for name, path in found.items() if path.is_file()}
-        name = min(labels, key=lambda one: len(labels[one]), default=None)
+        name = min(labels, key=lambda one: (one not in _MEASURED, len(labels[one])), default=None)
         if name is None:
             return cls(cohort / "studies" / study, FINDINGS[kind])
         _write_names(found[name], name.replace("_", " "), labels[name])
