@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from radseek.case_images import CaseImages
+from demo.case_images import CaseImages
 from radseek.explain_cards import PICTURED, page_of
 from radseek.explain_html import write_explanation
 from radseek.explain_pictures import StudyPictures

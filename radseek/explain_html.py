@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from demo.heat_colours import css_gradient
 from radseek.explain_page import ExplainPage, ScoreCard
 from radseek.explain_words import words_in
-from radseek.heat_colours import css_gradient
 from radseek.report_html import POLICY, page_environment, tracks
 from retrieval.evidence import Lang
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from radseek.page import Fact, FindingRow, MatchPair, Picture, Profile
+from demo.picture import Picture
+from radseek.page import Fact, FindingRow, MatchPair, Profile
 from retrieval.evidence import Lang
 
 __all__ = [

@@ -7,13 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 
+from demo.case_images import CaseImages
+from demo.heat_colours import overlay_uri
+from demo.picture import Picture
 from prompts.finding import Finding
-from radseek.case_images import CaseImages
 from radseek.explain_numbers import point, signed
 from radseek.explain_page import HeatMap, Where
 from radseek.explain_words import Words
-from radseek.heat_colours import overlay_uri
-from radseek.page import Fact, MatchPair, Picture, Profile
+from radseek.page import Fact, MatchPair, Profile
 from retrieval.claims.wording import view_name
 from retrieval.errors import RadseekError
 from retrieval.evidence import NeighbourItem, ScoreItem

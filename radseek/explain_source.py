@@ -9,11 +9,10 @@ from typing import Any
 from retrieval.engine import KEY_PREFIX, Engine, Findings
 from retrieval.errors import UnknownNameError, UsageError
 from retrieval.imaging.read import read_study
-from retrieval.index.keys import load_key, series_key, study_key
 from retrieval.index.manifest import is_index
 from retrieval.index.store import Case
 from retrieval.results import ExplainResult
-from retrieval.study_vectors import StudyVectors, embed_study, stored_study
+from retrieval.study_vectors import StudyVectors, stored_study
 from retrieval.targets import relative_path
 from retrieval.types import Skipped, Study
 
@@ -52,16 +51,7 @@ class Asked:
             if self.case is None or store is None:
                 raise UsageError("There is no study here; name a path, or the key of a study in an index.")
             return stored_study(store, self.case)
-        key = load_key()
-        name = study_key(self.study, key)
-        same = [
-            (series_key(name, one.uid, ordinal, key), one.volume.voxels.shape[:3])
-            for ordinal, one in enumerate(self.study.series)
-        ]
-        for case in store.cases(studies=[name]) if store is not None else ():
-            if store is not None and [(one.key, tuple(one.shape[:3])) for one in case.series] == same:
-                return stored_study(store, case)
-        return embed_study(self.study, engine.encoder, key, self.path)
+        return replace(engine.vectors(self.study), path=self.path)
 
 
 def find_study(engine: Engine, target: str, modality: str | None = None) -> Asked:

@@ -10,13 +10,13 @@ from typing import Annotated
 
 import typer
 
+from demo.finding_sets import set_for
 from prompts import find, list_sets
 from radseek.console import errors, print_json, print_notice, print_skipped
 from radseek.explain_file import write_explained
 from radseek.explain_source import Asked, find_study
 from radseek.explain_tables import print_explanation
 from radseek.explain_words import words_in
-from radseek.finding_sets import set_for
 from radseek.options import Count, Json, Modality, Model, TargetPath
 from retrieval.encoders.loading import load_encoder
 from retrieval.engine import KEY_PREFIX, Engine, Findings

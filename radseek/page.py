@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from demo.picture import Picture
+
 __all__ = [
     "Fact",
     "FindingRow",
     "KeySlice",
     "MatchPair",
     "Page",
-    "Picture",
     "Profile",
     "SearchAnswer",
     "Sentence",
@@ -27,24 +28,6 @@ class Fact:
 
     label: str
     value: str
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """One slice as an embedded PNG.
-
-    `edges`: the letters at left, right, top and bottom ("R", "L", "A", "P"; "" where the geometry is unknown).
-    `bar`: a scale bar's length as a percentage of the width, 0 for none; `bar_mm` is what it measures.
-    """
-
-    src: str  # a data: URI
-    width: int
-    height: int
-    alt: str
-    caption: str
-    edges: tuple[str, str, str, str] = ("", "", "", "")
-    bar: float = 0.0
-    bar_mm: int = 0
 
 
 @dataclass(frozen=True, slots=True)

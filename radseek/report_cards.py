@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from demo.case_images import CaseImages
+from demo.picture import Picture
 from prompts.catalog import translate
 from prompts.finding import Finding, FindingSet
-from radseek.case_images import CaseImages
 from radseek.marking import mark, named_findings
 from radseek.page import (
     Fact,
     FindingRow,
     KeySlice,
     MatchPair,
-    Picture,
     Profile,
     SearchAnswer,
     Sentence,

@@ -21,12 +21,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from demo.case_images import CaseImages
+from demo.finding_sets import set_for
 from demo.phantom_write import write_cohort
+from demo.picture import Picture
 from index_builder import BuildReport, build_index
 from prompts.catalog import load_set
-from radseek.case_images import CaseImages
-from radseek.finding_sets import set_for
-from radseek.page import Fact, Page, Picture, SearchAnswer, SimilarCase, SkippedGroup, StudyCard
+from radseek.page import Fact, Page, SearchAnswer, SimilarCase, SkippedGroup, StudyCard
 from radseek.report_cards import CardMaker, case_title
 from radseek.report_html import NOTICE, write_report
 from radseek.showcase_explain import Question, explain_one

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from retrieval.evidence import Lang
 from retrieval.explaining import Answers, Measuring, explained, reading_warnings
 from retrieval.heatmap_study import HeatMap, HeatMapper
 from retrieval.imaging.read import read_study
-from retrieval.index.keys import load_key
+from retrieval.index.keys import load_key, series_key, study_key
 from retrieval.index.local_store import LocalStore
 from retrieval.index.manifest import is_index
 from retrieval.index.repooled import RepooledStore
@@ -76,6 +77,7 @@ class Engine:
         self._screener = Screener(self._book, percentiles)
         self._mapper = HeatMapper(self._book)
         self._key: bytes | None = None
+        self._embedded: WeakKeyDictionary[Study, StudyVectors] = WeakKeyDictionary()
 
     @classmethod
     def open(cls, path: str | Path, model: str | Path | None = None) -> Engine:
@@ -141,7 +143,7 @@ class Engine:
             raise UsageError(f"A heat map needs the images of {target}, and an index keeps vectors; give their path.")
         study = target if isinstance(target, Study) else read_study(Path(target), modality=modality)
         (asked,), _ = choose_findings([finding])
-        found = self._mapper.heat_map(study, self._embed(study, ""), asked, every_slice=every_slice)
+        found = self._mapper.heat_map(study, self.vectors(study), asked, every_slice=every_slice)
         if found is None:
             raise UsageError(f"No view of this study is one that {asked.name} is read in ({', '.join(asked.views)}).")
         return found
@@ -273,6 +275,22 @@ class Engine:
             ),
         )
 
+    def vectors(self, study: Study) -> StudyVectors:
+        """Return a study that was read as vectors: those of the index where it holds the same series, else encoded.
+
+        Same means the same key and the same series of the same shapes; encoding is done once for one `Study`.
+        """
+        key = self._own_key()
+        name = study_key(study, key)
+        same = [
+            (series_key(name, one.uid, ordinal, key), one.volume.voxels.shape[:3])
+            for ordinal, one in enumerate(study.series)
+        ]
+        for case in self.store.cases(studies=[name]) if self.store is not None else ():
+            if self.store is not None and [(one.key, tuple(one.shape[:3])) for one in case.series] == same:
+                return stored_study(self.store, case)
+        return self._embed(study, relative_path(study.paths, Path(study.paths[0])) if study.paths else "")
+
     def _studies(self, target: Target | None, modality: str | None, skipped: list[Skipped]) -> Iterator[StudyVectors]:
         """Yield a target's studies as vectors; what could not be used goes to `skipped`."""
         if isinstance(target, StudyVectors):
@@ -324,7 +342,9 @@ class Engine:
         return masked_region(study, path, mask, labels, self.encoder, self._own_key())
 
     def _embed(self, study: Study, path: str) -> StudyVectors:
-        return embed_study(study, self.encoder, self._own_key(), path)
+        if study not in self._embedded:
+            self._embedded[study] = embed_study(study, self.encoder, self._own_key(), path)
+        return replace(self._embedded[study], path=path)
 
     def _own_key(self) -> bytes:
         if self._key is None:

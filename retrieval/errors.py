@@ -13,6 +13,7 @@
     ├── MissingExtraError (ImportError)      an optional package is not installed; names the extra
     ├── MaskError (ValueError)               a mask does not fit the volume it is for, or cannot be read
     ├── NarratorError (RuntimeError)         a narrator's model or server is missing or does not answer
+    ├── BusyError (TimeoutError)             the engine is answering others and did not come free in time
     └── UsageError (ValueError)              the call itself makes no sense
 
 Each message says the object, the rule, and the next step.
@@ -27,6 +28,7 @@ from enum import StrEnum
 from prompts.errors import PromptError, RadseekError, UnknownNameError
 
 __all__ = [
+    "BusyError",
     "EncoderError",
     "EncoderMismatchError",
     "IndexBusyError",
@@ -134,6 +136,10 @@ class NarratorError(RadseekError, RuntimeError):
     """A narrator's package, model file or server is missing or fails; the message says the remedy."""
 
     exit_code = 6
+
+
+class BusyError(RadseekError, TimeoutError):
+    """The engine is answering others, and its turn did not come in time; asking again later is right."""
 
 
 class UsageError(RadseekError, ValueError):

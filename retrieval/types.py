@@ -102,7 +102,7 @@ class Series:
     voi: Voi | None = None  # the display that the file asks for, where it names one
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Study:
     """What was acquired in one visit, with original identifiers (in memory only)."""
 

@@ -191,7 +191,8 @@ def test_gantry_tilt_is_sheared_and_said(tmp_path_factory: pytest.TempPathFactor
     one = read_one(series(tmp_path_factory.mktemp("tilt"), places, orientation=(1, 0, 0, 0, c, s)))
     said = [w for w in one.volume.provenance.warnings if w.startswith("gantry_tilt:")]
     told = re.search(r"sheared by (\d+\.\d) degrees", said[0])
-    assert told and float(told[1]) == pytest.approx(abs(degrees), abs=0.0501)  # one decimal, either way at a half
+    assert told is not None
+    assert float(told[1]) == pytest.approx(abs(degrees), abs=0.0501)  # one decimal, either way at a half
     for z in range(5):
         assert np.allclose(position_of(one, z), places[z], atol=1e-5)
     assert one.volume.provenance.spacing is not None

@@ -14,14 +14,15 @@ import pytest
 from PIL import Image
 
 import radseek
+from demo.heat_colours import css_gradient, overlay_uri
+from demo.overlay import COLOURS
+from demo.picture import Picture
+from demo.pictures import png_uri
 from radseek.explain_cards import SIGNS, page_of
 from radseek.explain_html import render_explanation, write_explanation
 from radseek.explain_page import ExplainPage, HeatMap, Where
 from radseek.explain_words import LANGUAGES, words_in
-from radseek.heat_colours import css_gradient, overlay_uri
-from radseek.overlay import COLOURS
-from radseek.page import Fact, MatchPair, Picture, Profile
-from radseek.pictures import png_uri
+from radseek.page import Fact, MatchPair, Profile
 from radseek.report_html import NOTICE, POLICY
 from retrieval.errors import UnknownNameError
 from retrieval.evidence import NeighbourItem, ScoreItem

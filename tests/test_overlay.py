@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from radseek.overlay import COLOURS, blend, overlay_png, scale_png, shares
+from demo.overlay import COLOURS, blend, overlay_png, scale_png, shares
 from retrieval.errors import UsageError
 
 GREY = np.full((60, 80), 100, np.uint8)

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from radseek.finding_sets import set_for
+from demo.finding_sets import set_for
+from demo.picture import Picture
+from demo.pictures import find_view, picture_of, png_uri
 from radseek.marking import mark, named_findings
 from radseek.page import (
     Fact,
@@ -20,7 +22,6 @@ from radseek.page import (
     KeySlice,
     MatchPair,
     Page,
-    Picture,
     Profile,
     SearchAnswer,
     Sentence,
@@ -29,7 +30,6 @@ from radseek.page import (
     StudyCard,
     StudyHit,
 )
-from radseek.pictures import find_view, picture_of, png_uri
 from radseek.report_html import NOTICE, POLICY, profile_svg, render_report, write_report
 from retrieval.errors import UnknownNameError
 from retrieval.types import Provenance, Series, Volume

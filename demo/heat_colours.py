@@ -1,4 +1,4 @@
-"""A heat map as a clear layer of its own, in the colours of `radseek.overlay`, so that a page can set its opacity."""
+"""A heat map as a clear layer of its own, in the colours of `demo.overlay`, so that a page can set its opacity."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from radseek.overlay import COLOURS, shares
-from radseek.pictures import png_uri
+from demo.overlay import COLOURS, shares
+from demo.pictures import png_uri
 
 __all__ = ["css_gradient", "overlay_uri"]
 
@@ -20,7 +20,7 @@ _GREY: Final = (150, 160, 170, 190)
 def overlay_uri(heat: NDArray[np.floating], size: tuple[int, int]) -> str:
     """Return a map `(H, W)` as an RGBA PNG of `size` (width, height) in a data: URI; "" for a map that is flat.
 
-    See `radseek.overlay.shares` for what is drawn; what is NaN is hatched.
+    See `demo.overlay.shares` for what is drawn; what is NaN is hatched.
     """
     share = shares(heat)
     if not share.any():

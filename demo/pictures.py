@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from radseek.page import Picture
+from demo.picture import Picture
 from retrieval.errors import UnknownNameError
 from retrieval.imaging.views import iter_views
 from retrieval.types import Series, View, Volume

@@ -6,8 +6,8 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from radseek.page import Picture
-from radseek.pictures import find_view, picture_of
+from demo.picture import Picture
+from demo.pictures import find_view, picture_of
 from retrieval.errors import RadseekError
 from retrieval.imaging.modality import MODALITIES
 from retrieval.imaging.read import read_files
@@ -20,6 +20,7 @@ from retrieval.types import Study, View
 __all__ = ["CaseImages"]
 
 _KEPT = 24  # views in memory; a phantom's takes about 3 MB
+_STUDIES = 8  # studies read again, in memory: those that are looked at side by side
 
 
 class CaseImages:
@@ -31,9 +32,9 @@ class CaseImages:
     def __init__(self, index: Path | None, held: Mapping[str, Study] | None = None) -> None:
         path = None if index is None else linkage_path(index)
         self._linkage = LinkageFile(path, read_only=True) if path is not None and path.exists() else None
-        self._held = dict(held or {})
+        self._held = {} if held is None else held
         self._key = load_key()
-        self._study: tuple[str, Study | None] = ("", None)
+        self._studies: OrderedDict[str, Study | None] = OrderedDict()
         self._views: OrderedDict[tuple[str, str, str], View] = OrderedDict()
 
     def close(self) -> None:
@@ -45,9 +46,12 @@ class CaseImages:
         """Return a study as it was read; None where it can no longer be. `modality`: what its files do not say."""
         if key in self._held:
             return self._held[key]
-        if self._study[0] != key:
-            self._study = (key, self._read_again(key, modality))
-        return self._study[1]
+        if key not in self._studies:
+            self._studies[key] = self._read_again(key, modality)
+            while len(self._studies) > _STUDIES:
+                self._studies.popitem(last=False)
+        self._studies.move_to_end(key)
+        return self._studies[key]
 
     def draw(
         self, study: str, series: str, view: str, z: int, *, caption: str = "", side: int = 320, modality: str = ""

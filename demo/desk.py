@@ -1,0 +1,135 @@
+"""The desk: one engine on one index, and the studies visitors brought. The web page and the server work at it.
+
+An engine answers one question at a time, so whoever asks takes a turn. Studies brought are held in memory, never in the
+index, and the oldest go first.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import RLock
+from types import TracebackType
+
+from demo.case_images import CaseImages
+from demo.finding_sets import set_for
+from retrieval.encoders.loading import load_encoder
+from retrieval.engine import Engine
+from retrieval.errors import BusyError, UnknownNameError, UsageError
+from retrieval.index.store import Case
+from retrieval.study_vectors import StudyVectors, stored_study
+from retrieval.types import Study
+
+__all__ = ["MOST_BROUGHT", "Desk"]
+
+MOST_BROUGHT = 16  # studies; a chest CT of 60 slices takes some 30 MB
+_PATIENCE = 60.0  # seconds that a question waits for its turn
+
+
+class Desk:
+    """Close it, or use `with`."""
+
+    def __init__(self, engine: Engine, index: Path | None = None) -> None:
+        """Take an engine (closed with the desk) and the folder of the index that it has open, if any."""
+        self.index = index
+        self._engine = engine
+        self._turn = RLock()
+        self._looking = RLock()  # reading a study's files does not wait for the engine
+        self._brought: OrderedDict[str, Study] = OrderedDict()
+        self._images = CaseImages(index, self._brought)
+
+    @classmethod
+    def open(cls, index: str | Path | None = None, model: str | Path | None = None) -> Desk:
+        """Open an index, or without one an encoder alone; raises as `Engine.open` and `load_encoder` do."""
+        if index is None:
+            return cls(Engine(load_encoder(str(model or "builtin"))))
+        return cls(Engine.open(index, model), Path(index))
+
+    def __enter__(self) -> Desk:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the index and forget what was brought."""
+        with self._turn, self._looking:
+            self._brought.clear()
+            self._images.close()
+            self._engine.close()
+
+    @contextmanager
+    def turn(self, patience: float = _PATIENCE) -> Iterator[Engine]:
+        """Lend the engine to one caller at a time. Raises `BusyError` after `patience` seconds of waiting."""
+        if not self._turn.acquire(timeout=patience):
+            raise BusyError(f"The engine has been busy for {patience:.0f} seconds; ask again in a moment.")
+        try:
+            yield self._engine
+        finally:
+            self._turn.release()
+
+    def bring(self, study: Study) -> str:
+        """Hold a study that was read and return its key; encodes it, which takes its seconds."""
+        with self.turn() as engine:
+            key = engine.vectors(study).key
+            self._brought[key] = study
+            self._brought.move_to_end(key)
+            while len(self._brought) > MOST_BROUGHT:
+                self._brought.popitem(last=False)
+            return key
+
+    def target(self, key: str) -> Study | str:
+        """Return what to ask the engine about: the study brought under this key, or the key of a stored one.
+
+        Raises `UnknownNameError` for a key that is neither.
+        """
+        with self.turn():
+            if key in self._brought:
+                return self._brought[key]
+            self._case(key)
+            return key
+
+    def is_brought(self, key: str) -> bool:
+        """Say whether a study is held for a visitor, rather than stored."""
+        return key in self._brought
+
+    def pixels(self, key: str) -> Study | None:
+        """Return a study with its voxels; None for a stored one whose files can no longer be read."""
+        brought = self._brought.get(key)
+        if brought is not None:
+            return brought
+        with self.turn():
+            modality = self._case(key).series[0].modality
+        with self._looking:
+            return self._images.study(key, modality)
+
+    def vectors(self, key: str) -> StudyVectors:
+        """Return a study as the engine sees it. Raises `UnknownNameError`."""
+        with self.turn() as engine:
+            if key in self._brought:
+                return engine.vectors(self._brought[key])
+            if engine.store is None:
+                raise UsageError("No index is open; bring a study, or open an index.")
+            return stored_study(engine.store, self._case(key))
+
+    def cases(self) -> list[Case]:
+        """Return the stored studies, in the index's own order; [] without an index."""
+        with self.turn() as engine:
+            return [] if engine.store is None else list(engine.store.cases())
+
+    def finding_set(self, key: str) -> str | None:
+        """Return the name of the shipped finding set that fits a study, or None where none was written for it."""
+        kinds = [(one.modality, one.body_part) for one in self.vectors(key).series]
+        return next((name for name in (set_for(*kind) for kind in kinds) if name is not None), None)
+
+    def _case(self, key: str) -> Case:
+        cases = [] if self._engine.store is None else list(self._engine.store.cases(studies=[key]))
+        if not cases:
+            raise UnknownNameError(
+                f"There is no study {key} here; the list of studies names those that are, or bring it again."
+            )
+        return cases[0]

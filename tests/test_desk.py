@@ -1,0 +1,105 @@
+"""The desk: turns, studies brought and stored, what is asked of whom."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from demo import desk as desk_module
+from demo.desk import Desk
+from index_builder import build_index
+from retrieval.errors import BusyError, UnknownNameError
+from retrieval.imaging import read_study
+from tests.build_support import write_ct
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    base = tmp_path_factory.mktemp("desk")
+    for seed in range(2):
+        write_ct(base / "stored" / str(seed), seed)
+    for seed in range(10, 13):
+        write_ct(base / "brought" / str(seed), seed)
+    return base, base / "archive.index"
+
+
+@pytest.fixture
+def desk(folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    base, index = folders
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(base / "config"))  # one key for all tests: it names the studies
+    if not index.exists():
+        build_index([base / "stored"], index, model="random", workers=1)
+    with Desk.open(index) as opened:
+        yield opened
+
+
+def test_stored_studies_have_pixels_vectors_and_a_finding_set(desk: Desk) -> None:
+    (first, second) = desk.cases()
+    assert first.key != second.key
+    study = desk.pixels(first.key)
+    assert study is not None
+    assert study.series[0].volume.voxels.shape == (6, 40, 48)
+    assert desk.vectors(first.key).key == first.key
+    assert desk.finding_set(first.key) == "chest_ct"
+    assert desk.target(first.key) == first.key
+
+
+def test_a_study_brought_is_asked_about_like_a_stored_one_and_is_not_in_the_index(
+    desk: Desk, folders: tuple[Path, Path]
+) -> None:
+    study = read_study(folders[0] / "brought" / "10")
+    key = desk.bring(study)
+    assert desk.is_brought(key)
+    assert desk.target(key) is study
+    assert desk.pixels(key) is study
+    assert key not in {case.key for case in desk.cases()}
+    with desk.turn() as engine:
+        rows = engine.screen(desk.target(key), "chest_ct").results
+        assert {row.study for row in rows} == {key}
+        assert len(engine.similar(desk.target(key), 2).results) == 2
+
+
+def test_a_stored_study_read_again_is_not_encoded_again(desk: Desk) -> None:
+    case = desk.cases()[0]
+    study = desk.pixels(case.key)
+    assert study is not None
+    with desk.turn() as engine:
+        again = engine.vectors(study)
+    assert np.array_equal(again.views[0].slices, desk.vectors(case.key).views[0].slices)
+    assert again.path == case.path
+
+
+def test_the_oldest_brought_goes_first(desk: Desk, folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(desk_module, "MOST_BROUGHT", 2)
+    keys = [desk.bring(read_study(folders[0] / "brought" / str(seed))) for seed in (10, 11, 12)]
+    with pytest.raises(UnknownNameError, match="bring it again"):
+        desk.target(keys[0])
+    assert all(desk.is_brought(key) for key in keys[1:])
+
+
+def test_an_unknown_key_says_what_to_do(desk: Desk) -> None:
+    with pytest.raises(UnknownNameError, match=r"no study 2\.25\.1 here"):
+        desk.pixels("2.25.1")
+
+
+def test_who_waits_too_long_is_told_to_come_back(desk: Desk) -> None:
+    held, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with desk.turn():
+            held.set()
+            done.wait(10)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    try:
+        assert held.wait(10)
+        with pytest.raises(BusyError, match="busy"), desk.turn(patience=0.05):
+            pass
+    finally:
+        done.set()
+        thread.join()
