@@ -15,13 +15,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from demo.phantom_types import FINDINGS
 from demo.phantoms import make_phantom
 from retrieval.encoders.encode import embed_series, encode_padded
 from retrieval.encoders.loading import load_encoder
-from retrieval.evaluation import calibration_error
+from retrieval.evaluation import auroc, calibration_error
 from retrieval.prompt_vectors import TextPair, finding_vectors
 from retrieval.scoring import is_read_in, volume_margins
 from retrieval.types import ViewVectors
@@ -32,6 +33,7 @@ from training.phantom_cache import PREPROCESS, SEEDS, engine_series
 __all__ = ["Sample", "fit_entries", "many_phantom_margins", "phantom_margins", "phantom_samples", "real_samples"]
 
 FEWEST = 12  # of either label; fewer do not fix two numbers
+TELLING = 0.60  # AUROC, its 95 % interval's lower end: a margin at chance would fit the base rate and say "absent"
 REAL = {
     "cxr_nih": ("radiograph", ("pneumonia", "infiltrate", "lung_opacity", "no_finding")),
     "brain_mr": ("mr", ("glioma", "meningioma", "pituitary_tumour", "brain_tumour", "no_finding")),
@@ -163,7 +165,11 @@ def phantom_samples(model: str, kind: str, count: int) -> list[Sample]:
 
 
 def fit_entries(samples: Sequence[Sample]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return calibration.json's entries, and a report with each one's counts and (in-sample) calibration error."""
+    """Return calibration.json's entries, and a report with each group's counts, AUROC and (in-sample) error.
+
+    A group that is too small, or whose margins do not tell present from absent (`TELLING`), gets no entry: its scores
+    stay uncalibrated, and so uncertain.
+    """
     groups: dict[tuple[str, tuple[str, ...], bool], list[Sample]] = defaultdict(list)
     for sample in samples:
         groups[sample.finding, sample.views, sample.many].append(sample)
@@ -173,19 +179,19 @@ def fit_entries(samples: Sequence[Sample]) -> tuple[list[dict[str, Any]], list[d
         y = np.array([s.label for s in group])
         if min(y.sum(), len(y) - y.sum()) < FEWEST:
             continue
-        spread = float(x.std()) or 1.0
-        model = LogisticRegression(C=10.0).fit(x / spread, y)
-        a, b = float(model.coef_[0, 0]) / spread, float(model.intercept_[0])
-        entries.append({"finding": finding, "views": list(views), "many": many, "a": round(a, 5), "b": round(b, 5)})
-        error = calibration_error(y, 1 / (1 + np.exp(-(a * x[:, 0] + b))))
-        report.append(
-            {
-                "finding": finding,
-                "views": list(views),
-                "many": many,
-                "count": len(y),
-                "present": int(y.sum()),
-                "ece": round(error, 4),
-            }
-        )
+        told = auroc(y, x[:, 0], patients=[s.study for s in group])
+        row = {"finding": finding, "views": list(views), "many": many, "count": len(y), "present": int(y.sum())}
+        row |= {"auroc": round(told.value, 3), "auroc_low": round(told.low, 3)}
+        if told.low >= TELLING:
+            a, b = _platt(x[:, 0], y)
+            entries.append({"finding": finding, "views": list(views), "many": many, "a": round(a, 5), "b": round(b, 5)})
+            row["ece"] = round(calibration_error(y, 1 / (1 + np.exp(-(a * x[:, 0] + b)))), 4)
+        report.append(row)
     return entries, report
+
+
+def _platt(margins: NDArray[np.float64], labels: NDArray[np.int64]) -> tuple[float, float]:
+    """Return `a, b` of `sigmoid(a * margin + b)` (Platt 1999), fitted in units of the margins' own spread."""
+    spread = float(margins.std()) or 1.0
+    model = LogisticRegression(C=10.0).fit((margins / spread)[:, None], labels)
+    return float(model.coef_[0, 0]) / spread, float(model.intercept_[0])
