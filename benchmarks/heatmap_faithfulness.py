@@ -54,11 +54,17 @@ def gather(encoder: Any, asked: argparse.Namespace) -> list[Gathered]:
         group = groups.setdefault(check_key(encoder, drawn.finding), Gathered(drawn.finding, drawn.pair))
         if row is not None and len(group.slices) < asked.slices:
             group.slices.append(prepare_slices(drawn.view.slices[row][None], encoder.spec.preprocess)[0])
+    if asked.real:
+        for real in gather_real(encoder, asked.real, asked.slices):
+            groups.setdefault(check_key(encoder, real.finding), Gathered(real.finding, real.pair)).slices += real.slices
     return [group for group in groups.values() if group.slices]
 
 
 def gather_real(encoder: Any, root: Path, limit: int) -> list[Gathered]:
-    """Return slices of real images that choose (never `val`) whose label says that the finding is there."""
+    """Return slices of real images that choose (never `val`) whose label says that the finding is there.
+
+    A finding that phantoms show too, in the same words, is judged on both together.
+    """
     made = []
     for folder, (view, findings) in REAL.items():
         data = load_real(root, folder, "train", findings, encoder.spec.preprocess)
@@ -67,7 +73,7 @@ def gather_real(encoder: Any, root: Path, limit: int) -> list[Gathered]:
                 rows = np.flatnonzero((data.labels[:, column] == 1) & data.choose & (np.array(data.view) == view))
                 slices = [np.repeat(data.pixels[row][None], 3, axis=0) for row in rows[:limit]]
                 made.append(Gathered(finding, finding_vectors(encoder, finding), slices))
-    return [group for group in made if group.slices]
+    return made
 
 
 def main() -> None:
@@ -85,8 +91,6 @@ def main() -> None:
     torch.set_num_threads(asked.threads)
     encoder = load_encoder(asked.model)
     groups = gather(encoder, asked)
-    if asked.real:
-        groups += gather_real(encoder, asked.real, asked.slices)
     print(
         json.dumps(
             {

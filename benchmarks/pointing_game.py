@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from benchmarks.heatmap_cohort import FIRST_SEED, KINDS, Drawn, drawn_findings
+from benchmarks.heatmap_rivals import add_rivals
 from retrieval.encoders.loading import load_encoder
 from retrieval.heatmap import DEFAULT, Recipe, heat_map
 
@@ -29,11 +30,12 @@ NOTICE = "Research use only. Not a medical device."
 
 
 def recipe_of(word: str) -> Recipe:
-    """Return the recipe of `METHOD[:SHIFTS[:LEAN]]`; `default` is what ships."""
+    """Return the recipe of `METHOD[:SHIFTS]`; `default` is what ships."""
     if word == "default":
         return DEFAULT
+    add_rivals()
     method, *rest = word.split(":")
-    return Recipe(method, *(kind(value) for kind, value in zip((int, float), rest, strict=False)))
+    return Recipe(method, *(int(value) for value in rest))
 
 
 def points(encoder: Any, drawn: Drawn, recipes: dict[str, Recipe]) -> Iterator[dict[str, Any]]:

@@ -31,18 +31,16 @@ class Recipe:
     """How a map is made. `method`: see `heatmap_methods`; `shifts`: a side of the square of small moves averaged.
 
     A cell is as wide as the tower's stride; moving the input by fractions of it shows what lies between cells.
-    `lean`: how far from a cell's middle, in its own width, what it looks at lies (down and across).
     """
 
     method: str = "gradient16"
     shifts: int = 2
-    lean: float = 0.0
     points: int = 48
 
     @property
     def version(self) -> str:
         """Return what a stored check is filed under: another recipe is another map."""
-        return f"{self.method}/{self.shifts}/{self.lean:g}/{self.points}"
+        return f"{self.method}/{self.shifts}/{self.points}"
 
 
 DEFAULT = Recipe()
@@ -81,9 +79,8 @@ def input_maps(
     moves = _moves(recipe.shifts, stride)
     for down, across in moves:
         moved = _move(prepared, down, across)
-        lean = (recipe.lean * stride - down, recipe.lean * stride - across)
         for row, grid in enumerate(_grids(tower, moved, pair, recipe.method)):
-            total[row] += spread(grid, size, recipe.points, lean=lean)
+            total[row] += spread(grid, size, recipe.points, lean=(-down, -across))
     total /= len(moves)
     return total
 
