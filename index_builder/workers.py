@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, Pipe, wait
 from typing import Any, Generic, TypeVar
@@ -62,18 +62,20 @@ def supervised_map(
     workers: int,
     time_limit: float = TIME_LIMIT,
     memory_limit: int = MEMORY_LIMIT,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> Generator[Outcome[Task], None, None]:
     """Yield one `Outcome` per task, in order. `function` is `"module:name"`, called as `name(task)` in a worker.
 
     A worker that dies, or runs longer than `time_limit` seconds, is replaced, and its task yields an `InputError`
-    with reason `decode_failed` or `timeout`. Closing the generator stops every worker.
+    with reason `decode_failed` or `timeout`. Closing the generator stops every worker, and so does `stopped()`, which
+    is asked several times a second: the generator then ends without the rest.
     """
     crew = [_start(function, memory_limit) for _ in range(max(1, workers))]
     window: _Window[Task] = _Window()
     source = iter(enumerate(tasks))
     try:
         exhausted, give = False, 0
-        while True:
+        while not stopped():
             exhausted = exhausted or _feed(crew, window, source, give, 2 * len(crew))
             if give in window.done:
                 del window.tasks[give]

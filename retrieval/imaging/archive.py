@@ -1,7 +1,7 @@
 """Files inside zip archives, named `archive.zip!/member`, unpacked safely and only for as long as needed.
 
-An archive with an absolute name, a `..`, a link or a name given twice is refused as a whole: whoever made
-it did not mean well or did not mean this. Nothing is written outside the temporary folder.
+An archive with an absolute name, a `..`, a link, a name given twice or members that share bytes is refused as a whole:
+whoever made it did not mean well or did not mean this. Nothing is written outside the temporary folder.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ MEMBER_MARK: Final = "!/"
 MAX_MEMBERS: Final = 100_000
 MAX_UNPACKED_BYTES: Final = 64 * 1024**3  # all members as announced; each alone stays under MAX_FILE_BYTES
 _CHUNK: Final = 1024**2
+_LONGEST_NAME: Final = 255  # bytes; what a file system takes
+_LOCAL_HEADER: Final = 30  # bytes before a member's name, at least
 
 
 def is_zip(head: bytes) -> bool:
@@ -61,6 +63,7 @@ def members(archive: zipfile.ZipFile, path: Path) -> list[zipfile.ZipInfo]:
         raise _refuse(path, Reason.TOO_LARGE, f"{len(infos):,} members, above {MAX_MEMBERS:,}; unpack and split it")
     for info in infos:
         _check_name(info, path)
+    _check_overlap(archive, infos, path)
     total = sum(info.file_size for info in infos)
     if total > MAX_UNPACKED_BYTES:
         rule = f"unpacks to {total:,} bytes, above {MAX_UNPACKED_BYTES:,}; unpack and split it"
@@ -149,10 +152,24 @@ def _check_name(info: zipfile.ZipInfo, path: Path) -> None:
     name = info.orig_filename.replace("\\", "/")
     parts = PurePosixPath(name).parts
     kind = stat.S_IFMT(info.external_attr >> 16)
+    if any(len(part.encode("utf-8", "replace")) > _LONGEST_NAME for part in parts):
+        raise _refuse(
+            path, Reason.BAD_HEADER, f"member {name[:40]!r}... has a name that no file can have; pack it anew"
+        )
     if name.startswith("/") or ":" in (parts[0] if parts else "") or ".." in parts or "\0" in name:
         raise _refuse(path, Reason.BAD_HEADER, f"member {name!r} would land outside its folder; unpack it by hand")
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         raise _refuse(path, Reason.BAD_HEADER, f"member {name!r} is a link or a device; unpack it by hand")
+
+
+def _check_overlap(archive: zipfile.ZipFile, infos: Sequence[zipfile.ZipInfo], path: Path) -> None:
+    """Members that share bytes are how a small archive unpacks to petabytes; no program that packs files makes them."""
+    ordered = sorted(infos, key=lambda info: info.header_offset)
+    ends = [info.header_offset for info in ordered[1:]] + [archive.start_dir]
+    for info, end in zip(ordered, ends, strict=False):
+        least = _LOCAL_HEADER + len(info.orig_filename) + info.compress_size
+        if info.header_offset + least > end:
+            raise _refuse(path, Reason.BAD_HEADER, f"member {info.filename!r} shares bytes with another; pack it anew")
 
 
 def _folder_and_stem(name: str) -> tuple[str, str]:
