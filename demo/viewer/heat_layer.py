@@ -1,0 +1,62 @@
+"""A finding's heat map as layers that the browser lays over its slices: one PNG with alpha for each slice mapped."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from typing import Any
+
+from demo.heat_colours import css_gradient, overlay_uri
+from retrieval.heatmap_study import HeatMap
+
+__all__ = ["HeatLayer", "layer_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class HeatLayer:
+    """Where a finding was read, how each slice stood, and the pictures by the Z of their slice.
+
+    `reason`: "" where there are pictures, else a stable word that says why there are none.
+    """
+
+    finding: str
+    series: str
+    view: str
+    z: int
+    profile: tuple[tuple[int, float], ...]
+    key_slices: tuple[int, ...]
+    pictures: dict[int, bytes]
+    reason: str
+
+    def to_json(self, token: str) -> dict[str, Any]:
+        """Return everything but the pictures; `token` is the name under which they are fetched."""
+        return {
+            "finding": self.finding,
+            "series": self.series,
+            "view": self.view,
+            "z": self.z,
+            "profile": [[z, round(margin, 5)] for z, margin in self.profile],
+            "key_slices": list(self.key_slices),
+            "layers": {str(z): len(picture) for z, picture in self.pictures.items()},
+            "reason": self.reason,
+            "token": token if self.pictures else "",
+            "colours": css_gradient(),
+        }
+
+
+def layer_of(found: HeatMap) -> HeatLayer:
+    """Draw a heat map's slices, each in its own pixels and coloured up to its own peak.
+
+    One that failed its check has no pictures and says why; a flat one has none either, for `flat`.
+    """
+    pictures: dict[int, bytes] = {}
+    if found.check.passes:
+        for z in (int(value) for value in found.maps.z):
+            heat = found.maps.at(z)
+            drawn = overlay_uri(heat, (heat.shape[1], heat.shape[0]))
+            if drawn:
+                pictures[z] = base64.b64decode(drawn.partition(",")[2])
+    reason = found.check.reason or ("" if pictures else "flat")
+    return HeatLayer(
+        found.finding, found.series, found.view, found.z, found.profile, found.key_slices, pictures, reason
+    )

@@ -1,0 +1,112 @@
+"""What the browser must know of a study before it draws a slice. Pseudonyms only: no UID, name, date or path."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+
+from demo.viewer.planes import Planes, edge_letters, plane_names, planes_of
+from demo.viewer.windows import presets_of
+from retrieval.caveats import reading_caveats
+from retrieval.errors import UnknownNameError
+from retrieval.imaging.slices import choose_slices
+from retrieval.imaging.views import view_names
+from retrieval.index.keys import load_key, series_key
+from retrieval.index.scrub import scrub
+from retrieval.results import NOTICE
+from retrieval.types import Series, Study
+
+__all__ = ["Scene"]
+
+_LONGEST: Final = 64  # characters of a description, as in the catalogue
+_ABSURD: Final = 20.0  # rows so much wider than columns are a mistake in the header
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """A study that is being looked at, and its series by their pseudonyms."""
+
+    key: str
+    study: Study
+
+    @cached_property
+    def series(self) -> dict[str, Series]:
+        """Return the series by their keys, in the study's order."""
+        secret = load_key()
+        return {series_key(self.key, one.uid, n, secret): one for n, one in enumerate(self.study.series)}
+
+    @cached_property
+    def _planes(self) -> dict[tuple[str, str], Planes]:
+        return {}
+
+    def planes(self, series: str, name: str) -> Planes:
+        """Return a series as planes. Raises `UnknownNameError` for a series or a plane that is not there."""
+        if series not in self.series:
+            raise UnknownNameError(f"Study {self.key} has no series {series}; its scene names those that it has.")
+        if (series, name) not in self._planes:
+            self._planes[series, name] = planes_of(self.series[series].volume, name)
+        return self._planes[series, name]
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        """Return the scene as JSON-able values; see docs/viewer.md."""
+        return {
+            "study": self.key,
+            "notice": NOTICE,
+            "series": [self._one(key, one) for key, one in self.series.items()],
+        }
+
+    def _one(self, key: str, series: Series) -> dict[str, Any]:
+        volume = series.volume
+        names = plane_names(volume)
+        presets = [] if volume.is_colour else [one.to_json() for one in presets_of(series)]
+        gap = None if volume.affine is None else self.planes(key, names[0]).spacing()
+        looked_at = choose_slices(volume.voxels.shape[0], None if gap is None else gap[0]).tolist()
+        return {
+            "key": key,
+            "modality": series.modality,
+            "body_part": series.body_part,
+            "description": scrub(series.description)[:_LONGEST],
+            "unit": volume.unit,
+            "colour": volume.is_colour,
+            "inverted": volume.provenance.inverted,
+            "shape": list(volume.voxels.shape[:3]),
+            "plane": names[0],
+            "planes": {name: self._plane(key, name, series) for name in names},
+            "presets": presets,
+            "views": [{"name": name, "z": looked_at} for name in view_names(series)],
+            "warnings": [{"code": one.code, **dict(one.text)} for one in reading_caveats(volume.provenance.warnings)],
+        }
+
+    def _plane(self, key: str, name: str, series: Series) -> dict[str, Any]:
+        planes = self.planes(key, name)
+        count, rows, columns = planes.voxels.shape[:3]
+        spacing, measured = planes.spacing(), "patient"
+        if spacing is None:
+            spacing, measured = _detector(series)
+        elif planes.native and max(spacing[1:]) > _ABSURD * min(spacing[1:]):
+            spacing = (spacing[0], 1.0, 1.0)
+        return {
+            "count": count,
+            "rows": rows,
+            "columns": columns,
+            "kind": planes.kind,
+            "spacing": None if spacing is None else list(spacing),
+            "measured": measured if spacing is not None else "",
+            "letters": list(edge_letters(planes.affine)),
+            "centres": planes.centres(),
+            "native": planes.native,
+        }
+
+
+def _detector(series: Series) -> tuple[tuple[float, float, float] | None, str]:
+    """Millimetres of a radiograph: calibrated in the patient, or at the detector, where things look larger."""
+    for keyword, where in (("PixelSpacing", "patient"), ("ImagerPixelSpacing", "detector")):
+        try:
+            rows, columns = (float(part) for part in series.attributes.get(keyword, "").replace("\\", ",").split(","))
+        except ValueError:
+            continue
+        if min(rows, columns) > 0 and max(rows, columns) <= _ABSURD * min(rows, columns):
+            return (0.0, rows, columns), where
+    return None, ""

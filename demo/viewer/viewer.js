@@ -1,0 +1,512 @@
+// The viewer: mount(element, {base, study, series, z, finding, lang, words}) -> handle. See docs/viewer.md.
+
+import { build, choices, make } from "./controls.js";
+import { listen } from "./gestures.js";
+import { paint, placed, positionOf, scaleBar, tidy } from "./paint.js";
+import { PlaneStore, problemOf, Shader } from "./pixels.js";
+import { drawProfile, sliceAt } from "./profile.js";
+import { presetName, vocabulary } from "./words.js";
+
+const PATIENCE = 150; // ms before "loading" is said
+const FARTHEST = 20; // zoom
+
+/** Put a viewer into an element and return its handle: show, link, onslice, speak, destroy. */
+export function mount(element, options = {}) {
+  return new Viewer(element, options).handle;
+}
+
+class Viewer {
+  constructor(element, { base = new URL(".", import.meta.url).pathname.replace(/\/$/, ""), lang = "en", words = {}, ...first }) {
+    Object.assign(this, { base, element, listeners: new Set(), links: new Map() });
+    this.shader = new Shader();
+    this.asked = 0; // counts questions, so that late answers are dropped
+    this.opacity = 0.6;
+    this.heatShown = true;
+    this.reset();
+    const root = element.shadowRoot || element.attachShadow({ mode: "open" });
+    root.replaceChildren(make("link", { rel: "stylesheet", href: new URL("viewer.css", import.meta.url).href }));
+    this.at = build(root);
+    this.stop = listen(this);
+    this.sight = new ResizeObserver(() => this.redraw());
+    this.sight.observe(this.at.stage);
+    this.speak(lang, words);
+    this.handle = {
+      show: (what) => this.show(what),
+      link: (other) => this.link(other.viewer),
+      onslice: (tell) => (this.listeners.add(tell), () => this.listeners.delete(tell)),
+      speak: (to, own) => this.speak(to, own),
+      destroy: () => this.destroy(),
+      viewer: this,
+    };
+    if (first.study) this.show(first);
+  }
+
+  reset() {
+    this.scene = null;
+    this.series = null;
+    this.planeName = "";
+    this.k = 0;
+    this.step = 1;
+    this.display = null;
+    this.look = { zoom: 1, panX: 0, panY: 0 };
+    this.shown = null; // {plane, k, pixels}: what the canvas shows
+    this.heat = null; // the server's answer, with `pictures` as they come
+    this.displays = new Map(); // series key -> the display chosen for it
+  }
+
+  get plane() {
+    return this.series && this.series.planes[this.planeName];
+  }
+
+  // ---- what is asked of it -------------------------------------------------------------------------------------
+
+  /** Show a study, or a series, slice, view or finding of the one shown; what is left out stays as it is. */
+  async show({ study, series, z, plane, view, finding, lang } = {}) {
+    if (lang) this.speak(lang);
+    const turn = ++this.asked;
+    try {
+      if (study && study !== (this.scene && this.scene.study)) await this.open(study, turn);
+      if (turn !== this.asked || !this.scene) return;
+      const wanted = this.scene.series.find((one) => one.key === series);
+      if (wanted && wanted !== this.series) this.chooseSeries(wanted);
+      if (plane && this.series.planes[plane]) this.choosePlane(plane);
+      if (view) this.choosePreset(view);
+      if (Number.isInteger(z)) this.goNative(z);
+      this.anchorAll();
+      if (finding !== undefined && finding !== (this.heat ? this.heat.asked : "")) {
+        await this.askHeat(finding, turn, Number.isInteger(z));
+      }
+      await this.arrive();
+    } catch (error) {
+      if (turn === this.asked) this.fail(error);
+    }
+  }
+
+  async open(study, turn) {
+    if (this.store) this.store.close();
+    this.reset();
+    this.message("loading");
+    const answer = await fetch(`${this.base}/studies/${encodeURIComponent(study)}`);
+    if (!answer.ok) throw await problemOf(answer);
+    const scene = await answer.json();
+    if (turn !== this.asked) return;
+    this.store = new PlaneStore(this.base, study);
+    this.scene = scene;
+    for (const series of scene.series) for (const preset of series.presets) unpack(preset);
+    this.label();
+    this.chooseSeries(scene.series[0]);
+  }
+
+  async askHeat(finding, turn, stay) {
+    this.heat = null;
+    this.label();
+    if (!finding) return this.redraw();
+    this.say("heat_loading", { finding });
+    const answer = await fetch(`${this.base}/studies/${encodeURIComponent(this.scene.study)}/heat`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ finding, lang: this.lang }),
+    });
+    if (turn !== this.asked) return undefined;
+    if (!answer.ok) {
+      const error = await problemOf(answer);
+      return this.say("no_map", { why: error.reason === "busy" ? this.word("ask_again") : error.message });
+    }
+    this.heat = { ...(await answer.json()), asked: finding, pictures: new Map() };
+    const series = this.scene.series.find((one) => one.key === this.heat.series);
+    if (!series) return undefined;
+    if (series !== this.series) this.chooseSeries(series);
+    this.choosePreset(this.heat.view);
+    if (!stay) this.goNative(this.heat.z);
+    this.anchorAll();
+    this.label();
+    return this.fetchLayers(this.heat);
+  }
+
+  async fetchLayers(heat) {
+    const study = encodeURIComponent(this.scene.study);
+    await Promise.all(Object.keys(heat.layers).map(async (z) => {
+      const answer = await fetch(`${this.base}/studies/${study}/heat/${heat.token}/${z}`);
+      if (answer.ok) heat.pictures.set(Number(z), await createImageBitmap(await answer.blob()));
+    }));
+    this.redraw();
+  }
+
+  // ---- choosing ------------------------------------------------------------------------------------------------
+
+  chooseSeries(series) {
+    this.series = series;
+    this.look = { zoom: 1, panX: 0, panY: 0 };
+    this.display = this.displays.get(series.key) || asDisplay(series.presets[0], series);
+    this.planeName = "";
+    this.choosePlane(series.plane);
+  }
+
+  choosePlane(name, fromLink = false) {
+    if (!this.series || !this.series.planes[name] || name === this.planeName) return;
+    this.planeName = name;
+    this.k = Math.floor(this.plane.count / 2);
+    this.look = { zoom: 1, panX: 0, panY: 0 };
+    this.label();
+    this.goTo(this.k, true);
+    if (fromLink) return;
+    for (const other of this.links.keys()) other.choosePlane(name, true);
+    this.anchorAll();
+  }
+
+  choosePreset(name) {
+    const preset = this.series && this.series.presets.find((one) => one.name === name);
+    if (preset) this.setDisplay(asDisplay(preset, this.series));
+  }
+
+  /** Level and width, dragged or typed; a table becomes the straight window of the same range. */
+  setWindow(level, width) {
+    if (!this.display || !Number.isFinite(level) || !Number.isFinite(width)) return;
+    const kind = this.display.function === "TABLE" ? "LINEAR_EXACT" : this.display.function;
+    const least = this.series.unit === "HU" ? 1 : Math.abs(this.widest() / 4096) || 1e-6;
+    this.setDisplay({ ...this.display, name: "custom", level, width: Math.max(width, least), function: kind, table: null });
+  }
+
+  setDisplay(display) {
+    this.display = display;
+    this.displays.set(this.series.key, display);
+    const { level, width, window: select } = this.at;
+    level.value = tidy(display.level);
+    width.value = tidy(display.width);
+    select.value = display.name;
+    this.redraw();
+  }
+
+  widest() {
+    const full = this.series.presets[this.series.presets.length - 1];
+    return full ? full.width : 255;
+  }
+
+  zoomBy(factor, x = 0, y = 0) {
+    const zoom = Math.min(Math.max(this.look.zoom * factor, 0.25), FARTHEST);
+    const by = zoom / this.look.zoom; // the point (x, y) from the middle stays where it is
+    this.look = { zoom, panX: x - (x - this.look.panX) * by, panY: y - (y - this.look.panY) * by };
+    this.redraw();
+  }
+
+  panBy(x, y) {
+    this.look = { ...this.look, panX: this.look.panX + x, panY: this.look.panY + y };
+    this.redraw();
+  }
+
+  fit() {
+    this.look = { zoom: 1, panX: 0, panY: 0 };
+    this.redraw();
+  }
+
+  restart() {
+    if (!this.series) return;
+    this.fit();
+    const view = this.heat && this.heat.series === this.series.key ? this.heat.view : "";
+    const preset = this.series.presets.find((one) => one.name === view) || this.series.presets[0];
+    if (preset) this.setDisplay(asDisplay(preset, this.series));
+  }
+
+  showHeat(on) {
+    this.heatShown = on;
+    this.at.heatOn.checked = on;
+    this.redraw();
+  }
+
+  // ---- slices --------------------------------------------------------------------------------------------------
+
+  /** Go down by n slices: towards the feet in axial planes, else as they are numbered. */
+  down(n) {
+    this.goTo(this.k + (this.planeName === "axial" ? -n : n));
+  }
+
+  /** Go to a slice as it was acquired; `alone`: linked viewers stay where they are. */
+  goNative(z, alone = true) {
+    this.choosePlane(this.series.plane);
+    this.goTo(z, alone);
+  }
+
+  goTo(k, fromLink = false) {
+    if (!this.plane) return;
+    const target = Math.min(Math.max(Math.round(k), 0), this.plane.count - 1);
+    this.step = target < this.k ? -1 : 1;
+    this.k = target;
+    this.at.slider.value = target;
+    const here = this.store.peek(this.series.key, this.planeName, target);
+    if (here) this.take(here, this.series, this.planeName, target);
+    else this.arrive();
+    if (!fromLink) for (const [other, anchor] of this.links) other.follow(this, anchor);
+  }
+
+  /** Fetch the slice that is wanted, if it is not here, and show it. */
+  async arrive() {
+    const { series, planeName, k } = this;
+    if (!this.plane) return;
+    const late = setTimeout(() => this.message("loading"), PATIENCE);
+    try {
+      const pixels = await this.store.get(series.key, planeName, k);
+      if (series === this.series && planeName === this.planeName && k === this.k) this.take(pixels, series, planeName, k);
+    } catch (error) {
+      if (error.name !== "AbortError" && series === this.series && k === this.k) this.fail(error);
+    } finally {
+      clearTimeout(late);
+    }
+  }
+
+  take(pixels, series, planeName, k) {
+    this.shown = { pixels, series, planeName, k, plane: series.planes[planeName] };
+    this.message("");
+    this.redraw();
+    this.store.ahead(series.key, planeName, k, this.plane.count, this.step);
+  }
+
+  // ---- two viewers in step -------------------------------------------------------------------------------------
+
+  link(other) {
+    this.links.set(other, null);
+    other.links.set(this, null);
+    this.anchorAll();
+    return () => {
+      this.links.delete(other);
+      other.links.delete(this);
+    };
+  }
+
+  /** From here on, linked viewers keep the distance that they have now. */
+  anchorAll() {
+    for (const other of this.links.keys()) {
+      this.links.set(other, { own: this.k, others: other.k });
+      other.links.set(this, { own: other.k, others: this.k });
+    }
+  }
+
+  follow(leader, anchor) {
+    if (!this.plane || !leader.plane || this.planeName !== leader.planeName || !anchor) return;
+    const [theirs, mine] = [leader.plane, this.plane];
+    const measured = theirs.spacing && mine.spacing && theirs.spacing[0] > 0 && mine.spacing[0] > 0;
+    const each = measured ? theirs.spacing[0] / mine.spacing[0] : mine.count / theirs.count;
+    this.goTo(anchor.others + (leader.k - anchor.own) * each, true);
+  }
+
+  // ---- drawing -------------------------------------------------------------------------------------------------
+
+  redraw() {
+    if (this.frame) return;
+    this.frame = requestAnimationFrame(() => {
+      this.frame = 0;
+      this.draw();
+    });
+  }
+
+  draw() {
+    const { stage, canvas } = this.at;
+    const [wide, high] = [stage.clientWidth, stage.clientHeight];
+    if (!this.shown || !wide || !high) return;
+    const { pixels, series, planeName, k, plane } = this.shown;
+    const picture = this.shader.draw(pixels, this.display || {}, `${series.key} ${planeName} ${k}`);
+    const place = placed(plane, wide, high, this.look);
+    const layer = this.heatShown ? this.layerOf(this.shown) : null;
+    paint(canvas, wide, high, place, picture, layer, this.opacity);
+    this.place = place;
+    this.write(place, wide);
+    this.tellOf();
+  }
+
+  layerOf({ series, plane, k }) {
+    const { heat } = this;
+    return heat && heat.series === series.key && plane.native ? heat.pictures.get(k) || null : null;
+  }
+
+  tellOf() {
+    const { series, planeName, k, plane } = this.shown;
+    const name = `${series.key} ${planeName} ${k}`;
+    if (name === this.told) return;
+    this.told = name;
+    const event = { study: this.scene.study, series: series.key, plane: planeName, k, z: plane.native ? k : null, count: plane.count };
+    for (const tell of this.listeners) tell(event);
+  }
+
+  // ---- words ---------------------------------------------------------------------------------------------------
+
+  /** Change the language, and words of the page's own; what is shown stays. */
+  speak(lang, own = this.ownWords) {
+    this.lang = lang === "zh" || /^zh/i.test(lang) ? "zh" : "en";
+    this.ownWords = own;
+    this.word = vocabulary(this.lang, own);
+    const { at, word } = this;
+    at.whole.lang = this.lang === "zh" ? "zh-Hans" : "en";
+    at.whole.setAttribute("aria-label", word("viewer"));
+    at.bar.setAttribute("aria-label", word("tools"));
+    at.planes.setAttribute("aria-label", word("plane"));
+    for (const name of ["series", "window", "level", "width"]) at[`${name}Name`].textContent = word(name);
+    at.zoomOut.setAttribute("aria-label", word("zoom_out"));
+    at.zoomIn.setAttribute("aria-label", word("zoom_in"));
+    at.fit.textContent = word("fit");
+    at.heatName.textContent = word("heat");
+    at.opacity.setAttribute("aria-label", word("opacity"));
+    at.slider.setAttribute("aria-label", word("slice_slider"));
+    at.keys.setAttribute("aria-label", word("key_slices"));
+    at.help.textContent = word("help");
+    at.notice.textContent = word("notice");
+    this.label();
+  }
+
+  /** Put the words of this study, series and finding in place. */
+  label() {
+    const { at, scene, series, word } = this;
+    at.say.textContent = "";
+    if (this.said) this.message(this.said);
+    at.bar.classList.toggle("empty", !series);
+    if (!series) return;
+    choices(at.series, scene.series.map((one, n) => [one.key, seriesWords(one, n)]), series.key);
+    at.series.parentElement.hidden = scene.series.length < 2;
+    const names = Object.keys(series.planes);
+    at.planes.hidden = names.length < 2;
+    at.planes.replaceChildren(...["axial", "coronal", "sagittal"].filter((name) => names.includes(name)).map((name) => make("button", {
+      type: "button", value: name, textContent: word(name), "aria-pressed": String(name === this.planeName),
+      onclick: () => this.choosePlane(name),
+    })));
+    this.labelWindow();
+    at.slider.max = this.plane ? this.plane.count - 1 : 0;
+    at.slider.value = this.k;
+    at.slider.hidden = !this.plane || this.plane.count < 2;
+    this.labelCautions();
+    this.labelHeat();
+    this.redraw();
+  }
+
+  labelWindow() {
+    const { at, series, word, display } = this;
+    for (const name of ["window", "level", "width"]) at[name].parentElement.hidden = !display;
+    if (!display) return;
+    const offered = series.presets.map((one, n) => [one.name, n < 9 ? `${n + 1} ${presetName(word, one.name)}` : presetName(word, one.name)]);
+    choices(at.window, [...offered, ["custom", word("custom")]], display.name);
+    at.level.value = tidy(display.level);
+    at.width.value = tidy(display.width);
+  }
+
+  labelCautions() {
+    const { at, series, lang } = this;
+    const said = series.warnings.map((one) => one[lang] || one.en);
+    if (this.plane && !this.plane.native && series.warnings.some((one) => one.code === "gantry_tilt")) said.push(this.word("tilted"));
+    at.cautions.replaceChildren(...said.map((textContent) => make("li", { textContent })));
+    at.cautions.hidden = !said.length;
+  }
+
+  labelHeat() {
+    const { at, heat, word } = this;
+    const drawn = Boolean(heat && heat.token);
+    at.heat.hidden = !drawn;
+    at.legend.hidden = !drawn;
+    at.profile.hidden = !heat || heat.profile.length < 2;
+    at.keys.hidden = at.profile.hidden;
+    if (!heat) return;
+    if (heat.reason) this.say("no_map", { why: word(heat.reason) });
+    at.profile.setAttribute("aria-label", word("profile", { finding: heat.finding }));
+    at.keys.replaceChildren(make("span", { textContent: `${word("profile", { finding: heat.finding.replaceAll("_", " ") })} \u00b7 ${word("key_slices")}` }),
+      ...heat.key_slices.map((z) => make("button", { type: "button", textContent: String(z), onclick: () => this.goKey(z) })));
+    const colours = make("span", { className: "colours" });
+    colours.style.background = heat.colours;
+    at.legend.replaceChildren(make("span", { textContent: word("heat_low") }), colours, make("span", { textContent: word("heat_high") }));
+  }
+
+  /** Write beside the image what it is. */
+  write(place, wide) {
+    const { at, word, display } = this;
+    const { series, plane, planeName, k } = this.shown;
+    const last = plane.count - 1;
+    const slice = last ? word("slice", { k, last }) : word("one_slice");
+    const position = positionOf(plane, k);
+    at.topLeft.textContent = [series.modality, series.description || series.body_part].filter(Boolean).join(" \u00b7 ");
+    at.topRight.textContent = [word(planeName === "stack" && !last ? "one_slice" : planeName), last ? slice : "", position].filter(Boolean).join("\n");
+    const seen = display ? `${word("level")} ${tidy(display.level)}  ${word("width")} ${tidy(display.width)}` : "";
+    at.bottomLeft.textContent = [seen, `${word("zoom")} ${Math.round(this.look.zoom * 100)} %`].filter(Boolean).join("\n");
+    at.edges.forEach((edge, n) => (edge.textContent = plane.letters[n]));
+    const bar = scaleBar(place.perMm, wide);
+    at.ruler.hidden = !bar;
+    if (bar) at.ruler.style.width = `${bar.pixels}px`;
+    const where = plane.measured === "detector" ? ` ${word("detector")}` : "";
+    at.rulerWords.textContent = bar ? `${bar.mm} mm${where}` : word("unsure");
+    at.stage.setAttribute("aria-label", [series.modality, word(planeName), slice, position].filter(Boolean).join(", "));
+    at.slider.setAttribute("aria-valuetext", [slice, position].filter(Boolean).join(", "));
+    for (const button of at.planes.children) button.setAttribute("aria-pressed", String(button.value === planeName));
+    if (!at.profile.hidden) {
+      const own = plane.native && this.heat.series === series.key;
+      drawProfile(at.profile, this.heat.profile, this.count(), this.heat.key_slices, own ? k : null);
+    }
+  }
+
+  /** The slices of the series that the heat map is of. */
+  count() {
+    const series = this.scene.series.find((one) => one.key === this.heat.series);
+    return series ? series.shape[0] : 1;
+  }
+
+  /** Say the value of the voxel under the pointer. */
+  point(event) {
+    const value = event && this.shown && this.place ? this.valueAt(event) : null;
+    const unit = this.shown && this.shown.series.unit !== "raw" ? ` ${this.shown.series.unit}` : "";
+    this.at.bottomRight.textContent = value === null ? "" : `${tidy(value)}${unit}`;
+  }
+
+  valueAt(event) {
+    const { pixels } = this.shown;
+    const box = this.at.stage.getBoundingClientRect();
+    const x = Math.floor(((event.clientX - box.left - this.place.x) / this.place.width) * pixels.columns);
+    const y = Math.floor(((event.clientY - box.top - this.place.y) / this.place.height) * pixels.rows);
+    const inside = x >= 0 && y >= 0 && x < pixels.columns && y < pixels.rows && pixels.kind !== "rgb";
+    return inside ? pixels.values[y * pixels.columns + x] : null;
+  }
+
+  onProfile(clientX) {
+    this.goKey(sliceAt(this.at.profile, clientX, this.heat.profile, this.count())[0]);
+  }
+
+  /** Go to a slice of the series that the finding was read in. */
+  goKey(z) {
+    const series = this.scene.series.find((one) => one.key === this.heat.series);
+    if (series && series !== this.series) this.chooseSeries(series);
+    this.goNative(z, false);
+  }
+
+  say(name, fill) {
+    this.at.say.textContent = this.word(name, fill);
+  }
+
+  message(name) {
+    this.said = name;
+    this.at.message.hidden = !name;
+    this.at.message.textContent = name ? this.word(name) : "";
+  }
+
+  fail(error) {
+    const why = error.reason === "busy" ? this.word("ask_again") : error instanceof TypeError ? this.word("offline") : error.message;
+    this.said = "";
+    this.at.message.hidden = false;
+    this.at.message.textContent = this.word("failed", { why });
+  }
+
+  destroy() {
+    this.asked++;
+    for (const other of this.links.keys()) other.links.delete(this);
+    this.links.clear();
+    this.listeners.clear();
+    this.sight.disconnect();
+    this.stop();
+    if (this.store) this.store.close();
+    this.at.whole.remove();
+  }
+}
+
+function unpack(preset) {
+  if (preset.table) preset.table = Uint8Array.from(atob(preset.table), (one) => one.charCodeAt(0));
+}
+
+function asDisplay(preset, series) {
+  return preset ? { ...preset, inverted: series.inverted } : null;
+}
+
+function seriesWords(series, n) {
+  const size = series.shape[0] > 1 ? `${series.shape[0]} \u00d7 ` : "";
+  return `${n + 1}: ${[series.modality, series.description].filter(Boolean).join(" ")} (${size}${series.shape[1]} \u00d7 ${series.shape[2]})`;
+}

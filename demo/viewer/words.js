@@ -1,0 +1,61 @@
+// The viewer's words in English and Chinese. A page may put others in their place: mount(..., {words: {slice: "..."}}).
+
+const WORDS = {
+  en: {
+    viewer: "Image viewer", tools: "Viewer tools", series: "Series", plane: "Plane",
+    axial: "Axial", coronal: "Coronal", sagittal: "Sagittal", stack: "Stack",
+    window: "Window", level: "Level", width: "Width", zoom: "Zoom", zoom_in: "Zoom in", zoom_out: "Zoom out", fit: "Fit",
+    heat: "Heat map", opacity: "Opacity of the heat map", heat_low: "low", heat_high: "peak of this slice",
+    slice: "Slice {k} of 0\u2013{last}", slice_slider: "Slice", one_slice: "One image", value: "Value",
+    profile: "Margin of each slice for \u201c{finding}\u201d", key_slices: "Key slices", margin: "slice {z}: margin {margin}",
+    loading: "Loading\u2026", heat_loading: "Computing the heat map of \u201c{finding}\u201d\u2026",
+    no_map: "No heat map: {why}", map_elsewhere: "The heat map covers slices {list} of the {plane} series",
+    failed: "The images cannot be shown: {why}", offline: "the server does not answer; try again", ask_again: "ask again in a moment",
+    detector: "at the detector", unsure: "Scale unknown", no_sides: "Sides are not marked in this file", custom: "Own setting",
+    file: "As the file asks", full: "Full range", auto: "Automatic", presented: "As presented",
+    lung: "Lung", soft: "Soft tissue", bone: "Bone", brain: "Brain", subdural: "Subdural", liver: "Liver", pet: "PET",
+    notice: "Research use only. Not a medical device.",
+    no_better_than_random_order: "for this encoder and finding it points no better than a random order",
+    same_with_random_weights: "with randomised weights the map stays much the same",
+    flat: "the map is flat, so no place stands out",
+    tilted: "Slices were taken with a tilted gantry: this reformat is slanted by as much",
+    help: "Wheel or arrow keys: slices. Drag: level and width. Shift and drag: move. Ctrl and wheel, plus or minus: zoom. "
+      + "Digits: window. A, C, S: plane. H: heat map. 0 or double click: as at first.",
+  },
+  zh: {
+    viewer: "影像浏览器", tools: "浏览工具", series: "序列", plane: "方位",
+    axial: "横断面", coronal: "冠状面", sagittal: "矢状面", stack: "原始层面",
+    window: "窗", level: "窗位", width: "窗宽", zoom: "缩放", zoom_in: "放大", zoom_out: "缩小", fit: "适合窗口",
+    heat: "热图", opacity: "热图不透明度", heat_low: "低", heat_high: "本层峰值",
+    slice: "层面 {k}（0\u2013{last}）", slice_slider: "层面", one_slice: "单幅图像", value: "像素值",
+    profile: "各层面“{finding}”的差值", key_slices: "关键层面", margin: "层面 {z}：差值 {margin}",
+    loading: "正在读取\u2026", heat_loading: "正在计算“{finding}”的热图\u2026",
+    no_map: "无热图：{why}", map_elsewhere: "热图位于{plane}序列的层面 {list}",
+    failed: "无法显示图像：{why}", offline: "服务器没有响应，请重试", ask_again: "请稍后再试",
+    detector: "探测器平面", unsure: "比例未知", no_sides: "文件未标明左右", custom: "自定义",
+    file: "按文件设定", full: "全范围", auto: "自动", presented: "原始显示",
+    lung: "肺窗", soft: "软组织窗", bone: "骨窗", brain: "脑窗", subdural: "硬膜下窗", liver: "肝窗", pet: "PET",
+    notice: "仅供研究使用，不是医疗器械。",
+    no_better_than_random_order: "对该编码器与征象，热图并不优于随机顺序",
+    same_with_random_weights: "随机化权重后热图几乎不变",
+    flat: "热图平坦，没有突出的部位",
+    tilted: "扫描时机架倾斜，此重建图像有相应的偏斜",
+    help: "滚轮或方向键：切换层面。拖动：窗宽窗位。Shift 加拖动：平移。Ctrl 加滚轮或加减号：缩放。"
+      + "数字键：窗。A、C、S：方位。H：热图。0 或双击：还原。",
+  },
+};
+
+/** Return word(name, fill): a phrase in a language, with {names} in it filled. */
+export function vocabulary(lang, own = {}) {
+  const table = { ...(WORDS[lang] || WORDS.en), ...own };
+  return (name, fill = {}) => {
+    const phrase = table[name] ?? WORDS.en[name] ?? String(name).replaceAll("_", " ");
+    return phrase.replace(/\{(\w+)\}/g, (all, key) => (key in fill ? String(fill[key]) : all));
+  };
+}
+
+/** Return the name of a way of showing grey levels. */
+export function presetName(word, name) {
+  if (["lung", "soft", "bone", "brain", "subdural", "liver", "pet", "file", "full"].includes(name)) return word(name);
+  return word(name.startsWith("mr") || ["nm", "percentile"].includes(name) ? "auto" : "presented");
+}
