@@ -1,0 +1,70 @@
+"""The page as a whole: header, study bar and tabs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import gradio as gr
+
+from demo.desk import Desk
+from demo.web.picker import choices_of, label_of
+from demo.web.screen_page import screen_page
+from demo.web.shell import Shell, header, language_switch, wire
+from demo.web.study_bar import study_bar
+from demo.web.telling import Tell
+from demo.web.words import Lang
+
+__all__ = ["build_page"]
+
+_SET_LANGUAGE: Final = "(lang) => { document.documentElement.lang = lang === 'zh' ? 'zh-CN' : 'en'; return lang; }"
+
+
+def build_page(desk: Desk, *, tell: Tell, base: str = "") -> gr.Blocks:
+    """Return the page on a desk. `tell` writes explanations; `base` is where the page is mounted, "" for the root."""
+    shell = Shell(desk, base)
+    with gr.Blocks(title="radseek", fill_width=True, analytics_enabled=False, delete_cache=(600, 3600)) as page:
+        with gr.Row(elem_id="rs-top"):
+            head = gr.HTML(header("en"), elem_id="rs-header", scale=5)
+            shell.lang = language_switch()
+        study_bar(shell)
+        with gr.Tabs(selected="screen", elem_id="rs-tabs") as shell.tabs:
+            for name, build in _tabs(tell):
+                with shell.labels.name(gr.Tab(id=name, elem_id=f"rs-tab-{name}"), label=f"tab.{name}"):
+                    build(shell)
+        shell.speak(lambda lang: header(lang), [], [head])
+        _listen(shell, page)
+    return page
+
+
+def _tabs(tell: Tell) -> list[tuple[str, Callable[[Shell], Any]]]:
+    return [("screen", screen_page)]
+
+
+def _listen(shell: Shell, page: gr.Blocks) -> None:
+    """Connect the language switch, the page's own buttons, and the first load."""
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    labels = shell.labels
+    shell.lang.change(labels.updates, [shell.lang], labels.controls, js=_SET_LANGUAGE, **quiet)
+    for render, inputs, outputs in shell.speaks:
+        shell.lang.change(render, [shell.lang, *inputs], outputs, **quiet)
+
+    def open_study(brought: list[str], lang: Lang, event: gr.EventData) -> tuple[Any, Any]:
+        key = str(event._data.get("study", ""))
+        shell.desk.target(key)
+        choices = choices_of(shell.desk, brought, lang)
+        if key not in {one for _, one in choices}:
+            choices = [(label_of(shell.desk, key, lang), key), *choices]
+        return gr.Dropdown(choices=choices, value=key), gr.Tabs(selected="screen")
+
+    wire(shell.base).open(open_study, [shell.brought, shell.lang], [shell.study, shell.tabs], **quiet)
+
+    def first(request: gr.Request) -> tuple[Any, Any]:
+        cases = shell.desk.cases()
+        speaks = request.headers.get("accept-language", "").lower()
+        key = cases[0].key if cases else None
+        return gr.Dropdown(choices=choices_of(shell.desk, (), "en"), value=key), "zh" if speaks.startswith(
+            "zh"
+        ) else "en"
+
+    page.load(first, None, [shell.study, shell.lang], **quiet)

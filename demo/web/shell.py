@@ -1,0 +1,68 @@
+"""What every tab shares: the header, the language, the chosen study, and the wire from the page's own buttons."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass, field
+from typing import Any
+
+import gradio as gr
+
+from demo.desk import Desk
+from demo.web.labels import Labels
+from demo.web.words import LANGUAGES, Lang, say
+
+__all__ = ["Shell", "header", "wire"]
+
+# A button anywhere in the page with data-open="KEY" opens that study in the Screen tab; see page.js.
+_WIRE = """import(props.script).then((page) => page.wire((name, data) => trigger(name, data)));
+// The events: 'open'"""
+
+
+@dataclass(slots=True)
+class Shell:
+    """Handed to each tab as it is built. `study` holds the chosen study's key, "" for none; `lang` is "en" or "zh".
+
+    A tab that opens a study outputs to `study` and `tabs`: `return key, gr.Tabs(selected="screen")`; or puts a button with
+    `data-open="KEY"` into its HTML.
+    """
+
+    desk: Desk
+    base: str  # what the page's own addresses start with: "" at the root of the server
+    labels: Labels = field(default_factory=Labels)
+    lang: gr.Radio = field(init=False)
+    study: gr.Dropdown = field(init=False)
+    tabs: gr.Tabs = field(init=False)
+    brought: gr.State = field(init=False)  # keys of the studies that this visitor brought
+    speaks: list[Any] = field(default_factory=list)  # (function of lang and states, inputs, outputs), see `speak`
+
+    def speak(self, render: Any, inputs: list[Any], outputs: list[Any]) -> None:
+        """Have `render(lang, *inputs)` write `outputs` anew whenever the language changes."""
+        self.speaks.append((render, inputs, outputs))
+
+
+def header(lang: Lang) -> str:
+    """Return the top of the page as HTML."""
+    said = {name: html.escape(say(f"page.{name}", lang)) for name in ("title", "tagline", "notice")}
+    return (
+        f'<header class="rs-head"><h1>{said["title"]}</h1><p class="rs-tagline">{said["tagline"]}</p>'
+        f'<p class="rs-notice" role="note">{said["notice"]}</p></header>'
+    )
+
+
+def language_switch() -> gr.Radio:
+    """Return the control that switches the page's language."""
+    return gr.Radio(
+        list(LANGUAGES), value="en", show_label=False, container=False, elem_id="rs-language", min_width=220
+    )
+
+
+def wire(base: str) -> gr.HTML:
+    """Return the unseen element through which page.js tells Python what was clicked; its event is `open`."""
+    return gr.HTML(
+        html_template="<span hidden></span>",
+        js_on_load=_WIRE,
+        script=f"{base}/web/page.js",
+        elem_id="rs-wire",
+        visible="hidden",
+    )

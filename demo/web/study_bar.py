@@ -1,0 +1,66 @@
+"""The bar above the tabs: which study is looked at, and bringing one's own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from demo.web.bringing import bring_files
+from demo.web.picker import choices_of, facts, modality_choices
+from demo.web.shell import Shell
+from demo.web.words import Lang, say
+
+__all__ = ["study_bar"]
+
+
+def study_bar(shell: Shell) -> None:
+    """Build the bar, and set `shell.study`. Studies brought are listed for the visitor who brought them only."""
+    brought = gr.State([])
+    with gr.Row(elem_id="rs-study", equal_height=False):
+        shell.study = gr.Dropdown(
+            choices_of(shell.desk, (), "en"), value=None, label=say("study.label", "en"), scale=5, elem_id="rs-picker"
+        )
+        modality = gr.Dropdown(modality_choices("en"), value="", scale=2, min_width=180, elem_id="rs-modality")
+        bring = gr.UploadButton(file_count="multiple", size="md", scale=1, min_width=150, elem_id="rs-bring")
+        stop = gr.Button(size="md", visible=False, scale=0, min_width=90, variant="stop", elem_id="rs-stop")
+    status = gr.HTML(elem_id="rs-status", elem_classes="rs-live")
+    seen = gr.HTML(elem_id="rs-facts")
+    _name(shell, modality, bring, stop)
+    reading = bring.upload(
+        bring_files(shell.desk),
+        [bring, modality, brought, shell.lang],
+        [status, stop, brought, shell.study],
+        show_progress="hidden",
+        concurrency_limit=2,
+        api_visibility="private",
+    )
+    stop.click(
+        lambda lang: (f"<p>{say('bring.stopped', lang)}</p>", gr.Button(visible=False)),
+        [shell.lang],
+        [status, stop],
+        cancels=[reading],
+        queue=False,
+        api_visibility="private",
+    )
+    shell.study.change(
+        lambda key, lang: facts(shell.desk, key, lang),
+        [shell.study, shell.lang],
+        [seen],
+        show_progress="hidden",
+        api_visibility="private",
+    )
+
+    def speak(lang: Lang, key: str | None, mine: list[str]) -> tuple[Any, str]:
+        picker = gr.Dropdown(choices=choices_of(shell.desk, mine, lang), label=say("study.label", lang))
+        return picker, facts(shell.desk, key, lang)
+
+    shell.speak(speak, [shell.study, brought], [shell.study, seen])
+    shell.brought = brought
+
+
+def _name(shell: Shell, modality: gr.Dropdown, bring: gr.UploadButton, stop: gr.Button) -> None:
+    labels = shell.labels
+    labels.name(bring, label="study.bring", value="study.bring")
+    labels.name(stop, value="study.stop")
+    labels.set(modality, lambda lang: {"label": say("study.modality", lang), "choices": modality_choices(lang)})

@@ -1,0 +1,47 @@
+"""Explanations for the web page: one study of a desk, as one HTML page."""
+
+from __future__ import annotations
+
+from demo.desk import Desk
+from demo.web.telling import Question
+from radseek.explain_file import explained_html
+from radseek.explain_source import Asked
+from retrieval.engine import Findings
+from retrieval.errors import UsageError
+from retrieval.narrators.loading import load_narrator
+from retrieval.types import Study
+
+__all__ = ["tell"]
+
+
+def tell(desk: Desk, question: Question) -> str:
+    """Return an explanation as one HTML page without scripts, as `radseek explain --out` writes it.
+
+    Raises as `Engine.explain` and `load_narrator` do, and `UsageError` where a mask is to be measured, or a prior
+    compared, and its study's images can no longer be read.
+    """
+    findings: Findings = question.findings if isinstance(question.findings, str) else list(question.findings)
+    narrator = load_narrator(question.narrator)
+    asked = _asked(desk, question)
+    prior = None if question.prior is None else _pixels(desk, question.prior)
+    with desk.turn() as engine:
+        measured = {"mask": question.mask, "prior": prior, "prior_mask": question.prior_mask}
+        result = asked.explain(engine, findings, narrator=narrator, lang=question.lang, **measured)
+        extra = {"mask": "" if question.mask is None else question.mask.name}
+        return explained_html(engine, asked, result, findings, index=desk.index, extra=extra)
+
+
+def _asked(desk: Desk, question: Question) -> Asked:
+    """Return the study to explain: with its pixels where it was brought, or where a mask is to be measured."""
+    target = desk.target(question.study)
+    if isinstance(target, Study):
+        return Asked(None, study=target)
+    case = desk.case(question.study)
+    return Asked(case.path, case=case) if question.mask is None else Asked(case.path, study=_pixels(desk, case.key))
+
+
+def _pixels(desk: Desk, key: str) -> Study:
+    study = desk.pixels(key)
+    if study is None:
+        raise UsageError(f"The files of study {key} can no longer be read where they were built from; bring them.")
+    return study

@@ -1,0 +1,179 @@
+"""One cohort, one server, one browser for all browser tests; the server is a process of its own, with a home of its own.
+
+`python -m tests.web_support INDEX PORT` is that process.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+ROOT = Path(__file__).resolve().parents[1]
+CHROMIUM = os.environ.get("RADSEEK_CHROMIUM", "/usr/bin/chromium")
+PATIENCE = 60_000  # ms that a browser test waits for an answer: the machine may be busy
+KINDS = ("chest_ct", "head_ct", "brain_mr", "chest_xray")
+
+
+@dataclass(frozen=True)
+class WebIndex:
+    """Eight phantoms with reports, built with the built-in encoder; `env` names their keys' home."""
+
+    index: Path
+    studies: Path
+    reports: Path
+    env: dict[str, str]
+
+
+@dataclass
+class Watched:
+    """A page of the browser, and what it did that it should not have."""
+
+    page: Page
+    base: str
+    errors: list[str] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
+
+    def open(self, path: str = "/") -> Page:
+        """Go to the page and wait until it stands."""
+        self.page.goto(self.base + path, wait_until="domcontentloaded")
+        self.page.wait_for_selector("#rs-picker input", timeout=PATIENCE)
+        return self.page
+
+    def check(self) -> None:
+        """Fail for any console error, and for any request off loopback."""
+        assert self.errors == []
+        assert self.foreign == []
+
+
+def environment(home: Path) -> dict[str, str]:
+    """The variables of a process that must touch nothing of the user's and no network."""
+    own = {"XDG_CONFIG_HOME": str(home / "config"), "XDG_CACHE_HOME": str(home / "cache"), "HF_HOME": str(home / "hf")}
+    kept = {name: value for name, value in os.environ.items() if name != "RADSEEK_KEY"}
+    return {**kept, **own, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "GRADIO_TEMP_DIR": str(home / "sent")}
+
+
+@pytest.fixture(scope="session")
+def web_index(tmp_path_factory: pytest.TempPathFactory) -> WebIndex:
+    """A cohort of eight phantoms, two of each kind, and its index."""
+    base = tmp_path_factory.mktemp("web")
+    env = environment(base / "home")
+    made, index = base / "phantoms", base / "archive.index"
+    run = [str(Path(sys.executable).with_name("radseek"))]
+    phantoms = [*run, "phantoms", str(made), "--kind", "mixed", "--studies", "8", "--seed", "7"]
+    subprocess.run(phantoms, env=env, check=True, capture_output=True, cwd=ROOT)
+    build = [*run, "build", str(made / "studies"), "--index", str(index), "--reports", str(made / "reports.csv")]
+    subprocess.run(build, env=env, check=True, capture_output=True, cwd=ROOT)
+    return WebIndex(index, made / "studies", made / "reports.csv", env)
+
+
+@pytest.fixture(scope="session")
+def web_server(web_index: WebIndex) -> Iterator[str]:
+    """The base URL of a server with the page mounted."""
+    with serving(web_index) as base:
+        yield base
+
+
+class serving:
+    """Run a server on an index while the block lasts; the value is its base URL."""
+
+    def __init__(self, made: WebIndex) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.made = made
+
+    def __enter__(self) -> str:
+        command = [sys.executable, "-m", "tests.web_support", str(self.made.index), str(self.port)]
+        self.log = (self.made.index.parent / f"server-{self.port}.log").open("w")
+        self.process = subprocess.Popen(command, env=self.made.env, cwd=ROOT, stdout=self.log, stderr=self.log)
+        base = f"http://127.0.0.1:{self.port}"
+        for _ in range(1200):
+            if self.process.poll() is not None:
+                break
+            try:
+                urlopen(f"{base}/web/page.css", timeout=5).close()
+                return base
+            except (URLError, OSError):
+                time.sleep(0.1)
+        raise RuntimeError(f"the server did not start: {Path(self.log.name).read_text()[-2000:]}")
+
+    def __exit__(self, *_: object) -> None:
+        self.process.terminate()
+        self.process.wait(20)
+        self.log.close()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's chromium; never downloaded."""
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """A visitor of its own: no cookies, no cache."""
+    opened = browser.new_context(viewport={"width": 1440, "height": 900}, locale="en-US")
+    opened.set_default_timeout(PATIENCE)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def browser_page(context: BrowserContext, web_server: str) -> Iterator[Watched]:
+    """A page that is watched: console errors and requests off loopback fail the test when it ends."""
+    watched = watch(context, web_server)
+    yield watched
+    watched.check()
+
+
+def watch(context: BrowserContext, base: str) -> Watched:
+    """Return a new page of a context that writes down what it does."""
+    page = context.new_page()
+    watched = Watched(page, base)
+
+    def told(message: Any) -> None:
+        if message.type == "error":
+            watched.errors.append(message.text)
+
+    def asked(request: Any) -> None:
+        if not request.url.startswith((base, "data:", "blob:", "about:")):
+            watched.foreign.append(request.url)
+
+    page.on("console", told)
+    page.on("pageerror", lambda error: watched.errors.append(str(error)))
+    context.on("request", asked)
+    return watched
+
+
+def serve(index: str, port: int) -> None:
+    """Serve an index with the page, until the process is told to end."""
+    import uvicorn
+    from fastapi import FastAPI
+
+    from demo.desk import Desk
+    from demo.web.hosting import mount_page
+    from radseek.telling import tell
+
+    app = FastAPI()
+    with Desk.open(index) as desk:
+        mount_page(app, desk, tell=tell)
+        uvicorn.run(app, port=port, log_level="warning")
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1], int(sys.argv[2]))
