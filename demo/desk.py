@@ -90,7 +90,7 @@ class Desk:
         with self.turn():
             if key in self._brought:
                 return self._brought[key]
-            self._case(key)
+            self.case(key)
             return key
 
     def is_brought(self, key: str) -> bool:
@@ -103,7 +103,7 @@ class Desk:
         if brought is not None:
             return brought
         with self.turn():
-            modality = self._case(key).series[0].modality
+            modality = self.case(key).series[0].modality
         with self._looking:
             return self._images.study(key, modality)
 
@@ -114,7 +114,17 @@ class Desk:
                 return engine.vectors(self._brought[key])
             if engine.store is None:
                 raise UsageError("No index is open; bring a study, or open an index.")
-            return stored_study(engine.store, self._case(key))
+            return stored_study(engine.store, self.case(key))
+
+    def case(self, key: str) -> Case:
+        """Return what the index says of a stored study. Raises `UnknownNameError`."""
+        with self.turn() as engine:
+            cases = [] if engine.store is None else list(engine.store.cases(studies=[key]))
+        if not cases:
+            raise UnknownNameError(
+                f"There is no study {key} here; the list of studies names those that are, or bring it again."
+            )
+        return cases[0]
 
     def cases(self) -> list[Case]:
         """Return the stored studies, in the index's own order; [] without an index."""
@@ -125,11 +135,3 @@ class Desk:
         """Return the name of the shipped finding set that fits a study, or None where none was written for it."""
         kinds = [(one.modality, one.body_part) for one in self.vectors(key).series]
         return next((name for name in (set_for(*kind) for kind in kinds) if name is not None), None)
-
-    def _case(self, key: str) -> Case:
-        cases = [] if self._engine.store is None else list(self._engine.store.cases(studies=[key]))
-        if not cases:
-            raise UnknownNameError(
-                f"There is no study {key} here; the list of studies names those that are, or bring it again."
-            )
-        return cases[0]

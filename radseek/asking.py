@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -13,10 +12,10 @@ import typer
 from index_builder import embed_sources
 from prompts import find, list_sets
 from radseek.console import number, print_json, print_notice, print_skipped, print_table
+from radseek.opening import open_engine
 from radseek.options import Count, Json, Modality, Model, OptionalIndex, TargetPath, WhereFilters, Workers, WrittenIndex
 from radseek.similar_tables import print_similar
 from radseek.writing import write_scores
-from retrieval.encoders.loading import load_encoder
 from retrieval.engine import KEY_PREFIX, Engine
 from retrieval.errors import InputError, UsageError
 from retrieval.index.manifest import is_index
@@ -48,9 +47,7 @@ class Within(StrEnum):
 
 def screen(
     target: TargetPath,
-    findings: Annotated[
-        str | None, typer.Option(help=f"A finding set: {', '.join(list_sets())}; or a TOML file.")
-    ] = None,
+    findings: Annotated[str | None, typer.Option(help=f"A finding set: {SETS}; or a TOML file.")] = None,
     finding: Annotated[
         list[str] | None, typer.Option(help="A finding in words, English or Chinese; repeatable.")
     ] = None,
@@ -68,7 +65,7 @@ def screen(
     if output is Format.PARQUET and out is None:
         raise UsageError("Parquet is a binary format; say where it goes with --out FILE.")
     asked = findings if findings is not None else [find(words) for words in finding or []]
-    with _engine(target, index, model) as engine:
+    with open_engine(target, index, model) as engine:
         skipped: list[Skipped] = []
         answers = [
             engine.screen(study, asked, modality=modality)
@@ -98,7 +95,7 @@ def classify(
     json: Json = False,
 ) -> None:
     """Share one between labels that exclude each other, for every study of TARGET."""
-    with _engine(target, None, model) as engine:
+    with open_engine(target, None, model) as engine:
         skipped: list[Skipped] = []
         answers = [
             engine.classify(study, label, modality=modality)
@@ -183,22 +180,6 @@ def search(
         sentences = [[s.rank, s.path or s.study, s.polarity or "", s.text] for s in result.sentences]
         print_table("Report sentences", ["", "study", "says", "sentence"], sentences)
     print_notice(meaningless=result.encoder.meaningless)
-
-
-@contextmanager
-def _engine(target: str, index: Path | None, model: str | None) -> Iterator[Engine]:
-    """Open the engine that a target needs: the index named, the index it is, or an encoder alone."""
-    path = index if index is not None else Path(target)
-    if index is not None or is_index(path):
-        with Engine.open(path, model) as engine:
-            yield engine
-        return
-    if target.startswith(KEY_PREFIX):
-        raise UsageError(f"{target} is a study's key; say which index holds it with --index DIR.")
-    if not path.exists():
-        raise UsageError(f"{target} does not exist; give a file, a folder or an index.")
-    with Engine(load_encoder(model or "builtin")) as engine:
-        yield engine
 
 
 def _targets(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from demo.case_images import CaseImages
 from radseek.explain_cards import PICTURED, page_of
-from radseek.explain_html import write_explanation
+from radseek.explain_html import render_explanation
 from radseek.explain_pictures import StudyPictures
 from radseek.explain_source import Asked
 from radseek.explain_words import words_in
@@ -19,7 +19,7 @@ from retrieval.prompt_vectors import PromptBook
 from retrieval.results import ExplainResult
 from retrieval.screening import choose_findings
 
-__all__ = ["write_explained"]
+__all__ = ["explained_html", "write_explained"]
 
 
 def write_explained(
@@ -33,8 +33,24 @@ def write_explained(
     extra: Mapping[str, str] | None = None,
     pictured: int = PICTURED,
 ) -> Path:
-    """Write the page of an answer to `out` and return that; `extra`: what else was given, `mask` and `prior`;
-    `pictured`: see `page_of`.
+    """Write the page of an answer to `out`, whose folder is made, and return that; see `explained_html`."""
+    page = explained_html(engine, asked, result, findings, index=index, extra=extra, pictured=pictured)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(page, encoding="utf-8")
+    return out
+
+
+def explained_html(
+    engine: Engine,
+    asked: Asked,
+    result: ExplainResult,
+    findings: Findings,
+    *,
+    index: Path | None = None,
+    extra: Mapping[str, str] | None = None,
+    pictured: int = PICTURED,
+) -> str:
+    """Return the page of an answer; `extra`: what else was given, `mask` and `prior`; `pictured`: see `page_of`.
 
     Pictures of stored studies need the `index`'s linkage file and the files that it names.
     """
@@ -53,6 +69,6 @@ def write_explained(
         facts = [Fact(words.page[name], value) for name, value in (extra or {}).items() if value]
         series = () if study is None else study.series
         told = [provenance_line(one.description, asdict(one.volume.provenance)) for one in series]
-        return write_explanation(page_of(result, pictures, facts=facts, provenance=told, pictured=pictured), out)
+        return render_explanation(page_of(result, pictures, facts=facts, provenance=told, pictured=pictured))
     finally:
         images.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from demo.heat_colours import css_gradient
 from radseek.explain_page import ExplainPage, ScoreCard
@@ -11,7 +10,7 @@ from radseek.explain_words import words_in
 from radseek.report_html import POLICY, page_environment, tracks
 from retrieval.evidence import Lang
 
-__all__ = ["render_explanation", "write_explanation"]
+__all__ = ["render_explanation"]
 
 _HTML_LANG: dict[Lang, str] = {"en": "en", "zh": "zh-CN"}
 
@@ -26,14 +25,6 @@ def render_explanation(page: ExplainPage) -> str:
     return template.render(
         page=page, w=words, policy=POLICY, html_lang=_HTML_LANG[page.lang], tracks=_tracks, ramp=css_gradient()
     )
-
-
-def write_explanation(page: ExplainPage, path: str | Path) -> Path:
-    """Write the page to `path` (its folder is made) and return the path."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(render_explanation(page), encoding="utf-8")
-    return path
 
 
 def _tracks(cards: Sequence[ScoreCard]) -> list[dict[str, float]]:

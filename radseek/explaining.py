@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -17,12 +15,11 @@ from radseek.explain_file import write_explained
 from radseek.explain_source import Asked, find_study
 from radseek.explain_tables import print_explanation
 from radseek.explain_words import words_in
+from radseek.opening import index_of, open_engine
 from radseek.options import Count, Json, Modality, Model, TargetPath
-from retrieval.encoders.loading import load_encoder
-from retrieval.engine import KEY_PREFIX, Engine, Findings
+from retrieval.engine import Findings
 from retrieval.errors import UsageError
 from retrieval.evidence import CaveatItem
-from retrieval.index.manifest import is_index
 from retrieval.narrators.loading import load_narrator
 from retrieval.results import ExplainResult
 from retrieval.summary import narration_failure
@@ -81,7 +78,7 @@ def explain(
     if findings is not None and finding:
         raise UsageError("Give either --findings SET or --finding TEXT, not both.")
     told = load_narrator(narrator.value, model=model_file, url=llm_url, allow_remote=allow_remote_llm)
-    with _engine(target, index, model) as engine:
+    with open_engine(target, index, model) as engine:
         study = find_study(engine, target, modality)
         asked = _findings(study, findings, finding)
         measured = {"mask": mask, "prior": prior, "prior_mask": prior_mask}
@@ -92,30 +89,12 @@ def explain(
             print_explanation(result)
         if out is not None:
             extra = {"mask": mask.name if mask is not None else "", "prior": prior or ""}
-            write_explained(engine, study, result, asked, out, index=_index_of(target, index), extra=extra)
+            write_explained(engine, study, result, asked, out, index=index_of(target, index), extra=extra)
             errors.print(f"{out} written", markup=False, soft_wrap=True)
     _say_failures(result)
     print_skipped(study.skipped)
     if not json:
         print_notice(meaningless=result.encoder.meaningless)
-
-
-@contextmanager
-def _engine(target: str, index: Path | None, model: str | None) -> Iterator[Engine]:
-    """Open the index named, or the index that the target is; without either, an encoder alone."""
-    path = _index_of(target, index)
-    if path is not None:
-        with Engine.open(path, model) as engine:
-            yield engine
-        return
-    if not target.startswith(KEY_PREFIX) and not Path(target).exists():
-        raise UsageError(f"{target} does not exist; give a file, a folder or an index.")
-    with Engine(load_encoder(model or "builtin")) as engine:
-        yield engine
-
-
-def _index_of(target: str, index: Path | None) -> Path | None:
-    return index if index is not None else Path(target) if is_index(Path(target)) else None
 
 
 def _findings(study: Asked, findings: str | None, words: list[str] | None) -> Findings:

@@ -19,7 +19,7 @@ from demo.overlay import COLOURS
 from demo.picture import Picture
 from demo.pictures import png_uri
 from radseek.explain_cards import SIGNS, page_of
-from radseek.explain_html import render_explanation, write_explanation
+from radseek.explain_html import render_explanation
 from radseek.explain_page import ExplainPage, HeatMap, Where
 from radseek.explain_words import LANGUAGES, words_in
 from radseek.page import Fact, MatchPair, Profile
@@ -357,8 +357,3 @@ def test_the_colours_grow_lighter_with_evidence_as_the_scale_does() -> None:
     assert (np.diff(light) >= -0.8).all()
     assert (np.diff(drawn[:, 3]) >= 0).all()
     assert re.findall(r"rgb\((\d+), (\d+), (\d+)\)", css_gradient())[-1] == tuple(str(int(v)) for v in COLOURS[-1])
-
-
-def test_the_page_is_written_where_it_is_asked(tmp_path: Path) -> None:
-    path = write_explanation(page("zh"), tmp_path / "a" / "b.html")
-    assert "胸腔积液" in path.read_text("utf8")

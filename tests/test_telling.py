@@ -1,0 +1,62 @@
+"""Explanations at the desk: a stored study, one that was brought, with a mask, and what cannot be had."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from demo.desk import Desk
+from demo.web.telling import Question
+from index_builder import build_index
+from radseek.telling import tell
+from retrieval.errors import MissingFileError, UnknownNameError, UsageError
+from retrieval.imaging import read_study
+from tests.build_support import write_ct
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    for seed in range(2):
+        write_ct(tmp_path / "stored" / str(seed), seed)
+    build_index([tmp_path / "stored"], tmp_path / "a.index", model="random", workers=1)
+    with Desk.open(tmp_path / "a.index") as opened:
+        yield opened
+
+
+def test_a_stored_study_is_explained_in_both_languages(desk: Desk) -> None:
+    key = desk.cases()[0].key
+    page = tell(desk, Question(key, "chest_ct"))
+    assert page.startswith("<!doctype html>")
+    assert 'id="summary"' in page
+    assert "Not a medical device" in page
+    assert 'lang="zh-CN"' in tell(desk, Question(key, ("胸腔积液",), lang="zh"))
+
+
+def test_a_study_brought_and_a_mask_are_measured(desk: Desk, tmp_path: Path) -> None:
+    write_ct(tmp_path / "brought", 7)
+    study = read_study(tmp_path / "brought")
+    key = desk.bring(study)
+    volume = study.series[0].volume
+    marked = np.zeros(volume.voxels.shape[::-1], np.uint8)
+    marked[10:20, 10:20, 1:4] = 1
+    assert volume.affine is not None
+    nib.save(nib.Nifti1Image(marked, np.diag([-1.0, -1.0, 1.0, 1.0]) @ volume.affine), tmp_path / "mask.nii.gz")
+    page = tell(desk, Question(key, ("pleural effusion",), mask=tmp_path / "mask.nii.gz"))
+    assert 'id="measurements"' in page
+    assert f"{10 * 10 * 3 * 0.9 * 0.9 * 5 / 1000:.1f}" in page  # ml
+
+
+def test_what_cannot_be_had_is_said(desk: Desk, tmp_path: Path) -> None:
+    key = desk.cases()[0].key
+    with pytest.raises(UnknownNameError):
+        tell(desk, Question("2.25.1", "chest_ct"))
+    for file in (tmp_path / "stored").rglob("*.dcm"):
+        file.unlink()
+    with pytest.raises(UsageError, match="can no longer be read"):
+        tell(desk, Question(key, "chest_ct", mask=tmp_path / "mask.nii.gz"))
+    with pytest.raises((UsageError, UnknownNameError, MissingFileError)):
+        tell(desk, Question(key, "chest_ct", narrator="nobody"))
