@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import cache, lru_cache
+from functools import lru_cache
 
-from prompts import list_sets, load_set
-from retrieval.polarity import Polarity, polarity
+from retrieval.polarity import Polarity
+from retrieval.report_findings import findings_in
 
 __all__ = ["affirmed", "report_labels"]
 
@@ -36,16 +36,4 @@ def affirmed(labels: Mapping[str, Polarity]) -> frozenset[str] | None:
 
 @lru_cache(maxsize=1 << 16)
 def _sentence_labels(sentence: str) -> tuple[tuple[str, Polarity], ...]:
-    said = ((name, polarity(sentence, terms)) for name, terms in _terms().items())
-    return tuple((name, says) for name, says in said if says is not None)
-
-
-@cache
-def _terms() -> dict[str, tuple[str, ...]]:
-    """Every catalogue finding with all that it is called, in English and Chinese."""
-    terms: dict[str, tuple[str, ...]] = {}
-    for name in list_sets():
-        for finding in load_set(name).findings:
-            words = [*finding.names.values(), *(word for group in finding.synonyms.values() for word in group)]
-            terms[finding.name] = tuple(dict.fromkeys((*terms.get(finding.name, ()), *words)))
-    return terms
+    return tuple((one.finding, one.polarity) for one in findings_in(sentence))

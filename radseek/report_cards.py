@@ -26,8 +26,8 @@ from radseek.page import (
 )
 from retrieval.encoders.protocol import Encoder
 from retrieval.index.store import Case, Store
-from retrieval.polarity import polarity
 from retrieval.prompt_vectors import PromptBook
+from retrieval.report_findings import findings_in
 from retrieval.results import FindingScore, SearchResult, SimilarRow
 from retrieval.search import Match
 from retrieval.study_vectors import StudyVectors, stored_study
@@ -206,8 +206,8 @@ def _finding_row(
 def _said(text: str, score: float) -> Sentence:
     """Mark the findings that a sentence names; what it says of them only where it says the same of all."""
     found = named_findings(text)
-    says = {polarity(text, finding.terms) for finding in found}
-    agreed = (says.pop() or "") if len(says) == 1 else ""
+    says = {one.polarity for one in findings_in(text)}
+    agreed = says.pop() if len(says) == 1 else ""
     return Sentence(mark(text, [word for finding in found for word in finding.terms]), agreed, score)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +31,10 @@ class TransformersModel:
         self._tokenizer: Any = _HF.AutoTokenizer.from_pretrained(folder, local_files_only=True)
         if not self._tokenizer.chat_template:
             raise ValueError("it has no chat template, so it is no instruction model")
-        model: Any = _HF.AutoModelForCausalLM.from_pretrained(
-            folder, local_files_only=True, dtype=dtype, use_safetensors=True
-        )
+        with _no_bars():
+            model: Any = _HF.AutoModelForCausalLM.from_pretrained(
+                folder, local_files_only=True, dtype=dtype, use_safetensors=True
+            )
         self.model = model.eval()
         self.end = int(self._tokenizer.eos_token_id)
         ends = model.generation_config.eos_token_id
@@ -74,3 +76,15 @@ class TransformersModel:
     def decode(self, ids: Any) -> str:
         """Return the text of token ids, without those of the chat's own."""
         return str(self._tokenizer.decode(ids, skip_special_tokens=True))
+
+
+@contextmanager
+def _no_bars() -> Iterator[None]:
+    """Keep transformers' progress bars off the terminal of whoever asked a question; the setting is left as it was."""
+    was = _HF.utils.logging.is_progress_bar_enabled()
+    _HF.utils.logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if was:
+            _HF.utils.logging.enable_progress_bar()
