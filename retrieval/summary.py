@@ -12,7 +12,7 @@ from retrieval.evidence import Evidence, Lang
 from retrieval.narrators.protocol import Narrator
 from retrieval.narrators.template import TemplateNarrator
 
-__all__ = ["FIXED", "SummarySentence", "narration_failure", "summarize"]
+__all__ = ["FIXED", "SummarySentence", "narration_failure", "sentences", "summarize"]
 
 # What limits an answer is said in the template's words always: nothing is won by saying it otherwise.
 FIXED: tuple[Part, ...] = ("caveat", "insufficient")
@@ -40,21 +40,22 @@ class SummarySentence:
 
 
 def summarize(evidence: Evidence, narrator: Narrator, lang: Lang) -> tuple[SummarySentence, ...]:
-    """Return the summary of a body of evidence, claim by claim, each with its sources.
+    """Return the summary of a body of evidence, claim by claim, each with its sources, as `sentences` says them."""
+    return tuple(sentences(evidence, narrator, lang))
+
+
+def narration_failure(summary: tuple[SummarySentence, ...]) -> str | None:
+    """Return why the narrator gave no answer, or None where it always did."""
+    failed = (failure for one in summary for failure in one.failures)
+    return next((one.removeprefix(f"{_SILENT}: ") for one in failed if one.startswith(_SILENT)), None)
+
+
+def sentences(evidence: Evidence, narrator: Narrator, lang: Lang) -> Iterator[SummarySentence]:
+    """Yield a summary sentence by sentence, as the narrator says them.
 
     A narrator's sentence is kept only where `check` finds no fault in it. A narrator that raises is not asked again:
     the template's words stand from there on, and `narration_failure` says why.
     """
-    return tuple(_sentences(evidence, narrator, lang))
-
-
-def narration_failure(sentences: tuple[SummarySentence, ...]) -> str | None:
-    """Return why the narrator gave no answer, or None where it always did."""
-    failed = (failure for one in sentences for failure in one.failures)
-    return next((one.removeprefix(f"{_SILENT}: ") for one in failed if one.startswith(_SILENT)), None)
-
-
-def _sentences(evidence: Evidence, narrator: Narrator, lang: Lang) -> Iterator[SummarySentence]:
     speaking: Narrator = narrator
     for claim in claims(evidence, lang):
         own = TemplateNarrator() if claim.part in FIXED else speaking
