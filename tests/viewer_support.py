@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import uvicorn
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse, Response
+from numpy.typing import NDArray
 
 from demo.desk import Desk
 from demo.viewer import viewer_routes
+from prompts.finding import Finding
+from retrieval.heatmap_checks import MapCheck
+from retrieval.heatmap_study import HeatMap
+from retrieval.imaging.views import make_views
+from retrieval.index.keys import load_key, series_key, study_key
+from retrieval.types import Study, View
 
 # No inline script or style, no other host: the viewer must live with it.
 POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'"
@@ -62,3 +70,45 @@ def served(app: FastAPI) -> Iterator[str]:
     finally:
         server.should_exit = True
         thread.join(10)
+
+
+def heat_of(*, spot: tuple[int, int], passes: bool = True, margin: float = 0.1) -> Callable[..., HeatMap]:
+    """What to put in the place of `Engine.heat_map`: slices 2 and 4 are mapped, and `spot` (row, column) is hot."""
+
+    def heat_map(_: object, study: Study, finding: Finding) -> HeatMap:
+        secret = load_key()
+        view = make_views(study.series[0])[0]
+        shape = view.slices.shape[1:3]
+        rows, columns = np.indices(shape)
+        reason = "" if passes else "same_with_random_weights"
+        hot = np.exp(-((rows - spot[0]) ** 2 + (columns - spot[1]) ** 2) / 8).astype(np.float32)
+        maps = _Drawn(view, np.array([2, 4], np.int32), hot)
+        key = study_key(study, secret)
+        return HeatMap(
+            study=key,
+            series=series_key(key, study.series[0].uid, 0, secret),
+            finding=finding.name,
+            view=view.name,
+            z=4,
+            map=hot if passes else None,
+            peak=None,
+            peak_mm=None,
+            profile=tuple((z, margin - 0.02 * abs(z - 4)) for z in range(len(view.slices))),
+            key_slices=(4, 2),
+            check=MapCheck(
+                passes, 1.0, 0.0, 0.0, 1.0, (0.5, 1.5), 0.0, 8, "" if passes else "same_with_random_weights"
+            ),
+            maps=maps,  # type: ignore[arg-type]
+        )
+
+    return heat_map
+
+
+class _Drawn:
+    """Maps that are given rather than computed."""
+
+    def __init__(self, view: View, z: NDArray[np.int32], hot: NDArray[np.float32]) -> None:
+        self.view, self.z, self.hot = view, z, hot
+
+    def at(self, z: int) -> NDArray[np.float32]:
+        return self.hot

@@ -59,10 +59,11 @@ function buildStage(at) {
     at[corner] = make("div", { className: `corner ${corner}` });
   }
   at.edges = ["left", "right", "top", "bottom"].map((side) => make("div", { className: `edge ${side}` }));
+  at.sides = make("div", { className: "corner sides" });
   at.ruler = make("div", { className: "ruler", hidden: true });
   at.rulerWords = make("div", { className: "rulerWords" });
   at.message = make("div", { className: "message", hidden: true });
   at.scale = make("div", { className: "scale" }, at.ruler, at.rulerWords);
   return make("div", { className: "stage", tabIndex: 0, role: "application", "aria-describedby": "help" },
-    at.canvas, at.topLeft, at.topRight, at.bottomLeft, at.bottomRight, ...at.edges, at.scale, at.message);
+    at.canvas, at.topLeft, at.topRight, at.bottomLeft, at.bottomRight, ...at.edges, at.sides, at.scale, at.message);
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,12 +15,13 @@ __all__ = ["HeatLayer", "layer_of"]
 
 @dataclass(frozen=True, slots=True)
 class HeatLayer:
-    """Where a finding was read, how each slice stood, and the pictures by the Z of their slice.
+    """Where a finding (`names` by language) was read, how each slice stood, and the pictures by the Z of their slice.
 
     `reason`: "" where there are pictures, else a stable word that says why there are none.
     """
 
     finding: str
+    names: dict[str, str]
     series: str
     view: str
     z: int
@@ -32,6 +34,7 @@ class HeatLayer:
         """Return everything but the pictures; `token` is the name under which they are fetched."""
         return {
             "finding": self.finding,
+            "names": self.names,
             "series": self.series,
             "view": self.view,
             "z": self.z,
@@ -44,7 +47,7 @@ class HeatLayer:
         }
 
 
-def layer_of(found: HeatMap) -> HeatLayer:
+def layer_of(found: HeatMap, names: Mapping[str, str]) -> HeatLayer:
     """Draw a heat map's slices, each in its own pixels and coloured up to its own peak.
 
     One that failed its check has no pictures and says why; a flat one has none either, for `flat`.
@@ -58,5 +61,5 @@ def layer_of(found: HeatMap) -> HeatLayer:
                 pictures[z] = base64.b64decode(drawn.partition(",")[2])
     reason = found.check.reason or ("" if pictures else "flat")
     return HeatLayer(
-        found.finding, found.series, found.view, found.z, found.profile, found.key_slices, pictures, reason
+        found.finding, dict(names), found.series, found.view, found.z, found.profile, found.key_slices, pictures, reason
     )

@@ -40,9 +40,9 @@ export function paint(canvas, stageWidth, stageHeight, place, picture, layer, op
   }
 }
 
-/** Return the longest round length that fits in a third of the stage: {mm, pixels}, or null without a scale. */
+/** Return the longest round length that fits in a quarter of the stage: {mm, pixels}, or null without a scale. */
 export function scaleBar(perMm, stageWidth) {
-  const mm = perMm > 0 && BARS.find((length) => length * perMm <= stageWidth / 3);
+  const mm = perMm > 0 && BARS.find((length) => length * perMm <= stageWidth / 4);
   return mm ? { mm, pixels: mm * perMm } : null;
 }
 

@@ -16,7 +16,7 @@ from retrieval.errors import UnknownNameError
 from retrieval.imaging.orient import spacing_zyx
 from retrieval.types import Volume
 
-__all__ = ["PLANES", "STACK", "Cut", "Planes", "edge_letters", "plane_names", "planes_of"]
+__all__ = ["PLANES", "STACK", "Cut", "Planes", "edge_letters", "opposite", "plane_names", "planes_of"]
 
 PLANES: Final = ("axial", "coronal", "sagittal")
 STACK: Final = "stack"  # the slices of a volume without geometry
@@ -108,8 +108,16 @@ def edge_letters(affine: NDArray[np.float64] | None) -> tuple[str, str, str, str
     if affine is None:
         return "", "", "", ""
     right, bottom = _letters(affine[:3, 0]), _letters(affine[:3, 1])
-    left, top = ("".join(_OPPOSITE[letter] for letter in word) for word in (right, bottom))
-    return left, right, top, bottom
+    return opposite(right), right, opposite(bottom), bottom
+
+
+def opposite(letters: str) -> str:
+    """Return the letters of the other end.
+
+    >>> opposite("PF")
+    'AH'
+    """
+    return "".join(_OPPOSITE[letter] for letter in letters)
 
 
 def _letters(direction: NDArray[np.float64]) -> str:

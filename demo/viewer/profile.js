@@ -56,4 +56,7 @@ function rule(pen, y, wide) {
   pen.lineTo(wide, y);
   pen.stroke();
   pen.setLineDash([]);
+  pen.fillStyle = "#97a2ad";
+  pen.font = "10px system-ui, sans-serif";
+  pen.fillText("0", 1, y > 14 ? y - 2 : y + 10);
 }

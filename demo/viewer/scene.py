@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
+from math import isfinite
 from typing import Any, Final
 
-from demo.viewer.planes import Planes, edge_letters, plane_names, planes_of
+from demo.viewer.planes import Planes, edge_letters, opposite, plane_names, planes_of
 from demo.viewer.windows import presets_of
 from retrieval.caveats import reading_caveats
 from retrieval.errors import UnknownNameError
@@ -94,10 +96,21 @@ class Scene:
             "kind": planes.kind,
             "spacing": None if spacing is None else list(spacing),
             "measured": measured if spacing is not None else "",
-            "letters": list(edge_letters(planes.affine)),
+            "letters": list(_letters(series, planes)),
             "centres": planes.centres(),
             "native": planes.native,
         }
+
+
+def _letters(series: Series, planes: Planes) -> tuple[str, str, str, str]:
+    """The sides, by the geometry; a radiograph without one may name where its rows and columns run to instead."""
+    if planes.affine is not None:
+        return edge_letters(planes.affine)
+    words = [part.strip().upper() for part in re.split(r"[\\,]", series.attributes.get("PatientOrientation", ""))]
+    if len(words) != 2 or not all(re.fullmatch(r"[LRAPHF]{1,3}", word) for word in words):
+        return "", "", "", ""
+    right, bottom = words
+    return opposite(right), right, opposite(bottom), bottom
 
 
 def _detector(series: Series) -> tuple[tuple[float, float, float] | None, str]:
@@ -107,6 +120,6 @@ def _detector(series: Series) -> tuple[tuple[float, float, float] | None, str]:
             rows, columns = (float(part) for part in series.attributes.get(keyword, "").replace("\\", ",").split(","))
         except ValueError:
             continue
-        if min(rows, columns) > 0 and max(rows, columns) <= _ABSURD * min(rows, columns):
+        if isfinite(rows + columns) and 0 < max(rows, columns) <= _ABSURD * min(rows, columns):
             return (0.0, rows, columns), where
     return None, ""

@@ -12,6 +12,7 @@ from typing import Final
 from demo.desk import Desk
 from demo.viewer.heat_layer import HeatLayer, layer_of
 from demo.viewer.scene import Scene
+from prompts.catalog import find
 from retrieval.errors import UnknownNameError
 from retrieval.types import Study
 
@@ -90,8 +91,9 @@ class HeatShelf:
             held = self._held.get((key, finding))
         if held is not None:
             return held
+        asked = find(finding)
         with self._desk.turn() as engine:
-            layer = layer_of(engine.heat_map(study, finding))
+            layer = layer_of(engine.heat_map(study, asked), asked.names)
         made = (secrets.token_urlsafe(16), layer)
         with self._lock:
             self._held[key, finding] = made

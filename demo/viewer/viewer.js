@@ -379,7 +379,7 @@ class Viewer {
     const { at, series, word, display } = this;
     for (const name of ["window", "level", "width"]) at[name].parentElement.hidden = !display;
     if (!display) return;
-    const offered = series.presets.map((one, n) => [one.name, n < 9 ? `${n + 1} ${presetName(word, one.name)}` : presetName(word, one.name)]);
+    const offered = series.presets.map((one, n) => [one.name, n < 9 ? `${presetName(word, one.name)} (${n + 1})` : presetName(word, one.name)]);
     choices(at.window, [...offered, ["custom", word("custom")]], display.name);
     at.level.value = tidy(display.level);
     at.width.value = tidy(display.width);
@@ -401,9 +401,11 @@ class Viewer {
     at.profile.hidden = !heat || heat.profile.length < 2;
     at.keys.hidden = at.profile.hidden;
     if (!heat) return;
+    const finding = this.findingName();
     if (heat.reason) this.say("no_map", { why: word(heat.reason) });
-    at.profile.setAttribute("aria-label", word("profile", { finding: heat.finding }));
-    at.keys.replaceChildren(make("span", { textContent: `${word("profile", { finding: heat.finding.replaceAll("_", " ") })} \u00b7 ${word("key_slices")}` }),
+    else if (heat.profile.every(([, margin]) => margin < 0)) this.say("below_zero", { finding });
+    at.profile.setAttribute("aria-label", word("profile", { finding }));
+    at.keys.replaceChildren(make("span", { textContent: `${word("profile", { finding })} \u00b7 ${word("key_slices")}` }),
       ...heat.key_slices.map((z) => make("button", { type: "button", textContent: String(z), onclick: () => this.goKey(z) })));
     const colours = make("span", { className: "colours" });
     colours.style.background = heat.colours;
@@ -417,11 +419,13 @@ class Viewer {
     const last = plane.count - 1;
     const slice = last ? word("slice", { k, last }) : word("one_slice");
     const position = positionOf(plane, k);
-    at.topLeft.textContent = [series.modality, series.description || series.body_part].filter(Boolean).join(" \u00b7 ");
+    const what = [series.modality, series.description || series.body_part].filter(Boolean).join(" \u00b7 ");
+    at.topLeft.textContent = [what, this.heatWords()].filter(Boolean).join("\n");
     at.topRight.textContent = [word(planeName === "stack" && !last ? "one_slice" : planeName), last ? slice : "", position].filter(Boolean).join("\n");
-    const seen = display ? `${word("level")} ${tidy(display.level)}  ${word("width")} ${tidy(display.width)}` : "";
+    const seen = display ? `${word("level")} ${signed(display.level)} \u00b7 ${word("width")} ${tidy(display.width)}` : "";
     at.bottomLeft.textContent = [seen, `${word("zoom")} ${Math.round(this.look.zoom * 100)} %`].filter(Boolean).join("\n");
     at.edges.forEach((edge, n) => (edge.textContent = plane.letters[n]));
+    at.sides.textContent = plane.letters.some(Boolean) ? "" : word("no_sides");
     const bar = scaleBar(place.perMm, wide);
     at.ruler.hidden = !bar;
     if (bar) at.ruler.style.width = `${bar.pixels}px`;
@@ -436,6 +440,21 @@ class Viewer {
     }
   }
 
+  findingName() {
+    return this.heat.names[this.lang] || this.heat.names.en || this.heat.finding.replaceAll("_", " ");
+  }
+
+  /** What the image says of the heat map: that it is on, or on which slices it is. */
+  heatWords() {
+    const { heat, shown, word } = this;
+    if (!heat || !heat.token || !this.heatShown) return "";
+    const finding = this.findingName();
+    if (this.layerOf(shown)) return word("map_of", { finding });
+    const series = this.scene.series.find((one) => one.key === heat.series);
+    const list = Object.keys(heat.layers).join(", ");
+    return series && list ? word("map_elsewhere", { finding, list, plane: word(series.plane) }) : "";
+  }
+
   /** The slices of the series that the heat map is of. */
   count() {
     const series = this.scene.series.find((one) => one.key === this.heat.series);
@@ -446,7 +465,7 @@ class Viewer {
   point(event) {
     const value = event && this.shown && this.place ? this.valueAt(event) : null;
     const unit = this.shown && this.shown.series.unit !== "raw" ? ` ${this.shown.series.unit}` : "";
-    this.at.bottomRight.textContent = value === null ? "" : `${tidy(value)}${unit}`;
+    this.at.bottomRight.textContent = value === null ? "" : `${signed(value)}${unit}`;
   }
 
   valueAt(event) {
@@ -504,6 +523,10 @@ function unpack(preset) {
 
 function asDisplay(preset, series) {
   return preset ? { ...preset, inverted: series.inverted } : null;
+}
+
+function signed(value) {
+  return tidy(value).replace("-", "\u2212");
 }
 
 function seriesWords(series, n) {

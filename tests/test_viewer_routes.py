@@ -1,0 +1,245 @@
+"""The viewer's routes: what a scene tells and what it must not, planes, heat maps, and errors that say what to do."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+from PIL import Image
+
+from demo.desk import Desk
+from demo.viewer import shelf
+from demo.viewer.scene import Scene
+from index_builder import build_index
+from retrieval.engine import Engine
+from retrieval.errors import BusyError
+from retrieval.imaging import read_study
+from retrieval.types import Provenance, Series, Study, Volume
+from tests.build_support import write_ct, write_picture
+from tests.imaging_support import make_series
+from tests.viewer_support import bare_app, heat_of
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    base = tmp_path_factory.mktemp("viewer")
+    write_ct(base / "stored" / "Doe^John", 1, patient="SECRET77", accession="ACCSECRET")
+    write_ct(base / "brought", 2)
+    return base
+
+
+@pytest.fixture(scope="module")
+def desk(home: Path) -> Iterator[Desk]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CONFIG_HOME", str(home / "config"))
+        build_index([home / "stored"], home / "archive.index", model="random", workers=1)
+        with Desk.open(home / "archive.index") as opened:
+            yield opened
+
+
+@pytest.fixture(autouse=True)
+def _one_key(home: Path, monkeypatch: pytest.MonkeyPatch, _own_home: None) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))  # one key for all tests: it names the studies
+
+
+@pytest.fixture
+def client(desk: Desk) -> Iterator[TestClient]:
+    with TestClient(bare_app(desk)) as asked:
+        yield asked
+
+
+def test_a_stored_study_has_a_scene_and_planes(client: TestClient, desk: Desk) -> None:
+    key = desk.cases()[0].key
+    scene = client.get(f"/viewer/studies/{key}").json()
+    assert scene["study"] == key
+    assert scene["notice"] == "Research use only. Not a medical device."
+    (series,) = scene["series"]
+    assert series["shape"] == [6, 40, 48]
+    assert (series["modality"], series["unit"], series["plane"]) == ("CT", "HU", "axial")
+    assert [view["name"] for view in series["views"]] == ["lung", "soft", "bone"]
+    assert series["planes"]["coronal"]["spacing"] == pytest.approx([0.9, 5.0, 0.9])
+    study = desk.pixels(key)
+    assert study is not None
+    voxels = study.series[0].volume.voxels
+    for plane, index, wanted in (("axial", 3, voxels[3]), ("coronal", 7, voxels[::-1, 7]), ("sagittal", 0, None)):
+        answer = client.get(f"/viewer/studies/{key}/series/{series['key']}/{plane}/{index}")
+        shape = int(answer.headers["X-Rows"]), int(answer.headers["X-Columns"])
+        assert answer.headers["X-Kind"] == "int16"
+        drawn = np.frombuffer(answer.content, "<i2").reshape(shape)
+        assert np.array_equal(drawn, voxels[::-1, :, -1] if wanted is None else wanted)
+
+
+def test_planes_are_private_and_not_sent_twice(client: TestClient, desk: Desk) -> None:
+    key = desk.cases()[0].key
+    series = client.get(f"/viewer/studies/{key}").json()["series"][0]["key"]
+    path = f"/viewer/studies/{key}/series/{series}/axial/0"
+    first = client.get(path)
+    assert first.headers["Cache-Control"] == "private, no-cache"
+    again = client.get(path, headers={"If-None-Match": first.headers["ETag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    other = client.get(path[:-1] + "1", headers={"If-None-Match": first.headers["ETag"]})
+    assert other.status_code == 200
+    assert "no-store" in client.get(f"/viewer/studies/{key}").headers["Cache-Control"]
+
+
+def test_nothing_original_leaves(client: TestClient, desk: Desk, home: Path) -> None:
+    key = desk.cases()[0].key
+    study = desk.pixels(key)
+    assert study is not None
+    sent = client.get(f"/viewer/studies/{key}").text
+    hidden = [study.uid, study.series[0].uid, study.content_hash, "SECRET77", "ACCSECRET", "Doe", "Planted", "20240317"]
+    assert not [word for word in (*hidden, str(home)) if word in sent]
+
+
+def test_a_description_is_scrubbed_and_warnings_are_sentences_of_ours() -> None:
+    series = make_series(np.zeros((4, 8, 8), np.int16), "MR", description="T1 for Dr. Smith 0412345678 " + "x" * 90)
+    volume = replace(series.volume, provenance=Provenance("none", warnings=("gap: <b>/home/x</b> missing",)))
+    (document,) = scene_of(replace(series, volume=volume))["series"]
+    assert "Smith" not in document["description"]
+    assert "0412345678" not in document["description"]
+    assert len(document["description"]) <= 64
+    assert [one["code"] for one in document["warnings"]] == ["gap"]
+    assert "/home/x" not in json.dumps(document)
+    assert document["warnings"][0]["zh"]
+
+
+def scene_of(*series: Series) -> dict[str, Any]:
+    own = tuple(replace(one, uid=f"1.2.{n}") for n, one in enumerate(series))
+    return Scene("2.25.1", Study("", "0" * 64, (), own)).document
+
+
+def test_a_radiograph_names_its_sides_and_scale_where_the_file_does() -> None:
+    plain = make_series(np.zeros((1, 8, 6), np.int16), "DX")
+    marked = replace(plain, attributes={"PatientOrientation": "L\\F", "ImagerPixelSpacing": "0.2\\0.1"})
+    odd = replace(plain, attributes={"PatientOrientation": "<b>\\F", "PixelSpacing": "0.1\\nan"})
+    planes = [one["planes"]["stack"] for one in scene_of(plain, marked, odd)["series"]]
+    assert [plane["letters"] for plane in planes] == [[""] * 4, ["R", "L", "H", "F"], [""] * 4]
+    assert [plane["spacing"] for plane in planes] == [None, [0.0, 0.2, 0.1], None]
+    assert [plane["measured"] for plane in planes] == ["", "detector", ""]
+
+
+def test_an_absurd_spacing_is_not_drawn_but_thick_slices_are() -> None:
+    thin = np.diag([0.4, 0.4, 10.0, 1.0])
+    absurd = np.diag([0.1, 30.0, 5.0, 1.0])
+    made = []
+    for affine in (thin, absurd):
+        volume = Volume(np.zeros((5, 6, 7), np.int16), affine, "raw", Provenance("none", plane="axial"))
+        made.append(replace(make_series(volume.voxels, "MR"), volume=volume))
+    first, second = (one["planes"] for one in scene_of(*made)["series"])
+    assert first["coronal"]["spacing"] == pytest.approx([0.4, 10.0, 0.4])
+    assert second["axial"]["spacing"] == [5.0, 1.0, 1.0]
+
+
+def test_unknown_things_are_problems_with_a_reason(client: TestClient, desk: Desk) -> None:
+    key = desk.cases()[0].key
+    series = client.get(f"/viewer/studies/{key}").json()["series"][0]["key"]
+    for path in (
+        "/viewer/studies/2.25.404",
+        f"/viewer/studies/{key}/series/2.25.404/axial/0",
+        f"/viewer/studies/{key}/series/{series}/axial/6",
+        f"/viewer/studies/{key}/series/{series}/stack/0",
+        f"/viewer/studies/{key}/heat/nothing/0",
+    ):
+        answer = client.get(path)
+        assert answer.status_code == 404
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        assert answer.json()["reason_code"] == "unknown_name"
+        assert answer.json()["detail"]
+    for path in (f"/viewer/studies/{key}/series/{series}/oblique/0", f"/viewer/studies/{key}/series/{series}/axial/-1"):
+        assert client.get(path).status_code == 422
+    for path in ("/viewer/secret.js", "/viewer/routes", "/viewer/..%2froutes.js", "/viewer/%2e%2e/desk.js"):
+        assert client.get(path).status_code == 404
+
+
+def test_files_that_moved_are_said_to_be_gone(client: TestClient, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(desk, "pixels", lambda key: None)
+    monkeypatch.setattr(shelf, "_TRUST", 0.0)
+    answer = client.get(f"/viewer/studies/{desk.cases()[0].key}")
+    assert answer.status_code == 404
+    assert "can no longer be read" in answer.json()["detail"]
+
+
+def test_a_study_that_goes_is_not_shown_any_more(
+    client: TestClient, desk: Desk, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shelf, "_TRUST", 0.0)
+    key = desk.bring(read_study(home / "brought"))
+    assert client.get(f"/viewer/studies/{key}").status_code == 200
+    desk._brought.clear()
+    assert client.get(f"/viewer/studies/{key}").status_code == 404
+
+
+def test_scrolling_does_not_wait_for_the_engine(
+    client: TestClient, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = desk.cases()[0].key
+    series = client.get(f"/viewer/studies/{key}").json()["series"][0]["key"]
+
+    def busy(*_: object) -> None:
+        raise BusyError("The engine has been busy; ask again in a moment.")
+
+    monkeypatch.setattr(desk, "turn", busy)
+    assert client.get(f"/viewer/studies/{key}/series/{series}/axial/2").status_code == 200
+    answer = client.post(f"/viewer/studies/{key}/heat", json={"finding": "lung mass"})
+    assert (answer.status_code, answer.json()["reason_code"]) == (503, "busy")
+    assert answer.headers["Retry-After"]
+
+
+def test_a_map_that_failed_its_check_says_why_and_still_has_its_profile(client: TestClient, desk: Desk) -> None:
+    key = desk.cases()[0].key
+    answer = client.post(f"/viewer/studies/{key}/heat", json={"finding": "肺结节", "lang": "zh"}).json()
+    assert answer["names"]["zh"]
+    assert answer["finding"] == "lung_nodule"
+    assert answer["reason"] in {"no_better_than_random_order", "same_with_random_weights"}
+    assert (answer["layers"], answer["token"]) == ({}, "")
+    assert len(answer["profile"]) == 6
+    assert answer["z"] == answer["key_slices"][0]
+
+
+def test_a_map_that_passed_is_one_picture_a_slice(
+    client: TestClient, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = desk.cases()[0].key
+    monkeypatch.setattr(Engine, "heat_map", heat_of(spot=(10, 30)))
+    answer, again = (client.post(f"/viewer/studies/{key}/heat", json={"finding": "lung_nodule"}).json() for _ in "ab")
+    assert answer == again  # held, not made again
+    assert answer["reason"] == ""
+    assert list(answer["layers"]) == ["2", "4"]
+    sent = client.get(f"/viewer/studies/{key}/heat/{answer['token']}/4")
+    assert sent.headers["Cache-Control"] == "private, no-store"
+    picture = np.asarray(Image.open(io.BytesIO(sent.content)))
+    assert picture.shape == (40, 48, 4)
+    assert np.unravel_index(picture[..., 3].argmax(), (40, 48)) == (10, 30)
+    assert picture[..., 3].min() == 0
+    assert client.get(f"/viewer/studies/{key}/heat/{answer['token']}/3").status_code == 404
+    assert client.get(f"/viewer/studies/2.25.1/heat/{answer['token']}/4").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"finding": ""}, 422),
+        ({"finding": "no effusion"}, 422),
+        ({"finding": "x" * 201}, 422),
+        ({"finding": "lung mass", "lang": "fr"}, 422),
+        ({"finding": "lung mass", "study": "/etc/passwd"}, 422),
+        ({}, 422),
+    ],
+)
+def test_bad_questions_are_refused(client: TestClient, desk: Desk, body: dict[str, str], status: int) -> None:
+    assert client.post(f"/viewer/studies/{desk.cases()[0].key}/heat", json=body).status_code == status
+
+
+def test_a_picture_has_a_scene_too(client: TestClient, desk: Desk, tmp_path: Path) -> None:
+    write_picture(tmp_path / "one.png", 3)
+    key = desk.bring(read_study(tmp_path / "one.png"))
+    (series,) = client.get(f"/viewer/studies/{key}").json()["series"]
+    assert (series["plane"], series["planes"]["stack"]["count"]) == ("stack", 1)
+    assert client.get(f"/viewer/studies/{key}/series/{series['key']}/stack/0").status_code == 200
