@@ -15,6 +15,7 @@ from types import TracebackType
 
 from demo.case_images import CaseImages
 from demo.finding_sets import set_for
+from demo.picture import Picture
 from retrieval.encoders.loading import load_encoder
 from retrieval.engine import Engine
 from retrieval.errors import BusyError, UnknownNameError, UsageError
@@ -31,9 +32,10 @@ _PATIENCE = 60.0  # seconds that a question waits for its turn
 class Desk:
     """Close it, or use `with`."""
 
-    def __init__(self, engine: Engine, index: Path | None = None) -> None:
-        """Take an engine (closed with the desk) and the folder of the index that it has open, if any."""
+    def __init__(self, engine: Engine, index: Path | None = None, model: str | Path | None = None) -> None:
+        """Take an engine (closed with the desk), and the index and model that it was opened with, if any."""
         self.index = index
+        self._model = model
         self._engine = engine
         self._turn = RLock()
         self._looking = RLock()  # reading a study's files does not wait for the engine
@@ -45,7 +47,7 @@ class Desk:
         """Open an index, or without one an encoder alone; raises as `Engine.open` and `load_encoder` do."""
         if index is None:
             return cls(Engine(load_encoder(str(model or "builtin"))))
-        return cls(Engine.open(index, model), Path(index))
+        return cls(Engine.open(index, model), Path(index), model)
 
     def __enter__(self) -> Desk:
         return self
@@ -61,6 +63,16 @@ class Desk:
             self._brought.clear()
             self._images.close()
             self._engine.close()
+
+    def reopen(self) -> None:
+        """Read the index anew, after it was changed; what was brought stays. Raises as `open` does."""
+        if self.index is None:
+            return
+        with self._turn, self._looking:
+            engine = Engine.open(self.index, self._model)
+            self._engine.close()
+            self._images.close()
+            self._engine, self._images = engine, CaseImages(self.index, self._brought)
 
     @contextmanager
     def turn(self, patience: float = _PATIENCE) -> Iterator[Engine]:
@@ -93,6 +105,11 @@ class Desk:
             self.case(key)
             return key
 
+    def drop(self, key: str) -> bool:
+        """Forget a study that was brought; say whether there was one of this key."""
+        with self.turn():
+            return self._brought.pop(key, None) is not None
+
     def is_brought(self, key: str) -> bool:
         """Say whether a study is held for a visitor, rather than stored."""
         return key in self._brought
@@ -106,6 +123,15 @@ class Desk:
             modality = self.case(key).series[0].modality
         with self._looking:
             return self._images.study(key, modality)
+
+    def picture(self, key: str, series: str, view: str, z: int, *, side: int = 320) -> Picture | None:
+        """Return slice `z` of a view of a series, drawn `side` pixels long; None where it can no longer be read.
+
+        Raises `UnknownNameError` for a study that nobody brought or stored.
+        """
+        modality = "" if self.is_brought(key) else self.case(key).series[0].modality
+        with self._looking:
+            return self._images.draw(key, series, view, z, side=side, modality=modality)
 
     def vectors(self, key: str) -> StudyVectors:
         """Return a study as the engine sees it. Raises `UnknownNameError`."""

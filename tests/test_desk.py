@@ -81,6 +81,33 @@ def test_the_oldest_brought_goes_first(desk: Desk, folders: tuple[Path, Path], m
     assert all(desk.is_brought(key) for key in keys[1:])
 
 
+def test_what_was_brought_can_be_dropped_and_what_is_stored_cannot(desk: Desk, folders: tuple[Path, Path]) -> None:
+    key = desk.bring(read_study(folders[0] / "brought" / "10"))
+    assert desk.drop(key)
+    assert not desk.drop(key)
+    assert not desk.is_brought(key)
+    stored = desk.cases()[0].key
+    assert not desk.drop(stored)
+    assert desk.target(stored) == stored
+
+
+def test_a_desk_reopened_sees_what_was_added_and_keeps_what_was_brought(
+    folders: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = folders[0]
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(base / "config"))
+    index = tmp_path / "growing.index"
+    build_index([base / "stored" / "0"], index, model="random", workers=1)
+    with Desk.open(index) as desk:
+        key = desk.bring(read_study(base / "brought" / "10"))
+        build_index([base / "stored" / "1"], index, model="random", workers=1)
+        assert len(desk.cases()) == 1
+        desk.reopen()
+        assert len(desk.cases()) == 2
+        assert all(desk.pixels(case.key) is not None for case in desk.cases())
+        assert desk.is_brought(key)
+
+
 def test_an_unknown_key_says_what_to_do(desk: Desk) -> None:
     with pytest.raises(UnknownNameError, match=r"no study 2\.25\.1 here"):
         desk.pixels("2.25.1")
@@ -103,3 +130,16 @@ def test_who_waits_too_long_is_told_to_come_back(desk: Desk) -> None:
     finally:
         done.set()
         thread.join()
+
+
+def test_a_slice_is_drawn_of_a_stored_study_and_of_one_that_was_brought(desk: Desk, folders: tuple[Path, Path]) -> None:
+    stored = desk.cases()[0].key
+    brought = desk.bring(read_study(folders[0] / "brought" / "10"))
+    for key in (stored, brought):
+        series = desk.vectors(key).series[0]
+        picture = desk.picture(key, series.key, series.views[0].view, 3, side=120)
+        assert picture is not None
+        assert max(picture.width, picture.height) == 120
+    assert desk.picture(stored, "2.25.404", "lung", 3) is None
+    with pytest.raises(UnknownNameError):
+        desk.picture("2.25.1", "2.25.2", "lung", 3)
