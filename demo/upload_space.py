@@ -20,7 +20,7 @@ _LOCK = ".lock"
 
 
 def upload_root() -> Path:
-    """Return the folder that holds every upload of this user, for nobody else to read; it is made where there is none."""
+    """Return the folder of all uploads of this user, which nobody else can read; it is made where there is none."""
     root = Path(tempfile.gettempdir()) / f"radseek-uploads-{os.getuid()}"
     root.mkdir(mode=0o700, exist_ok=True)
     if root.is_symlink() or root.stat().st_uid != os.getuid() or root.stat().st_mode & 0o077:

@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from demo.decoding import FolderTask, decode_folder
 from demo.upload_space import upload_folder
 from retrieval.errors import InputError, Reason, UsageError
+from retrieval.imaging.modality import named_modality
 from retrieval.types import Skipped, Study
 
 __all__ = ["Received", "UploadLimits", "gather", "receive"]
@@ -66,9 +67,11 @@ def receive(
 
     Raises:
         UsageError: no file was given.
+        UnknownNameError: no such modality.
         InputError: `too_large` past a limit; or nothing can be read: the commonest reason, and `lines`.
         CancelledError: `stopped()` said so.
     """
+    named_modality(modality)
     limits = limits or UploadLimits()
     with upload_folder() as folder:
         sent, scratch = folder / "sent", folder / "unpacked"

@@ -139,8 +139,10 @@ def _huge_rows() -> bytes:
     dataset.SamplesPerPixel, dataset.BitsAllocated, dataset.BitsStored = 1, 16, 16
     dataset.HighBit, dataset.PixelRepresentation, dataset.PhotometricInterpretation = 15, 0, "MONOCHROME2"
     dataset.PixelData = b"\0" * 16
+    dataset.file_meta = pydicom.dataset.FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
     out = io.BytesIO()
-    pydicom.dcmwrite(out, dataset, enforce_file_format=True, implicit_vr=False, little_endian=True)
+    pydicom.dcmwrite(out, dataset, enforce_file_format=True)
     return _zip(("huge.dcm", out.getvalue()))
 
 

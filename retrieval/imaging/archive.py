@@ -153,9 +153,7 @@ def _check_name(info: zipfile.ZipInfo, path: Path) -> None:
     parts = PurePosixPath(name).parts
     kind = stat.S_IFMT(info.external_attr >> 16)
     if any(len(part.encode("utf-8", "replace")) > _LONGEST_NAME for part in parts):
-        raise _refuse(
-            path, Reason.BAD_HEADER, f"member {name[:40]!r}... has a name that no file can have; pack it anew"
-        )
+        raise _refuse(path, Reason.BAD_HEADER, f"member {name[:40]!r}...: no file's name is so long; pack it anew")
     if name.startswith("/") or ":" in (parts[0] if parts else "") or ".." in parts or "\0" in name:
         raise _refuse(path, Reason.BAD_HEADER, f"member {name!r} would land outside its folder; unpack it by hand")
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):

@@ -1,0 +1,3 @@
+"""The HTTP server: the engine's answers as JSON, behind tokens, limits and a page; import from its modules."""
+
+__all__: list[str] = []

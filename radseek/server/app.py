@@ -1,0 +1,68 @@
+"""The server put together: the API and the page, behind limits, tokens and headers."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fastapi import FastAPI
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from demo.desk import Desk
+from radseek.server.at_desk import AtDesk
+from radseek.server.auth import OPEN, Guard, Sessions
+from radseek.server.description import describe
+from radseek.server.headers import Marked
+from radseek.server.limits import BodyLimit, Crowd
+from radseek.server.login import login_routes
+from radseek.server.origins import OwnOrigin
+from radseek.server.problems import answer_errors
+from radseek.server.receiving import uploads
+from radseek.server.routes import api, health
+from radseek.server.settings import Settings
+
+__all__ = ["UPLOAD_PATHS", "create_api", "create_app", "guarded"]
+
+UPLOAD_PATHS: Final = ("/v1/uploads", "/gradio_api/upload")
+_ORDINARY: Final = 1 << 20  # bytes of any other body
+_MARGIN: Final = 1 << 20  # bytes of an upload's own form around its files
+_VERSION: Final = "1"
+
+
+def create_app(desk: Desk, settings: Settings | None = None, page: FastAPI | None = None) -> ASGIApp:
+    """Return the server of a desk: the API and, where an app with a page is given, that page behind the same guard."""
+    settings = settings or Settings()
+    sessions = Sessions()
+    own = create_api(desk, settings, sessions)
+    return guarded(own if page is None else _ApiOrPage(own, page), settings, sessions)
+
+
+def create_api(desk: Desk, settings: Settings, sessions: Sessions) -> FastAPI:
+    """Return the API alone, unguarded: `create_app` puts the guards around it."""
+    app = FastAPI(title="radseek", version=_VERSION, openapi_url="/v1/openapi.json", docs_url=None, redoc_url=None)
+    app.state.at = AtDesk(desk, settings)
+    answer_errors(app)
+    for router in (api, uploads, health, login_routes(settings, sessions)):
+        app.include_router(router)
+    app.openapi = lambda: describe(app)  # type: ignore[method-assign]  # as FastAPI's own documentation does
+    return app
+
+
+def guarded(app: ASGIApp, settings: Settings, sessions: Sessions) -> ASGIApp:
+    """Put an app behind the limits, from the inside out: what is refused first costs least."""
+    app = Crowd(app, most=settings.crowd, prefix="/v1/")
+    app = Guard(app, settings, sessions)
+    most = settings.uploads.stored + _MARGIN
+    app = BodyLimit(app, most=most, ordinary=_ORDINARY, large=UPLOAD_PATHS, idle=settings.idle)
+    app = OwnOrigin(app, settings.names, settings.host)
+    return Marked(app)
+
+
+class _ApiOrPage:
+    """Sends `/v1` and the few other routes of ours to the API, which answers for all of them; the page has the rest."""
+
+    def __init__(self, own: FastAPI, page: FastAPI) -> None:
+        self.own, self.page = own, page
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        ours = scope["type"] != "lifespan" and (scope["path"].startswith("/v1/") or scope["path"] in OPEN)
+        await (self.own if ours else self.page)(scope, receive, send)

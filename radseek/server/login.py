@@ -1,0 +1,112 @@
+"""The form where a browser shows its token once, and the cookie that it gets for it."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from threading import Lock
+from typing import Final
+
+from fastapi import APIRouter, Form, Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from radseek.server.auth import COOKIE, Sessions, role_of_token
+from radseek.server.problems import problem
+from radseek.server.settings import Settings
+from retrieval.results import NOTICE
+
+__all__ = ["Failures", "login_routes"]
+
+_WINDOW: Final = 60.0  # seconds
+_MOST_FAILURES: Final = 10  # of one address in a window
+_ADDRESSES: Final = 10_000
+_POLICY: Final = (
+    "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+_PAGE: Final = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>radseek: log in</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<style>
+body {{ background: #15181c; color: #e6e8eb; font: 16px/1.5 system-ui, sans-serif; margin: 0; display: grid;
+  place-items: center; min-height: 100vh; }}
+main {{ width: min(24rem, 90vw); }}
+label, input, button {{ display: block; width: 100%; box-sizing: border-box; font: inherit; }}
+input {{ margin: .4rem 0 1rem; padding: .6rem; background: #0d0f12; color: inherit; border: 1px solid #7a828c;
+  border-radius: 6px; }}
+button {{ padding: .6rem; background: #2f6fb3; color: #fff; border: 0; border-radius: 6px; cursor: pointer; }}
+:focus-visible {{ outline: 3px solid #8ec5ff; outline-offset: 2px; }}
+p[role=alert] {{ color: #ffb4a8; }}
+small {{ color: #aab1ba; }}
+</style></head>
+<body><main><h1>radseek</h1>{alert}
+<form method="post" action="/login"><label for="token">Access token · 访问令牌</label>
+<input id="token" name="token" type="password" autocomplete="current-password" required autofocus>
+<button>Log in · 登录</button></form>
+<p><small>{notice}</small></p></main></body></html>"""
+_WRONG: Final = '<p role="alert">This token is not known; look at it again. · 令牌无效，请重新检查。</p>'
+
+
+class Failures:
+    """Counts wrong tokens by address, so that nobody tries them all."""
+
+    def __init__(self) -> None:
+        self._times: OrderedDict[str, list[float]] = OrderedDict()
+        self._lock = Lock()
+
+    def add(self, address: str) -> None:
+        """Count a failure."""
+        with self._lock:
+            self._times[address] = [*self._recent(address), time.monotonic()]
+            self._times.move_to_end(address)
+            while len(self._times) > _ADDRESSES:
+                self._times.popitem(last=False)
+
+    def wait(self, address: str) -> int:
+        """Return the seconds until an address may try again; 0 for now."""
+        with self._lock:
+            recent = self._recent(address)
+        return 0 if len(recent) < _MOST_FAILURES else max(1, round(recent[0] + _WINDOW - time.monotonic()))
+
+    def _recent(self, address: str) -> list[float]:
+        since = time.monotonic() - _WINDOW
+        return [one for one in self._times.get(address, ()) if one > since]
+
+
+def login_routes(settings: Settings, sessions: Sessions) -> APIRouter:
+    """Return the routes of the form; they are no part of the API."""
+    router, failures = APIRouter(include_in_schema=False), Failures()
+
+    @router.get("/login")
+    def form() -> Response:
+        """Show the form."""
+        return _form() if settings.guarded else RedirectResponse("/", 303)
+
+    @router.post("/login")
+    def log_in(request: Request, token: str = Form("", max_length=1_000)) -> Response:
+        """Begin a session for a known token."""
+        address = request.client.host if request.client else ""
+        if wait := failures.wait(address):
+            return problem(429, f"Too many wrong tokens; wait {wait} s.", headers={"Retry-After": str(wait)})
+        role = role_of_token(token.strip(), settings)
+        if role is None:
+            failures.add(address)
+            return _form(_WRONG, 401)
+        answer = RedirectResponse("/", 303)
+        secure = request.url.scheme == "https"
+        answer.set_cookie(COOKIE, sessions.start(role), httponly=True, samesite="strict", secure=secure, path="/")
+        return answer
+
+    @router.post("/logout")
+    def log_out(request: Request) -> Response:
+        """End the session."""
+        sessions.end(request.cookies.get(COOKIE, ""))
+        answer = RedirectResponse("/login", 303)
+        answer.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict")
+        return answer
+
+    return router
+
+
+def _form(alert: str = "", status: int = 200) -> HTMLResponse:
+    page = _PAGE.format(alert=alert, notice=NOTICE)
+    return HTMLResponse(page, status, {"Content-Security-Policy": _POLICY})

@@ -1,0 +1,133 @@
+"""Errors as problem+json (RFC 9457), with the reason codes that the command prints."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from retrieval.errors import (
+    BusyError,
+    EncoderMismatchError,
+    IndexBusyError,
+    InputError,
+    MissingExtraError,
+    RadseekError,
+    Reason,
+    UnknownNameError,
+)
+from retrieval.results import NOTICE
+
+__all__ = ["CODES", "answer_errors", "problem", "problem_of", "reason_code"]
+
+_RETRY: Final = {"Retry-After": "2"}
+_FIRST: Final = 8  # faults of a body that are listed
+_WORD: Final = re.compile(r"(?<!^)(?=[A-Z])")
+_STATUS: Final[tuple[tuple[type[RadseekError], int], ...]] = (
+    (UnknownNameError, 404),
+    (EncoderMismatchError, 409),
+    (IndexBusyError, 503),
+    (BusyError, 503),
+    (MissingExtraError, 501),
+)
+# Every code that stands for a refusal by the server itself, rather than by the engine.
+CODES: Final = {
+    400: "malformed",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "unknown_name",
+    405: "method_not_allowed",
+    408: "timeout",
+    413: "too_large",
+    415: "unsupported_media_type",
+    421: "wrong_host",
+    422: "usage",
+    429: "rate",
+    500: "internal",
+    503: "busy",
+}
+
+
+def problem(
+    status: int,
+    detail: str,
+    *,
+    code: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    more: Mapping[str, Any] | None = None,
+) -> JSONResponse:
+    """Return an error answer: `title` of the status, what went wrong and what to do in `detail`, a stable code."""
+    code = code or CODES.get(status, "internal")
+    body = {
+        "type": f"urn:radseek:{code}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": _sent(detail),
+    }
+    body |= {"reason_code": code, "notice": NOTICE, **(more or {})}
+    return JSONResponse(body, status, dict(headers or {}), "application/problem+json")
+
+
+def reason_code(error: RadseekError) -> str:
+    """Return an error's stable code: the reason of a refused input, else the error's own name.
+
+    >>> from retrieval.errors import UsageError
+    >>> reason_code(UsageError("x")), reason_code(EncoderMismatchError("x"))
+    ('usage', 'encoder_mismatch')
+    """
+    if isinstance(error, InputError):
+        return str(error.reason)
+    return _WORD.sub("_", type(error).__name__.removesuffix("Error")).lower()
+
+
+def problem_of(error: RadseekError) -> JSONResponse:
+    """Return an engine's error as an answer; `skipped` names the files of an input that was refused."""
+    status = next(
+        (code for kind, code in _STATUS if isinstance(error, kind)), 422 if isinstance(error, ValueError) else 500
+    )
+    if isinstance(error, InputError):
+        status = 413 if error.reason is Reason.TOO_LARGE else 422
+        lines = [
+            {"path": _sent(path), "reason_code": str(why), "message": _sent(text)} for path, why, text in error.lines
+        ]
+        return problem(status, str(error), code=reason_code(error), more={"skipped": lines})
+    return problem(status, str(error), code=reason_code(error), headers=_RETRY if status == 503 else None)
+
+
+def answer_errors(app: FastAPI) -> None:
+    """Make every error of an app a problem; what nobody foresaw, `radseek.server.headers.Marked` answers."""
+
+    @app.exception_handler(RadseekError)
+    async def _radseek(_request: Request, error: Exception) -> JSONResponse:
+        return problem_of(error) if isinstance(error, RadseekError) else problem(500, "")
+
+    @app.exception_handler(HTTPException)
+    async def _http(_request: Request, error: Exception) -> JSONResponse:
+        known = error if isinstance(error, HTTPException) else HTTPException(500)
+        return problem(known.status_code, str(known.detail), headers=known.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def _request(_request: Request, error: Exception) -> JSONResponse:
+        faults = error.errors() if isinstance(error, RequestValidationError) else []
+        return problem(422, f"The request does not fit: {_first_fault(faults)}.", more={"faults": _faults(faults)})
+
+
+def _faults(faults: Sequence[Any]) -> list[dict[str, str]]:
+    """Return where a body does not fit and why, without repeating what was sent."""
+    return [{"where": _sent(".".join(map(str, one["loc"]))), "what": _sent(one["msg"])} for one in faults[:_FIRST]]
+
+
+def _first_fault(faults: Sequence[Any]) -> str:
+    listed = _faults(faults)
+    return f"{listed[0]['where']}: {listed[0]['what']}" if listed else "it cannot be read"
+
+
+def _sent(text: str) -> str:
+    """Return text that can be written as UTF-8: half a surrogate pair can be sent in JSON, and not be written."""
+    return text.encode("utf-8", "replace").decode()

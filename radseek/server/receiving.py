@@ -1,0 +1,93 @@
+"""Uploads over HTTP: streamed to disk, decoded in workers, brought to the desk; stopped when the sender hangs up."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Sequence
+from concurrent.futures import CancelledError
+from pathlib import Path
+from threading import Event
+from typing import Any, Final
+
+from fastapi import APIRouter, HTTPException, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
+
+from demo.upload_space import upload_folder
+from demo.uploads import receive, safe_name
+from radseek.server import models
+from radseek.server.at_desk import At, AtDesk
+from radseek.server.describing import brought_study, stored_study
+from retrieval.imaging.modality import MODALITIES
+from retrieval.results import NOTICE
+
+__all__ = ["uploads"]
+
+uploads = APIRouter(prefix="/v1")
+_LOOK: Final = 0.5  # seconds between two looks whether the sender is still there
+_BODY: Final = {
+    "content": {
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "required": ["files"],
+                "properties": {
+                    "files": {"type": "array", "minItems": 1, "items": {"type": "string", "format": "binary"}},
+                    "modality": {
+                        "type": "string",
+                        "enum": sorted(MODALITIES),
+                        "description": "What NIfTI files and pictures are; they do not say.",
+                    },
+                },
+            }
+        }
+    },
+    "required": True,
+}
+
+
+@uploads.post("/uploads", status_code=201, response_model=models.UploadAnswer, openapi_extra={"requestBody": _BODY})
+async def upload(request: Request, at: At) -> Any:
+    """Bring studies: DICOM, NIfTI, PNG, JPEG, or zips of these. Held in memory until others push them out."""
+    async with request.form(max_files=at.settings.uploads.files, max_fields=2, max_part_size=1_000) as form:
+        files = [one for one in form.getlist("files") if isinstance(one, UploadFile)]
+        modality = form.get("modality")
+        left = Event()
+        named = modality if isinstance(modality, str) and modality else None
+        work = asyncio.ensure_future(run_in_threadpool(_bring, at, files, named, left))
+        try:
+            while not work.done():
+                await asyncio.wait({work}, timeout=_LOOK)
+                if not work.done() and await request.is_disconnected():
+                    left.set()
+            return work.result()
+        except CancelledError as error:
+            raise HTTPException(400, "The upload was given up.") from error
+        finally:
+            left.set()
+
+
+def _bring(at: AtDesk, files: Sequence[UploadFile], modality: str | None, left: Event) -> dict[str, Any]:
+    """Read what was sent and bring it to the desk. In a thread: reading and encoding take their seconds."""
+    with at.place_to_read(), upload_folder() as folder:
+        paths = [_saved(file, folder / str(number)) for number, file in enumerate(files)]
+        received = receive(paths, modality=modality, limits=at.settings.uploads, stopped=left.is_set)
+        keys = [at.desk.bring(study) for study in received.studies if not left.is_set()]
+    skipped = [
+        {"path": line.path, "reason_code": str(line.reason_code), "message": line.message} for line in received.skipped
+    ]
+    return {"notice": NOTICE, "studies": [_described(at, key) for key in keys], "skipped": skipped}
+
+
+def _described(at: AtDesk, key: str) -> dict[str, Any]:
+    return brought_study(at.desk, key) if at.desk.is_brought(key) else stored_study(at.desk.case(key))
+
+
+def _saved(file: UploadFile, folder: Path) -> Path:
+    """Write a file that was sent into a folder of its own, under a safe name."""
+    folder.mkdir()
+    path = folder / safe_name(file.filename or "")
+    with path.open("wb") as out:
+        shutil.copyfileobj(file.file, out)
+    return path

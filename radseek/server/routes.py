@@ -1,0 +1,127 @@
+"""The API's routes. Every answer is the engine's own; nothing is computed here."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Response
+
+from radseek.server import models
+from radseek.server.at_desk import At
+from radseek.server.auth import need_admin
+from radseek.server.describing import brought_study, stored_study, without_paths
+from radseek.server.forgetting import forget
+from radseek.server.problems import problem
+from radseek.server.questions import (
+    ClassifyQuestion,
+    ExplainQuestion,
+    Key,
+    ScreenQuestion,
+    SearchQuestion,
+    SimilarQuestion,
+)
+from radseek.server.streaming import LINES, line_by_line
+from retrieval.index.manifest import is_index
+from retrieval.results import NOTICE
+
+__all__ = ["api", "health"]
+
+api = APIRouter(prefix="/v1")
+health = APIRouter()
+
+
+@api.post("/screen", response_model=models.ScreenAnswer)
+def screen(question: ScreenQuestion, at: At) -> Any:
+    """Score findings in one study: no training, any words."""
+    with at.turn() as engine:
+        result = engine.screen(at.desk.target(question.study), at.findings(question))
+    return without_paths(result.to_json())
+
+
+@api.post("/classify", response_model=models.ClassifyAnswer)
+def classify(question: ClassifyQuestion, at: At) -> Any:
+    """Share one between labels that exclude each other."""
+    with at.turn() as engine:
+        result = engine.classify(at.desk.target(question.study), question.labels)
+    return without_paths(result.to_json())
+
+
+@api.post("/similar", response_model=models.SimilarAnswer)
+def similar(question: SimilarQuestion, at: At) -> Any:
+    """Find the earlier cases most like a study, and their reports."""
+    with at.turn() as engine:
+        result = engine.similar(
+            at.desk.target(question.study),
+            question.k,
+            where=question.where,
+            text=question.text,
+            contrast=question.contrast,
+            include_same_patient=question.same_patient,
+        )
+    return without_paths(result.to_json())
+
+
+@api.post("/search", response_model=models.SearchAnswer)
+def search(question: SearchQuestion, at: At) -> Any:
+    """Find studies and report sentences in words."""
+    with at.turn() as engine:
+        result = engine.search(question.text, question.k, where=question.where, within=question.within)
+    return without_paths(result.to_json())
+
+
+@api.post(
+    "/explain",
+    response_model=models.ExplainAnswer,
+    responses={200: {"content": {LINES: {"schema": {"type": "string", "description": "One JSON value a line."}}}}},
+)
+def explain(question: ExplainQuestion, at: At) -> Any:
+    """Say what is seen in a study and where, with earlier cases and every source."""
+    narrator = at.narrator(question.narrator)
+    with at.turn() as engine:
+        target, findings = at.desk.target(question.study), at.findings(question)
+        first = "template" if question.stream else narrator  # streamed, the model speaks when the engine is free again
+        result = engine.explain(target, findings, k=question.k, narrator=first, lang=question.lang)
+    return line_by_line(result, narrator) if question.stream else without_paths(result.to_json())
+
+
+@api.get("/studies", response_model=models.StudiesAnswer)
+def studies(
+    at: At,
+    offset: Annotated[int, Query(ge=0, le=1_000_000_000)] = 0,
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+) -> Any:
+    """List the stored studies."""
+    cases = at.desk.cases()
+    shown = [stored_study(case) for case in cases[offset : offset + limit]]
+    return {"notice": NOTICE, "total": len(cases), "offset": offset, "studies": shown}
+
+
+@api.get("/studies/{study}", response_model=models.StudyAnswer)
+def one_study(study: Key, at: At) -> Any:
+    """Describe one study, stored or brought."""
+    findings = at.desk.finding_set(study)
+    if at.desk.is_brought(study):
+        return {"notice": NOTICE, "study": brought_study(at.desk, study), "findings": findings, "report": None}
+    case = at.desk.case(study)
+    return {"notice": NOTICE, "study": stored_study(case), "findings": findings, "report": case.report}
+
+
+@api.delete("/studies/{study}", response_model=models.ForgottenAnswer, dependencies=[Depends(need_admin)])
+def delete_study(study: Key, at: At) -> Any:
+    """Forget a study: one that was brought at once, a stored one from the index and its files for good."""
+    return {"notice": NOTICE, "study": study, "stored": forget(at.desk, study)}
+
+
+@health.get("/healthz", response_model=models.HealthAnswer)
+async def healthz() -> Any:
+    """Say that the process runs."""
+    return {"status": "ok"}
+
+
+@health.get("/readyz", response_model=models.HealthAnswer)
+async def readyz(at: At) -> Any:
+    """Say that questions can be answered: the encoder is loaded, and the index is where it was."""
+    if at.desk.index is not None and not is_index(at.desk.index):
+        gone: Response = problem(503, "The index is gone from where it was opened; start again.")
+        return gone
+    return {"status": "ready"}
