@@ -27,7 +27,7 @@ from retrieval.index.keys import load_key, series_key, study_key
 from retrieval.index.local_store import LocalStore
 from retrieval.index.manifest import is_index
 from retrieval.index.repooled import RepooledStore
-from retrieval.index.store import Scope, Store
+from retrieval.index.store import Case, Scope, Store
 from retrieval.index.where import Where
 from retrieval.judging import Judge
 from retrieval.narrators.protocol import Narrator
@@ -124,6 +124,16 @@ class Engine:
         for study in self._studies(target, modality, skipped):
             rows.extend(self._screener.rows(study, asked))
         return ScreenResult(self.encoder.spec, version, tuple(rows), tuple(skipped))
+
+    def prepare(self, findings: Findings) -> None:
+        """Do ahead of the first question what every question about these findings needs.
+
+        Encodes their words, tests them, and reads the margins of the open index's studies, one modality and body part
+        after another: seconds, minutes for an index of tens of thousands.
+        """
+        asked, _ = choose_findings(findings)
+        kinds = {(one.modality, one.body_part) for case in self._all_cases() for one in case.series}
+        self._screener.prepare(asked, kinds)
 
     def heat_map(
         self,
@@ -354,6 +364,9 @@ class Engine:
     def _seen(self, store: Store) -> Store:
         """Return a store as this encoder sees it. Raises `EncoderMismatchError` where it cannot."""
         return RepooledStore(store, self.encoder) if check_match(store.spec, self.encoder.spec) else store
+
+    def _all_cases(self) -> Sequence[Case]:
+        return () if self.store is None else self.store.cases()
 
     def _need_store(self, what: str) -> Store:
         if self.store is None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from prompts.catalog import translate
 from prompts.finding import Finding
 from retrieval.encoders.protocol import Encoder
-from retrieval.encoders.self_test import negation_self_test
+from retrieval.encoders.self_test import held_out_auroc
 from retrieval.encoders.vectors import mean_pool
 
 __all__ = ["PromptBook", "TextPair", "finding_vectors"]
@@ -62,7 +62,8 @@ class PromptBook:
     def self_test(self, finding: Finding) -> float:
         """Return the finding's leave-one-paraphrase-out AUROC (see `encoders.self_test`)."""
         if finding not in self._tests:
-            self._tests[finding] = negation_self_test(self.encoder, finding)
+            pair = self.pair(finding)
+            self._tests[finding] = held_out_auroc(pair.positives, pair.negatives)
         return self._tests[finding]
 
     def text(self, text: str) -> NDArray[np.float32]:

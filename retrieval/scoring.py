@@ -15,7 +15,16 @@ from retrieval.prompt_vectors import TextPair
 from retrieval.study_vectors import SeriesVectors, StudyVectors
 from retrieval.types import ViewVectors
 
-__all__ = ["TOP_SHARE", "Reading", "is_read_in", "label_probabilities", "read_finding", "squash", "volume_margins"]
+__all__ = [
+    "TOP_SHARE",
+    "Reading",
+    "is_read_in",
+    "label_probabilities",
+    "read_finding",
+    "squash",
+    "study_margins",
+    "volume_margins",
+]
 
 TOP_SHARE = 0.1  # of a volume's slices; a finding is in few of them
 _LOW, _HIGH = 10, 90  # percentiles of the interval
@@ -45,9 +54,7 @@ def volume_margins(slices: NDArray[np.float16], pair: TextPair) -> tuple[NDArray
     float64 over `(N, D)` float16 rows, so that a margin does not depend on what else is computed.
     """
     margins = (slices.astype(np.float64) @ pair.directions()).astype(np.float32)
-    top = math.ceil(TOP_SHARE * len(slices))
-    best = np.sort(margins, axis=0)[len(slices) - top :]
-    return best.mean(axis=0, dtype=np.float64).astype(np.float32), int(margins[:, 0].argmax())
+    return _top_mean(margins), int(margins[:, 0].argmax())
 
 
 def is_read_in(finding: Finding, view: str, modality: str) -> bool:
@@ -83,6 +90,25 @@ def read_finding(study: StudyVectors, finding: Finding, pair: TextPair) -> Readi
         key_slice=int(view.z[row]),
         position=view.position[row] if view.position else None,
     )
+
+
+def study_margins(study: StudyVectors, findings: Sequence[Finding], pairs: Sequence[TextPair]) -> NDArray[np.float64]:
+    """Return `read_finding`'s margin for each of F findings `(F,)`, NaN where no view admits it: one product a view."""
+    directions = np.stack([pair.directions()[:, 0] for pair in pairs], axis=1)
+    best = np.full(len(findings), np.nan)
+    for series in study.series:
+        for view in series.views:
+            read = [i for i, finding in enumerate(findings) if is_read_in(finding, view.view, series.modality)]
+            margins = (view.slices.astype(np.float64) @ directions[:, read]).astype(np.float32)
+            best[read] = np.fmax(best[read], _top_mean(margins))
+    return best
+
+
+def _top_mean(margins: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the mean `(M,)` of the top `ceil(0.1 N)` of margins `(N, M)`, column by column."""
+    top = math.ceil(TOP_SHARE * len(margins))
+    best = np.sort(margins, axis=0)[len(margins) - top :]
+    return np.asarray(best.mean(axis=0, dtype=np.float64), np.float32)
 
 
 def squash(x: float) -> float:

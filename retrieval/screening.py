@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from prompts.catalog import find, load_set
 from prompts.finding import Finding, FindingSet
@@ -42,6 +42,15 @@ class Screener:
         self._book = book
         self._judge = Judge(book)
         self._percentiles = percentiles
+
+    def prepare(self, findings: Sequence[Finding], kinds: Iterable[tuple[str, str]]) -> None:
+        """Encode and test findings, and read what an index holds of them in these modalities and body parts."""
+        for finding in findings:
+            self._book.pair(finding)
+            self._book.self_test(finding)
+        for kind in sorted(kinds):
+            if self._percentiles is not None:
+                self._percentiles.prepare(findings, *kind)
 
     def rows(self, study: StudyVectors, findings: Sequence[Finding]) -> Iterator[FindingScore]:
         """Yield one row a finding, in the order asked."""

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.index.exact import cosines
 from retrieval.index.store import Scope, SentenceHit, Store
 from retrieval.polarity import Polarity
 from retrieval.text_query import TextQuery
@@ -143,8 +142,12 @@ def _scores(store: Store, views: Sequence[QueryView], met: frozenset[str], scope
 
 
 def _best_pairs(one: ViewVectors, other: ViewVectors) -> list[Match]:
-    """Return each query slice's nearest case slice."""
-    similarity = np.stack([cosines(other.slices, row) for row in one.slices])
+    """Return each query slice's nearest case slice.
+
+    Products of float16 values are exact in float64; only the last bits of their sums depend on how many rows there
+    are, so those are rounded away.
+    """
+    similarity = np.round(one.slices.astype(np.float64) @ other.slices.astype(np.float64).T, 12)
     nearest = similarity.argmax(axis=1)
     return [Match(one.view, int(one.z[i]), int(other.z[j]), float(similarity[i, j])) for i, j in enumerate(nearest)]
 

@@ -18,7 +18,7 @@ from prompts.finding import Finding
 from retrieval.errors import UnknownNameError, UsageError
 from retrieval.judging import ABSENT_UNDER, PRESENT_OVER
 from retrieval.prompt_vectors import PromptBook, finding_vectors
-from retrieval.scoring import is_read_in, label_probabilities, read_finding, squash, volume_margins
+from retrieval.scoring import is_read_in, label_probabilities, read_finding, squash, study_margins, volume_margins
 from retrieval.screening import Screener, choose_findings
 from retrieval.study_vectors import SeriesVectors, StudyVectors
 from tests.encoder_support import TinyEncoder
@@ -199,3 +199,22 @@ def test_which_findings_are_meant() -> None:
         choose_findings("chest-ctt")
     with pytest.raises(UsageError):
         choose_findings([])
+
+
+@pytest.mark.parametrize("modality", ["CT", "MR", ""])
+def test_margins_of_many_findings_are_those_of_each(modality: str) -> None:
+    encoder = TinyEncoder()
+    findings = [WIDGET, EFFUSION, *load_set("head_ct").findings[:3]]
+    pairs = [finding_vectors(encoder, finding) for finding in findings]
+    for seed in range(4):
+        study = study_of(seed, ("lung", "soft", "percentile")[: 1 + seed % 3], 1 + 11 * seed, modality)
+        readings = [read_finding(study, *one) for one in zip(findings, pairs, strict=True)]
+        expected = [np.nan if one is None else one.margin for one in readings]
+        np.testing.assert_allclose(study_margins(study, findings, pairs), expected, atol=1e-7, equal_nan=True)
+
+
+def test_preparing_changes_no_row() -> None:
+    study = study_of(3)
+    cold, warm = (Screener(PromptBook(TinyEncoder()), None) for _ in range(2))
+    warm.prepare([WIDGET, EFFUSION], [("CT", "chest")])
+    assert list(warm.rows(study, [EFFUSION, WIDGET])) == list(cold.rows(study, [EFFUSION, WIDGET]))

@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 from retrieval.encoders.protocol import Encoder
 from retrieval.encoders.vectors import mean_pool
 
-__all__ = ["PASS_MARK", "Paraphrased", "negation_self_test"]
+__all__ = ["PASS_MARK", "Paraphrased", "held_out_auroc", "negation_self_test"]
 
 PASS_MARK = 0.95  # an encoder below it cannot judge the finding, whatever the image
 
@@ -42,7 +42,15 @@ def negation_self_test(encoder: Encoder, finding: Paraphrased) -> float:
     if pairs < 2:
         return 0.0
     vectors = encoder.encode_texts([*finding.present[:pairs], *finding.absent[:pairs]])
-    present, absent = vectors[:pairs], vectors[pairs:]
+    return held_out_auroc(vectors[:pairs], vectors[pairs:])
+
+
+def held_out_auroc(present: NDArray[np.float32], absent: NDArray[np.float32]) -> float:
+    """Return `negation_self_test` from the sentences' vectors, `(K, D)` each; of unequal counts the first are taken."""
+    pairs = min(len(present), len(absent))
+    if pairs < 2:
+        return 0.0
+    present, absent = present[:pairs], absent[:pairs]
     margins = [_held_out_margins(present, absent, k) for k in range(pairs)]
     scores = np.array(margins).T.reshape(-1)  # all present ones, then all absent ones
     labels = np.repeat([1, 0], pairs)

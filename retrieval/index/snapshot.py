@@ -38,6 +38,7 @@ class Snapshot:
         }
         self._lock = threading.RLock()
         self._cache: dict[str, Any] = {}
+        self._last: tuple[Scope | None, NDArray[np.int64]] | None = None
 
     def contains(self, studies: Collection[str]) -> set[str]:
         """Return which of these study keys are there."""
@@ -115,7 +116,14 @@ class Snapshot:
         return self._cached("views", lambda: tables.load_views(self.catalog, self.generation))
 
     def _allowed(self, owners: NDArray[np.int64], scope: Scope | None) -> NDArray[np.bool_]:
-        return np.isin(owners, catalog_read.study_ids(self.catalog, scope, self.generation))
+        return np.isin(owners, self._study_ids(scope))
+
+    def _study_ids(self, scope: Scope | None) -> NDArray[np.int64]:
+        """Return the row ids of the studies in scope; one question asks for the same several times."""
+        with self._lock:
+            if self._last is None or self._last[0] != scope:
+                self._last = (scope, catalog_read.study_ids(self.catalog, scope, self.generation))
+            return self._last[1]
 
     def _pooled(self, table: tables.ViewTable, places: NDArray[np.int64]) -> NDArray[np.float16]:
         dim = next(iter(self.segments.values())).array("views").shape[1]
