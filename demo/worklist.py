@@ -21,8 +21,8 @@ __all__ = ["NOT_ABNORMAL", "Screened", "WorklistRow", "sort_worklist", "worklist
 NOT_ABNORMAL: Final = frozenset({"no_finding", "medical_material", "support_devices"})
 Gap = Literal["", "no_set", "uncalibrated"]  # why a row has no probability
 _COLUMNS: Final = (
-    "rank", "study", "modality", "body_part", "sex", "age", "path", "set", "finding", "probability", "state", "key_slice",
-    "reason",
+    "rank", "study", "modality", "body_part", "sex", "age", "path",
+    "set", "finding", "probability", "state", "key_slice", "reason",
 )  # fmt: skip
 
 

@@ -1,0 +1,23 @@
+"""A desk on a made-up index, for tests of the archive's parts: no pixels, no weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from demo.desk import Desk
+from retrieval.engine import Engine
+from retrieval.index.local_store import LocalStore
+from retrieval.index.store import StudyRecord
+from tests.encoder_support import TinyEncoder
+
+
+@contextmanager
+def made_desk(index: Path, records: Sequence[StudyRecord]) -> Iterator[Desk]:
+    """A desk on an index of these records."""
+    encoder = TinyEncoder()
+    with LocalStore.create(index, encoder.spec) as writer:
+        writer.add(records)
+    with LocalStore.open(index) as store, Desk(Engine(encoder, store), index) as desk:
+        yield desk
