@@ -84,6 +84,13 @@ class Desk:
         finally:
             self._turn.release()
 
+    def warm(self) -> None:
+        """Prepare the finding sets that fit the stored studies, one turn each, so that no visitor waits for it."""
+        kinds = {(one.modality, one.body_part) for case in self.cases() for one in case.series}
+        for name in sorted({name for kind in kinds if (name := set_for(*kind)) is not None}):
+            with self.turn() as engine:
+                engine.prepare(name)
+
     def bring(self, study: Study) -> str:
         """Hold a study that was read and return its key; encodes it, which takes its seconds."""
         with self.turn() as engine:

@@ -143,3 +143,14 @@ def test_a_slice_is_drawn_of_a_stored_study_and_of_one_that_was_brought(desk: De
     assert desk.picture(stored, "2.25.404", "lung", 3) is None
     with pytest.raises(UnknownNameError):
         desk.picture("2.25.1", "2.25.2", "lung", 3)
+
+
+def test_a_warm_desk_encodes_no_more_words(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.warm()
+    with desk.turn() as engine:
+
+        def encode(texts: object) -> None:
+            raise AssertionError(f"encoded again: {texts}")
+
+        monkeypatch.setattr(engine.encoder, "encode_texts", encode)
+        assert engine.screen(desk.cases()[0].key, "chest_ct").results
