@@ -161,7 +161,10 @@ def test_unknown_things_are_problems_with_a_reason(client: TestClient, desk: Des
 def test_files_that_moved_are_said_to_be_gone(client: TestClient, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(desk, "pixels", lambda key: None)
     monkeypatch.setattr(shelf, "_TRUST", 0.0)
-    answer = client.get(f"/viewer/studies/{desk.cases()[0].key}")
+    key = desk.cases()[0].key
+    scene = client.get(f"/viewer/studies/{key}").json()
+    assert (scene["series"], scene["reason"]) == ([], "no_images")
+    answer = client.get(f"/viewer/studies/{key}/series/2.25.1/axial/0")
     assert answer.status_code == 404
     assert "can no longer be read" in answer.json()["detail"]
 
@@ -201,6 +204,12 @@ def test_a_map_that_failed_its_check_says_why_and_still_has_its_profile(client: 
     assert (answer["layers"], answer["token"]) == ({}, "")
     assert len(answer["profile"]) == 6
     assert answer["z"] == answer["key_slices"][0]
+
+
+def test_a_finding_that_no_view_is_read_for_is_an_answer_and_no_error(client: TestClient, desk: Desk) -> None:
+    answer = client.post(f"/viewer/studies/{desk.cases()[0].key}/heat", json={"finding": "cerebral oedema"})
+    assert answer.status_code == 200
+    assert (answer.json()["reason"], answer.json()["profile"]) == ("no_view", [])
 
 
 def test_a_map_that_passed_is_one_picture_a_slice(

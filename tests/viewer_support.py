@@ -95,9 +95,7 @@ def heat_of(*, spot: tuple[int, int], passes: bool = True, margin: float = 0.1) 
             peak_mm=None,
             profile=tuple((z, margin - 0.02 * abs(z - 4)) for z in range(len(view.slices))),
             key_slices=(4, 2),
-            check=MapCheck(
-                passes, 1.0, 0.0, 0.0, 1.0, (0.5, 1.5), 0.0, 8, "" if passes else "same_with_random_weights"
-            ),
+            check=MapCheck(passes, 1.0, 0.0, 0.0, 1.0, (0.5, 1.5), 0.0, 8, reason),
             maps=maps,  # type: ignore[arg-type]
         )
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from demo.heat_colours import css_gradient, overlay_uri
+from prompts.finding import Finding
 from retrieval.heatmap_study import HeatMap
 
-__all__ = ["HeatLayer", "layer_of"]
+__all__ = ["HeatLayer", "layer_of", "unread"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +64,8 @@ def layer_of(found: HeatMap, names: Mapping[str, str]) -> HeatLayer:
     return HeatLayer(
         found.finding, dict(names), found.series, found.view, found.z, found.profile, found.key_slices, pictures, reason
     )
+
+
+def unread(finding: Finding) -> HeatLayer:
+    """Return the layer of a finding that no view of the study is read for."""
+    return HeatLayer(finding.name, dict(finding.names), "", "", 0, (), (), {}, "no_view")

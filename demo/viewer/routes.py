@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from demo.desk import Desk
 from demo.viewer.shelf import HeatShelf, SceneShelf
 from retrieval.errors import BusyError, RadseekError, UnknownNameError, UsageError
+from retrieval.results import NOTICE
 
 __all__ = ["viewer_routes"]
 
@@ -73,7 +74,9 @@ def viewer_routes(desk: Desk) -> APIRouter:
 
     @router.get("/studies/{key}")
     def scene(key: Key) -> Response:
-        return JSONResponse(scenes.scene(key).document, headers=_KEPT_NOWHERE)
+        found = scenes.find(key)
+        gone = {"study": key, "notice": NOTICE, "series": [], "reason": "no_images"}
+        return JSONResponse(gone if found is None else found.document, headers=_KEPT_NOWHERE)
 
     @router.get("/studies/{key}/series/{series}/{plane}/{k}")
     def plane(key: Key, series: Key, plane: PlaneName, k: Number, asked: Asked = None) -> Response:

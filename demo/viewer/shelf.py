@@ -10,10 +10,10 @@ from threading import Lock
 from typing import Final
 
 from demo.desk import Desk
-from demo.viewer.heat_layer import HeatLayer, layer_of
+from demo.viewer.heat_layer import HeatLayer, layer_of, unread
 from demo.viewer.scene import Scene
 from prompts.catalog import find
-from retrieval.errors import UnknownNameError
+from retrieval.errors import UnknownNameError, UsageError
 from retrieval.types import Study
 
 __all__ = ["HeatShelf", "SceneShelf"]
@@ -41,6 +41,15 @@ class SceneShelf:
 
     def scene(self, key: str) -> Scene:
         """Return a study's scene. Raises `UnknownNameError` for an unknown study, or one without images."""
+        found = self.find(key)
+        if found is None:
+            raise UnknownNameError(
+                f"The images of study {key} can no longer be read; its files have moved or the linkage file is absent."
+            )
+        return found
+
+    def find(self, key: str) -> Scene | None:
+        """Return a study's scene; None where its images can no longer be read. Raises `UnknownNameError`."""
         with self._lock:
             known = self._opened.get(key)
             if known is not None and time.monotonic() - known.seen < _TRUST:
@@ -53,9 +62,7 @@ class SceneShelf:
             raise
         if study is None:
             self._forget(key)
-            raise UnknownNameError(
-                f"The images of study {key} can no longer be read; its files have moved or the linkage file is absent."
-            )
+            return None
         return self._put(key, study)
 
     def _forget(self, key: str) -> None:
@@ -93,7 +100,10 @@ class HeatShelf:
             return held
         asked = find(finding)
         with self._desk.turn() as engine:
-            layer = layer_of(engine.heat_map(study, asked), asked.names)
+            try:
+                layer = layer_of(engine.heat_map(study, asked), asked.names)
+            except UsageError:  # an answer like others: this study has no view that the finding is read in
+                return "", unread(asked)
         made = (secrets.token_urlsafe(16), layer)
         with self._lock:
             self._held[key, finding] = made

@@ -90,6 +90,7 @@ class Viewer {
     if (!answer.ok) throw await problemOf(answer);
     const scene = await answer.json();
     if (turn !== this.asked) return;
+    if (!scene.series.length) throw new Error(this.word(scene.reason || "no_images"));
     this.store = new PlaneStore(this.base, study);
     this.scene = scene;
     for (const series of scene.series) for (const preset of series.presets) unpack(preset);
@@ -114,7 +115,7 @@ class Viewer {
     }
     this.heat = { ...(await answer.json()), asked: finding, pictures: new Map() };
     const series = this.scene.series.find((one) => one.key === this.heat.series);
-    if (!series) return undefined;
+    if (!series) return this.label();
     if (series !== this.series) this.chooseSeries(series);
     this.choosePreset(this.heat.view);
     if (!stay) this.goNative(this.heat.z);
@@ -403,7 +404,7 @@ class Viewer {
     if (!heat) return;
     const finding = this.findingName();
     if (heat.reason) this.say("no_map", { why: word(heat.reason) });
-    else if (heat.profile.every(([, margin]) => margin < 0)) this.say("below_zero", { finding });
+    else if (heat.profile.length && heat.profile.every(([, margin]) => margin < 0)) this.say("below_zero", { finding });
     at.profile.setAttribute("aria-label", word("profile", { finding }));
     at.keys.replaceChildren(make("span", { textContent: `${word("profile", { finding })} \u00b7 ${word("key_slices")}` }),
       ...heat.key_slices.map((z) => make("button", { type: "button", textContent: String(z), onclick: () => this.goKey(z) })));
