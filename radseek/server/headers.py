@@ -12,7 +12,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from radseek.server.problems import problem
+from radseek.server.problems import failure
 
 __all__ = ["Marked"]
 
@@ -69,11 +69,10 @@ class Marked:
             await self.app(scope, receive, marked)
         except ClientDisconnect:  # whoever sent a body hung up in the middle of it
             _LOG.info("%s %s %s hung up", number, scope["method"], _plain(scope["path"]))
-        except Exception:
-            if begun:
-                raise
+        except Exception:  # logged once, here; an answer that had begun is cut off
             _LOG.exception("request %s failed", number)
-            await problem(500, f"The server failed; its log says why, under {number}.")(scope, receive, marked)
+            if not begun:
+                await failure(scope)(scope, receive, marked)
 
 
 def _request_id(given: str) -> str:

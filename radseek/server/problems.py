@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.types import Scope
 
 from retrieval.errors import (
     BusyError,
@@ -24,7 +25,7 @@ from retrieval.errors import (
 )
 from retrieval.results import NOTICE
 
-__all__ = ["CODES", "answer_errors", "problem", "problem_of", "reason_code"]
+__all__ = ["CODES", "answer_errors", "failure", "problem", "problem_of", "reason_code"]
 
 _RETRY: Final = {"Retry-After": "2"}
 _FIRST: Final = 8  # faults of a body that are listed
@@ -100,8 +101,14 @@ def problem_of(error: RadseekError) -> JSONResponse:
     return problem(status, str(error), code=reason_code(error), headers=_RETRY if status == 503 else None)
 
 
+def failure(scope: Scope) -> JSONResponse:
+    """Return the answer to a request that failed as nobody foresaw: where the log says why, and nothing of it."""
+    number = scope.get("state", {}).get("request_id", "")
+    return problem(500, f"The server failed; its log says why, under {number}.")
+
+
 def answer_errors(app: FastAPI) -> None:
-    """Make every error of an app a problem; what nobody foresaw, `radseek.server.headers.Marked` answers."""
+    """Make every error of an app a problem. An unforeseen one goes on to `radseek.server.headers.Marked`, which logs it."""
 
     @app.exception_handler(RadseekError)
     async def _radseek(_request: Request, error: Exception) -> JSONResponse:
@@ -111,6 +118,10 @@ def answer_errors(app: FastAPI) -> None:
     async def _http(_request: Request, error: Exception) -> JSONResponse:
         known = error if isinstance(error, HTTPException) else HTTPException(500)
         return problem(known.status_code, str(known.detail), headers=known.headers)
+
+    @app.exception_handler(Exception)
+    async def _unforeseen(request: Request, _error: Exception) -> JSONResponse:
+        return failure(request.scope)
 
     @app.exception_handler(RequestValidationError)
     async def _request(_request: Request, error: Exception) -> JSONResponse:
