@@ -1,4 +1,4 @@
-"""One cohort, one server, one browser for all browser tests; the server is a process of its own, with a home of its own.
+"""One cohort, one server, one browser for all browser tests; the server is a process with a home of its own.
 
 `python -m tests.web_support INDEX PORT` is that process.
 """
@@ -81,11 +81,11 @@ def web_index(tmp_path_factory: pytest.TempPathFactory) -> WebIndex:
 @pytest.fixture(scope="session")
 def web_server(web_index: WebIndex) -> Iterator[str]:
     """The base URL of a server with the page mounted."""
-    with serving(web_index) as base:
+    with Serving(web_index) as base:
         yield base
 
 
-class serving:
+class Serving:
     """Run a server on an index while the block lasts; the value is its base URL."""
 
     def __init__(self, made: WebIndex) -> None:

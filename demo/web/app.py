@@ -8,9 +8,12 @@ from typing import Any, Final
 import gradio as gr
 
 from demo.desk import Desk
+from demo.web.explain_page import explain_page
 from demo.web.picker import choices_of, label_of
 from demo.web.screen_page import screen_page
-from demo.web.shell import Shell, header, language_switch, wire
+from demo.web.search_page import search_page
+from demo.web.shell import QUIET, Shell, box, header, language_switch, wire
+from demo.web.similar_page import similar_page
 from demo.web.study_bar import study_bar
 from demo.web.telling import Tell
 from demo.web.words import Lang
@@ -25,7 +28,7 @@ def build_page(desk: Desk, *, tell: Tell, base: str = "") -> gr.Blocks:
     shell = Shell(desk, base)
     with gr.Blocks(title="radseek", fill_width=True, analytics_enabled=False, delete_cache=(600, 3600)) as page:
         with gr.Row(elem_id="rs-top"):
-            head = gr.HTML(header("en"), elem_id="rs-header", scale=5)
+            head = box(header("en"), elem_id="rs-header", scale=5)
             shell.lang = language_switch()
         study_bar(shell)
         with gr.Tabs(selected="screen", elem_id="rs-tabs") as shell.tabs:
@@ -38,16 +41,20 @@ def build_page(desk: Desk, *, tell: Tell, base: str = "") -> gr.Blocks:
 
 
 def _tabs(tell: Tell) -> list[tuple[str, Callable[[Shell], Any]]]:
-    return [("screen", screen_page)]
+    return [
+        ("screen", screen_page),
+        ("similar", similar_page),
+        ("search", search_page),
+        ("explain", lambda shell: explain_page(shell, tell)),
+    ]
 
 
 def _listen(shell: Shell, page: gr.Blocks) -> None:
     """Connect the language switch, the page's own buttons, and the first load."""
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     labels = shell.labels
-    shell.lang.change(labels.updates, [shell.lang], labels.controls, js=_SET_LANGUAGE, **quiet)
+    shell.lang.change(labels.updates, [shell.lang], labels.controls, js=_SET_LANGUAGE, **QUIET)
     for render, inputs, outputs in shell.speaks:
-        shell.lang.change(render, [shell.lang, *inputs], outputs, **quiet)
+        shell.lang.change(render, [shell.lang, *inputs], outputs, **QUIET)
 
     def open_study(brought: list[str], lang: Lang, event: gr.EventData) -> tuple[Any, Any]:
         key = str(event._data.get("study", ""))
@@ -57,7 +64,7 @@ def _listen(shell: Shell, page: gr.Blocks) -> None:
             choices = [(label_of(shell.desk, key, lang), key), *choices]
         return gr.Dropdown(choices=choices, value=key), gr.Tabs(selected="screen")
 
-    wire(shell.base).open(open_study, [shell.brought, shell.lang], [shell.study, shell.tabs], **quiet)
+    wire(shell.base).open(open_study, [shell.brought, shell.lang], [shell.study, shell.tabs], **QUIET)
 
     def first(request: gr.Request) -> tuple[Any, Any]:
         cases = shell.desk.cases()
@@ -67,4 +74,4 @@ def _listen(shell: Shell, page: gr.Blocks) -> None:
             "zh"
         ) else "en"
 
-    page.load(first, None, [shell.study, shell.lang], **quiet)
+    page.load(first, None, [shell.study, shell.lang], **QUIET)

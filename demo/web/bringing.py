@@ -85,7 +85,7 @@ def _read(desk: Desk, files: Sequence[Path], modality: str, reading: _Reading) -
                 return
             step("encode", number, len(received.studies))
             reading.keys.append(desk.bring(study))
-    except Exception as error:  # handed to the page, which says it
+    except Exception as error:  # noqa: BLE001 - handed to the page, which says it
         reading.error = error
     finally:
         discard(files)

@@ -31,7 +31,7 @@ _MODE: Final = '<script>window.__gradio_mode__ = "app";</script>'
 def mount_page(app: FastAPI, desk: Desk, path: str = "/", *, tell: Tell, max_upload: int | None = None) -> None:
     """Mount the viewer, the page's files and the page in an app. Do it last: at "/" it answers what nobody else does.
 
-    `tell` writes explanations (`radseek.telling.tell`); `max_upload`, bytes of one file, is refused above by Gradio itself.
+    `tell` writes explanations (`radseek.telling.tell`); `max_upload`: bytes of one file, above which Gradio refuses it.
     Raises `ImportError` where gradio is not installed.
     """
     # Both are read when gradio is imported.
@@ -65,7 +65,7 @@ def mount_page(app: FastAPI, desk: Desk, path: str = "/", *, tell: Tell, max_upl
 
 
 def local_page(page: str, nonce: str, base: str) -> str:
-    """Return Gradio's page with our files and without others': no address off this server, every script under the nonce."""
+    """Return Gradio's page with our files and no address off this server, every script under the nonce."""
     for pattern in _FOREIGN:
         page = pattern.sub("", page)
     ours = (
@@ -77,12 +77,15 @@ def local_page(page: str, nonce: str, base: str) -> str:
 
 
 def page_policy(nonce: str) -> str:
-    """Return the page's content-security policy. Gradio compiles its templates, hence `unsafe-eval`; no inline script runs
-    without the nonce, so text that slipped through as markup could not run one."""
+    """Return the page's content-security policy.
+
+    Gradio compiles its templates, hence `unsafe-eval`. No inline script runs without the nonce, so text that slipped
+    through as markup could not run one.
+    """
     return (
         f"default-src 'none'; script-src 'self' 'nonce-{nonce}' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
-        "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; frame-src 'self'; worker-src 'self' blob:; "
-        "base-uri 'self'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
+        "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; frame-src 'self'; "
+        "worker-src 'self' blob:; base-uri 'self'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
     )
 
 

@@ -22,7 +22,7 @@ class Labels:
         self._properties: list[Callable[[Lang], dict[str, Any]]] = []
 
     def name(self, control: Control, **entries: str) -> Control:
-        """Say which entry of words.toml each property of a control shows, as `label="screen.set"`; return the control."""
+        """Say which entry of words.toml each property shows, as `label="screen.set"`; return the control."""
         return self.set(control, lambda lang: {prop: say(entry, lang) for prop, entry in entries.items()})
 
     def set(self, control: Control, properties: Callable[[Lang], dict[str, Any]]) -> Control:

@@ -86,11 +86,10 @@ def _stored_facts(desk: Desk, key: str, lang: Lang) -> list[str]:
     case = next((case for case in desk.cases() if case.key == key), None)
     if case is None:
         return [short_key(key)]
-    told = [
+    return [
         _fact(one.modality, one.body_part, one.description, one.shape, one.provenance.get("warnings"), lang)
         for one in case.series
     ]
-    return told
 
 
 def _series_fact(one: Series, lang: Lang) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import gradio as gr
 
@@ -12,7 +12,10 @@ from demo.desk import Desk
 from demo.web.labels import Labels
 from demo.web.words import LANGUAGES, Lang, say
 
-__all__ = ["Shell", "header", "wire"]
+__all__ = ["QUIET", "Shell", "box", "header", "language_switch", "wire"]
+
+# What every listener of ours that shows no progress has; none is an API of its own.
+QUIET: Final[dict[str, Any]] = {"show_progress": "hidden", "api_visibility": "private"}
 
 # A button anywhere in the page with data-open="KEY" opens that study in the Screen tab; see page.js.
 _WIRE = """import(props.script).then((page) => page.wire((name, data) => trigger(name, data)));
@@ -23,8 +26,8 @@ _WIRE = """import(props.script).then((page) => page.wire((name, data) => trigger
 class Shell:
     """Handed to each tab as it is built. `study` holds the chosen study's key, "" for none; `lang` is "en" or "zh".
 
-    A tab that opens a study outputs to `study` and `tabs`: `return key, gr.Tabs(selected="screen")`; or puts a button with
-    `data-open="KEY"` into its HTML.
+    A tab that opens a study outputs to `study` and `tabs` (`return key, gr.Tabs(selected="screen")`), or puts a button
+    with `data-open="KEY"` into its HTML.
     """
 
     desk: Desk
@@ -39,6 +42,11 @@ class Shell:
     def speak(self, render: Any, inputs: list[Any], outputs: list[Any]) -> None:
         """Have `render(lang, *inputs)` write `outputs` anew whenever the language changes."""
         self.speaks.append((render, inputs, outputs))
+
+
+def box(value: str = "", **given: Any) -> gr.HTML:
+    """Return a place for our own HTML, without Gradio's styles for prose."""
+    return gr.HTML(value, apply_default_css=False, padding=False, **given)
 
 
 def header(lang: Lang) -> str:

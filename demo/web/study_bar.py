@@ -8,7 +8,7 @@ import gradio as gr
 
 from demo.web.bringing import bring_files
 from demo.web.picker import choices_of, facts, modality_choices
-from demo.web.shell import Shell
+from demo.web.shell import Shell, box
 from demo.web.words import Lang, say
 
 __all__ = ["study_bar"]
@@ -24,8 +24,8 @@ def study_bar(shell: Shell) -> None:
         modality = gr.Dropdown(modality_choices("en"), value="", scale=2, min_width=180, elem_id="rs-modality")
         bring = gr.UploadButton(file_count="multiple", size="md", scale=1, min_width=150, elem_id="rs-bring")
         stop = gr.Button(size="md", visible=False, scale=0, min_width=90, variant="stop", elem_id="rs-stop")
-    status = gr.HTML(elem_id="rs-status", elem_classes="rs-live")
-    seen = gr.HTML(elem_id="rs-facts")
+    status = box(elem_id="rs-status", elem_classes="rs-live")
+    seen = box(elem_id="rs-facts")
     _name(shell, modality, bring, stop)
     reading = bring.upload(
         bring_files(shell.desk),

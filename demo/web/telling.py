@@ -14,7 +14,7 @@ __all__ = ["Question", "Tell"]
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One study to explain. `findings`: a set's name or words; `mask` and `prior_mask`: files; `prior`: a study's key."""
+    """One study to explain. `findings`: a set's name or words; the masks are files; `prior` is a study's key."""
 
     study: str
     findings: str | tuple[str, ...]

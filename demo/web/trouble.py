@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import html
 import logging
 from collections.abc import Callable
 from concurrent.futures import CancelledError
-from typing import Any, Final
+from typing import Final, TypeVar
 
 from demo.web.words import Lang, say, say_or
 from retrieval.errors import (
@@ -24,8 +23,9 @@ from retrieval.errors import (
     UsageError,
 )
 
-__all__ = ["code_of", "safely", "said", "trouble"]
+__all__ = ["answered", "code_of", "said", "trouble"]
 
+Answer = TypeVar("Answer")
 _log = logging.getLogger(__name__)
 _CODES: Final[tuple[tuple[type[Exception], str], ...]] = (
     (CancelledError, "cancelled"),
@@ -74,14 +74,9 @@ def _box(sentence: str, code: str, lang: Lang, detail: str) -> str:
     )
 
 
-def safely(answer: Callable[..., Any], refused: Callable[[str], Any]) -> Callable[..., Any]:
-    """Return `answer(lang, ...)` with its errors shown in the page: `refused(html)` makes the outputs then."""
-
-    @functools.wraps(answer)
-    def guarded(lang: Lang, *given: Any) -> Any:
-        try:
-            return answer(lang, *given)
-        except Exception as error:
-            return refused(trouble(error, lang))
-
-    return guarded
+def answered(lang: Lang, answer: Callable[[], Answer], refused: Callable[[str], Answer]) -> Answer:
+    """Return `answer()`, or where it fails `refused(html)` of the trouble: the session goes on whatever happens."""
+    try:
+        return answer()
+    except Exception as error:  # noqa: BLE001 - the edge of the page; what is no refusal is logged in `trouble`
+        return refused(trouble(error, lang))
