@@ -43,6 +43,10 @@ def bare_app(desk: Desk) -> FastAPI:
     def page() -> Response:
         return HTMLResponse(PAGE, headers={"Content-Security-Policy": POLICY})
 
+    @app.get("/free")
+    def free() -> Response:
+        return HTMLResponse(PAGE)
+
     @app.get("/page.js")
     def script() -> Response:
         return Response(SCRIPT, media_type="text/javascript")

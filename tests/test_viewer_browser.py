@@ -1,0 +1,442 @@
+"""The viewer in a browser: what stands where on the screen, what moves it, what it says."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from axe_playwright_python.base import AXE_FILE_PATH
+from numpy.typing import NDArray
+from PIL import Image
+from playwright.sync_api import BrowserContext, Locator, Page, expect
+
+from demo.desk import Desk
+from demo.phantoms import make_phantom
+from demo.viewer.windows import Preset
+from retrieval.engine import Engine
+from retrieval.imaging.orient import spacing_zyx, to_display
+from retrieval.imaging.windows import window
+from retrieval.types import Provenance, Series, Study, Volume
+from tests.viewer_support import bare_app, heat_of, served
+
+pytest_plugins = ["tests.web_support"]  # its browser, which all browser tests share
+
+PAYLOAD = "<img src=x onerror=\"window.ran='description'\"><script>window.ran='script'</script>"
+
+_WRITTEN = """(visibility) => document.querySelectorAll("#one, #two").forEach((one) => one.shadowRoot?.querySelectorAll(
+    ".corner, .edge, .scale").forEach((each) => (each.style.visibility = visibility)))"""
+
+
+def study_of(name: str, *series: tuple[NDArray[Any], NDArray[np.float64] | None, str, str]) -> Study:
+    made = []
+    for n, (voxels, affine, modality, description) in enumerate(series):
+        shown = to_display(voxels, affine)
+        unit = "HU" if modality == "CT" else "raw"
+        spacing = None if shown.affine is None else spacing_zyx(shown.affine)
+        volume = Volume(shown.voxels, shown.affine, unit, Provenance("none", spacing=spacing, plane=shown.plane))
+        made.append(Series(f"{name}.{n}", modality, "chest", description, volume))
+    return Study(name, "0" * 64, (), tuple(made))
+
+
+def boxes(count: int, gap: float) -> tuple[NDArray[np.int16], NDArray[np.float64]]:
+    """A body of 0 HU in air, with a small bright box at the patient's left, in front, near the head."""
+    voxels = np.full((count, 60, 60), -1000, np.int16)
+    voxels[:, 10:50, 10:50] = 0
+    voxels[-3:-1, 12:20, 40:48] = 1000
+    affine = np.diag([2.0, 2.0, gap, 1.0])
+    affine[:3, 3] = (-60.0, -60.0, 100.0)
+    return voxels, affine
+
+
+@pytest.fixture(scope="module")
+def phantom() -> tuple[Study, NDArray[np.bool_]]:
+    """A chest with a mass in the left lung (a truth of the phantom, not of any code here), and its mask."""
+    made = make_phantom("chest_ct", 41, findings=("lung_mass",))
+    (lesion,) = made.lesions
+    assert lesion.side == "left"
+    scan = made.series[0]
+    return study_of("1.2.41", (scan.voxels, scan.affine, "CT", "chest")), lesion.mask
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory, phantom: tuple[Study, object]) -> Iterator[Desk]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
+        patch.setenv("RADSEEK_KEY", "viewer tests, viewer tests")
+        with Desk.open(None, "random") as opened:
+            yield opened
+
+
+@pytest.fixture(autouse=True)
+def _one_key(monkeypatch: pytest.MonkeyPatch, _own_home: None) -> None:
+    monkeypatch.setenv("RADSEEK_KEY", "viewer tests, viewer tests")
+
+
+@pytest.fixture(scope="module")
+def base(desk: Desk) -> Iterator[str]:
+    with served(bare_app(desk)) as address:
+        yield address
+
+
+@pytest.fixture
+def page(context: BrowserContext, base: str) -> Iterator[Page]:
+    """A page with nothing but viewers, under a policy that allows no inline script; it must not complain."""
+    opened = context.new_page()
+    complaints: list[str] = []
+    opened.on("console", lambda said: complaints.append(said.text) if said.type in {"error", "warning"} else None)
+    opened.on("pageerror", lambda error: complaints.append(str(error)))
+    context.on(
+        "request",
+        lambda asked: None if asked.url.startswith((base, "data:", "blob:")) else complaints.append(asked.url),
+    )
+    opened.goto(base)
+    opened.wait_for_function("window.isReady")
+    yield opened
+    assert complaints == []
+
+
+@pytest.fixture(scope="module")
+def bring(desk: Desk) -> Callable[[Study], str]:
+    """Bring a study once."""
+    keys: dict[str, str] = {}
+
+    def brought(study: Study) -> str:
+        if study.uid not in keys:
+            keys[study.uid] = desk.bring(study)
+        return keys[study.uid]
+
+    return brought
+
+
+def mount(page: Page, what: dict[str, Any], place: str = "one") -> Locator:
+    """Mount a viewer, show something, and wait until it is drawn."""
+    lang = what.pop("lang", "en")
+    page.evaluate("([place, lang]) => void mountViewer(place, { lang })", [place, lang])
+    page.evaluate("([place, what]) => window[place + 'Viewer'].show(what)", [place, what])
+    settle(page, place)
+    return page.locator(f"#{place}")
+
+
+def settle(page: Page, place: str = "one") -> None:
+    """Wait until the slice wanted is the slice drawn."""
+    page.wait_for_function(
+        "(place) => { const v = window[place + 'Viewer'].viewer; return v.shown && !v.frame && v.shown.k === v.k "
+        "&& v.shown.planeName === v.planeName && v.shown.series === v.series && v.place; }",
+        arg=place,
+    )
+
+
+def state(page: Page, expression: str, place: str = "one") -> Any:
+    return page.evaluate(f"(place) => {{ const v = window[place + 'Viewer'].viewer; return {expression}; }}", place)
+
+
+def seen(viewer: Locator) -> NDArray[np.int64]:
+    """The stage as it is painted, RGB."""
+    picture = Image.open(io.BytesIO(viewer.locator(".stage").screenshot())).convert("RGB")
+    return np.asarray(picture).astype(np.int64)
+
+
+def slice_only(page: Page, viewer: Locator) -> NDArray[np.int64]:
+    """The part of the stage that the plane covers, without what is written over it."""
+    page.evaluate(_WRITTEN, "hidden")
+    place = state(page, "v.place")
+    x, y, width, height = (round(place[name]) for name in ("x", "y", "width", "height"))
+    drawn = seen(viewer)[y : y + height, x : x + width]
+    page.evaluate(_WRITTEN, "")
+    return drawn
+
+
+def test_a_lesion_of_the_left_is_on_the_right_of_the_screen(
+    page: Page, bring: Callable[[Study], str], phantom: tuple[Study, NDArray[np.bool_]]
+) -> None:
+    study, mask = phantom
+    z, y, x = (int(np.median(axis)) for axis in np.nonzero(mask))
+    viewer = mount(page, {"study": bring(study), "view": "soft", "z": z})
+    assert viewer.locator(".edge").all_inner_texts() == ["R", "L", "A", "P"]
+    drawn = slice_only(page, viewer)
+    mass, mirrored = (_around(drawn, y, column, mask.shape[1:]) for column in (x, mask.shape[2] - 1 - x))
+    assert x > mask.shape[2] / 2
+    assert mass > mirrored + 50
+
+    viewer.get_by_role("button", name="Coronal").click()
+    page.evaluate("(k) => oneViewer.viewer.goTo(k)", y)
+    settle(page)
+    assert viewer.locator(".edge").all_inner_texts() == ["R", "L", "H", "F"]
+    drawn = slice_only(page, viewer)
+    rows = mask.shape[0]
+    mass, mirrored = (_around(drawn, rows - 1 - z, at, (rows, mask.shape[2])) for at in (x, mask.shape[2] - 1 - x))
+    assert mass > mirrored + 50
+
+
+def _around(drawn: NDArray[np.int64], row: float, column: float, shape: tuple[int, ...]) -> float:
+    """The mean brightness around a voxel of a plane of that shape, as it is drawn."""
+    y = int((row + 0.5) / shape[0] * drawn.shape[0])
+    x = int((column + 0.5) / shape[1] * drawn.shape[1])
+    return float(drawn[y - 3 : y + 4, x - 3 : x + 4].mean())
+
+
+@pytest.mark.parametrize(
+    ("plane", "letters", "k", "where"),
+    [("axial", ["R", "L", "A", "P"], 22, (15, 43)), ("coronal", ["R", "L", "H", "F"], 15, (2, 43)),
+     ("sagittal", ["A", "P", "H", "F"], 15, (2, 15))],
+)  # fmt: skip
+def test_head_and_front_are_up_and_thick_slices_are_not_squashed(
+    page: Page,
+    bring: Callable[[Study], str],
+    plane: str,
+    letters: list[str],
+    k: int,
+    where: tuple[int, int],
+) -> None:
+    voxels, affine = boxes(24, 5.0)
+    viewer = mount(
+        page, {"study": bring(study_of("1.2.24", (voxels, affine, "CT", "box"))), "plane": plane, "view": "soft"}
+    )
+    page.evaluate("(k) => oneViewer.viewer.goTo(k)", k)
+    settle(page)
+    assert viewer.locator(".edge").all_inner_texts() == letters
+    place = state(page, "v.place")
+    wide, high = (120.0, 120.0) if plane == "axial" else (120.0, 24 * 5.0)
+    assert place["width"] / place["height"] == pytest.approx(wide / high, rel=1e-6)
+    drawn = slice_only(page, viewer)
+    shape = (60, 60) if plane == "axial" else (24, 60)
+    assert _around(drawn, *where, shape) > 250
+    assert _around(drawn, where[0], shape[1] - 1 - where[1], shape) < 110
+
+
+def test_wheel_keys_and_slider_step_through_slices(page: Page, bring: Callable[[Study], str]) -> None:
+    viewer = mount(page, {"study": bring(study_of("1.2.24", (*boxes(24, 5.0), "CT", "box")))})
+    page.evaluate("() => { window.told = []; oneViewer.onslice((event) => told.push(event)); }")
+    corner, stage = viewer.locator(".topRight"), viewer.locator(".stage")
+    expect(corner).to_have_text("Axial\nSlice 12 of 0–23\nH 160.0 mm")
+    stage.hover()
+    page.mouse.wheel(0, 100)
+    expect(corner).to_contain_text("Slice 11 of 0–23\nH 155.0 mm")  # down is towards the feet
+    page.mouse.wheel(0, -100)
+    expect(corner).to_contain_text("Slice 12 of")
+    stage.focus()
+    for key, slice_ in (
+        ("ArrowUp", 13),
+        ("ArrowDown", 12),
+        ("ArrowLeft", 11),
+        ("PageDown", 1),
+        ("End", 23),
+        ("Home", 0),
+    ):
+        page.keyboard.press(key)
+        expect(corner).to_contain_text(f"Slice {slice_} of")
+    slider = viewer.get_by_label("Slice", exact=True)
+    slider.fill("7")
+    expect(corner).to_contain_text("Slice 7 of")
+    expect(slider).to_have_attribute("aria-valuetext", "Slice 7 of 0–23, H 135.0 mm")
+    told = page.evaluate("told[told.length - 1]")
+    assert (told["k"], told["z"], told["plane"], told["count"]) == (7, 7, "axial", 24)
+
+
+def test_level_and_width_by_drag_preset_and_number(page: Page, bring: Callable[[Study], str]) -> None:
+    viewer = mount(page, {"study": bring(study_of("1.2.24", (*boxes(24, 5.0), "CT", "box")))})
+    expect(viewer.get_by_label("Window")).to_have_value("lung")
+    expect(viewer.locator(".bottomLeft")).to_have_text("Level −600 · Width 1500\nZoom 100 %")
+    box = viewer.locator(".stage").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 200, box["y"] + 200)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 260, box["y"] + 180, steps=4)
+    page.mouse.up()
+    assert (state(page, "v.display.level"), state(page, "v.display.width")) == (-700, 1800)
+    expect(viewer.locator(".bottomLeft")).to_contain_text("Level −700 · Width 1800")
+    expect(viewer.get_by_label("Window")).to_have_value("custom")
+    page.keyboard.press("2")
+    expect(viewer.locator(".bottomLeft")).to_contain_text("Level 40 · Width 400")
+    viewer.get_by_label("Level").fill("0")
+    viewer.get_by_label("Width").fill("200")
+    viewer.get_by_label("Width").press("Enter")
+    assert _around(slice_only(page, viewer), 30, 30, (60, 60)) == 128
+    viewer.locator(".stage").dblclick()
+    expect(viewer.locator(".bottomLeft")).to_contain_text("Level −600 · Width 1500")
+
+
+def test_zoom_and_pan(page: Page, bring: Callable[[Study], str]) -> None:
+    viewer = mount(page, {"study": bring(study_of("1.2.24", (*boxes(24, 5.0), "CT", "box")))})
+    before = state(page, "v.place")
+    viewer.get_by_role("button", name="Zoom in").click()
+    settle(page)
+    assert state(page, "v.place.width") == pytest.approx(before["width"] * 1.25)
+    viewer.locator(".stage").hover()
+    page.keyboard.down("Control")
+    page.mouse.wheel(0, -100)
+    page.keyboard.up("Control")
+    page.wait_for_function("oneViewer.viewer.look.zoom > 1.5")
+    expect(viewer.locator(".topRight")).to_contain_text("Slice 12 of")
+    viewer.locator(".stage").focus()
+    page.keyboard.press("Shift+ArrowLeft")
+    assert state(page, "v.look.panX") == 24
+    viewer.get_by_role("button", name="Fit").click()
+    settle(page)
+    assert state(page, "v.place") == before
+
+
+def test_the_browser_maps_grey_levels_as_the_engine_does(page: Page) -> None:
+    values = np.linspace(-1200, 3000, 999).round().astype(np.int16)
+    table = (np.linspace(0, 1, 300) ** 2 * 255).round().astype(np.uint8)
+    lookup = table[np.clip(values + 40, 0, 299)]
+    wanted = [window(values, level, width, kind) for level, width, kind in (
+        (-600, 1500, "LINEAR_EXACT"), (1800.5, 333.3, "LINEAR"), (400, 700, "SIGMOID"))]  # fmt: skip
+    displays: list[dict[str, Any]] = [
+        Preset("a", -600, 1500).to_json(), Preset("b", 1800.5, 333.3, "LINEAR").to_json(),
+        Preset("c", 400, 700, "SIGMOID").to_json(),
+        {"function": "TABLE", "level": 0, "width": 1, "table": table.tolist(), "table_first": -40},
+    ]  # fmt: skip
+    for display, levels in zip(displays, [*wanted, lookup], strict=True):
+        for inverted in (False, True):
+            script = """async ([display, values]) => {
+                const { leveller } = await import("/viewer/pixels.js");
+                return values.map(leveller(display));
+            }"""
+            drawn = page.evaluate(script, [{**display, "inverted": inverted}, values.tolist()])
+            apart = np.abs(np.array(drawn) - (255 - levels.astype(int) if inverted else levels))
+            # float64 here and float32 there round apart where a value lies between two levels
+            assert apart.max() <= 1
+            assert (apart > 0).mean() < 0.01
+
+
+def test_a_heat_map_lies_where_it_belongs_and_its_profile_leads_to_slices(
+    page: Page, bring: Callable[[Study], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Engine, "heat_map", heat_of(spot=(10, 30)))
+    viewer = mount(page, {"study": bring(study_of("1.2.12", (*boxes(12, 5.0), "CT", "box"))), "finding": "lung_mass"})
+    page.wait_for_function("oneViewer.viewer.heat && oneViewer.viewer.heat.pictures.size === 2")
+    expect(viewer.locator(".topRight")).to_contain_text("Slice 4 of")
+    expect(viewer.locator(".topLeft")).to_contain_text("Heat map: lung mass")
+    drawn = slice_only(page, viewer)
+    coloured = drawn.max(axis=2) - drawn.min(axis=2)
+    rows, columns = np.nonzero(coloured > 40)
+    assert rows.mean() / drawn.shape[0] == pytest.approx(10.5 / 60, abs=0.03)
+    assert columns.mean() / drawn.shape[1] == pytest.approx(30.5 / 60, abs=0.03)
+    viewer.get_by_label("Opacity of the heat map").fill("0")
+    settle(page)
+    grey = slice_only(page, viewer)
+    assert (grey.max(axis=2) - grey.min(axis=2)).max() == 0
+    viewer.get_by_label("Opacity of the heat map").fill("80")
+    viewer.get_by_label("Heat map", exact=True).uncheck()
+    settle(page)
+    assert np.ptp(slice_only(page, viewer), axis=2).max() == 0
+    viewer.get_by_label("Heat map", exact=True).check()
+    profile = viewer.locator(".profile")
+    expect(profile).to_have_attribute("aria-label", "Margin of each slice for “lung mass”")
+    box = profile.bounding_box()
+    assert box is not None
+    profile.click(position={"x": 8 + 9 / 11 * (box["width"] - 16), "y": 20})
+    expect(viewer.locator(".topRight")).to_contain_text("Slice 9 of")
+    expect(viewer.locator(".topLeft")).to_contain_text("lung mass, on slices 2, 4 (Axial)")
+    viewer.get_by_role("button", name="2", exact=True).click()
+    expect(viewer.locator(".topRight")).to_contain_text("Slice 2 of")
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (heat_of(spot=(9, 9), passes=False), "No heat map: with randomised weights the map stays much the same"),
+        (heat_of(spot=(9, 9), margin=-0.3), "The margin of “effusion under test” is below zero in every slice"),
+    ],
+)
+def test_a_map_that_misleads_is_not_left_alone(
+    page: Page, bring: Callable[[Study], str], monkeypatch: pytest.MonkeyPatch, made: Callable[..., Any], said: str
+) -> None:
+    monkeypatch.setattr(Engine, "heat_map", made)
+    study = study_of(f"1.2.{len(said)}.{said[0]}", (*boxes(12, 5.0), "CT", "box"))
+    viewer = mount(page, {"study": bring(study), "finding": "effusion under test"})
+    expect(viewer.get_by_role("status")).to_contain_text(said)
+    expect(viewer.locator(".topRight")).to_contain_text("Slice 4 of")
+
+
+def test_linked_viewers_scroll_in_millimetres(page: Page, bring: Callable[[Study], str]) -> None:
+    page.set_viewport_size({"width": 1100, "height": 1300})
+    mount(page, {"study": bring(study_of("1.2.24", (*boxes(24, 5.0), "CT", "box"))), "z": 20})
+    mount(page, {"study": bring(study_of("1.2.60", (*boxes(60, 2.5), "CT", "thin"))), "z": 30}, "two")
+    page.evaluate("() => { window.unlink = oneViewer.link(twoViewer); }")
+    page.locator("#one .stage").focus()
+    for _ in range(3):
+        page.keyboard.press("ArrowDown")
+    settle(page, "two")
+    assert (state(page, "v.k"), state(page, "v.k", "two")) == (17, 24)
+    page.locator("#two .stage").focus()
+    for _ in range(4):
+        page.keyboard.press("ArrowUp")
+    settle(page)
+    assert (state(page, "v.k"), state(page, "v.k", "two")) == (19, 28)
+    page.evaluate("unlink()")
+    page.keyboard.press("ArrowUp")
+    assert (state(page, "v.k"), state(page, "v.k", "two")) == (19, 29)
+
+
+def test_words_in_chinese_and_nothing_hostile_runs(
+    page: Page, bring: Callable[[Study], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Engine, "heat_map", heat_of(spot=(10, 30)))
+    study = study_of("1.2.7", (*boxes(12, 5.0), "CT", PAYLOAD), (*boxes(6, 4.0), "MR", "second"))
+    viewer = mount(page, {"study": bring(study), "finding": PAYLOAD, "lang": "zh"})
+    page.wait_for_function("oneViewer.viewer.heat")
+    expect(viewer.get_by_role("button", name="冠状面")).to_be_visible()
+    expect(viewer.get_by_text("仅供研究使用，不是医疗器械。")).to_be_visible()
+    expect(viewer.locator(".topLeft")).to_contain_text("<img src=x")
+    assert viewer.locator("img, script").count() == 0
+    page.evaluate("() => oneViewer.speak('en')")
+    expect(viewer.get_by_role("button", name="Coronal")).to_be_visible()
+    expect(viewer.locator(".topRight")).to_contain_text("Slice 4 of")
+    viewer.get_by_label("Series").select_option(index=1)
+    settle(page)
+    expect(viewer.locator(".topRight")).to_contain_text("of 0–5")
+    assert page.evaluate("window.ran") is None
+
+
+def test_a_late_answer_does_not_replace_what_was_asked_last(page: Page, bring: Callable[[Study], str]) -> None:
+    first = bring(study_of("1.2.24", (*boxes(24, 5.0), "CT", "box")))
+    last = bring(study_of("1.2.60", (*boxes(60, 2.5), "CT", "thin")))
+    page.route(f"**/viewer/studies/{first}", lambda route: (page.wait_for_timeout(300), route.continue_()))
+    page.evaluate("void mountViewer('one', {})")
+    page.evaluate("([a, b]) => Promise.all([oneViewer.show({study: a}), oneViewer.show({study: b})])", [first, last])
+    page.wait_for_timeout(500)
+    settle(page)
+    assert state(page, "v.scene.study") == last
+    expect(page.locator("#one .topRight")).to_contain_text("of 0–59")
+
+
+def test_a_radiograph_without_geometry_says_what_it_does_not_know(page: Page, bring: Callable[[Study], str]) -> None:
+    voxels = np.linspace(0, 4000, 50 * 40).reshape(1, 50, 40).astype(np.int16)
+    study = study_of("1.2.1", (voxels, None, "DX", "chest"))
+    viewer = mount(page, {"study": bring(study)})
+    expect(viewer.get_by_text("Sides not given by the file")).to_be_visible()
+    expect(viewer.get_by_text("Scale unknown")).to_be_visible()
+    assert viewer.get_by_role("button", name="Coronal").count() == 0
+    assert not viewer.locator(".slider").is_visible()
+    sided = replace(study.series[0], uid="1.2.1.9", attributes={"PatientOrientation": "L\\F", "PixelSpacing": "1\\2"})
+    viewer = mount(page, {"study": bring(replace(study, uid="1.2.1.8", series=(sided,)))})
+    assert viewer.locator(".edge").all_inner_texts() == ["R", "L", "H", "F"]
+    assert state(page, "v.place.width / v.place.height") == pytest.approx(80 / 50)
+
+
+def test_the_page_says_when_there_is_nothing_to_show(page: Page, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(desk, "pixels", lambda key: None)
+    page.evaluate("() => { mountViewer('one', {}); return oneViewer.show({ study: '2.25.99' }); }")
+    expect(page.locator("#one .message")).to_have_text("The images cannot be shown: their files have moved or are gone")
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_axe_finds_nothing_serious(
+    page: Page, base: str, bring: Callable[[Study], str], monkeypatch: pytest.MonkeyPatch, lang: str
+) -> None:
+    monkeypatch.setattr(Engine, "heat_map", heat_of(spot=(10, 30), margin=-0.2))
+    study = study_of("1.2.7", (*boxes(12, 5.0), "CT", "chest"), (*boxes(6, 4.0), "MR", "second"))
+    page.goto(f"{base}/free")  # axe brings inline styles of its own
+    page.wait_for_function("window.isReady")
+    mount(page, {"study": bring(study), "finding": "lung mass", "lang": lang})
+    page.wait_for_function("oneViewer.viewer.heat")
+    page.evaluate(Path(AXE_FILE_PATH).read_text("utf8"))
+    found = page.evaluate("axe.run(document)")["violations"]
+    assert [(one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in {"serious", "critical"}] == []
