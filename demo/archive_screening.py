@@ -79,7 +79,9 @@ class ArchiveScreening:
         if self._screener is None or self._screener[0] is not engine:
             self._screener = (engine, Screener(PromptBook(engine.encoder), None))
         rows = self._screener[1].rows(stored_study(engine.store, case), _findings(name))
-        return tuple(Screened(row.finding, row.state, row.probability, row.series, row.key_slice) for row in rows)
+        return tuple(
+            Screened(row.finding, row.state, row.probability, row.series, row.view, row.key_slice) for row in rows
+        )
 
 
 def fitting_set(case: Case) -> str | None:

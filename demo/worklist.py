@@ -34,6 +34,7 @@ class Screened:
     state: State
     probability: float | None
     series: str | None
+    view: str | None
     key_slice: int | None
 
 
@@ -55,6 +56,7 @@ class WorklistRow:
     probability: float | None
     state: State | None
     series: str | None
+    view: str | None
     key_slice: int | None
     gap: Gap
 
@@ -77,6 +79,7 @@ def worklist_row(case: Case, finding_set: str | None, screened: Sequence[Screene
         probability=top.probability if top else None,
         state=top.state if top else None,
         series=top.series if top else None,
+        view=top.view if top else None,
         key_slice=top.key_slice if top else None,
         gap=gap,
     )

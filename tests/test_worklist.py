@@ -25,7 +25,7 @@ def case(key: str, modality: str = "CT", body_part: str = "chest", path: str | N
 
 
 def score(finding: str, probability: float | None, key_slice: int = 4) -> Screened:
-    return Screened(finding, "uncertain" if probability is None else "present", probability, "s", key_slice)
+    return Screened(finding, "uncertain" if probability is None else "present", probability, "s", "lung", key_slice)
 
 
 def test_a_study_stands_by_its_likeliest_abnormal_finding() -> None:
@@ -88,7 +88,7 @@ def test_every_stored_study_is_screened_as_the_engine_screens_it(tmp_path: Path)
         with desk.turn() as engine:
             rows = engine.screen(key, "chest_ct").results
         assert [replace(one) for one in screening.of(key)] == [
-            Screened(r.finding, r.state, r.probability, r.series, r.key_slice) for r in rows
+            Screened(r.finding, r.state, r.probability, r.series, r.view, r.key_slice) for r in rows
         ]
         assert len(rows) == len(load_set("chest_ct").findings)
         assert {row.gap for row in screening.worklist()} == {"uncalibrated"}

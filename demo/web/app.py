@@ -8,6 +8,8 @@ from typing import Any, Final
 import gradio as gr
 
 from demo.desk import Desk
+from demo.web.about_page import about_page
+from demo.web.archive_page import archive_page
 from demo.web.explain_page import explain_page
 from demo.web.picker import choices_of, label_of
 from demo.web.screen_page import screen_page
@@ -46,6 +48,8 @@ def _tabs(tell: Tell) -> list[tuple[str, Callable[[Shell], Any]]]:
         ("similar", similar_page),
         ("search", search_page),
         ("explain", lambda shell: explain_page(shell, tell)),
+        ("archive", archive_page),
+        ("about", about_page),
     ]
 
 

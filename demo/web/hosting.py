@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from demo.desk import Desk
 from demo.viewer import viewer_routes
+from demo.web.archive_files import archive_routes
 from demo.web.telling import Tell
 
 __all__ = ["local_page", "mount_page", "page_policy"]
@@ -45,6 +46,7 @@ def mount_page(app: FastAPI, desk: Desk, path: str = "/", *, tell: Tell, max_upl
     base = path.rstrip("/")
     app.include_router(viewer_routes(desk))
     app.include_router(_files(base))
+    app.include_router(archive_routes(desk, base))
     gr.mount_gradio_app(
         app,
         build_page(desk, tell=tell, base=base),

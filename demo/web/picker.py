@@ -12,7 +12,7 @@ from retrieval.imaging.modality import MODALITIES
 from retrieval.index.store import Case
 from retrieval.types import Series, Study
 
-__all__ = ["LISTED", "case_label", "choices_of", "facts", "modality_choices", "short_key", "study_label"]
+__all__ = ["LISTED", "case_label", "choices_of", "facts", "kind_label", "modality_choices", "short_key", "study_label"]
 
 LISTED: Final = 500  # studies in the list; the others are reached from search, similar cases and the archive
 _SHORT: Final = 6  # the last digits of a key: enough to tell studies of one list apart
@@ -99,20 +99,21 @@ def _series_fact(one: Series, lang: Lang) -> str:
 
 def _fact(modality: str, body: str, description: str, shape: Sequence[int], warnings: object, lang: Lang) -> str:
     slices = say("study.image", lang) if shape[0] == 1 else say("study.slices", lang, count=shape[0])
-    told = [_kind(modality, body, lang), description, slices, f"{shape[2]} × {shape[1]}"]
+    told = [kind_label(modality, body, lang), description, slices, f"{shape[2]} × {shape[1]}"]
     if isinstance(warnings, (list, tuple)) and warnings:
         told.append(f"{say('study.warnings', lang)}: {'; '.join(map(str, warnings))}")
     return " · ".join(text for text in told if text)
 
 
-def _kind(modality: str, body: str, lang: Lang) -> str:
+def kind_label(modality: str, body: str, lang: Lang) -> str:
+    """Return a modality and a body part in words."""
     kind = say_or(f"modality.{modality}", lang, modality) if modality else say("study.unknown", lang)
     parts = [say_or(f"body.{part}", lang, part) for part in body.split("_") if part]
     return " ".join([kind, "-".join(parts)]).strip() if lang == "en" else "".join(["".join(parts), kind])
 
 
 def _label(kinds: Sequence[tuple[str, str]], sex: str, age: str, key: str, lang: Lang) -> str:
-    named = list(dict.fromkeys(_kind(modality, body, lang) for modality, body in kinds))
+    named = list(dict.fromkeys(kind_label(modality, body, lang) for modality, body in kinds))
     person = [say_or(f"sex.{sex}", lang, ""), say("study.years", lang, age=age) if age else ""]
     count = say("study.series", lang, count=len(kinds)) if len(kinds) > 1 else ""
     return " · ".join(text for text in (", ".join(named[:2]), *person, count, short_key(key)) if text)

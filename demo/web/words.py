@@ -1,4 +1,4 @@
-"""The page's words in two languages, from `words.toml`."""
+"""The page's words in two languages, from `words.toml` and `words_archive.toml`."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ _PLACE: Final[dict[str, int]] = {"en": 0, "zh": 1}
 @lru_cache(maxsize=1)
 def every_word() -> dict[str, tuple[str, str]]:
     """Return each entry as `section.name`: (English, Chinese)."""
-    sections = tomllib.loads(files("demo.web").joinpath("words.toml").read_text("utf8"))
+    texts = [files("demo.web").joinpath(name).read_text("utf8") for name in ("words.toml", "words_archive.toml")]
     return {
         f"{section}.{name}": (pair[0], pair[1])
-        for section, entries in sections.items()
+        for text in texts
+        for section, entries in tomllib.loads(text).items()
         for name, pair in entries.items()
     }
 

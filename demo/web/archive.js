@@ -1,0 +1,47 @@
+// The map of an archive: plotly, from disk, drawn from the data that Python sends; a click opens the study.
+
+import { openStudy } from "./page.js";
+
+let loading = null;
+
+/** Load plotly once, from our own server. */
+function plotly(base) {
+  if (window.Plotly) return Promise.resolve(window.Plotly);
+  loading = loading || new Promise((resolve, reject) => {
+    const script = document.createElement("script");
+    script.src = `${base}/archive/plotly.js`;
+    script.onload = () => resolve(window.Plotly);
+    script.onerror = () => reject(new Error("plotly"));
+    document.head.append(script);
+  });
+  return loading;
+}
+
+const AXIS = { showgrid: false, zeroline: false, showticklabels: false, title: { text: "" } };
+const LAYOUT = {
+  paper_bgcolor: "#12161a", plot_bgcolor: "#0c0f12", font: { color: "#e8ecef", size: 13 }, height: 560,
+  margin: { l: 10, r: 10, t: 10, b: 10 }, xaxis: AXIS, yaxis: AXIS, hovermode: "closest", dragmode: "pan",
+  legend: { bgcolor: "#12161a", bordercolor: "#38434d", borderwidth: 1, itemsizing: "constant" },
+  hoverlabel: { bgcolor: "#232b33", bordercolor: "#7cc4f0", font: { color: "#e8ecef" } },
+};
+
+/** Draw `value` ({traces, label, sorry}) in an element; null clears it. */
+export async function draw(root, base, value) {
+  root.hidden = !value;
+  if (!value) return;
+  root.setAttribute("role", "img");
+  root.setAttribute("aria-label", value.label);
+  try {
+    const Plotly = await plotly(base);
+    const options = { displaylogo: false, responsive: true, scrollZoom: true, showTips: false,
+      modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d", "toImage"] };
+    const traces = value.traces.map(({ labels, title, ...trace }) => trace);
+    await Plotly.react(root, traces, { ...LAYOUT, uirevision: value.label }, options);
+    if (!root.dataset.wired) {
+      root.dataset.wired = "yes";
+      root.on("plotly_click", (event) => openStudy(event.points[0].customdata));
+    }
+  } catch {
+    root.textContent = value.sorry;
+  }
+}
