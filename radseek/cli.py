@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import typer
 
-from radseek import asking, doctor, explaining, fitting, keeping
+from radseek import asking, doctor, explaining, fitting, keeping, serving
 from radseek.console import errors, print_json
 from retrieval.errors import RadseekError
 from retrieval.results import NOTICE
@@ -41,6 +41,8 @@ for command in (
     keeping.forget,
     keeping.fetch,
     keeping.phantoms,
+    serving.serve,
+    serving.demo,
     doctor.doctor,
 ):
     app.command()(command)

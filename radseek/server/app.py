@@ -25,7 +25,9 @@ __all__ = ["UPLOAD_PATHS", "create_api", "create_app", "guarded"]
 UPLOAD_PATHS: Final = ("/v1/uploads", "/gradio_api/upload")
 _ORDINARY: Final = 1 << 20  # bytes of any other body
 _MARGIN: Final = 1 << 20  # bytes of an upload's own form around its files
+_DESCRIPTION: Final = "/openapi.json"
 _VERSION: Final = "1"
+_OURS: Final = (*OPEN, _DESCRIPTION)
 
 
 def create_app(desk: Desk, settings: Settings | None = None, page: FastAPI | None = None) -> ASGIApp:
@@ -38,7 +40,7 @@ def create_app(desk: Desk, settings: Settings | None = None, page: FastAPI | Non
 
 def create_api(desk: Desk, settings: Settings, sessions: Sessions) -> FastAPI:
     """Return the API alone, unguarded: `create_app` puts the guards around it."""
-    app = FastAPI(title="radseek", version=_VERSION, openapi_url="/v1/openapi.json", docs_url=None, redoc_url=None)
+    app = FastAPI(title="radseek", version=_VERSION, openapi_url=_DESCRIPTION, docs_url=None, redoc_url=None)
     app.state.at = AtDesk(desk, settings)
     answer_errors(app)
     for router in (api, uploads, health, login_routes(settings, sessions)):
@@ -64,5 +66,5 @@ class _ApiOrPage:
         self.own, self.page = own, page
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        ours = scope["type"] != "lifespan" and (scope["path"].startswith("/v1/") or scope["path"] in OPEN)
+        ours = scope["type"] != "lifespan" and (scope["path"].startswith("/v1/") or scope["path"] in _OURS)
         await (self.own if ours else self.page)(scope, receive, send)

@@ -69,7 +69,7 @@ class Marked:
             await self.app(scope, receive, marked)
         except ClientDisconnect:  # whoever sent a body hung up in the middle of it
             _LOG.info("%s %s %s hung up", number, scope["method"], _plain(scope["path"]))
-        except Exception:  # logged once, here; an answer that had begun is cut off
+        except Exception:  # noqa: BLE001 - logged once, here; an answer that had begun is cut off
             _LOG.exception("request %s failed", number)
             if not begun:
                 await failure(scope)(scope, receive, marked)

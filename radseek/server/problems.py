@@ -108,7 +108,7 @@ def failure(scope: Scope) -> JSONResponse:
 
 
 def answer_errors(app: FastAPI) -> None:
-    """Make every error of an app a problem. An unforeseen one goes on to `radseek.server.headers.Marked`, which logs it."""
+    """Make every error of an app a problem; an unforeseen one goes on to `radseek.server.headers` and its log."""
 
     @app.exception_handler(RadseekError)
     async def _radseek(_request: Request, error: Exception) -> JSONResponse:
