@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,23 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 ROOT = Path(__file__).resolve().parents[1]
 CHROMIUM = os.environ.get("RADSEEK_CHROMIUM", "/usr/bin/chromium")
 PATIENCE = 60_000  # ms that a browser test waits for an answer: the machine may be busy
-KINDS = ("chest_ct", "head_ct", "brain_mr", "chest_xray")
+RAN = "window.__ran=(window.__ran||0)+1"  # what every script below does, where it is run
+SCRIPTS = (
+    f"<script>{RAN}</script>",
+    f"<img src=x onerror={RAN}>",
+    f'"><svg/onload="{RAN}">',
+    f"<details open ontoggle={RAN}>",
+    f"<iframe srcdoc='<script>parent.{RAN}</script>'></iframe>",
+    f"<a href=javascript:{RAN}>open</a>",
+    f"'-({RAN})-'",
+    f"${{{RAN}}}",
+    f"{{{{constructor.constructor('{RAN}')()}}}}",
+    f"</textarea><script>{RAN}</script>",
+    f"<math><mtext><style><img src=x onerror={RAN}></style></mtext></math>",
+    f"<template><script>{RAN}</script></template>",
+    f"<object data=data:text/html;base64,PHNjcmlwdD4xPC9zY3JpcHQ+></object><video><source onerror={RAN}></video>",
+    f"]]><x onclick={RAN} onmouseover={RAN} tabindex=1 onfocus={RAN} autofocus>x</x>",
+)
 
 
 @dataclass(frozen=True)
@@ -66,53 +84,67 @@ def environment(home: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def web_index(tmp_path_factory: pytest.TempPathFactory) -> WebIndex:
-    """A cohort of eight phantoms, two of each kind, and its index."""
+    """A cohort of eight phantoms, two of each kind, and its index; half of the reports hold `SCRIPTS`."""
     base = tmp_path_factory.mktemp("web")
     env = environment(base / "home")
     made, index = base / "phantoms", base / "archive.index"
     run = [str(Path(sys.executable).with_name("radseek"))]
     phantoms = [*run, "phantoms", str(made), "--kind", "mixed", "--studies", "8", "--seed", "7"]
     subprocess.run(phantoms, env=env, check=True, capture_output=True, cwd=ROOT)
+    _plant(made / "reports.csv")
     build = [*run, "build", str(made / "studies"), "--index", str(index), "--reports", str(made / "reports.csv")]
     subprocess.run(build, env=env, check=True, capture_output=True, cwd=ROOT)
     return WebIndex(index, made / "studies", made / "reports.csv", env)
 
 
+def _plant(reports: Path) -> None:
+    """Add scripts to the sentences of every other report, as somebody might who writes reports."""
+    with reports.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows[::2]:
+        row["report"] += " " + " ".join(f"Planted {number}: {script}." for number, script in enumerate(SCRIPTS))
+    with reports.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
 @pytest.fixture(scope="session")
 def web_server(web_index: WebIndex) -> Iterator[str]:
     """The base URL of a server with the page mounted."""
-    with Serving(web_index) as base:
+    with serving(web_index) as base:
         yield base
 
 
-class Serving:
-    """Run a server on an index while the block lasts; the value is its base URL."""
+@contextmanager
+def serving(made: WebIndex) -> Iterator[str]:
+    """Run a server on an index while the block lasts, and give its base URL."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = made.index.parent / f"server-{port}.log"
+    command = [sys.executable, "-m", "tests.web_support", str(made.index), str(port)]
+    with log.open("w") as told:
+        process = subprocess.Popen(command, env=made.env, cwd=ROOT, stdout=told, stderr=told)
+        try:
+            base = f"http://127.0.0.1:{port}"
+            _await(base, process, log)
+            yield base
+        finally:
+            process.terminate()
+            process.wait(20)
 
-    def __init__(self, made: WebIndex) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.made = made
 
-    def __enter__(self) -> str:
-        command = [sys.executable, "-m", "tests.web_support", str(self.made.index), str(self.port)]
-        self.log = (self.made.index.parent / f"server-{self.port}.log").open("w")
-        self.process = subprocess.Popen(command, env=self.made.env, cwd=ROOT, stdout=self.log, stderr=self.log)
-        base = f"http://127.0.0.1:{self.port}"
-        for _ in range(1200):
-            if self.process.poll() is not None:
-                break
-            try:
-                urlopen(f"{base}/web/page.css", timeout=5).close()
-                return base
-            except (URLError, OSError):
-                time.sleep(0.1)
-        raise RuntimeError(f"the server did not start: {Path(self.log.name).read_text()[-2000:]}")
-
-    def __exit__(self, *_: object) -> None:
-        self.process.terminate()
-        self.process.wait(20)
-        self.log.close()
+def _await(base: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    for _ in range(1200):
+        if process.poll() is not None:
+            break
+        try:
+            urlopen(f"{base}/web/page.css", timeout=5).close()
+            return
+        except (URLError, OSError):
+            time.sleep(0.1)
+    raise RuntimeError(f"the server did not start: {log.read_text()[-2000:]}")
 
 
 @pytest.fixture(scope="session")
@@ -167,12 +199,14 @@ def serve(index: str, port: int) -> None:
 
     from demo.desk import Desk
     from demo.web.hosting import mount_page
+    from radseek.server.app import create_app
+    from radseek.server.settings import Settings
     from radseek.telling import tell
 
-    app = FastAPI()
+    page = FastAPI(openapi_url=None)
     with Desk.open(index) as desk:
-        mount_page(app, desk, tell=tell)
-        uvicorn.run(app, port=port, log_level="warning")
+        mount_page(page, desk, tell=tell)
+        uvicorn.run(create_app(desk, Settings(port=port), page), port=port, log_level="warning")
 
 
 if __name__ == "__main__":

@@ -125,13 +125,12 @@ def _pair(desk: Desk, query: str, case: str, match: Match, lang: Lang) -> str:
             move["series"],
             match.view,
             move["z"],
-            f"{say('similar.' + move['place'], lang)} {move['z']}",
+            f"{say('viewer.' + move['place'], lang)} {move['z']}",
         )
         for move in moves
     )
-    caption = html.escape(
-        f"{say_or(f'view.{match.view}', lang, view_name(match.view, lang))} {say('similar.pair_short', lang, **numbers)}"
-    )
+    view = say_or(f"view.{match.view}", lang, view_name(match.view, lang))
+    caption = html.escape(f"{view} {say('similar.pair_short', lang, **numbers)}")
     inside = f'<span class="rs-two">{pictures}</span><span class="rs-caption">{caption}</span>'
     return go_button(inside, moves, kind="rs-pair", label=label)
 

@@ -43,6 +43,7 @@ async function showNow(name, place, asked) {
   if (wanted.study === "") {
     place.root.hidden = true;
     place.shows = null;
+    place.linked = false;
     return;
   }
   if (name === "screen" && waiting && waiting.study === wanted.study) {
@@ -55,21 +56,22 @@ async function showNow(name, place, asked) {
     const { mount } = await import(new URL(`${place.base}/viewer.js`, document.baseURI).href);
     place.handle = mount(place.root, { base: place.base, lang: wanted.lang });
   }
+  if (wanted.name) place.handle.speak(wanted.lang, { viewer: wanted.name });
   const same = place.shows && place.shows.study === (wanted.study || place.shows.study);
-  place.shows = { ...(same ? place.shows : {}), study: (wanted.study || place.shows.study), lang: wanted.lang || (place.shows || {}).lang };
+  place.shows = { study: wanted.study || place.shows.study, lang: wanted.lang || (place.shows || {}).lang };
   const { study, series, z, view, finding, lang } = wanted;
   // A study shown anew has no heat map unless one is asked for; a change of language keeps what is shown.
   const heat = finding !== undefined ? finding : same ? undefined : "";
   await place.handle.show({ study, series: series || undefined, z, view, lang, ...(heat === undefined ? {} : { finding: heat }) });
+  if (wanted.study) place.linked = Boolean(wanted.linked);
+  if (place.linked) pairUp();
 }
 
-async function go(moves) {
-  await Promise.all(moves.map((move) => show(move.place, move)));
-  const [one, other] = moves.filter((move) => move.linked).map((move) => places.get(move.place));
-  if (one && other && one.handle && other.handle) link(one, other);
-}
-
-function link(one, other) {
+/** Viewers told to show a pair scroll together from there; the one that arrives last ties the knot. */
+function pairUp() {
+  const pair = [...places.values()].filter((place) => place.linked && place.handle);
+  if (pair.length !== 2) return;
+  const [one, other] = pair;
   if (one.unlink) one.unlink();
   one.unlink = one.handle.link(other.handle);
 }
@@ -82,7 +84,7 @@ document.addEventListener("click", (event) => {
   if (button.dataset.open) openStudy(button.dataset.open, button.dataset.at ? JSON.parse(button.dataset.at) : null);
   if (button.dataset.go) {
     mark(button);
-    go(JSON.parse(button.dataset.go));
+    for (const move of JSON.parse(button.dataset.go)) show(move.place, move);
   }
 });
 

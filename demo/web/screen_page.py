@@ -45,9 +45,9 @@ def screen_page(shell: Shell) -> None:
 
     gr.on([run.click, words.submit], screen, given, [table, answer], show_progress_on=table, api_visibility="private")
     shell.study.change(screen, given, [table, answer], show_progress_on=table, api_visibility="private")
-    shell.study.change(lambda key, lang: shown(key, lang), [shell.study, shell.lang], images, **QUIET)
+    shell.study.change(lambda key, lang: shown(key, lang, "screen"), [shell.study, shell.lang], images, **QUIET)
     shell.speak(lambda lang, old: findings_table(old, lang) if old else gr.skip(), [answer], [table])
-    shell.speak(lambda lang, key: shown(key, lang), [shell.study], [images])
+    shell.speak(lambda lang, key: shown(key, lang, "screen"), [shell.study], [images])
 
 
 def screened(desk: Desk, lang: Lang, key: str | None, name: str, typed: str) -> Said:

@@ -61,13 +61,13 @@ def similar_page(shell: Shell) -> None:
     )
 
     def fresh(key: str | None, lang: Lang) -> tuple[Any, ...]:
-        return shown(key, lang), shown(None, lang), "", None
+        return shown(key, lang, "query"), shown(None, lang, "case"), "", None
 
     shell.study.change(
         fresh, [shell.study, shell.lang], [query, case, cards, answer], show_progress="hidden", api_visibility="private"
     )
     shell.speak(lambda lang, old: case_cards(shell.desk, old, lang) if old else gr.skip(), [answer], [cards])
-    shell.speak(lambda lang, key: ({"study": key or "", "lang": lang}, {"lang": lang}), [shell.study], [query, case])
+    shell.speak(lambda lang, key: _renamed(lang, key), [shell.study], [query, case])
 
 
 def compared(
@@ -89,10 +89,13 @@ def compared(
         mask = None if region is None else Path(region)
         found = engine.similar(target, k, where=where, text=words.strip() or None, mask=mask, contrast=contrast)
     answer = Compared(found, marked_findings(desk, key, contrast, words))
-    both = [shown(key, lang), shown(None, lang)]
+    both = [shown(key, lang, "query"), shown(None, lang, "case")]
     first = answer.first
     if first is not None and first.matches:
-        both = [{**move, "lang": lang} for move in pair_moves(desk, key, first.study, first.matches[0])]
+        both = [
+            {**told, **move}
+            for told, move in zip(both, pair_moves(desk, key, first.study, first.matches[0]), strict=True)
+        ]
     return case_cards(desk, answer, lang), answer, *both
 
 
@@ -103,6 +106,12 @@ def marked_findings(desk: Desk, key: str, contrast: Finding | None, words: str) 
     if not asked and (fitting := desk.finding_set(key)) is not None:
         asked = list(choose_findings(fitting)[0])
     return {one.name: one for one in asked}
+
+
+def _renamed(lang: Lang, key: str | None) -> tuple[Any, Any]:
+    """Both viewers in another language, where they are."""
+    case = shown(None, lang, "case")
+    return shown(key, lang, "query"), {name: case[name] for name in ("lang", "name")}
 
 
 def _line(name: str) -> gr.Textbox:

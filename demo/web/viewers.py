@@ -7,6 +7,7 @@ from typing import Any, Final
 import gradio as gr
 
 from demo.web.shell import Shell
+from demo.web.words import Lang, say
 
 __all__ = ["shown", "viewer"]
 
@@ -29,6 +30,6 @@ def viewer(shell: Shell, place: str) -> gr.HTML:
     )
 
 
-def shown(key: str | None, lang: str, **more: Any) -> dict[str, Any]:
-    """Return what a viewer is told: a study, and with it a series, slice, view or finding."""
-    return {"study": key or "", "lang": lang, **more}
+def shown(key: str | None, lang: Lang, place: str, **more: Any) -> dict[str, Any]:
+    """Return what the viewer at a place is told: a study, and with it a series, slice, view or finding."""
+    return {"study": key or "", "lang": lang, "name": say(f"viewer.{place}", lang), **more}

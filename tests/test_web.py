@@ -1,0 +1,191 @@
+"""The page in chromium: bring, screen, look, compare, search, explain, in two languages; nothing leaves loopback."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Locator, Page, expect
+
+from tests.conftest import DATA
+from tests.web_support import PATIENCE, Watched, WebIndex
+
+pytest_plugins = ["tests.web_support"]
+
+expect.set_options(timeout=PATIENCE)
+TABS = {
+    "screen": ("Screen", "筛查"),
+    "similar": ("Similar cases", "相似病例"),
+    "search": ("Search", "检索"),
+    "explain": ("Explain", "解释"),
+    "archive": ("Archive", "档案"),
+    "about": ("About", "关于"),
+}
+
+
+def tab(page: Page, name: str, lang: int = 0) -> None:
+    page.locator("#rs-tabs").get_by_role("tab", name=TABS[name][lang], exact=True).first.click()
+
+
+def choose(page: Page, words: str) -> None:
+    """Choose the first study whose label begins so, and wait for its findings."""
+    box = page.locator("#rs-picker input")
+    box.click()
+    box.fill(words)
+    page.get_by_role("option", name=re.compile(f"^{words}")).first.click()
+    expect(box).to_have_value(re.compile(f"^{words}"))
+
+
+def screened(page: Page, version: str) -> Locator:
+    """Wait for the table of a finding set, and return its buttons."""
+    expect(page.locator(".rs-findings caption")).to_contain_text(version)
+    return page.locator(".rs-findings .rs-go")
+
+
+def ran(page: Page) -> list[object]:
+    """What planted scripts did in the page and its frames."""
+    return [found for frame in page.frames if (found := frame.evaluate("() => window.__ran ?? null")) is not None]
+
+
+def serious(page: Page) -> list[str]:
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in found if one["impact"] in ("serious", "critical")
+    ]
+
+
+def test_every_tab_is_accessible_in_both_languages_and_keeps_the_study(browser_page: Watched) -> None:
+    page = browser_page.open()
+    choose(page, "CT head")
+    screened(page, "head_ct")
+    chosen = page.locator("#rs-picker input").input_value()
+    found = {}
+    for lang in (0, 1):
+        for name in TABS:
+            tab(page, name, lang)
+            expect(page.locator(f"#rs-tab-{name}")).to_be_visible()
+            found[f"{name} {lang}"] = serious(page)
+        page.get_by_label("简体中文").check()
+        expect(page.locator("#rs-header")).to_contain_text("仅供研究使用")
+        expect(page.locator(".rs-findings th").first).to_have_text("征象")
+    assert {name: told for name, told in found.items() if told} == {}
+    assert page.locator("#rs-picker input").input_value().endswith(chosen[-7:])
+    assert page.locator("html").get_attribute("lang") == "zh-CN"
+
+
+def test_a_series_is_brought_screened_and_seen_at_the_key_slice(browser_page: Watched, web_index: WebIndex) -> None:
+    page = browser_page.open()
+    screened(page, "")
+    files = sorted((web_index.studies / "chest_ct_0000").glob("*.dcm"))
+    page.locator("#rs-study input[type=file]").set_input_files(files)
+    expect(page.locator("#rs-status")).to_contain_text("The study was brought")
+    buttons = screened(page, "chest_ct")
+    move = json.loads(buttons.first.get_attribute("data-go") or "")[0]
+    buttons.first.click()
+    seen = page.locator("#rs-tab-screen .rs-viewer, .rs-viewer").first
+    expect(seen).to_contain_text(re.compile(rf"Slice {move['z']} of 0"))
+    expect(seen).to_contain_text(re.compile("Heat map: |No heat map"))
+    expect(page.locator(".rs-findings tr[aria-current=true]")).to_have_count(1)
+    page.locator("#rs-screen-words textarea, #rs-screen-words input").fill("气胸, a swallowed coin")
+    page.click("#rs-screen-run")
+    expect(page.locator(".rs-findings tbody tr")).to_have_count(2)
+    expect(page.locator(".rs-findings")).to_contain_text("pneumothorax")
+    expect(page.locator("#rs-screen-table details")).to_contain_text("There is no swallowed coin.")
+
+
+def test_similar_cases_stand_beside_the_study_at_matching_slices(browser_page: Watched) -> None:
+    page = browser_page.open()
+    choose(page, "CT chest")
+    screened(page, "chest_ct")
+    tab(page, "similar")
+    page.click("#rs-similar-run")
+    pair = page.locator(".rs-card .rs-pair").last
+    query, case = json.loads(pair.get_attribute("data-go") or "")
+    pair.click()
+    for move, name in ((query, "This study"), (case, "Similar case")):
+        viewer = page.get_by_role("region", name=name, exact=True)
+        expect(viewer).to_contain_text(re.compile(rf"Slice {move['z']} of 0"))
+    expect(page.locator(".rs-card .rs-said").first).to_be_visible()
+    page.locator("#rs-similar-contrast textarea, #rs-similar-contrast input").fill("pneumothorax")
+    page.click("#rs-similar-run")
+    expect(page.locator(".rs-side h3").first).to_contain_text("Nearest with pneumothorax")
+    for details in page.locator(".rs-card details").all():
+        details.evaluate("one => one.open = true")
+    assert ran(page) == []
+
+
+def test_a_search_in_chinese_finds_studies_and_sentences_and_opens_one(browser_page: Watched) -> None:
+    page = browser_page.open()
+    screened(page, "")
+    tab(page, "search")
+    page.locator("#rs-search-text textarea, #rs-search-text input").fill("胸腔积液")
+    page.click("#rs-search-run")
+    expect(page.locator(".rs-hit").first).to_be_visible()
+    assert page.locator("#rs-search-results tbody tr").count() > 0
+    hit = page.locator(".rs-hit").first
+    at = json.loads(hit.get_attribute("data-at") or "")
+    hit.click()
+    expect(page.locator("#rs-picker input")).to_have_value(re.compile(f"{at['study'][-6:]}$"))
+    expect(page.locator(".rs-viewer:visible").first).to_contain_text(re.compile(rf"Slice {at['z']} of 0|One image"))
+    tab(page, "search")
+    page.locator("#rs-search-text textarea, #rs-search-text input").fill("planted onerror script")
+    page.click("#rs-search-run")
+    expect(page.locator("#rs-search-results tbody")).to_contain_text("Planted")
+    assert ran(page) == []
+
+
+def test_an_explanation_cites_its_sources_in_a_frame_without_scripts(browser_page: Watched) -> None:
+    page = browser_page.open()
+    choose(page, "radiograph chest")
+    screened(page, "chest_xray")
+    tab(page, "explain")
+    page.click("#rs-explain-run")
+    frame = page.locator("iframe.rs-frame")
+    expect(frame).to_have_attribute("sandbox", "", timeout=4 * PATIENCE)
+    inside = page.frame_locator("iframe.rs-frame")
+    mark = inside.locator("a[href^='#']", has_text=re.compile(r"^\[?S\d+")).first
+    expect(mark).to_have_attribute("title", re.compile(r"\w"))
+    mark.click()
+    expect(inside.locator(":target")).to_have_count(1)
+    assert ran(page) == []
+
+
+def test_what_cannot_be_used_is_said_with_its_code_and_the_session_goes_on(
+    browser_page: Watched, tmp_path: Path
+) -> None:
+    page = browser_page.open()
+    screened(page, "")
+    (tmp_path / "scan.dcm").write_text("<img src=x onerror=alert(1)>")
+    page.locator("#rs-study input[type=file]").set_input_files(tmp_path / "scan.dcm")
+    told = page.locator("#rs-status .rs-trouble")
+    expect(told).to_have_attribute("data-code", "not_dicom")
+    expect(told).to_contain_text("It is named as DICOM and is not.")
+    page.locator("#rs-screen-words textarea, #rs-screen-words input").fill("no pneumothorax")
+    page.click("#rs-screen-run")
+    expect(page.locator("#rs-screen-table .rs-trouble")).to_have_attribute("data-code", "prompt")
+    choose(page, "CT head")
+    screened_after = page.locator("#rs-screen-words textarea, #rs-screen-words input")
+    screened_after.fill("")
+    page.click("#rs-screen-run")
+    screened(page, "head_ct")
+
+
+@pytest.mark.real_data
+def test_a_scanners_series_is_brought_and_screened(browser_page: Watched, tmp_path: Path) -> None:
+    source = sorted(path for path in (DATA / "dicom_orientation" / "ax").rglob("*") if path.is_file())
+    for number, path in enumerate(source):
+        shutil.copy(path, tmp_path / f"{number}.dcm")
+    page = browser_page.open()
+    screened(page, "")
+    page.locator("#rs-study input[type=file]").set_input_files(sorted(tmp_path.glob("*.dcm")))
+    expect(page.locator("#rs-status")).to_contain_text(re.compile("brought"))
+    expect(page.locator("#rs-picker input")).to_have_value(re.compile("^MR"))
+    expect(page.locator(".rs-viewer:visible").first).to_contain_text(re.compile(r"Slice \d+ of 0"))
+    page.locator("#rs-screen-words textarea, #rs-screen-words input").fill("brain tumour")
+    page.click("#rs-screen-run")
+    expect(page.locator(".rs-findings tbody tr")).to_have_count(1)
+    expect(page.locator(".rs-findings .rs-state")).to_be_visible()
