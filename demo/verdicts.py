@@ -27,6 +27,7 @@ OPINIONS: Final = ("agree", "disagree", "unsure")
 STATES: Final = ("present", "absent", "uncertain", "abstain")
 LONGEST_NOTE: Final = 2000  # characters
 _LONGEST_NAME: Final = 120  # of a finding's words, of a reader's name
+_HASH: Final = 64  # characters of a SHA-256
 _WAIT: Final = 10.0  # seconds that a line waits for another one being written
 
 
@@ -73,8 +74,9 @@ def verdicts_path(index: Path) -> Path:
 
 
 def encoder_id(spec: EncoderSpec) -> str:
-    """Return what tells encoders apart: the starts of the hashes of imaging recipe, towers and pooling."""
-    return "-".join(part[:12] for part in (spec.imaging_hash, spec.towers_hash, spec.pooling_hash))
+    """Return what tells encoders apart: imaging recipe, towers and pooling, of each hash the start."""
+    parts = (spec.imaging_hash, spec.towers_hash, spec.pooling_hash)
+    return " ".join(part[:12] if len(part) == _HASH else part for part in parts)  # plain mean pooling has a name
 
 
 def make_verdict(

@@ -14,6 +14,7 @@ import gradio as gr
 
 from demo.archive import generation_of
 from demo.desk import Desk
+from demo.verdicts import encoder_id
 from demo.web.shell import Shell, box
 from demo.web.words import Lang, say
 from retrieval.encoders.spec import EncoderSpec
@@ -74,7 +75,6 @@ def model_card(spec: EncoderSpec) -> str | None:
 def _runs(desk: Desk, lang: Lang) -> list[tuple[str, str]]:
     with desk.turn() as engine:
         spec = engine.encoder.spec
-    hashes = " · ".join(part[:12] for part in (spec.imaging_hash, spec.towers_hash, spec.pooling_hash))
     index = say("about.no_index", lang)
     if desk.index is not None:
         index = f"{desk.index.name}: " + say(
@@ -84,7 +84,7 @@ def _runs(desk: Desk, lang: Lang) -> list[tuple[str, str]]:
     told = [
         ("version", _version("radseek")),
         ("encoder", f"{Path(spec.name).name}, {spec.dim} d, {spec.precision}"),
-        ("hashes", hashes),
+        ("hashes", encoder_id(spec).replace(" ", " · ")),
         ("index", index),
         ("python", f"Python {platform.python_version()}, {libraries}"),
         ("licence", "Apache-2.0"),

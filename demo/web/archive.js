@@ -19,7 +19,7 @@ function plotly(base) {
 
 const AXIS = { showgrid: false, zeroline: false, showticklabels: false, title: { text: "" } };
 const LAYOUT = {
-  paper_bgcolor: "#12161a", plot_bgcolor: "#0c0f12", font: { color: "#e8ecef", size: 13 }, height: 560,
+  paper_bgcolor: "#12161a", plot_bgcolor: "#0c0f12", font: { color: "#e8ecef", size: 13, family: "system-ui, Noto Sans CJK SC, PingFang SC, Microsoft YaHei, sans-serif" }, autosize: true,
   margin: { l: 10, r: 10, t: 10, b: 10 }, xaxis: AXIS, yaxis: AXIS, hovermode: "closest", dragmode: "pan",
   legend: { bgcolor: "#12161a", bordercolor: "#38434d", borderwidth: 1, itemsizing: "constant" },
   hoverlabel: { bgcolor: "#232b33", bordercolor: "#7cc4f0", font: { color: "#e8ecef" } },

@@ -85,6 +85,7 @@ def _trace(
     labels = [label(case) for _, _, case in points]
     look = min(place, _GROUPS)
     colour = _STATE_COLOURS[state] if state else _COLOURS[look]
+    size = 14 if len(points) < 50 else 8 if len(points) < 1000 else 5
     return {
         "type": kind,
         "mode": "markers",
@@ -96,5 +97,5 @@ def _trace(
         "text": [html.escape(one) for one in labels],
         "customdata": [case.key for _, _, case in points],
         "hovertemplate": "%{text}<extra></extra>",
-        "marker": {"color": colour, "symbol": _MARKS[look], "size": 9 if len(points) < 1000 else 5, "opacity": 0.85},
+        "marker": {"color": colour, "symbol": _MARKS[look], "size": size, "opacity": 0.9},
     }

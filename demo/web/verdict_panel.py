@@ -13,6 +13,7 @@ from demo.desk import Desk
 from demo.verdict_labels import labels_of
 from demo.verdicts import LONGEST_NOTE, OPINIONS, Verdict, encoder_id, latest, make_verdict
 from demo.web.shell import QUIET, Shell, box
+from demo.web.tables import ordered
 from demo.web.trouble import answered, said
 from demo.web.words import Lang, say
 from prompts.catalog import find, load_set
@@ -140,11 +141,18 @@ def _claim(desk: Desk, lang: Lang, key: str | None, finding: str | None) -> str:
 def _findings(desk: Desk, key: str | None, lang: Lang) -> list[tuple[str, str]]:
     if not key:
         return []
-    return answered(lang, lambda: _of_set(desk.finding_set(key), lang), lambda _: [])
+    return answered(lang, lambda: _of_set(desk, key, lang), lambda _: [])
 
 
-def _of_set(name: str | None, lang: Lang) -> list[tuple[str, str]]:
-    return [] if name is None else [(one.names[lang], one.name) for one in load_set(name).findings]
+def _of_set(desk: Desk, key: str, lang: Lang) -> list[tuple[str, str]]:
+    """Return (name, slug) of the findings of the set that fits a study, in the order of the Screen tab."""
+    name = desk.finding_set(key)
+    if name is None:
+        return []
+    names = {one.name: one.names[lang] for one in load_set(name).findings}
+    with desk.turn() as engine:
+        rows = engine.screen(desk.target(key), name).results
+    return [(names[row.finding], row.finding) for row in ordered(rows)]
 
 
 def _table(verdicts: Sequence[Verdict], lang: Lang) -> str:

@@ -14,10 +14,12 @@ from demo.desk import Desk
 from demo.web.long_work import Progress, Stopped, Work, bar, follow
 from demo.web.picker import case_label
 from demo.web.shell import QUIET, Shell, box
+from demo.web.tables import view_label
 from demo.web.trouble import trouble
 from demo.web.words import Lang, say, say_or
 from demo.worklist import WorklistRow
 from prompts.catalog import find
+from retrieval.index.store import Case
 
 __all__ = ["worklist_html", "worklist_panel"]
 
@@ -28,7 +30,7 @@ def worklist_panel(shell: Shell) -> None:
     """Build the panel."""
     desk, labels = shell.desk, shell.labels
     with gr.Row(elem_classes="rs-controls"):
-        run = labels.name(gr.Button(variant="primary", scale=0, min_width=190, elem_id="rs-work-run"), value="work.run")
+        run = labels.name(gr.Button(variant="primary", scale=0, min_width=240, elem_id="rs-work-run"), value="work.run")
         stop = labels.name(
             gr.Button(visible=False, variant="stop", scale=0, min_width=90, elem_id="rs-work-stop"),
             value="archive.stop",
@@ -63,9 +65,7 @@ def worklist_html(desk: Desk, lang: Lang, base: str) -> str:
     names = ("rank", "study", "finding", "probability", "state", "slice")
     heads = "".join(f'<th scope="col">{html.escape(say(f"work.{name}", lang))}</th>' for name in names)
     shown = list(enumerate(rows, 1))[:_SHOWN]
-    body = "".join(
-        _row(rank, row, case_label(cases[row.study], lang), lang) for rank, row in shown if row.study in cases
-    )
+    body = "".join(_row(rank, row, cases[row.study], lang) for rank, row in shown if row.study in cases)
     link = f'<a class="rs-file" href="{base}/archive/worklist.csv" download>{html.escape(say("work.export", lang))}</a>'
     return (
         f'<p>{link}</p><table class="rs-table"><caption>{html.escape(told)}</caption>'
@@ -86,21 +86,20 @@ def _step(desk: Desk, work: Work[None], lang: Lang, base: str) -> tuple[Any, ...
     return said, worklist_html(desk, lang, base), gr.Button(visible=False)
 
 
-def _row(rank: int, row: WorklistRow, label: str, lang: Lang) -> str:
+def _row(rank: int, row: WorklistRow, case: Case, lang: Lang) -> str:
     at = {"study": row.study, "series": row.series, "view": row.view, "z": row.key_slice, "finding": row.finding}
     place = f' data-at="{html.escape(json.dumps(at))}"' if row.key_slice is not None else ""
-    button = (
-        f'<button type="button" class="rs-go" data-open="{html.escape(row.study)}"{place}>{html.escape(label)}</button>'
-    )
+    label = html.escape(case_label(case, lang))
+    button = f'<button type="button" class="rs-go" data-open="{html.escape(row.study)}"{place}>{label}</button>'
     cells = (
-        _cells(row, lang)
+        _cells(row, case, lang)
         if row.finding
         else [f'<td colspan="4" class="rs-none">{html.escape(say(f"work.{row.gap}", lang))}</td>']
     )
     return f'<tr><td class="rs-num">{rank}</td><th scope="row">{button}</th>{"".join(cells)}</tr>'
 
 
-def _cells(row: WorklistRow, lang: Lang) -> Sequence[str]:
+def _cells(row: WorklistRow, case: Case, lang: Lang) -> Sequence[str]:
     state = html.escape(say_or(f"state.{row.state}", lang, str(row.state)))
     chance = row.probability or 0.0
     meter = f'<span class="rs-chance" aria-hidden="true"><i style="width:{100 * chance:.0f}%"></i></span>'
@@ -109,5 +108,12 @@ def _cells(row: WorklistRow, lang: Lang) -> Sequence[str]:
         f"<td>{html.escape(name)}</td>",
         f'<td class="rs-num">{chance:.2f} {meter}</td>',
         f'<td><span class="rs-state rs-state-{row.state}">{state}</span></td>',
-        f'<td class="rs-num">{"–" if row.key_slice is None else row.key_slice}</td>',
+        f"<td>{html.escape(_place(row, case, lang))}</td>",
     )
+
+
+def _place(row: WorklistRow, case: Case, lang: Lang) -> str:
+    if row.view is None or row.key_slice is None:
+        return "–"
+    depth = next((one.shape[0] for one in case.series if one.key == row.series and one.shape), 2)
+    return view_label(row.view, row.key_slice, lang, deep=depth > 1)

@@ -1,0 +1,171 @@
+"""The Archive and About tabs in a browser: map, worklist, verdicts, adding studies, both languages, hostile words."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import BrowserContext, Page, expect
+
+from tests.web_support import PATIENCE, Watched, WebIndex, serving, watch
+
+WORST = ("serious", "critical")
+
+
+@pytest.fixture(scope="module")
+def archive(web_index: WebIndex, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """A server on a copy of the index, for these tests write; its address, and the index."""
+    base = tmp_path_factory.mktemp("archive")
+    index = base / "archive.index"
+    shutil.copytree(web_index.index, index)
+    shutil.copy(web_index.index.with_name("archive.linkage.sqlite"), base / "archive.linkage.sqlite")
+    with serving(WebIndex(index, web_index.studies, web_index.reports, web_index.env)) as address:
+        yield address, index
+
+
+@pytest.fixture
+def visit(context: BrowserContext, archive: tuple[str, Path]) -> Iterator[Watched]:
+    """A watched page on that server."""
+    watched = watch(context, archive[0])
+    yield watched
+    watched.check()
+
+
+def open_part(page: Page, name: str) -> None:
+    page.locator("#rs-tabs button[role=tab]", has_text=re.compile(r"^(Archive|档案)$")).click()
+    page.locator("#rs-archive-tabs button[role=tab]", has_text=re.compile(rf"^({name})$")).click()
+
+
+def no_grave_violations(page: Page) -> None:
+    found = Axe().run(page).response["violations"]
+    grave = [(one["id"], one["nodes"][0]["html"][:200]) for one in found if one["impact"] in WORST]
+    assert grave == []
+
+
+def test_the_map_shows_every_study_and_a_click_opens_one(visit: Watched) -> None:
+    page = visit.open()
+    open_part(page, "Map")
+    expect(page.locator("#rs-archive-counts")).to_contain_text("8 studies")
+    page.click("#rs-map-draw")
+    page.wait_for_selector("#rs-map .plotly .point", timeout=PATIENCE)
+    assert page.locator("#rs-map .plotly .point").count() == 8
+    expect(page.locator("#rs-map .legend")).to_contain_text("CT chest (2)")
+    page.locator("#rs-map-by input").click()
+    page.get_by_role("option", name="site or manufacturer").click()
+    expect(page.locator("#rs-map .legend")).to_contain_text("radseek phantom")
+    no_grave_violations(page)
+    before = page.locator("#rs-picker input").input_value()
+    studies = page.evaluate("document.querySelector('.rs-map').data.flatMap((trace) => trace.customdata)")
+    chosen = next(key for key in studies if not before.endswith(key[-6:]))
+    at = page.evaluate(
+        """(key) => { const root = document.querySelector('.rs-map'); root.scrollIntoView();
+        for (const trace of root._fullData) { const n = trace.customdata.indexOf(key); if (n < 0) continue;
+          const box = root.getBoundingClientRect(), { xaxis, yaxis } = root._fullLayout;
+          return [box.x + xaxis._offset + xaxis.d2p(trace.x[n]), box.y + yaxis._offset + yaxis.d2p(trace.y[n])]; } }""",
+        chosen,
+    )
+    page.mouse.move(*at)
+    page.mouse.click(*at)
+    expect(page.locator("#rs-picker input")).to_have_value(re.compile(f"{chosen[-6:]}$"), timeout=PATIENCE)
+    expect(page.locator("#rs-tabs button[role=tab][aria-selected=true]").first).to_have_text("Screen")
+
+
+def test_the_map_is_coloured_by_the_state_of_a_finding(visit: Watched) -> None:
+    page = visit.open()
+    open_part(page, "Map")
+    page.locator("#rs-map-by input").click()
+    page.get_by_role("option", name="state of a finding").click()
+    page.locator("#rs-map-finding input").click()
+    page.get_by_role("option", name="cardiomegaly").click()
+    page.click("#rs-map-draw")
+    expect(page.locator("#rs-map .legend")).to_contain_text("not asked of it (4)", timeout=2 * PATIENCE)
+
+
+def test_the_worklist_falls_by_probability_and_its_file_says_the_same(visit: Watched) -> None:
+    page = visit.open()
+    open_part(page, "Worklist")
+    page.click("#rs-work-run")
+    page.wait_for_selector("#rs-work-table tbody tr", timeout=2 * PATIENCE)
+    shown = [float(text) for text in page.locator("#rs-work-table tbody td.rs-num:nth-child(4)").all_inner_texts()]
+    assert len(shown) > 0
+    assert shown == sorted(shown, reverse=True)
+    no_grave_violations(page)
+    with page.expect_download() as sent:
+        page.locator("#rs-work-table a.rs-file").click()
+    text = Path(sent.value.path()).read_text("utf-8-sig")
+    rows = list(csv.DictReader(io.StringIO(text.split("\n", 1)[1])))
+    assert len(rows) == 8
+    assert [round(float(row["probability"]), 2) for row in rows if row["probability"]] == pytest.approx(
+        shown, abs=0.011
+    )
+    page.locator("#rs-work-table .rs-go").first.click()
+    expect(page.locator("#rs-picker input")).to_have_value(re.compile(f"{rows[0]['study'][-6:]}$"), timeout=PATIENCE)
+
+
+def test_a_verdict_is_logged_shown_and_exported_and_its_note_runs_no_script(
+    visit: Watched, archive: tuple[str, Path]
+) -> None:
+    page, log = visit.open(), archive[1].with_name("archive.verdicts.jsonl")
+    open_part(page, "Verdicts")
+    page.wait_for_selector("#rs-verdict-claim .rs-claim", timeout=PATIENCE)
+    page.click("#rs-verdict-save")
+    expect(page.locator("#rs-verdict-status")).to_contain_text("Choose agree", timeout=PATIENCE)
+    page.locator("#rs-verdict-opinion label", has_text=re.compile("^disagree$")).click()
+    page.fill("#rs-verdict-note textarea", "<img src=x onerror=window.hacked=1><script>window.hacked=1</script>")
+    page.click("#rs-verdict-save")
+    expect(page.locator("#rs-verdict-status")).to_contain_text("Saved", timeout=PATIENCE)
+    expect(page.locator("#rs-verdict-table table")).to_contain_text("<script>window.hacked=1</script>")
+    assert page.evaluate("window.hacked") is None
+    no_grave_violations(page)
+    (line,) = log.read_text("utf8").splitlines()
+    written = json.loads(line)
+    assert written["verdict"] == "disagree"
+    with page.expect_download() as sent:
+        page.locator("#rs-verdict-table a", has_text="Labels").click()
+    label = "1" if written["state"] == "absent" else "0"
+    expected = f"study,finding,label\n{written['study']},{written['finding']},{label}\n"
+    assert Path(sent.value.path()).read_text("utf8") == expected
+
+
+def test_what_was_noticed_and_about_are_there_in_both_languages(visit: Watched) -> None:
+    page = visit.open()
+    open_part(page, "As read")
+    expect(page.locator("#rs-archive-reading")).to_contain_text("Nothing was noticed in any of the 8 studies")
+    page.locator("#rs-tabs button[role=tab]", has_text="About").click()
+    expect(page.locator("#rs-about")).to_contain_text("Research use only. Not a medical device.")
+    expect(page.locator("#rs-card")).to_contain_text("EfficientNet-Lite0")
+    no_grave_violations(page)
+    page.locator("#rs-language label", has_text="简体中文").click()
+    expect(page.locator("#rs-about")).to_contain_text("仅供研究使用，不是医疗器械。", timeout=PATIENCE)
+    open_part(page, "工作列表")
+    expect(page.locator("#rs-work-run")).to_have_text("筛查全部档案")
+    open_part(page, "读取提示")
+    expect(page.locator("#rs-archive-reading")).to_contain_text("8 个检查均无提示")
+
+
+def test_studies_are_added_files_that_are_none_are_named_and_the_archive_moves_on(
+    visit: Watched, archive: tuple[str, Path], tmp_path: Path
+) -> None:
+    command = [str(Path(sys.executable).with_name("radseek")), "phantoms", str(tmp_path / "new")]
+    subprocess.run(
+        [*command, "--kind", "chest_xray", "--studies", "1", "--seed", "99"], check=True, capture_output=True
+    )
+    (new,) = sorted((tmp_path / "new" / "studies").rglob("*.dcm"))
+    (tmp_path / "broken.dcm").write_text("no image")
+    page = visit.open()
+    open_part(page, "Add studies")
+    page.set_input_files("#rs-archive-tabs input[type=file]", [new, tmp_path / "broken.dcm"])
+    expect(page.locator("#rs-add-status")).to_contain_text("Added 1 studies", timeout=3 * PATIENCE)
+    expect(page.locator("#rs-add-status")).to_contain_text("not_dicom")
+    expect(page.locator("#rs-archive-counts")).to_contain_text("9 studies")
+    page.set_input_files("#rs-archive-tabs input[type=file]", [tmp_path / "broken.dcm"])
+    expect(page.locator("#rs-add-status")).to_contain_text("Added 0 studies", timeout=3 * PATIENCE)
