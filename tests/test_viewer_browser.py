@@ -182,8 +182,8 @@ def _around(drawn: NDArray[np.int64], row: float, column: float, shape: tuple[in
 
 @pytest.mark.parametrize(
     ("plane", "letters", "k", "where"),
-    [("axial", ["R", "L", "A", "P"], 22, (15, 43)), ("coronal", ["R", "L", "H", "F"], 15, (2, 43)),
-     ("sagittal", ["A", "P", "H", "F"], 15, (2, 15))],
+    [("axial", ["R", "L", "A", "P"], 22, (15, 43)), ("coronal", ["R", "L", "H", "F"], 15, (1.5, 43)),
+     ("sagittal", ["A", "P", "H", "F"], 15, (1.5, 15))],
 )  # fmt: skip
 def test_head_and_front_are_up_and_thick_slices_are_not_squashed(
     page: Page,
@@ -191,7 +191,7 @@ def test_head_and_front_are_up_and_thick_slices_are_not_squashed(
     plane: str,
     letters: list[str],
     k: int,
-    where: tuple[int, int],
+    where: tuple[float, int],
 ) -> None:
     voxels, affine = boxes(24, 5.0)
     viewer = mount(

@@ -35,8 +35,8 @@ export function build(root) {
   at.heat = make("div", { className: "heat", hidden: true }, make("label", {}, at.heatOn, at.heatName), at.opacity);
   at.bar = make("div", { className: "bar", role: "toolbar" },
     field("series", make("select")), at.planes, field("window", make("select")),
-    field("level", make("input", { type: "number", step: "any" })),
-    field("width", make("input", { type: "number", step: "any" })),
+    make("div", { className: "numbers" }, field("level", make("input", { type: "number", step: "any" })),
+      field("width", make("input", { type: "number", step: "any" }))),
     make("div", { className: "zooms" }, at.zoomOut, at.zoomIn, at.fit), at.heat);
   at.stage = buildStage(at);
   at.profile = make("canvas", { className: "profile", role: "img", hidden: true });

@@ -17,21 +17,21 @@ export function placed(plane, stageWidth, stageHeight, look) {
   };
 }
 
-/** Draw a picture, and a layer over it at an opacity, onto a canvas of that size in CSS pixels. */
-export function paint(canvas, stageWidth, stageHeight, place, picture, layer, opacity) {
+/** Draw a picture, and a layer over it at an opacity, onto a canvas of that size in CSS pixels; `quality`: of smoothing. */
+export function paint(canvas, stageWidth, stageHeight, place, picture, layer, opacity, quality) {
   const ratio = window.devicePixelRatio || 1;
   const [width, height] = [Math.round(stageWidth * ratio), Math.round(stageHeight * ratio)];
   if (canvas.width !== width || canvas.height !== height) {
     canvas.width = width;
     canvas.height = height;
   }
-  const context = canvas.getContext("2d");
+  const context = canvas.getContext("2d", { alpha: false });
   context.setTransform(1, 0, 0, 1, 0, 0);
   context.fillStyle = "#000";
   context.fillRect(0, 0, width, height);
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
   context.imageSmoothingEnabled = true;
-  context.imageSmoothingQuality = "high";
+  context.imageSmoothingQuality = quality;
   context.drawImage(picture, place.x, place.y, place.width, place.height);
   if (layer) {
     context.globalAlpha = opacity;

@@ -126,7 +126,7 @@ export class Shader {
     this.canvas = document.createElement("canvas");
     this.drawn = ""; // what the canvas shows
     this.table = null;
-    this.tableOf = "";
+    this.tableOf = null; // the display that it is of
   }
 
   /** Return the canvas with that plane; `key` names the plane, so that nothing is drawn twice. */
@@ -141,13 +141,13 @@ export class Shader {
     }
     const context = this.canvas.getContext("2d");
     this.image ||= context.createImageData(plane.columns, plane.rows);
-    this.fill(new Uint32Array(this.image.data.buffer), plane, display, look);
+    this.fill(new Uint32Array(this.image.data.buffer), plane, display);
     context.putImageData(this.image, 0, 0);
     this.drawn = name;
     return this.canvas;
   }
 
-  fill(out, plane, display, look) {
+  fill(out, plane, display) {
     const { values, kind } = plane;
     if (kind === "rgb") {
       for (let i = 0, j = 0; i < out.length; i++, j += 3) {
@@ -160,10 +160,10 @@ export class Shader {
       for (let i = 0; i < out.length; i++) out[i] = 0xff000000 | (grey(values[i]) * 0x010101);
       return;
     }
-    if (this.tableOf !== look) {
+    if (this.tableOf !== display) {
       this.table ||= new Uint32Array(65536);
       for (let x = 0; x < 65536; x++) this.table[x] = 0xff000000 | (grey(x - 32768) * 0x010101);
-      this.tableOf = look;
+      this.tableOf = display;
     }
     for (let i = 0; i < out.length; i++) out[i] = this.table[values[i] + 32768];
   }

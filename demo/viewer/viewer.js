@@ -9,6 +9,7 @@ import { presetName, vocabulary } from "./words.js";
 
 const PATIENCE = 150; // ms before "loading" is said
 const FARTHEST = 20; // zoom
+const REST = 120; // ms without a step or a drag
 
 /** Put a viewer into an element and return its handle: show, link, onslice, speak, destroy. */
 export function mount(element, options = {}) {
@@ -22,6 +23,8 @@ class Viewer {
     this.asked = 0; // counts questions, so that late answers are dropped
     this.opacity = 0.6;
     this.heatShown = true;
+    this.moved = 0; // when the reader moved last
+    this.rests = 0; // the timer of a redraw once it rests
     this.reset();
     const root = element.shadowRoot || element.attachShadow({ mode: "open" });
     root.replaceChildren(make("link", { rel: "stylesheet", href: new URL("viewer.css", import.meta.url).href }));
@@ -116,9 +119,10 @@ class Viewer {
     this.heat = { ...(await answer.json()), asked: finding, pictures: new Map() };
     const series = this.scene.series.find((one) => one.key === this.heat.series);
     if (!series) return this.label();
-    if (series !== this.series) this.chooseSeries(series);
+    const moved = series !== this.series;
+    if (moved) this.chooseSeries(series);
     this.choosePreset(this.heat.view);
-    if (!stay) this.goNative(this.heat.z);
+    if (moved || !stay) this.goNative(this.heat.z);
     this.anchorAll();
     this.label();
     return this.fetchLayers(this.heat);
@@ -175,7 +179,7 @@ class Viewer {
     level.value = tidy(display.level);
     width.value = tidy(display.width);
     select.value = display.name;
-    this.redraw();
+    this.redraw(true);
   }
 
   widest() {
@@ -187,12 +191,12 @@ class Viewer {
     const zoom = Math.min(Math.max(this.look.zoom * factor, 0.25), FARTHEST);
     const by = zoom / this.look.zoom; // the point (x, y) from the middle stays where it is
     this.look = { zoom, panX: x - (x - this.look.panX) * by, panY: y - (y - this.look.panY) * by };
-    this.redraw();
+    this.redraw(true);
   }
 
   panBy(x, y) {
     this.look = { ...this.look, panX: this.look.panX + x, panY: this.look.panY + y };
-    this.redraw();
+    this.redraw(true);
   }
 
   fit() {
@@ -257,7 +261,7 @@ class Viewer {
   take(pixels, series, planeName, k) {
     this.shown = { pixels, series, planeName, k, plane: series.planes[planeName] };
     this.message("");
-    this.redraw();
+    this.redraw(true);
     this.store.ahead(series.key, planeName, k, this.plane.count, this.step);
   }
 
@@ -291,7 +295,9 @@ class Viewer {
 
   // ---- drawing -------------------------------------------------------------------------------------------------
 
-  redraw() {
+  /** Draw in the next frame; `moving`: the reader is at it, so that speed goes before smoothness. */
+  redraw(moving = false) {
+    if (moving) this.moved = performance.now();
     if (this.frame) return;
     this.frame = requestAnimationFrame(() => {
       this.frame = 0;
@@ -307,10 +313,22 @@ class Viewer {
     const picture = this.shader.draw(pixels, this.display || {}, `${series.key} ${planeName} ${k}`);
     const place = placed(plane, wide, high, this.look);
     const layer = this.heatShown ? this.layerOf(this.shown) : null;
-    paint(canvas, wide, high, place, picture, layer, this.opacity);
+    paint(canvas, wide, high, place, picture, layer, this.opacity, this.quality());
     this.place = place;
     this.write(place, wide);
     this.tellOf();
+  }
+
+  /** How to smooth: quickly while the reader moves, and well once it rests; without a GPU that is 4 or 11 ms a frame. */
+  quality() {
+    const resting = performance.now() - this.moved > REST;
+    if (!resting && !this.rests) {
+      this.rests = setTimeout(() => {
+        this.rests = 0;
+        this.redraw();
+      }, REST + 10);
+    }
+    return resting ? "high" : "low";
   }
 
   layerOf({ series, plane, k }) {
@@ -437,6 +455,7 @@ class Viewer {
     for (const button of at.planes.children) button.setAttribute("aria-pressed", String(button.value === planeName));
     if (!at.profile.hidden) {
       const own = plane.native && this.heat.series === series.key;
+      at.profile.classList.toggle("aside", !own);
       drawProfile(at.profile, this.heat.profile, this.count(), this.heat.key_slices, own ? k : null);
     }
   }
@@ -508,6 +527,8 @@ class Viewer {
 
   destroy() {
     this.asked++;
+    clearTimeout(this.rests);
+    cancelAnimationFrame(this.frame);
     for (const other of this.links.keys()) other.links.delete(this);
     this.links.clear();
     this.listeners.clear();
