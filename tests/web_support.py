@@ -1,6 +1,7 @@
 """One cohort, one server, one browser for all browser tests; the server is a process with a home of its own.
 
-`python -m tests.web_support INDEX PORT` is that process.
+`python -m tests.web_support INDEX PORT` is that process. A test module takes the fixtures with
+`pytest_plugins = ["tests.web_support"]`, so that all share them. (PYTEST_DONT_REWRITE: it is imported by name too.)
 """
 
 from __future__ import annotations

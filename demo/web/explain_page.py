@@ -72,12 +72,16 @@ def explain_page(shell: Shell, tell: Tell) -> None:
 
 
 def framed(page: str, lang: Lang) -> str:
-    """Return a page in a frame without scripts, forms or an origin."""
+    """Return a page in a frame without scripts, forms or an origin.
+
+    Its links to itself are written out: a frame without an address takes `#S1` for a place in the page around it.
+    """
+    inside = html.escape(page.replace('href="#', 'href="about:srcdoc#'))
     title = html.escape(say("explain.frame", lang))
     lead = html.escape(say("explain.lead", lang))
     return (
         f'<p class="rs-hint">{lead}</p><iframe class="rs-frame" sandbox="" title="{title}" '
-        f'srcdoc="{html.escape(page)}"></iframe>'
+        f'srcdoc="{inside}"></iframe>'
     )
 
 
