@@ -134,15 +134,24 @@ def _measured(
     try:
         rows = _regions(study, measuring.mask)
     except (RadseekError, OSError) as error:
-        limits.append(caveat("mask_refused", why=error))
+        limits.append(caveat("mask_refused", why=_nameless(error, measuring)))
         return (), ()
     if measuring.prior is None:
         return rows, ()
     try:
         return rows, tuple(_changes(study, rows, measuring))
     except (RadseekError, OSError) as error:
-        limits.append(caveat("prior_refused", why=error))
+        limits.append(caveat("prior_refused", why=_nameless(error, measuring)))
         return rows, ()
+
+
+def _nameless(error: Exception, measuring: Measuring) -> str:
+    """Return an error's message without the names of files: one may name a patient, or a finding that nobody scored."""
+    why = str(error)
+    for given in (measuring.mask, measuring.prior_mask, measuring.prior):
+        if isinstance(given, str | Path):
+            why = why.replace(str(given), "the file").replace(Path(given).name, "the file")
+    return why
 
 
 def _regions(study: Study | None, mask: str | Path) -> Sequence[Measurement]:

@@ -107,14 +107,15 @@ def test_measurements_and_change(engine: Engine, tmp_path: Path) -> None:
 @pytest.mark.parametrize("wrong", ["missing", "elsewhere", "stored"])
 def test_a_mask_that_cannot_be_used_is_a_caveat(engine: Engine, tmp_path: Path, wrong: str) -> None:
     study = make_study(6)
-    mask = mask_file(tmp_path, study)
+    mask = mask_file(tmp_path, study, "DOE^JANE.nii.gz")
     if wrong == "elsewhere":
         nib.Nifti1Image(np.ones((5, 5, 5), np.uint8), np.diag([1.0, 1.0, 1.0, 1.0]) * 1000).to_filename(mask)
     target = name_of(6) if wrong == "stored" else study
-    result = engine.explain(target, FINDINGS, mask=tmp_path / "no.nii" if wrong == "missing" else mask)
+    result = engine.explain(target, FINDINGS, mask=tmp_path / "DOE^JANE.nii" if wrong == "missing" else mask)
     check_cites(result)
     said = [one for one in result.summary if one.part == "caveat"]
     assert any("mask was not used" in one.text for one in said)
+    assert "DOE" not in json.dumps(result.to_json())  # what a file is called is nobody's evidence
 
 
 def test_a_prior_of_another_patient_is_a_caveat(engine: Engine, tmp_path: Path) -> None:
