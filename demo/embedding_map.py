@@ -35,6 +35,7 @@ MOST_SHOWN: Final = 20_000  # studies; of more, evenly spaced ones by key, which
 _SEED: Final = 7
 _NEIGHBOURS: Final = 15
 _LIMIT: Final = 1800.0  # seconds
+_TASK: Final = "demo.embedding_map:lay_out"  # what the worker calls
 _A_TURN: Final = 50  # studies read before other visitors get their turn
 Method = Literal["umap", "pca"]
 Stage = Literal["read", "lay_out"]
@@ -114,8 +115,7 @@ def lay_out(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _in_worker(vectors: NDArray[np.float32], stopped: Callable[[], bool]) -> NDArray[np.float32]:
     """Lay out in another process: UMAP holds its thread for its whole time, and only a process can be stopped."""
-    task = "demo.embedding_map:lay_out"
-    outcome = next(supervised_map(task, [vectors], workers=1, time_limit=_LIMIT, stopped=stopped), None)
+    outcome = next(supervised_map(_TASK, [vectors], workers=1, time_limit=_LIMIT, stopped=stopped), None)
     if outcome is None:
         raise CancelledError
     if outcome.error is not None and "ModuleNotFoundError" in str(outcome.error):

@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from demo import embedding_map
 from demo.embedding_map import FEWEST_FOR_UMAP, lay_out, map_archive, principal_plane, study_vectors
+from retrieval.errors import UsageError
 from tests.archive_support import made_desk
 from tests.index_support import key_of, make_records
 
@@ -70,13 +72,21 @@ def test_a_study_is_placed_by_the_unit_mean_of_its_pooled_views(tmp_path: Path) 
         assert np.allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
 
 
-def test_a_larger_archive_is_laid_out_by_umap_in_a_process_of_its_own(tmp_path: Path) -> None:
-    pytest.importorskip("umap")
+def test_a_larger_archive_is_laid_out_in_a_process_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # What UMAP gives is asked above; here another layout shows what goes to the worker and comes back.
+    monkeypatch.setattr(embedding_map, "_TASK", "demo.embedding_map:principal_plane")
     with made_desk(tmp_path / "a.index", make_records(FEWEST_FOR_UMAP)) as desk:
         found = map_archive(desk)
-        assert found.method == "umap"
-        rows, _ = study_vectors(desk, desk.cases(), lambda *step: None, lambda: False)
-        assert np.allclose(found.places, lay_out(rows), atol=1e-4)
+        rows, keys = study_vectors(desk, desk.cases(), lambda *step: None, lambda: False)
+        assert (found.method, found.keys) == ("umap", keys)
+        assert np.allclose(found.places, principal_plane(rows), atol=1e-5)
+
+
+def test_a_layout_that_fails_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedding_map, "_TASK", "demo.embedding_map:study_vectors")  # takes four arguments, not one
+    desk = made_desk(tmp_path / "a.index", make_records(FEWEST_FOR_UMAP))
+    with desk as opened, pytest.raises(UsageError, match=r"could not be drawn.*TypeError"):
+        map_archive(opened)
 
 
 def test_laying_out_is_stopped_within_seconds(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.web_support import PATIENCE, Watched, WebIndex, serving, watch
 
+pytest_plugins = ["tests.web_support"]
 WORST = ("serious", "critical")
 
 

@@ -1,0 +1,107 @@
+"""Counts of an archive, what was noticed in its studies, how its map is coloured, and work that the page follows."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import CancelledError
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from demo.archive import archive_of, generation_of
+from demo.archive_facts import count_cases, noticed_in
+from demo.embedding_map import EmbeddingMap
+from retrieval.index.store import Case, CaseSeries
+from tests.archive_support import made_desk
+from tests.index_support import make_records
+
+SERIES = CaseSeries("s", "CT", "chest", "thin", "HU", (9, 8, 8), None, {"warnings": [], "dropped_slices": 0})
+
+
+def case(key: str, **told: object) -> Case:
+    series = replace(SERIES, provenance={**SERIES.provenance, **told})
+    return Case(key, "", {}, (series,), None, ("One.", "Two."), None)
+
+
+def test_studies_series_slices_and_sentences_are_counted_and_kinds_come_most_first() -> None:
+    film = Case("c", "", {}, (replace(SERIES, modality="DX", shape=(1, 8, 8)),), None, (), None)
+    counts = count_cases([film, case("a"), case("b")])
+    assert (counts.studies, counts.series, counts.slices, counts.sentences) == (3, 3, 19, 4)
+    assert counts.kinds == ((("CT", "chest"), 2), (("DX", "chest"), 1))
+
+
+def test_what_a_reader_should_know_is_noticed_and_nothing_else() -> None:
+    assert noticed_in(case("a")) == []
+    odd = case("b", warnings=["hu_suspect"], dropped_slices=3, time_point=0, inverted=True)
+    assert [(one.code, one.count, one.text) for one in noticed_in(odd)] == [
+        ("warning", None, "hu_suspect"),
+        ("dropped", 3, ""),
+        ("time_point", 0, ""),
+        ("inverted", None, ""),
+    ]
+
+
+def test_a_desk_has_one_archive_and_its_map_is_drawn_once_a_generation(tmp_path: Path) -> None:
+    drawn: list[str] = []
+    with made_desk(tmp_path / "a.index", make_records(4)) as desk:
+        archive = archive_of(desk)
+        assert archive_of(desk) is archive
+        assert archive.drawn(desk) is None
+        first = archive.draw(desk, lambda stage, done, total: drawn.append(stage), lambda: False)
+        assert archive.draw(desk, lambda stage, done, total: drawn.append("again"), lambda: False) is first
+        assert "again" not in drawn
+        assert archive.drawn(desk) is first
+        assert first.generation == generation_of(desk) > 0
+
+
+def test_points_are_grouped_the_largest_first_and_hostile_names_are_escaped() -> None:
+    pytest.importorskip("gradio")
+    from demo.web.map_plot import by_kind, points_list, traces
+
+    cases = [case("a"), case("b"), replace(case("c"), series=(replace(SERIES, modality="<b>DX"),))]
+    drawn = EmbeddingMap(1, ("a", "b", "c", "gone"), np.zeros((4, 2), np.float32), "pca", 4)
+    found = traces(drawn, cases, by_kind(lambda modality, body: modality), lambda one: f"<i>{one.key}", "en")
+    assert [(one["title"], one["customdata"]) for one in found] == [("CT", ["a", "b"]), ("<b>DX", ["c"])]
+    assert found[1]["name"] == "&lt;b&gt;DX (1)"
+    assert found[0]["text"] == ["&lt;i&gt;a", "&lt;i&gt;b"]
+    listed = points_list(found, "All", str)
+    assert "<b>" not in listed
+    assert 'data-open="c"' in listed
+
+
+def test_work_is_followed_to_its_end_and_its_error_is_kept() -> None:
+    pytest.importorskip("gradio")
+    from demo.web.long_work import follow
+
+    looks = list(follow(lambda told, stopped: (told("step", 1, 2), 7)[1]))
+    assert (looks[-1].is_done, looks[-1].result, looks[-1].step) == (True, 7, ("step", 1, 2))
+
+    def fails(told: object, stopped: object) -> int:
+        raise CancelledError
+
+    assert isinstance(list(follow(fails))[-1].error, CancelledError)
+
+
+def test_work_is_asked_to_stop_when_its_page_is_gone() -> None:
+    pytest.importorskip("gradio")
+    from demo.web.long_work import follow
+
+    ended: list[bool] = []
+
+    def job(told: object, stopped: object) -> None:
+        for _ in range(1200):
+            if stopped():  # type: ignore[operator]
+                ended.append(True)
+                return
+            time.sleep(0.05)
+
+    looking = follow(job)
+    next(looking)
+    looking.close()  # type: ignore[attr-defined]
+    for _ in range(400):
+        if ended:
+            break
+        time.sleep(0.05)
+    assert ended == [True]
