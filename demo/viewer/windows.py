@@ -9,17 +9,16 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.imaging.display import Display, from_file, from_percentiles
-from retrieval.imaging.intensity import finite, sample
-from retrieval.imaging.views import view_names
-from retrieval.imaging.windows import CT_WINDOWS, SUV_WINDOW
+from retrieval.imaging.display import Display, from_file
+from retrieval.imaging.intensity import finite
+from retrieval.imaging.views import display_of, unpadded, view_names
+from retrieval.imaging.windows import CT_WINDOWS
 from retrieval.types import Series
 
 __all__ = ["Preset", "presets_of"]
 
 _FILE: Final = "file"  # as the file itself asks to be shown
 _FULL: Final = "full"  # from the lowest to the highest voxel
-_ABOVE_OTSU: Final = ("mr", "nm")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,21 +69,12 @@ def _full(voxels: NDArray[Any]) -> Preset:
 
 
 def _of_view(name: str, series: Series, voxels: NDArray[Any]) -> Preset | None:
-    """As `retrieval.imaging.views` shows this view; a test holds the two together."""
-    if name == "pet" and series.volume.unit == "SUV":
-        return Preset(name, *SUV_WINDOW)
-    if name in {"ultrasound", "capture", "picture"} and voxels.dtype.kind in "iu" and _is_8_bit(voxels):
-        return Preset(name, 127.5, 255.0)
-    if name not in {"pet", "nm", "percentile"} and not name.startswith("mr"):
-        asked = _preset(name, from_file(series.voi, _unpadded(series, voxels), inverted=False))
-        if asked is not None:
-            return asked
-    shown = from_percentiles(_unpadded(series, sample(voxels)), above_otsu=name.startswith(_ABOVE_OTSU))
-    return _preset(name, shown)
+    shown = display_of(name, series, voxels)
+    return Preset(name, 127.5, 255.0) if shown.as_is else _preset(name, shown)
 
 
 def _from_file(series: Series, voxels: NDArray[Any]) -> Preset | None:
-    return _preset(_FILE, from_file(series.voi, _unpadded(series, voxels), inverted=False))
+    return _preset(_FILE, from_file(series.voi, unpadded(series, voxels), inverted=False))
 
 
 def _preset(name: str, shown: Display | None) -> Preset | None:
@@ -101,16 +91,3 @@ def _preset(name: str, shown: Display | None) -> Preset | None:
 
 def _same(one: Preset, other: Preset) -> bool:
     return (one.level, one.width, one.function) == (other.level, other.width, other.function)
-
-
-def _is_8_bit(voxels: NDArray[Any]) -> bool:
-    return bool(voxels.min() >= 0 and voxels.max() <= 255)
-
-
-def _unpadded(series: Series, voxels: NDArray[Any]) -> NDArray[Any]:
-    try:
-        padding = float(series.attributes.get("PixelPaddingValue", ""))
-    except ValueError:
-        return voxels
-    kept = voxels[voxels != padding]
-    return kept if kept.size else voxels

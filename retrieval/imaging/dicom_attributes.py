@@ -22,8 +22,8 @@ _SERIES_KEYWORDS: Final = (
     "PulseSequenceName", "AcquisitionContrast", "ImageType", "RepetitionTime", "EchoTime", "InversionTime",
     "FlipAngle", "MagneticFieldStrength", "DiffusionBValue", "ContrastBolusAgent", "SliceThickness",
     "SpacingBetweenSlices", "PixelSpacing", "ImagerPixelSpacing", "BodyPartExamined", "ViewPosition", "Laterality",
-    "ImageLaterality", "PatientPosition", "ConvolutionKernel", "KVP", "PhotometricInterpretation", "BitsStored",
-    "RescaleType", "Units", "SeriesNumber", "FrameOfReferenceUID",
+    "ImageLaterality", "PatientOrientation", "PatientPosition", "ConvolutionKernel", "KVP",
+    "PhotometricInterpretation", "BitsStored", "RescaleType", "Units", "SeriesNumber", "FrameOfReferenceUID",
 )  # fmt: skip
 # Enhanced files keep these inside functional groups.
 _GROUPED: Final = {

@@ -20,7 +20,16 @@ from retrieval.imaging.slices import choose_slices
 from retrieval.imaging.windows import CT_WINDOWS, SUV_WINDOW, ct_views
 from retrieval.types import Series, View, Volume
 
-__all__ = ["VIEW_NAMES", "imaging_hash", "iter_views", "make_views", "slice_positions", "view_names"]
+__all__ = [
+    "VIEW_NAMES",
+    "display_of",
+    "imaging_hash",
+    "iter_views",
+    "make_views",
+    "slice_positions",
+    "unpadded",
+    "view_names",
+]
 
 VIEW_NAMES: Final = frozenset(_NAMES)
 
@@ -55,7 +64,7 @@ def iter_views(series: Series, z: NDArray[np.int32] | None = None) -> Iterator[V
         z = choose_slices(volume.voxels.shape[0], gap)
     voxels = finite(volume.voxels)
     for name in view_names(series):
-        display = _display(name, series, voxels)
+        display = display_of(name, series, voxels)
         slices = np.empty((len(z), *voxels.shape[1:]), np.uint8)
         for row, index in enumerate(z):
             slices[row] = display.apply(voxels[index])
@@ -76,7 +85,8 @@ def slice_positions(volume: Volume, z: NDArray[np.int32]) -> tuple[tuple[float, 
     return tuple((float(x), float(y), float(w)) for x, y, w in (volume.affine @ points)[:3].T)
 
 
-def _display(name: str, series: Series, voxels: NDArray[Any]) -> Display:
+def display_of(name: str, series: Series, voxels: NDArray[Any]) -> Display:
+    """Return how a series' finite voxels, or a sample of them, are shown in its view of that name."""
     volume = series.volume
     inverted = volume.provenance.inverted
     if volume.is_colour:
@@ -90,14 +100,14 @@ def _display(name: str, series: Series, voxels: NDArray[Any]) -> Display:
         if asked is not None:
             return asked
     above = name == "mr" or name.startswith("mr_") or name in _ABOVE_OTSU
-    return from_percentiles(_unpadded(series, sample(voxels)), above_otsu=above, inverted=inverted)
+    return from_percentiles(unpadded(series, sample(voxels)), above_otsu=above, inverted=inverted)
 
 
 def _as_presented(name: str, series: Series, voxels: NDArray[Any]) -> Display | None:
     inverted = series.volume.provenance.inverted
     if name in {"ultrasound", "capture", "picture"} and _is_8_bit(voxels):
         return _unless_constant(voxels, Display(as_is=True, inverted=inverted))
-    return from_file(series.voi, _unpadded(series, voxels), inverted=inverted)
+    return from_file(series.voi, unpadded(series, voxels), inverted=inverted)
 
 
 def _is_8_bit(values: NDArray[Any]) -> bool:
@@ -108,8 +118,8 @@ def _unless_constant(voxels: NDArray[Any], display: Display) -> Display:
     return display if voxels.size and voxels.min() < voxels.max() else Display()
 
 
-def _unpadded(series: Series, voxels: NDArray[Any]) -> NDArray[Any]:
-    """Voxels without the padding that the file declares; with all of it where nothing would remain."""
+def unpadded(series: Series, voxels: NDArray[Any]) -> NDArray[Any]:
+    """Return voxels without the padding that the file declares; with all of it where nothing would remain."""
     text = series.attributes.get("PixelPaddingValue", "")
     try:
         padding = float(text)
