@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
+import sys
 import webbrowser
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -112,6 +114,8 @@ def _listen(app: object, listener: socket.socket) -> None:
     import uvicorn
 
     logging.getLogger("radseek.server").setLevel(os.environ.get("RADSEEK_LOG", "WARNING").upper())
+    # Told to end, leave every block on the way: what was sent is deleted, the index is closed.
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
     config = uvicorn.Config(
         app,  # type: ignore[arg-type]  # uvicorn's own type for an ASGI app is narrower than starlette's
         log_level="warning",

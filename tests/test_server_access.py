@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -264,14 +265,14 @@ def ask():
         time.sleep(0.1)
         try:
             for path in PATHS:
-                urllib.request.urlopen(f"http://127.0.0.1:{PORT}{path}", timeout=60).read()
+                urllib.request.urlopen(f"http://127.0.0.1:{PORT}{path}", timeout=200).read()
         except OSError as error:
             if "refused" in str(error): continue
             print("FAILED", error)
         break
     print("FAR", far, "GRADIO", "gradio" in sys.modules, flush=True)
     import os, signal
-    os.kill(os.getpid(), signal.SIGINT)
+    os.kill(os.getpid(), signal.SIGTERM)
 threading.Thread(target=ask, daemon=True).start()
 from radseek.cli import run
 code = run(ARGUMENTS)
@@ -284,6 +285,7 @@ def test_the_process_connects_to_nothing_off_loopback_and_ends_when_told(
     page: bool,
     archive: Archive,  # noqa: F811
     own_key: None,  # noqa: F811
+    tmp_path: Path,
 ) -> None:
     if page:
         pytest.importorskip("gradio")
@@ -291,10 +293,13 @@ def test_the_process_connects_to_nothing_off_loopback_and_ends_when_told(
     arguments = ["serve", "--index", str(archive.index), "--port", str(port), *([] if page else ["--no-page"])]
     paths = ["/readyz", "/v1/studies", *(["/", "/gradio_api/info", "/viewer/viewer.js"] if page else [])]
     script = f"PATHS, PORT, ARGUMENTS = {paths!r}, {port}, {arguments!r}\n{SOCKET_GUARD}"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=240, cwd=ROOT)
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=290, cwd=ROOT, env=environment)
     assert f"FAR [] GRADIO {page}" in done.stdout, done.stdout + done.stderr
     assert "FAILED" not in done.stdout
-    assert "ENDED" in done.stdout
+    assert "ENDED 0" in done.stdout, "told to end, it ends in order"
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and "radseek-uploads" in str(path)]
     assert f"listening at http://127.0.0.1:{port}/" in done.stderr
 
 

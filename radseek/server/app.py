@@ -25,6 +25,7 @@ __all__ = ["UPLOAD_PATHS", "create_api", "create_app", "guarded"]
 UPLOAD_PATHS: Final = ("/v1/uploads", "/gradio_api/upload")
 _ORDINARY: Final = 1 << 20  # bytes of any other body
 _MARGIN: Final = 1 << 20  # bytes of an upload's own form around its files
+_AT_ONCE: Final = 16  # questions at work; there are 40 threads
 _DESCRIPTION: Final = "/openapi.json"
 _VERSION: Final = "1"
 _OURS: Final = (*OPEN, _DESCRIPTION)
@@ -51,7 +52,7 @@ def create_api(desk: Desk, settings: Settings, sessions: Sessions) -> FastAPI:
 
 def guarded(app: ASGIApp, settings: Settings, sessions: Sessions) -> ASGIApp:
     """Put an app behind the limits, from the inside out: what is refused first costs least."""
-    app = Crowd(app, most=settings.crowd, prefix="/v1/")
+    app = Crowd(app, most=settings.crowd, at_once=_AT_ONCE, patience=settings.patience, prefix="/v1/")
     app = Guard(app, settings, sessions)
     most = settings.uploads.stored + _MARGIN
     app = BodyLimit(app, most=most, ordinary=_ORDINARY, large=UPLOAD_PATHS, idle=settings.idle)

@@ -66,11 +66,16 @@ def _counted(receive: Receive, limit: int, idle: float) -> Receive:
 
 
 class Crowd:
-    """Lets `most` requests under `prefix` in at once; the next is told to come back."""
+    """Lets `most` requests under `prefix` in; one more is told to come back, and so is who waits `patience` seconds.
 
-    def __init__(self, app: ASGIApp, *, most: int, prefix: str) -> None:
-        self.app, self.most, self.prefix = app, most, prefix
+    `at_once` of them are worked on: the engine answers one at a time anyway, and every one at work holds a thread,
+    which the page needs too.
+    """
+
+    def __init__(self, app: ASGIApp, *, most: int, at_once: int, patience: float, prefix: str) -> None:
+        self.app, self.most, self.patience, self.prefix = app, most, patience, prefix
         self._inside = 0  # only the event loop counts, so no lock
+        self._places = asyncio.Semaphore(at_once)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the request in, or tell it to come back."""
@@ -78,14 +83,28 @@ class Crowd:
             await self.app(scope, receive, send)
             return
         if self._inside >= self.most:
-            detail = f"{self.most} questions are being answered or wait; ask again in a moment."
-            await problem(503, detail, headers={"Retry-After": "2"})(scope, receive, send)
+            await _busy(f"{self.most} questions are being answered or wait")(scope, receive, send)
             return
         self._inside += 1
         try:
-            await self.app(scope, receive, send)
+            await self._in_turn(scope, receive, send)
         finally:
             self._inside -= 1
+
+    async def _in_turn(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await asyncio.wait_for(self._places.acquire(), self.patience)
+        except TimeoutError:
+            await _busy(f"Nobody could answer for {self.patience:.0f} seconds")(scope, receive, send)
+            return
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            self._places.release()
+
+
+def _busy(why: str) -> ASGIApp:
+    return problem(503, f"{why}; ask again in a moment.", headers={"Retry-After": "2"})
 
 
 def _rule(limit: int) -> str:

@@ -37,7 +37,7 @@ class Settings:
     admin_token: str | None = field(default=None, repr=False)
     names: tuple[str, ...] = ()
     uploads: UploadLimits = field(default_factory=UploadLimits)
-    crowd: int = 32
+    crowd: int = 64
     patience: float = 60.0  # seconds that a question waits for the engine
     idle: float = 30.0  # seconds between two pieces of a body, after which its sender is given up
 

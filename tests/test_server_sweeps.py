@@ -1,0 +1,35 @@
+"""Short runs of the sweeps in benchmarks: made-up requests against the whole API, and many clients at once."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.server_fuzz import TOKEN, UPLOADS, fuzz
+from benchmarks.server_load import load
+from demo.desk import Desk
+from radseek.server.app import create_app
+from radseek.server.settings import Settings
+from tests.server_support import archive, desk, listening, own_key  # noqa: F401 - fixtures
+
+pytestmark = pytest.mark.usefixtures("own_key")
+pytest.importorskip("schemathesis")
+
+
+def test_made_up_requests_get_what_the_description_says(desk: Desk) -> None:  # noqa: F811
+    with listening(create_app(desk, Settings(admin_token=TOKEN))) as base:
+        figures = fuzz(base, 2, leave_out=UPLOADS)
+    assert figures.failures == [], figures.output
+    assert figures.server_errors == 0
+    assert figures.cases >= 200
+    assert len(figures.operations) >= 10
+    assert figures.statuses[200] >= 10, "some requests must get through to the engine"
+
+
+def test_many_clients_get_answers_and_past_the_limit_are_told_to_come_back(desk: Desk) -> None:  # noqa: F811
+    with listening(create_app(desk, Settings(crowd=40))) as base:
+        calm = load(base, 12, 3)
+    with listening(create_app(desk, Settings(crowd=3))) as base:
+        pressed = load(base, 12, 3)
+    assert set(calm.statuses) == {200}
+    assert set(pressed.statuses) == {200, 503}
+    assert calm.hangs == pressed.hangs == 0
