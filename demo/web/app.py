@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import gradio as gr
@@ -14,15 +15,19 @@ from demo.web.explain_page import explain_page
 from demo.web.picker import choices_of, label_of
 from demo.web.screen_page import screen_page
 from demo.web.search_page import search_page
-from demo.web.shell import QUIET, Shell, box, header, language_switch, wire
+from demo.web.shell import QUIET, Shell, Spoken, box, header, language_switch, wire
 from demo.web.similar_page import similar_page
 from demo.web.study_bar import study_bar
 from demo.web.telling import Tell
-from demo.web.words import Lang
+from demo.web.trouble import code_of
+from demo.web.words import Lang, say
+from retrieval.errors import RadseekError
 
 __all__ = ["build_page"]
 
-_SET_LANGUAGE: Final = "(lang) => { document.documentElement.lang = lang === 'zh' ? 'zh-CN' : 'en'; return lang; }"
+_SET_LANGUAGE: Final = (
+    "(lang, ...rest) => { document.documentElement.lang = lang === 'zh' ? 'zh-CN' : 'en'; return [lang, ...rest]; }"
+)
 
 
 def build_page(desk: Desk, *, tell: Tell, base: str = "") -> gr.Blocks:
@@ -53,16 +58,42 @@ def _tabs(tell: Tell) -> list[tuple[str, Callable[[Shell], Any]]]:
     ]
 
 
+def _listen_to_language(shell: Shell) -> None:
+    """Change every word in one stroke, and after that what takes its time."""
+    labels, quick = shell.labels, [one for one in shell.spoken if not one.slowly]
+
+    def everything(lang: Lang, *given: Any) -> list[Any]:
+        told, rest = labels.updates(lang), list(given)
+        for one in quick:
+            mine, rest = rest[: len(one.inputs)], rest[len(one.inputs) :]
+            told += one.say(lang, mine)
+        return told
+
+    inputs = [control for one in quick for control in one.inputs]
+    outputs = [control for one in quick for control in one.outputs]
+    changed = shell.lang.change(
+        everything, [shell.lang, *inputs], [*labels.controls, *outputs], js=_SET_LANGUAGE, **QUIET
+    )
+    for one in (one for one in shell.spoken if one.slowly):
+        changed.then(partial(_slowly, one), [shell.lang, *one.inputs], one.outputs, api_visibility="private")
+
+
+def _slowly(one: Spoken, lang: Lang, *given: Any) -> Any:
+    told = one.say(lang, given)
+    return told if len(told) > 1 else told[0]
+
+
 def _listen(shell: Shell, page: gr.Blocks) -> None:
     """Connect the language switch, the page's own buttons, and the first load."""
-    labels = shell.labels
-    shell.lang.change(labels.updates, [shell.lang], labels.controls, js=_SET_LANGUAGE, **QUIET)
-    for render, inputs, outputs in shell.speaks:
-        shell.lang.change(render, [shell.lang, *inputs], outputs, **QUIET)
+    _listen_to_language(shell)
 
     def open_study(brought: list[str], lang: Lang, event: gr.EventData) -> tuple[Any, Any]:
         key = str(event._data.get("study", ""))
-        shell.desk.target(key)
+        try:
+            shell.desk.target(key)
+        except RadseekError as error:
+            gr.Warning(say(f"code.{code_of(error)}", lang))
+            return gr.skip(), gr.skip()
         choices = choices_of(shell.desk, brought, lang)
         if key not in {one for _, one in choices}:
             choices = [(label_of(shell.desk, key, lang), key), *choices]

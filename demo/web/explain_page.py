@@ -68,7 +68,7 @@ def explain_page(shell: Shell, tell: Tell) -> None:
     def again(lang: Lang, old: Question | None, *now: Any) -> Any:
         return explain(lang, *now) if old is not None else (gr.skip(), gr.skip())
 
-    shell.speak(again, [asked, *given[1:]], outputs)
+    shell.speak(again, [asked, *given[1:]], outputs, slowly=True)
 
 
 def framed(page: str, lang: Lang) -> str:
@@ -80,8 +80,7 @@ def framed(page: str, lang: Lang) -> str:
     title = html.escape(say("explain.frame", lang))
     lead = html.escape(say("explain.lead", lang))
     return (
-        f'<p class="rs-hint">{lead}</p><iframe class="rs-frame" sandbox="" title="{title}" '
-        f'srcdoc="{inside}"></iframe>'
+        f'<p class="rs-hint">{lead}</p><iframe class="rs-frame" sandbox="" title="{title}" srcdoc="{inside}"></iframe>'
     )
 
 

@@ -21,7 +21,7 @@ def mask_button(shell: Shell, label: str, clear_label: str) -> gr.State:
     """
     held = gr.State(None)
     with gr.Column(scale=2, min_width=150, elem_classes="rs-mask"):
-        take = shell.labels.name(gr.UploadButton(size="sm"), label=label, value=label)
+        take = shell.labels.name(gr.UploadButton(size="sm"), label=label)
         drop = shell.labels.name(gr.Button(size="sm", visible=False), value=clear_label)
         name = box(elem_classes="rs-mask-name")
 

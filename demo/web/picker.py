@@ -8,6 +8,7 @@ from typing import Final
 
 from demo.desk import Desk
 from demo.web.words import Lang, say, say_or
+from retrieval.errors import UnknownNameError
 from retrieval.imaging.modality import MODALITIES
 from retrieval.index.store import Case
 from retrieval.types import Series, Study
@@ -42,7 +43,7 @@ def label_of(desk: Desk, key: str, lang: Lang) -> str:
         study = desk.pixels(key)
         if study is not None:
             return study_label(study, key, lang)
-    return next((case_label(case, lang) for case in desk.cases() if case.key == key), short_key(key))
+    return case_label(desk.case(key), lang)
 
 
 def case_label(case: Case, lang: Lang) -> str:
@@ -83,8 +84,9 @@ def facts(desk: Desk, key: str | None, lang: Lang) -> str:
 
 
 def _stored_facts(desk: Desk, key: str, lang: Lang) -> list[str]:
-    case = next((case for case in desk.cases() if case.key == key), None)
-    if case is None:
+    try:
+        case = desk.case(key)
+    except UnknownNameError:  # forgotten meanwhile
         return [short_key(key)]
     return [
         _fact(one.modality, one.body_part, one.description, one.shape, one.provenance.get("warnings"), lang)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -10,9 +11,10 @@ import gradio as gr
 
 from demo.desk import Desk
 from demo.web.labels import Labels
+from demo.web.trouble import answered
 from demo.web.words import LANGUAGES, Lang, say
 
-__all__ = ["QUIET", "Shell", "box", "header", "language_switch", "wire"]
+__all__ = ["QUIET", "Shell", "Spoken", "box", "header", "language_switch", "wire"]
 
 # What every listener of ours that shows no progress has; none is an API of its own.
 QUIET: Final[dict[str, Any]] = {"show_progress": "hidden", "api_visibility": "private"}
@@ -20,6 +22,25 @@ QUIET: Final[dict[str, Any]] = {"show_progress": "hidden", "api_visibility": "pr
 # A button anywhere in the page with data-open="KEY" opens that study in the Screen tab; see page.js.
 _WIRE = """import(props.script).then((page) => page.wire((name, data) => trigger(name, data)));
 // The events: 'open'"""
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """A part of the page that is written anew in another language: `render(lang, *inputs)` gives its outputs."""
+
+    render: Callable[..., Any]
+    inputs: list[Any]
+    outputs: list[Any]
+    slowly: bool = False
+
+    def say(self, lang: Lang, given: Sequence[Any]) -> list[Any]:
+        """Return the outputs; a part that fails stays as it is."""
+
+        def answer() -> list[Any]:
+            told = self.render(lang, *given)
+            return list(told) if len(self.outputs) > 1 else [told]
+
+        return answered(lang, answer, lambda _: [gr.skip()] * len(self.outputs))
 
 
 @dataclass(slots=True)
@@ -37,11 +58,11 @@ class Shell:
     study: gr.Dropdown = field(init=False)
     tabs: gr.Tabs = field(init=False)
     brought: gr.State = field(init=False)  # keys of the studies that this visitor brought
-    speaks: list[Any] = field(default_factory=list)  # (function of lang and states, inputs, outputs), see `speak`
+    spoken: list[Spoken] = field(default_factory=list)
 
-    def speak(self, render: Any, inputs: list[Any], outputs: list[Any]) -> None:
-        """Have `render(lang, *inputs)` write `outputs` anew whenever the language changes."""
-        self.speaks.append((render, inputs, outputs))
+    def speak(self, render: Callable[..., Any], inputs: list[Any], outputs: list[Any], *, slowly: bool = False) -> None:
+        """Have `render(lang, *inputs)` write `outputs` anew whenever the language changes; `slowly`: after the rest."""
+        self.spoken.append(Spoken(render, inputs, outputs, slowly))
 
 
 def box(value: str = "", **given: Any) -> gr.HTML:

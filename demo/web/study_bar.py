@@ -61,6 +61,6 @@ def study_bar(shell: Shell) -> None:
 
 def _name(shell: Shell, modality: gr.Dropdown, bring: gr.UploadButton, stop: gr.Button) -> None:
     labels = shell.labels
-    labels.name(bring, label="study.bring", value="study.bring")
+    labels.name(bring, label="study.bring")
     labels.name(stop, value="study.stop")
     labels.set(modality, lambda lang: {"label": say("study.modality", lang), "choices": modality_choices(lang)})

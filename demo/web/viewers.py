@@ -24,7 +24,7 @@ import(props.script).then((page) => {
 def viewer(shell: Shell, place: str) -> gr.HTML:
     """Build a viewer's place; its value is what `shown` returns."""
     template = '<div class="rs-viewer" hidden></div>'
-    where = {"place": place, "script": f"{shell.base}/web/page.js", "base": "/viewer"}
+    where: dict[str, Any] = {"place": place, "script": f"{shell.base}/web/page.js", "base": "/viewer"}
     return gr.HTML(
         None, html_template=template, js_on_load=_LOAD, elem_classes="rs-viewer-box", apply_default_css=False, **where
     )

@@ -26,7 +26,7 @@ def every_word() -> dict[str, tuple[str, str]]:
     }
 
 
-def say(name: str, lang: str, **fill: object) -> str:
+def say(name: str, lang: str, /, **fill: object) -> str:
     """Return an entry, its {braces} filled in; plain text, not escaped. Raises `KeyError` for an unknown one.
 
     >>> say("page.notice", "en")
