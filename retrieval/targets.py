@@ -42,7 +42,7 @@ def relative_path(paths: list[str] | tuple[str, ...], source: Path) -> str:
     """Return where files are, relative to the source given: the file, or the folder that holds them all."""
     common = os.path.commonpath(paths) if len(paths) > 1 else paths[0]
     root = source if source.is_dir() else source.parent
-    shown = os.path.relpath(common, root)
+    shown = os.path.relpath(common or os.curdir, root)  # names alone, as of files that were sent, share no folder
     return source.name if shown == os.curdir else shown
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,14 @@ def test_a_study_brought_is_asked_about_like_a_stored_one_and_is_not_in_the_inde
         rows = engine.screen(desk.target(key), "chest_ct").results
         assert {row.study for row in rows} == {key}
         assert len(engine.similar(desk.target(key), 2).results) == 2
+
+
+def test_a_study_of_files_without_a_folder_is_asked_about(desk: Desk, folders: tuple[Path, Path]) -> None:
+    study = read_study(folders[0] / "brought" / "11")
+    sent = replace(study, paths=tuple(Path(path).name for path in study.paths))
+    key = desk.bring(sent)
+    with desk.turn() as engine:
+        assert engine.screen(desk.target(key), ["pneumothorax"]).results[0].study == key
 
 
 def test_a_stored_study_read_again_is_not_encoded_again(desk: Desk) -> None:
