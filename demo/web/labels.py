@@ -23,6 +23,8 @@ class Labels:
 
     def name(self, control: Control, **entries: str) -> Control:
         """Say which entry of words.toml each property shows, as `label="screen.set"`; return the control."""
+        if isinstance(control, gr.UploadButton):
+            entries.pop("value", None)  # its value is a file, and its label is what it shows
         return self.set(control, lambda lang: {prop: say(entry, lang) for prop, entry in entries.items()})
 
     def set(self, control: Control, properties: Callable[[Lang], dict[str, Any]]) -> Control:
