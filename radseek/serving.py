@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sys
+import warnings
 import webbrowser
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -20,6 +21,7 @@ from demo.desk import Desk
 from demo.upload_space import upload_folder
 from radseek.console import errors, print_notice, progress
 from radseek.options import Model
+from retrieval.encoders.protocol import TextCutWarning
 from retrieval.errors import MissingExtraError, UsageError
 
 if TYPE_CHECKING:
@@ -114,6 +116,8 @@ def _listen(app: object, listener: socket.socket) -> None:
     import uvicorn
 
     logging.getLogger("radseek.server").setLevel(os.environ.get("RADSEEK_LOG", "WARNING").upper())
+    # What was asked is in nobody's log: an encoder warns of long words by quoting them.
+    warnings.simplefilter("ignore", TextCutWarning)
     # Told to end, leave every block on the way: what was sent is deleted, the index is closed.
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
     config = uvicorn.Config(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from prompts.finding import Finding
 from retrieval.index.store import Scope, Store
 from retrieval.index.where import Clause, Where
-from retrieval.prompt_vectors import PromptBook
+from retrieval.prompt_vectors import PromptBook, forget_oldest
 from retrieval.scoring import Reading, study_margins
 from retrieval.study_vectors import StudyVectors, stored_study
 
@@ -87,3 +87,5 @@ class Percentiles:
             margins = table[:, column].copy()
             group.margins[finding] = margins
             group.ordered[finding] = np.sort(margins[~np.isnan(margins)])
+        forget_oldest(group.margins)
+        forget_oldest(group.ordered)

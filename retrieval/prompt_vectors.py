@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,9 @@ from retrieval.encoders.protocol import Encoder
 from retrieval.encoders.self_test import held_out_auroc
 from retrieval.encoders.vectors import mean_pool
 
-__all__ = ["PromptBook", "TextPair", "finding_vectors"]
+__all__ = ["MOST_KEPT", "PromptBook", "TextPair", "finding_vectors", "forget_oldest"]
+
+MOST_KEPT = 2_000  # findings, and texts; some 10 KB a finding
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,6 +36,12 @@ class TextPair:
         return np.concatenate([whole[:, None], each.T], axis=1)
 
 
+def forget_oldest(kept: dict[Any, Any], most: int | None = None) -> None:
+    """Drop the entries that were put in first until `most` are left (`MOST_KEPT`)."""
+    while len(kept) > (MOST_KEPT if most is None else most):
+        del kept[next(iter(kept))]
+
+
 def finding_vectors(encoder: Encoder, finding: Finding) -> TextPair:
     """Return a finding's text vectors: `t+ = norm(mean_k norm(E(present_k)))`, `t-` likewise from the absent ones.
 
@@ -45,7 +54,10 @@ def finding_vectors(encoder: Encoder, finding: Finding) -> TextPair:
 
 
 class PromptBook:
-    """Remembers, for one encoder, the vectors of texts and findings and which findings it can hear denied."""
+    """Remembers, for one encoder, the vectors of texts and findings and which findings it can hear denied.
+
+    Of each, the newest `MOST_KEPT`: a server is asked for other words all day.
+    """
 
     def __init__(self, encoder: Encoder) -> None:
         self.encoder = encoder
@@ -57,6 +69,7 @@ class PromptBook:
         """Return a finding's text vectors."""
         if finding not in self._pairs:
             self._pairs[finding] = finding_vectors(self.encoder, finding)
+            forget_oldest(self._pairs)
         return self._pairs[finding]
 
     def self_test(self, finding: Finding) -> float:
@@ -64,10 +77,12 @@ class PromptBook:
         if finding not in self._tests:
             pair = self.pair(finding)
             self._tests[finding] = held_out_auroc(pair.positives, pair.negatives)
+            forget_oldest(self._tests)
         return self._tests[finding]
 
     def text(self, text: str) -> NDArray[np.float32]:
         """Return the `(D,)` unit vector of any text; Chinese finding terms are put into English first."""
         if text not in self._texts:
             self._texts[text] = self.encoder.encode_texts([translate(text)])[0]
+            forget_oldest(self._texts)
         return self._texts[text]

@@ -24,6 +24,7 @@ from radseek.server.auth import Sessions
 from radseek.server.describing import without_paths
 from radseek.server.settings import Settings
 from radseek.server.streaming import explanation_events
+from retrieval import prompt_vectors
 from retrieval.errors import NarratorError
 from retrieval.results import NOTICE, ExplainResult
 from tests.build_support import write_ct, write_nifti
@@ -391,6 +392,21 @@ def until(holds: Callable[[], bool], seconds: float = 60) -> bool:
     while not holds() and time.monotonic() < ends:
         time.sleep(0.02)
     return holds()
+
+
+def test_words_asked_all_day_are_not_all_remembered(
+    client: httpx.Client,
+    key: str,
+    desk: Desk,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(prompt_vectors, "MOST_KEPT", 5)
+    for number in range(8):
+        client.post("/v1/search", json={"text": f"shadow {number}", "k": 1})
+        assert client.post("/v1/screen", json={"study": key, "finding": [f"shadow {number}"]}).status_code == 200
+    with desk.turn() as engine:
+        book = engine._book
+        assert max(len(book._texts), len(book._pairs), len(book._tests)) <= 5
 
 
 def test_past_the_crowd_the_answer_is_busy_at_once(desk: Desk, key: str) -> None:  # noqa: F811

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.server_fuzz import TOKEN, UPLOADS, fuzz
+from benchmarks.server_fuzz import QUESTIONS, TOKEN, fuzz
 from benchmarks.server_load import load
 from demo.desk import Desk
 from radseek.server.app import create_app
@@ -15,13 +15,14 @@ pytestmark = pytest.mark.usefixtures("own_key")
 pytest.importorskip("schemathesis")
 
 
+@pytest.mark.filterwarnings("ignore::retrieval.encoders.protocol.TextCutWarning")
 def test_made_up_requests_get_what_the_description_says(desk: Desk) -> None:  # noqa: F811
     with listening(create_app(desk, Settings(admin_token=TOKEN))) as base:
-        figures = fuzz(base, 2, leave_out=UPLOADS)
+        figures = fuzz(base, 2, QUESTIONS)
     assert figures.failures == [], figures.output
     assert figures.server_errors == 0
     assert figures.cases >= 200
-    assert len(figures.operations) >= 10
+    assert len(figures.operations) >= 9
     assert figures.statuses[200] >= 10, "some requests must get through to the engine"
 
 

@@ -41,7 +41,14 @@ def create_app(desk: Desk, settings: Settings | None = None, page: FastAPI | Non
 
 def create_api(desk: Desk, settings: Settings, sessions: Sessions) -> FastAPI:
     """Return the API alone, unguarded: `create_app` puts the guards around it."""
-    app = FastAPI(title="radseek", version=_VERSION, openapi_url=_DESCRIPTION, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="radseek",
+        version=_VERSION,
+        openapi_url=_DESCRIPTION,
+        docs_url=None,  # its page comes from a CDN
+        redoc_url=None,
+        redirect_slashes=False,
+    )
     app.state.at = AtDesk(desk, settings)
     answer_errors(app)
     for router in (api, uploads, health, login_routes(settings, sessions)):
