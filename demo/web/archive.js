@@ -29,7 +29,7 @@ const LAYOUT = {
 export async function draw(root, base, value) {
   root.hidden = !value;
   if (!value) return;
-  root.setAttribute("role", "img");
+  root.setAttribute("role", "group");
   root.setAttribute("aria-label", value.label);
   try {
     const Plotly = await plotly(base);

@@ -92,7 +92,7 @@ def _row(case: Case, one: Noticed, lang: Lang) -> str:
 
 
 def _part(shell: Shell, name: str, lead: str = "") -> gr.Tab:
-    tab: gr.Tab = shell.labels.name(gr.Tab(id=f"archive-{name}", elem_id=f"rs-archive-{name}"), label=f"archive.{name}")
+    tab: gr.Tab = shell.labels.name(gr.Tab(id=f"archive-{name}", elem_id=f"rs-part-{name}"), label=f"archive.{name}")
     with tab:
         said = box(_hint(lead or f"{name}.lead", "en"))
     shell.speak(lambda lang: _hint(lead or f"{name}.lead", lang), [], [said])

@@ -36,9 +36,11 @@ import(props.script).then((archive) => {
 def map_panel(shell: Shell) -> None:
     """Build the panel."""
     desk, labels = shell.desk, shell.labels
+    asked = finding_choices(desk, "en")
+    first = asked[0][1] if asked else None
     with gr.Row(elem_classes="rs-controls"):
         colour = gr.Dropdown(_by("en"), value="kind", scale=3, min_width=220, elem_id="rs-map-by")
-        finding = gr.Dropdown([], value=None, scale=3, min_width=220, visible=False, elem_id="rs-map-finding")
+        finding = gr.Dropdown(asked, value=first, scale=3, min_width=220, visible=False, elem_id="rs-map-finding")
         draw = labels.name(
             gr.Button(variant="primary", scale=1, min_width=150, elem_id="rs-map-draw"), value="map.draw"
         )
