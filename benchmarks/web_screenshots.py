@@ -1,6 +1,6 @@
 """Take the pictures of the page in docs/img: `python -m benchmarks.web_screenshots URL [OUT]`.
 
-URL is a running page on an index of phantoms: `radseek demo --no-browser`. Each picture is 1440 x 900, in 128 colours.
+URL is a running page on an index of phantoms: `radseek demo --no-browser`. Each picture is 1440 x 900, in 256 colours.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import sys
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
 
 CHROMIUM = "/usr/bin/chromium"
 PATIENCE = 400_000  # ms
-COLOURS = 128
+COLOURS = 256
 
 
 def main(url: str, out: Path) -> None:
@@ -47,7 +47,7 @@ def screen(page: Page) -> None:
     page.get_by_role("option", name=re.compile("^CT chest")).first.click()
     page.wait_for_selector(".rs-findings caption:has-text('chest_ct')")
     page.locator(".rs-findings .rs-go").first.click()
-    page.locator(".rs-viewer:visible").get_by_text(re.compile("^(Heat map: |No heat map)")).first.wait_for()
+    expect(page.locator(".rs-viewer:visible")).to_contain_text(re.compile("Heat map: |No heat map"), timeout=PATIENCE)
 
 
 def similar(page: Page) -> None:
@@ -73,8 +73,10 @@ def explain(page: Page) -> None:
 
 
 def archive(page: Page) -> None:
-    """What is in the archive."""
+    """What is in the archive, and its map."""
     tab(page, "Archive")
+    page.click("#rs-map-draw")
+    page.wait_for_selector(".js-plotly-plot .scatterlayer")
 
 
 def tab(page: Page, name: str) -> None:
