@@ -33,7 +33,8 @@ _SET_LANGUAGE: Final = (
 def build_page(desk: Desk, *, tell: Tell, base: str = "") -> gr.Blocks:
     """Return the page on a desk. `tell` writes explanations; `base` is where the page is mounted, "" for the root."""
     shell = Shell(desk, base)
-    with gr.Blocks(title="radseek", fill_width=True, analytics_enabled=False, delete_cache=(600, 3600)) as page:
+    page: gr.Blocks = gr.Blocks(title="radseek", fill_width=True, analytics_enabled=False, delete_cache=(600, 3600))
+    with page:
         with gr.Row(elem_id="rs-top"):
             head = box(header("en"), elem_id="rs-header", scale=5)
             shell.lang = language_switch()
