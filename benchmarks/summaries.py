@@ -2,7 +2,7 @@
 
 FOLDER gets a cohort and its index, once; a second run uses them. Prints JSON: for each narrator the statements, what
 contradicts truth or source (beyond the scores' own errors: the bar is 0), the share of sentences that the checker
-replaced, by rule, and seconds a study.
+replaced, and seconds a study.
 """
 
 from __future__ import annotations
@@ -68,7 +68,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--model-file", default=None)
     parser.add_argument("--llm-url", default=None)
     parser.add_argument("--lang", default="en", choices=("en", "zh"))
-    parser.add_argument("--documents", type=Path, default=None, help="write every document here, to be read")
+    parser.add_argument(
+        "--documents", type=Path, default=None, help="where documents are kept, not to be made again"
+    )
     return parser.parse_args()
 
 
@@ -86,27 +88,22 @@ def _truths(folder: Path) -> Iterator[Truth]:
 
 def _judged(engine: Engine, truths: list[Truth], narrator: Narrator, args: argparse.Namespace) -> dict[str, Any]:
     wrong: list[dict[str, Any]] = []
-    rules: Counter[str] = Counter()
     counts: Counter[str] = Counter()
     seconds = []
     for number, truth in enumerate(truths, 1):
         started = time.perf_counter()
-        result = engine.explain(truth.path, SETS[truth.kind], k=5, mask=truth.mask, narrator=narrator, lang=args.lang)
+        document = _told(engine, truth, narrator, args)
         seconds.append(time.perf_counter() - started)
-        document = result.to_json()
         wrong += [{**one, "study": truth.path.name} for one in judge(document, truth.labels)]
-        counts["sentences"] += len(result.summary)
+        said = document["summary"]
+        counts["sentences"] += len(said)
         counts["statements"] += statements(document)
-        counts["replaced"] += result.replaced
-        counts["insufficient"] += any(one.part == "insufficient" for one in result.summary)
-        rules.update({text.partition(":")[0] for one in result.summary for text in one.failures})
-        _keep(args.documents, f"{truth.path.name}_{narrator.name}", document)
+        counts["replaced"] += sum(one["replaced"] for one in said)
         print(f"{narrator.name} {number}/{len(truths)} {seconds[-1]:.1f} s", file=sys.stderr, flush=True)
     unexcused = [one for one in wrong if not one["excused"]]
     return {
         **counts,
         "replaced_share": round(counts["replaced"] / max(1, counts["sentences"]), 4),
-        "replaced_by_rule": dict(rules),
         "wrong": len(unexcused),
         "wrong_by_the_scores": len(wrong) - len(unexcused),
         "examples": unexcused[:20],
@@ -114,10 +111,18 @@ def _judged(engine: Engine, truths: list[Truth], narrator: Narrator, args: argpa
     }
 
 
-def _keep(folder: Path | None, name: str, document: dict[str, Any]) -> None:
-    if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{name}.json").write_text(json.dumps(document, ensure_ascii=False, indent=1), encoding="utf-8")
+def _told(engine: Engine, truth: Truth, narrator: Narrator, args: argparse.Namespace) -> dict[str, Any]:
+    """Return the study's document; one that an earlier run left in `--documents` is not made again."""
+    path = None if args.documents is None else args.documents / f"{truth.path.name}_{narrator.name}_{args.lang}.json"
+    if path is not None and path.exists():
+        kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return kept
+    result = engine.explain(truth.path, SETS[truth.kind], k=5, mask=truth.mask, narrator=narrator, lang=args.lang)
+    document = result.to_json()
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(document, ensure_ascii=False, indent=1), encoding="utf-8")
+    return document
 
 
 if __name__ == "__main__":
