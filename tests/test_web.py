@@ -32,7 +32,8 @@ def tab(page: Page, name: str, lang: int = 0) -> None:
 
 
 def choose(page: Page, words: str) -> None:
-    """Choose the first study whose label begins so, and wait for its findings."""
+    """Choose the first study whose label begins so, once the page has opened the first of all."""
+    screened(page, "")
     box = page.locator("#rs-picker input")
     box.click()
     box.fill(words)
