@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.web_support import PATIENCE, Watched, WebIndex, serving, watch
 
@@ -78,6 +78,19 @@ def test_the_map_shows_every_study_and_a_click_opens_one(visit: Watched) -> None
     page.mouse.click(*at)
     expect(page.locator("#rs-picker input")).to_have_value(re.compile(f"{chosen[-6:]}$"), timeout=PATIENCE)
     expect(page.locator("#rs-tabs button[role=tab][aria-selected=true]").first).to_have_text("Screen")
+
+
+def test_a_visitor_whose_browser_speaks_chinese_has_the_map_too(browser: Browser, archive: tuple[str, Path]) -> None:
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, locale="zh-CN")
+    context.set_default_timeout(PATIENCE)
+    visitor = watch(context, archive[0])
+    page = visitor.open()
+    expect(page.locator("#rs-header")).to_contain_text("仅供研究使用", timeout=PATIENCE)
+    open_part(page, "分布图")
+    page.click("#rs-map-draw")
+    expect(page.locator("#rs-map .legend")).to_contain_text("胸部CT (2)", timeout=PATIENCE)
+    visitor.check()
+    context.close()
 
 
 def test_the_map_is_coloured_by_the_state_of_a_finding(visit: Watched) -> None:

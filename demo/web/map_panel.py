@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -24,11 +25,12 @@ from prompts.catalog import load_set
 __all__ = ["finding_choices", "map_panel", "plotted"]
 
 _BY: Final = ("kind", "finding", "site")
+# The base is written into the script: a tab that is not shown yet loses its other properties when the language changes.
 _LOAD: Final = """
-const root = element.querySelector('.rs-map');
-import(props.script).then((archive) => {
-  archive.draw(root, props.base, props.value);
-  watch('value', () => archive.draw(root, props.base, props.value));
+const root = element.querySelector('.rs-map'), base = %s;
+import(base + '/archive/archive.js').then((archive) => {
+  archive.draw(root, base, props.value);
+  watch('value', () => archive.draw(root, base, props.value));
 });
 """
 
@@ -51,10 +53,8 @@ def map_panel(shell: Shell) -> None:
     place = gr.HTML(
         None,
         html_template='<div class="rs-map" hidden></div>',
-        js_on_load=_LOAD,
+        js_on_load=_LOAD % json.dumps(shell.base),
         apply_default_css=False,
-        script=f"{shell.base}/archive/archive.js",
-        base=shell.base,
         elem_id="rs-map",
     )
     listed = box(elem_id="rs-map-list")
