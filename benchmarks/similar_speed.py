@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -145,21 +146,21 @@ def measure(engine: Engine, studies: int, rounds: int, profile: bool) -> bool:
         keys = [name_of("study", n) for n in numbers[: rounds + 1]]
         findings = set_for(kind.modality, kind.body_part) or "chest_ct"
         label = f"{kind.modality} {kind.body_part}"
-        asks: list[tuple[str, Callable[[str], object], float | None]] = [
-            (f"similar to a stored {label}", lambda key: engine.similar(key), BAR_SIMILAR),
-            (f"similar, sex=F, {label}", lambda key: engine.similar(key, where=["sex=F"]), BAR_SIMILAR),
-            (f"screen a stored {label}", lambda key, f=findings: engine.screen(key, f), BAR_SCREEN),  # type: ignore[misc]
+        asks: list[tuple[str, Callable[[str], object], float]] = [
+            (f"similar to a stored {label}", engine.similar, BAR_SIMILAR),
+            (f"similar, sex=F, {label}", partial(engine.similar, where=["sex=F"]), BAR_SIMILAR),
+            (f"screen a stored {label}", partial(engine.screen, findings=findings), BAR_SCREEN),
         ]
         for what, ask, bar in asks:
             if profile and kind is CHEST_CT:
-                profiled(f"first: {what}", lambda ask=ask: ask(keys[-1]))  # type: ignore[misc]
-            first = timed(lambda ask=ask: ask(keys[0]))  # type: ignore[misc]
-            good &= show(what, first, [timed(lambda ask=ask, key=key: ask(key)) for key in keys[1:]], bar)  # type: ignore[misc]
+                profiled(f"first: {what}", partial(ask, keys[-1]))
+            first = timed(partial(ask, keys[0]))
+            good &= show(what, first, [timed(partial(ask, key)) for key in keys[1:]], bar)
             if profile and kind is CHEST_CT:
-                profiled(f"later: {what}", lambda ask=ask: ask(keys[1]))  # type: ignore[misc]
-    first = timed(lambda: engine.search("nodule in the right lung"))
-    times = [timed(lambda w=w: engine.search(w)) for w in ("effusion", "haemorrhage", "tumour", "fracture", "mass")]  # type: ignore[misc]
-    show("search a sentence", first, times, None)
+                profiled(f"later: {what}", partial(ask, keys[1]))
+    first = timed(partial(engine.search, "nodule in the right lung"))
+    words = ("effusion", "haemorrhage", "tumour", "fracture", "mass")
+    show("search a sentence", first, [timed(partial(engine.search, one)) for one in words], None)
     return good
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from concurrent.futures import CancelledError
 from dataclasses import replace
 from pathlib import Path
@@ -75,7 +76,11 @@ def test_work_is_followed_to_its_end_and_its_error_is_kept() -> None:
     pytest.importorskip("gradio")
     from demo.web.long_work import follow
 
-    looks = list(follow(lambda told, stopped: (told("step", 1, 2), 7)[1]))
+    def job(told: Callable[[str, int, int], None], stopped: object) -> int:
+        told("step", 1, 2)
+        return 7
+
+    looks = list(follow(job))
     assert (looks[-1].is_done, looks[-1].result, looks[-1].step) == (True, 7, ("step", 1, 2))
 
     def fails(told: object, stopped: object) -> int:

@@ -20,7 +20,8 @@ def two_groups(size: int) -> np.ndarray:
     rng = np.random.default_rng(0)
     middles = np.repeat(rng.standard_normal((2, 32)), size, axis=0)
     rows = middles + 0.1 * rng.standard_normal((2 * size, 32))
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    unit: np.ndarray = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    return unit
 
 
 def parted(places: np.ndarray, size: int) -> bool:
