@@ -70,7 +70,7 @@ def _overlapping(count: int = 50) -> bytes:
     return whole[:start] + entries + tail
 
 
-def _bomb(size: int = 300_000_000) -> bytes:
+def _bomb(size: int = 100_000_000) -> bytes:
     return _zip(("bomb.dcm", b"\0" * size), method=zipfile.ZIP_DEFLATED)
 
 

@@ -265,7 +265,7 @@ def test_every_answer_has_a_request_id_and_security_headers(client: httpx.Client
         assert re.fullmatch(r"[0-9a-f]{32}", headers["x-request-id"])
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["x-frame-options"] == "DENY"
-        assert headers["referrer-policy"] == "no-referrer"
+        assert headers["referrer-policy"] == "same-origin"
         assert headers["cache-control"] == "no-store"
         assert "default-src 'none'" in headers["content-security-policy"]
     assert client.get("/healthz", headers={"X-Request-ID": "a-1"}).headers["x-request-id"] == "a-1"

@@ -1,0 +1,80 @@
+"""The server before a real browser: logging in, and answers full of scripts opened as if they were pages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+pytest.importorskip("playwright")
+
+from fastapi import FastAPI
+from fastapi.responses import HTMLResponse
+from playwright.sync_api import BrowserContext
+
+from demo.desk import Desk
+from radseek.server.app import create_app
+from tests.server_support import GUARDED, READ, archive, desk, listening, own_key  # noqa: F401 - fixtures
+from tests.web_support import browser, context, watch  # noqa: F401 - fixtures
+
+pytestmark = pytest.mark.usefixtures("own_key")
+
+
+@pytest.fixture(scope="module")
+def guarded_page(desk: Desk) -> Iterator[str]:  # noqa: F811
+    """A guarded server with a page that says that it is one."""
+    page = FastAPI()
+
+    @page.get("/")
+    def front() -> HTMLResponse:
+        return HTMLResponse("<h1 id=front>the page</h1>", headers={"Content-Security-Policy": "default-src 'self'"})
+
+    with listening(create_app(desk, GUARDED, page)) as base:
+        yield base
+
+
+def test_a_reader_logs_in_and_out(context: BrowserContext, guarded_page: str) -> None:  # noqa: F811
+    watched = watch(context, guarded_page)
+    page = watched.page
+    page.goto(guarded_page)
+    assert page.url == f"{guarded_page}/login"
+    assert "Research use only" in page.inner_text("main")
+    page.fill("#token", "a wrong token, quite long")
+    page.click("button")
+    page.wait_for_selector("[role=alert]")
+    page.fill("#token", READ)
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#front")
+    (cookie,) = context.cookies()
+    assert cookie["httpOnly"]
+    assert cookie["sameSite"] == "Strict"
+    assert page.evaluate("document.cookie") == ""
+    assert page.evaluate("fetch('/v1/studies').then(r => r.status)") == 200
+    asking = """fetch('/v1/search', {method: 'POST', headers: {'Content-Type': 'application/json'},
+        body: JSON.stringify({text: 'nodule'})}).then(r => r.status)"""
+    assert page.evaluate(asking) == 200
+    assert page.evaluate("fetch('/logout', {method: 'POST'}).then(r => r.url)") == f"{guarded_page}/login"
+    page.goto(guarded_page)
+    assert page.url == f"{guarded_page}/login"
+    assert watched.foreign == []
+
+
+def test_answers_full_of_scripts_run_none_when_they_are_opened(
+    context: BrowserContext,  # noqa: F811
+    guarded_page: str,
+    desk: Desk,  # noqa: F811
+) -> None:
+    watched = watch(context, guarded_page)
+    ran: list[str] = []
+    watched.page.on("dialog", lambda dialog: (ran.append(dialog.message), dialog.dismiss()))
+    watched.page.goto(f"{guarded_page}/login")
+    watched.page.fill("#token", READ)
+    watched.page.keyboard.press("Enter")
+    watched.page.wait_for_selector("#front")
+    for case in desk.cases():
+        watched.page.goto(f"{guarded_page}/v1/studies/{case.key}")
+        assert "alert(1)" in watched.page.content()
+        assert watched.page.evaluate("document.scripts.length") == 0
+    watched.page.goto(f"{guarded_page}/v1/<script>alert(1)</script>")
+    assert ran == []
+    assert watched.foreign == []
