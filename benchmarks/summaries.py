@@ -68,9 +68,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--model-file", default=None)
     parser.add_argument("--llm-url", default=None)
     parser.add_argument("--lang", default="en", choices=("en", "zh"))
-    parser.add_argument(
-        "--documents", type=Path, default=None, help="where documents are kept, not to be made again"
-    )
+    parser.add_argument("--documents", type=Path, default=None, help="where documents are kept, not to be made again")
     return parser.parse_args()
 
 
