@@ -21,6 +21,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
+from filelock import FileLock
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -85,17 +86,29 @@ def environment(home: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def web_index(tmp_path_factory: pytest.TempPathFactory) -> WebIndex:
-    """A cohort of eight phantoms, two of each kind, and its index; half of the reports hold `SCRIPTS`."""
-    base = tmp_path_factory.mktemp("web")
+    """A cohort of eight phantoms, two of each kind, and its index; half of the reports hold `SCRIPTS`.
+
+    Where pytest-xdist runs several workers, one makes it for all.
+    """
+    own = tmp_path_factory.getbasetemp()
+    base = own.parent / "web" if "PYTEST_XDIST_WORKER" in os.environ else own / "web"
+    base.mkdir(exist_ok=True)
+    made, index, done = base / "phantoms", base / "archive.index", base / "done"
     env = environment(base / "home")
-    made, index = base / "phantoms", base / "archive.index"
+    with FileLock(base / "lock"):
+        if not done.exists():
+            _make(made, index, env)
+            done.touch()
+    return WebIndex(index, made / "studies", made / "reports.csv", env)
+
+
+def _make(made: Path, index: Path, env: dict[str, str]) -> None:
     run = [str(Path(sys.executable).with_name("radseek"))]
     phantoms = [*run, "phantoms", str(made), "--kind", "mixed", "--studies", "8", "--seed", "7"]
     subprocess.run(phantoms, env=env, check=True, capture_output=True, cwd=ROOT)
     _plant(made / "reports.csv")
     build = [*run, "build", str(made / "studies"), "--index", str(index), "--reports", str(made / "reports.csv")]
     subprocess.run(build, env=env, check=True, capture_output=True, cwd=ROOT)
-    return WebIndex(index, made / "studies", made / "reports.csv", env)
 
 
 def _plant(reports: Path) -> None:
@@ -151,6 +164,8 @@ def _await(base: str, process: subprocess.Popen[bytes], log: Path) -> None:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Debian's chromium; never downloaded."""
+    if not Path(CHROMIUM).exists():
+        pytest.skip(f"{CHROMIUM} is not installed (Debian package chromium; or set RADSEEK_CHROMIUM)")
     with sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield opened
