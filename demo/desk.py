@@ -23,9 +23,10 @@ from retrieval.index.store import Case
 from retrieval.study_vectors import StudyVectors, stored_study
 from retrieval.types import Study
 
-__all__ = ["MOST_BROUGHT", "Desk"]
+__all__ = ["MOST_BROUGHT", "MOST_BYTES", "Desk"]
 
 MOST_BROUGHT = 16  # studies; a chest CT of 60 slices takes some 30 MB
+MOST_BYTES = 4 << 30  # of voxels, all of them together; the newest is held whatever its size
 _PATIENCE = 60.0  # seconds that a question waits for its turn
 
 
@@ -97,9 +98,12 @@ class Desk:
             key = engine.vectors(study).key
             self._brought[key] = study
             self._brought.move_to_end(key)
-            while len(self._brought) > MOST_BROUGHT:
+            while len(self._brought) > MOST_BROUGHT or (len(self._brought) > 1 and self._bytes() > MOST_BYTES):
                 self._brought.popitem(last=False)
             return key
+
+    def _bytes(self) -> int:
+        return sum(one.volume.voxels.nbytes for study in self._brought.values() for one in study.series)
 
     def target(self, key: str) -> Study | str:
         """Return what to ask the engine about: the study brought under this key, or the key of a stored one.

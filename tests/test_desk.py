@@ -90,6 +90,16 @@ def test_the_oldest_brought_goes_first(desk: Desk, folders: tuple[Path, Path], m
     assert all(desk.is_brought(key) for key in keys[1:])
 
 
+def test_the_oldest_goes_also_where_there_is_no_room_for_all(
+    desk: Desk, folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    studies = [read_study(folders[0] / "brought" / str(seed)) for seed in (10, 11)]
+    monkeypatch.setattr(desk_module, "MOST_BYTES", studies[0].series[0].volume.voxels.nbytes)
+    first, second = [desk.bring(study) for study in studies]
+    assert not desk.is_brought(first)
+    assert desk.is_brought(second)
+
+
 def test_what_was_brought_can_be_dropped_and_what_is_stored_cannot(desk: Desk, folders: tuple[Path, Path]) -> None:
     key = desk.bring(read_study(folders[0] / "brought" / "10"))
     assert desk.drop(key)

@@ -42,7 +42,7 @@ small {{ color: #aab1ba; }}
 <form method="post" action="/login"><label for="token">Access token · 访问令牌</label>
 <input id="token" name="token" type="password" autocomplete="current-password" required autofocus>
 <button>Log in · 登录</button></form>
-<p><small>{notice}</small></p></main></body></html>"""
+<p><small>{notice} 仅供研究使用，不是医疗器械。</small></p></main></body></html>"""
 _WRONG: Final = '<p role="alert">This token is not known; look at it again. · 令牌无效，请重新检查。</p>'
 
 
