@@ -1,14 +1,14 @@
 """A reader's verdicts on what was shown: an append-only log beside the index, one JSON line a verdict.
 
-`archive.index` has `archive.verdicts.jsonl` beside it, for its owner only. Nothing in it is ever changed: a reader who
-changes their mind adds a line, and the last one counts.
+`archive.index` has `archive.verdicts.jsonl` beside it, for its owner only. No line is ever changed: a reader who
+changes their mind adds one, and the last one counts. Only a study that is forgotten takes its lines with it.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -148,6 +148,25 @@ class VerdictLog:
                 unreadable.append(number)
         return ReadLog(tuple(found), tuple(unreadable))
 
+    def forget(self, studies: Collection[str]) -> int:
+        """Take out every line on these studies, and every torn one, whose study nobody can tell; return how many.
+
+        Raises as `append` does.
+        """
+        draft = self.path.with_name(f".{self.path.name}.draft")
+        try:
+            with FileLock(f"{self.path}.lock", timeout=_WAIT, mode=0o600):
+                lines = self.path.read_bytes().splitlines(keepends=True) if self.path.exists() else []
+                kept = [line for line in lines if (one := _parse(line)) is not None and one.study not in studies]
+                if len(kept) < len(lines):
+                    _written(draft, b"".join(kept))
+                    draft.replace(self.path)
+                return len(lines) - len(kept)
+        except Timeout:
+            raise BusyError(f"Others are writing {self.path.name}; try again in a moment.") from None
+        except OSError as error:
+            raise UsageError(f"{self.path} cannot be written ({error.strerror}); make its folder writable.") from error
+
     def _write(self, line: bytes) -> None:
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         try:
@@ -158,6 +177,16 @@ class VerdictLog:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _written(path: Path, content: bytes) -> None:
+    """Write a new file for its owner only, and see it onto the disk."""
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(descriptor)
 
 
 def _parse(line: bytes) -> Verdict | None:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from demo.verdicts import VerdictLog
 from index_builder import BuildReport, build_index
 from radseek.console import errors, print_json, print_notice, print_skipped, print_table, progress
 from radseek.options import Json, Modality, Workers
@@ -109,6 +110,7 @@ def forget(
         if wanted:
             store.remove(wanted)
             store.compact()
+            VerdictLog(index).forget(wanted)
         generation = store.generation
     document = {"index": str(index), "generation": generation, "forgotten": sorted(wanted)}
     _said(json, document, f"{len(wanted)} studies forgotten (generation {generation})")

@@ -48,6 +48,23 @@ def test_nothing_written_is_ever_changed(tmp_path: Path) -> None:
     assert log.path.read_bytes().startswith(before)
 
 
+def test_a_study_that_is_forgotten_takes_its_lines_with_it(tmp_path: Path) -> None:
+    log = VerdictLog(tmp_path / "a.index")
+    assert log.forget(["2.25.9"]) == 0
+    kept, gone = verdict(study="2.25.1"), verdict(study="2.25.2", note="Mrs Doe, room 7")
+    for one in (kept, gone, kept):
+        log.append(one)
+    torn = log.path.read_bytes().splitlines(keepends=True)[1]
+    log.path.write_bytes(log.path.read_bytes() + torn[: torn.index(b"room 7")])  # the note is there, the study is not
+    log.forget(["2.25.2"])
+    assert log.read().verdicts == (kept, kept)
+    assert "Doe" not in log.path.read_text("utf8")
+    assert stat.S_IMODE(log.path.stat().st_mode) == 0o600
+    log.append(gone)
+    assert len(log.read().verdicts) == 3
+    assert {path.name for path in tmp_path.iterdir()} <= {log.path.name, f"{log.path.name}.lock"}
+
+
 def test_a_torn_line_is_skipped_said_and_does_not_swallow_the_next(tmp_path: Path) -> None:
     log = VerdictLog(tmp_path / "a.index")
     log.append(verdict("agree"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from demo.desk import Desk
+from demo.verdicts import VerdictLog
 from retrieval.index.local_store import LocalStore
 
 __all__ = ["forget"]
@@ -21,5 +22,6 @@ def forget(desk: Desk, key: str) -> bool:
             with LocalStore.open(desk.index, read_only=False) as store:
                 store.remove([key])
                 store.compact()
+            VerdictLog(desk.index).forget([key])
             desk.reopen()
     return True
