@@ -175,10 +175,10 @@ def test_a_study_that_the_index_holds_is_not_encoded_again(archive: Path, index:
 
 
 def test_without_an_index_there_are_scores_and_no_cases(archive: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    import radseek.explaining
+    import radseek.opening
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(radseek.explaining, "load_encoder", lambda *_: TinyEncoder())
+        patch.setattr(radseek.opening, "load_encoder", lambda *_: TinyEncoder())
         answer = document(capsys, archive / "ct0", *ASKED)
     kinds = {item["kind"] for item in answer["evidence"]}
     assert "score" in kinds

@@ -15,8 +15,9 @@ from playwright.sync_api import BrowserContext
 from demo.desk import Desk
 from radseek.server.app import create_app
 from tests.server_support import GUARDED, READ, archive, desk, listening, own_key  # noqa: F401 - fixtures
-from tests.web_support import browser, context, watch  # noqa: F401 - fixtures
+from tests.web_support import watch
 
+pytest_plugins = ["tests.web_support"]  # its browser, which all browser tests share
 pytestmark = pytest.mark.usefixtures("own_key")
 
 
@@ -33,7 +34,7 @@ def guarded_page(desk: Desk) -> Iterator[str]:  # noqa: F811
         yield base
 
 
-def test_a_reader_logs_in_and_out(context: BrowserContext, guarded_page: str) -> None:  # noqa: F811
+def test_a_reader_logs_in_and_out(context: BrowserContext, guarded_page: str) -> None:
     watched = watch(context, guarded_page)
     page = watched.page
     page.goto(guarded_page)
@@ -60,7 +61,7 @@ def test_a_reader_logs_in_and_out(context: BrowserContext, guarded_page: str) ->
 
 
 def test_answers_full_of_scripts_run_none_when_they_are_opened(
-    context: BrowserContext,  # noqa: F811
+    context: BrowserContext,
     guarded_page: str,
     desk: Desk,  # noqa: F811
 ) -> None:

@@ -150,7 +150,8 @@ def serving(made: WebIndex) -> Iterator[str]:
 
 
 def _await(base: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    for _ in range(1200):
+    patience = time.monotonic() + 280  # importing torch and Gradio takes minutes on a machine that does other things
+    while time.monotonic() < patience:
         if process.poll() is not None:
             break
         try:

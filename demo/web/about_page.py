@@ -56,7 +56,7 @@ def about_html(desk: Desk, lang: Lang) -> str:
         f"<h2>{_word('about.limits', lang)}</h2><ul>{limits}</ul></section>"
         f"<section><h2>{_word('about.here', lang)}</h2>{noise}"
         f'<table class="rs-table rs-runs"><tbody>{rows}</tbody></table></section></div>'
-        f"<h2>{_word('about.card', lang)}{_word('about.card_lang', lang)}</h2>{none}"
+        f"<h2>{_word('about.card', lang)}</h2>{none}"
     )
 
 
