@@ -40,6 +40,7 @@ class Load:
 
     seconds: dict[tuple[str, int], list[float]] = field(default_factory=dict)
     hangs: int = 0
+    errors: list[str] = field(default_factory=list)  # of the connection; answers count by their status
     memory: list[float] = field(default_factory=list)
 
     def of(self, *statuses: int) -> list[float]:
@@ -71,6 +72,10 @@ def load(base: str, clients: int, seconds: float, *, process: int | None = None,
                 except httpx.TimeoutException:
                     with lock:
                         result.hangs += 1
+                    continue
+                except httpx.TransportError as error:
+                    with lock:
+                        result.errors.append(repr(error))
                     continue
                 with lock:
                     result.seconds.setdefault((path, status), []).append(time.monotonic() - began)
@@ -111,7 +116,7 @@ def served(index: Path, crowd: int, home: Path) -> Iterator[tuple[str, int]]:
         "with Desk.open(sys.argv[1]) as desk:\n"
         "    desk.warm()\n"
         "    app = create_app(desk, Settings(crowd=int(sys.argv[2])))\n"
-        "    uvicorn.run(app, port=7995, log_level='warning', access_log=False)\n"
+        "    uvicorn.run(app, port=7995, log_level='warning', access_log=False, timeout_keep_alive=20)\n"
     )
     command = [sys.executable, "-c", code, str(index), str(crowd)]
     process = subprocess.Popen(command, env=_environment(home), cwd=ROOT)
@@ -161,6 +166,7 @@ def main() -> None:
 
 def _print(crowd: int, clients: int, result: Load) -> None:
     print(f"{clients} clients, {crowd} may wait: answers {dict(sorted(result.statuses.items()))}, {result.hangs} hangs")
+    print(f"    {len(result.errors)} connections lost {result.errors[:2]}")
     for (path, status), times in sorted(result.seconds.items()):
         p50, p99 = np.percentile(times, [50, 99])
         print(f"    {path} {status}: {len(times)}, p50 {1000 * p50:.0f} ms, p99 {1000 * p99:.0f} ms")

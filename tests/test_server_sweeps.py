@@ -34,3 +34,4 @@ def test_many_clients_get_answers_and_past_the_limit_are_told_to_come_back(desk:
     assert set(calm.statuses) == {200}
     assert set(pressed.statuses) == {200, 503}
     assert calm.hangs == pressed.hangs == 0
+    assert calm.errors == pressed.errors == []

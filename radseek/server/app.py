@@ -25,7 +25,9 @@ __all__ = ["UPLOAD_PATHS", "create_api", "create_app", "guarded"]
 UPLOAD_PATHS: Final = ("/v1/uploads", "/gradio_api/upload")
 _ORDINARY: Final = 1 << 20  # bytes of any other body
 _MARGIN: Final = 1 << 20  # bytes of an upload's own form around its files
-_AT_ONCE: Final = 16  # questions at work; there are 40 threads
+_UPLOADS: Final = ("/v1/uploads",)
+_AT_ONCE: Final = 4  # questions at work: one has the engine, the next are read and the last written
+_SENDERS: Final = 16  # uploads under way; a slow sender holds up no question
 _DESCRIPTION: Final = "/openapi.json"
 _VERSION: Final = "1"
 _OURS: Final = (*OPEN, _DESCRIPTION)
@@ -59,7 +61,9 @@ def create_api(desk: Desk, settings: Settings, sessions: Sessions) -> FastAPI:
 
 def guarded(app: ASGIApp, settings: Settings, sessions: Sessions) -> ASGIApp:
     """Put an app behind the limits, from the inside out: what is refused first costs least."""
-    app = Crowd(app, most=settings.crowd, at_once=_AT_ONCE, patience=settings.patience, prefix="/v1/")
+    ours, patience = ("/v1/",), settings.patience
+    app = Crowd(app, most=settings.crowd, at_once=_AT_ONCE, patience=patience, prefix=ours, but=_UPLOADS)
+    app = Crowd(app, most=_SENDERS, at_once=_SENDERS, patience=patience, prefix=_UPLOADS)
     app = Guard(app, settings, sessions)
     most = settings.uploads.stored + _MARGIN
     app = BodyLimit(app, most=most, ordinary=_ORDINARY, large=UPLOAD_PATHS, idle=settings.idle)

@@ -66,20 +66,30 @@ def _counted(receive: Receive, limit: int, idle: float) -> Receive:
 
 
 class Crowd:
-    """Lets `most` requests under `prefix` in; one more is told to come back, and so is who waits `patience` seconds.
+    """Lets `most` requests under `prefix` (`but` not under that) in; one more is told to come back, and so is who waits
+    `patience` seconds.
 
     `at_once` of them are worked on: the engine answers one at a time anyway, and every one at work holds a thread,
     which the page needs too.
     """
 
-    def __init__(self, app: ASGIApp, *, most: int, at_once: int, patience: float, prefix: str) -> None:
-        self.app, self.most, self.patience, self.prefix = app, most, patience, prefix
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        most: int,
+        at_once: int,
+        patience: float,
+        prefix: tuple[str, ...],
+        but: tuple[str, ...] = (),
+    ) -> None:
+        self.app, self.most, self.patience, self.prefix, self.but = app, most, patience, prefix, but
         self._inside = 0  # only the event loop counts, so no lock
         self._places = asyncio.Semaphore(at_once)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the request in, or tell it to come back."""
-        if scope["type"] != "http" or not scope["path"].startswith(self.prefix):
+        if scope["type"] != "http" or not scope["path"].startswith(self.prefix) or scope["path"].startswith(self.but):
             await self.app(scope, receive, send)
             return
         if self._inside >= self.most:
