@@ -32,8 +32,8 @@ def tab(page: Page, name: str, lang: int = 0) -> None:
 
 def choose(page: Page, words: str) -> None:
     """Choose the first study whose label begins so, once the page has opened the first of all."""
-    screened(page, "")
     box = page.locator("#rs-picker input")
+    expect(box).not_to_have_value("")
     box.click()
     box.fill(words)
     page.get_by_role("option", name=re.compile(f"^{words}")).first.click()
