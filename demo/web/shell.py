@@ -81,8 +81,15 @@ def header(lang: Lang) -> str:
 
 def language_switch() -> gr.Radio:
     """Return the control that switches the page's language."""
+    label = " / ".join(say("page.language", lang) for _, lang in LANGUAGES)
     return gr.Radio(
-        list(LANGUAGES), value="en", show_label=False, container=False, elem_id="rs-language", min_width=220
+        list(LANGUAGES),
+        value="en",
+        label=label,
+        show_label=False,
+        container=False,
+        elem_id="rs-language",
+        min_width=220,
     )
 
 
