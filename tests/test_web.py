@@ -11,7 +11,7 @@ from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-unt
 from playwright.sync_api import Locator, Page, expect
 
 from tests.conftest import DATA
-from tests.web_support import PATIENCE, Watched, WebIndex
+from tests.web_support import PATIENCE, Watched, WebIndex, settled
 
 pytest_plugins = ["tests.web_support"]
 
@@ -43,6 +43,7 @@ def choose(page: Page, words: str) -> None:
 def screened(page: Page, version: str) -> Locator:
     """Wait for the table of a finding set, and return its buttons."""
     expect(page.locator(".rs-findings caption")).to_contain_text(version)
+    settled(page)  # the table may be the last study's, of the same set
     return page.locator(".rs-findings .rs-go")
 
 
@@ -53,6 +54,7 @@ def ran(page: Page) -> int:
 
 
 def serious(page: Page) -> list[str]:
+    settled(page)
     found = Axe().run(page).response["violations"]
     return [
         f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in found if one["impact"] in ("serious", "critical")

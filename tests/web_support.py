@@ -28,6 +28,8 @@ ROOT = Path(__file__).resolve().parents[1]
 CHROMIUM = os.environ.get("RADSEEK_CHROMIUM", "/usr/bin/chromium")
 PATIENCE = 60_000  # ms that a browser test waits for an answer: the machine may be busy
 RAN = "window.__ran=(window.__ran||0)+1"  # what every script below does, where it is run
+CHANGING = """() => document.querySelector(".pending") !== null || document.getAnimations().some(one =>
+    one.playState === "running" && one.effect.getComputedTiming().endTime !== Infinity)"""
 SCRIPTS = (
     f"<script>{RAN}</script>",
     f"<img src=x onerror={RAN}>",
@@ -208,6 +210,20 @@ def watch(context: BrowserContext, base: str) -> Watched:
     page.on("pageerror", lambda error: watched.errors.append(str(error)))
     context.on("request", asked)
     return watched
+
+
+def settled(page: Page) -> None:
+    """Wait until the page shows its newest answers: Gradio dims an old one (`.pending`) until the new one is there.
+
+    Still for 0.3 s, since one answer may set off the next. (`wait_for_function` never ends under the page's policy.)
+    """
+    still = 0
+    for _ in range(PATIENCE // 100):
+        still = 0 if page.evaluate(CHANGING) else still + 1
+        if still > 3:
+            return
+        page.wait_for_timeout(100)
+    raise TimeoutError(f"the page did not settle in {PATIENCE} ms")
 
 
 def serve(index: str, port: int) -> None:
