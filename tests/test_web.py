@@ -7,11 +7,10 @@ import re
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Locator, Page, expect
 
 from tests.conftest import DATA
-from tests.web_support import PATIENCE, Watched, WebIndex, settled
+from tests.web_support import PATIENCE, Watched, WebIndex, grave, settled
 
 pytest_plugins = ["tests.web_support"]
 
@@ -53,14 +52,6 @@ def ran(page: Page) -> int:
     return count
 
 
-def serious(page: Page) -> list[str]:
-    settled(page)
-    found = Axe().run(page).response["violations"]
-    return [
-        f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in found if one["impact"] in ("serious", "critical")
-    ]
-
-
 def test_every_tab_is_accessible_in_both_languages_and_keeps_the_study(browser_page: Watched) -> None:
     page = browser_page.open()
     choose(page, "CT head")
@@ -71,13 +62,33 @@ def test_every_tab_is_accessible_in_both_languages_and_keeps_the_study(browser_p
         for name in TABS:
             tab(page, name, lang)
             expect(page.locator(f"#rs-tab-{name}")).to_be_visible()
-            found[f"{name} {lang}"] = serious(page)
+            found[f"{name} {lang}"] = grave(page)
         page.get_by_label("简体中文").check()
         expect(page.locator("#rs-header")).to_contain_text("仅供研究使用")
         expect(page.locator(".rs-findings th").first).to_have_text("征象")
     assert {name: told for name, told in found.items() if told} == {}
     assert page.locator("#rs-picker input").input_value().endswith(chosen[-7:])
     assert page.locator("html").get_attribute("lang") == "zh-CN"
+
+
+def test_studies_chosen_faster_than_they_are_screened_end_with_the_last(browser_page: Watched) -> None:
+    asked: list[str] = []
+    browser_page.page.on("request", lambda one: asked.append(one.post_data or "") if "queue/join" in one.url else None)
+    page = browser_page.open()
+    for words in ("CT head", "MR", "CT chest", "radiograph chest", "CT head"):
+        choose(page, words)
+    screened(page, "head_ct")
+    expect(page.locator("#rs-facts")).to_contain_text("CT head")
+    page.wait_for_timeout(1500)
+    before = len(asked)
+    page.wait_for_timeout(1500)
+    assert len(asked) == before  # nothing asks again and again
+    modes = page.evaluate(
+        """() => window.gradio_config.dependencies.filter(one => one.targets.some(([, event]) => event === "change"))
+            .map(one => one.trigger_mode)"""
+    )
+    assert len(modes) > 5
+    assert set(modes) == {"multiple"}
 
 
 def test_a_series_is_brought_screened_and_seen_at_the_key_slice(browser_page: Watched, web_index: WebIndex) -> None:

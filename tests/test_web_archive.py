@@ -14,13 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.web_support import PATIENCE, Watched, WebIndex, serving, watch
+from tests.web_support import PATIENCE, Watched, WebIndex, grave, serving, watch
 
 pytest_plugins = ["tests.web_support"]
-WORST = ("serious", "critical")
 
 
 @pytest.fixture(scope="module")
@@ -47,12 +45,6 @@ def open_part(page: Page, name: str) -> None:
     page.locator("#rs-archive-tabs button[role=tab]", has_text=re.compile(rf"^({name})$")).click()
 
 
-def no_grave_violations(page: Page) -> None:
-    found = Axe().run(page).response["violations"]
-    grave = [(one["id"], one["nodes"][0]["html"][:200]) for one in found if one["impact"] in WORST]
-    assert grave == []
-
-
 def test_the_map_shows_every_study_and_a_click_opens_one(visit: Watched) -> None:
     page = visit.open()
     open_part(page, "Map")
@@ -64,7 +56,7 @@ def test_the_map_shows_every_study_and_a_click_opens_one(visit: Watched) -> None
     page.locator("#rs-map-by input").click()
     page.get_by_role("option", name="site or manufacturer").click()
     expect(page.locator("#rs-map .legend")).to_contain_text("radseek phantom")
-    no_grave_violations(page)
+    assert grave(page) == []
     before = page.locator("#rs-picker input").input_value()
     places = page.evaluate(
         """() => { const root = document.querySelector('.rs-map'); root.scrollIntoView();
@@ -116,7 +108,7 @@ def test_the_worklist_falls_by_probability_and_its_file_says_the_same(visit: Wat
     shown = [float(text) for text in page.locator("#rs-work-table tbody td.rs-num:nth-child(4)").all_inner_texts()]
     assert len(shown) > 0
     assert shown == sorted(shown, reverse=True)
-    no_grave_violations(page)
+    assert grave(page) == []
     with page.expect_download() as sent:
         page.locator("#rs-work-table a.rs-file").click()
     text = Path(sent.value.path()).read_text("utf-8-sig")
@@ -143,7 +135,7 @@ def test_a_verdict_is_logged_shown_and_exported_and_its_note_runs_no_script(
     expect(page.locator("#rs-verdict-status")).to_contain_text("Saved", timeout=PATIENCE)
     expect(page.locator("#rs-verdict-table table")).to_contain_text("<script>window.hacked=1</script>")
     assert page.evaluate("window.hacked") is None
-    no_grave_violations(page)
+    assert grave(page) == []
     (line,) = log.read_text("utf8").splitlines()
     written = json.loads(line)
     assert written["verdict"] == "disagree"
@@ -161,7 +153,7 @@ def test_what_was_noticed_and_about_are_there_in_both_languages(visit: Watched) 
     page.locator("#rs-tabs button[role=tab]", has_text="About").click()
     expect(page.locator("#rs-about")).to_contain_text("Research use only. Not a medical device.")
     expect(page.locator("#rs-card")).to_contain_text("EfficientNet-Lite0")
-    no_grave_violations(page)
+    assert grave(page) == []
     page.locator("#rs-language label", has_text="简体中文").click()
     expect(page.locator("#rs-about")).to_contain_text("仅供研究使用，不是医疗器械。", timeout=PATIENCE)
     open_part(page, "工作列表")

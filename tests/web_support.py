@@ -21,6 +21,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from filelock import FileLock
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
@@ -224,6 +225,15 @@ def settled(page: Page) -> None:
             return
         page.wait_for_timeout(100)
     raise TimeoutError(f"the page did not settle in {PATIENCE} ms")
+
+
+def grave(page: Page) -> list[str]:
+    """What axe-core calls serious or critical on a page that has settled, each with the first element it is about."""
+    settled(page)
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in found if one["impact"] in ("serious", "critical")
+    ]
 
 
 def serve(index: str, port: int) -> None:

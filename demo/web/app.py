@@ -15,7 +15,7 @@ from demo.web.explain_page import explain_page
 from demo.web.picker import choices_of, label_of
 from demo.web.screen_page import screen_page
 from demo.web.search_page import search_page
-from demo.web.shell import QUIET, Shell, Spoken, box, header, language_switch, wire
+from demo.web.shell import EACH, QUIET, Shell, Spoken, box, header, language_switch, wire
 from demo.web.similar_page import similar_page
 from demo.web.study_bar import study_bar
 from demo.web.telling import Tell
@@ -73,7 +73,7 @@ def _listen_to_language(shell: Shell) -> None:
     inputs = [control for one in quick for control in one.inputs]
     outputs = [control for one in quick for control in one.outputs]
     changed = shell.lang.change(
-        everything, [shell.lang, *inputs], [*labels.controls, *outputs], js=_SET_LANGUAGE, **QUIET
+        everything, [shell.lang, *inputs], [*labels.controls, *outputs], js=_SET_LANGUAGE, **EACH
     )
     for one in (one for one in shell.spoken if one.slowly):
         changed.then(partial(_slowly, one), [shell.lang, *one.inputs], one.outputs, api_visibility="private")

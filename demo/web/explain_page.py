@@ -11,7 +11,7 @@ import gradio as gr
 from demo.web.mask_button import mask_button
 from demo.web.picker import choices_of
 from demo.web.screen_page import asked_findings, set_choices
-from demo.web.shell import QUIET, Shell, box
+from demo.web.shell import EACH, QUIET, Shell, box
 from demo.web.telling import Question, Tell
 from demo.web.trouble import answered, said
 from demo.web.words import Lang, say
@@ -63,7 +63,7 @@ def explain_page(shell: Shell, tell: Tell) -> None:
         prior,
         **QUIET,
     )
-    shell.study.change(lambda: ("", None), None, outputs, **QUIET)
+    shell.study.change(lambda: ("", None), None, outputs, **EACH)
 
     def again(lang: Lang, old: Question | None, *now: Any) -> Any:
         return explain(lang, *now) if old is not None else (gr.skip(), gr.skip())

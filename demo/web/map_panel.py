@@ -16,7 +16,7 @@ from demo.finding_sets import set_for
 from demo.web.long_work import Progress, Stopped, Work, bar, follow
 from demo.web.map_plot import Naming, by_kind, by_site, by_state, points_list, traces
 from demo.web.picker import case_label, kind_label
-from demo.web.shell import QUIET, Shell, box
+from demo.web.shell import EACH, QUIET, Shell, box
 from demo.web.trouble import trouble
 from demo.web.words import Lang, say
 from demo.worklist import NOT_ABNORMAL
@@ -69,10 +69,10 @@ def map_panel(shell: Shell) -> None:
         drawn = archive_of(desk).drawn(desk) if ready else None
         return (gr.skip(),) * 4 if drawn is None else _shown(desk, drawn, lang, by, name)
 
-    colour.change(lambda by: gr.Dropdown(visible=by == "finding"), [colour], [finding], **QUIET)
+    colour.change(lambda by: gr.Dropdown(visible=by == "finding"), [colour], [finding], **EACH)
     running = draw.click(drawing, given, shown, concurrency_limit=2, **QUIET)
     # A colour that needs the archive to be screened waits for the button.
-    gr.on([colour.change, finding.change], again, given, shown, **QUIET)
+    gr.on([colour.change, finding.change], again, given, shown, **EACH)
     stop.click(
         lambda lang: (f"<p>{html.escape(say('archive.stopped', lang))}</p>", gr.Button(visible=False)),
         [shell.lang], [status, stop], cancels=[running], queue=False, api_visibility="private",

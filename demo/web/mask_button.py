@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from demo.web.shell import QUIET, Shell, box
+from demo.web.shell import EACH, QUIET, Shell, box
 from demo.web.words import Lang
 
 __all__ = ["mask_button"]
@@ -34,6 +34,6 @@ def mask_button(shell: Shell, label: str, clear_label: str) -> gr.State:
         lambda: (None, "", gr.Button(visible=False)),
         None,
         [held, name, drop],
-        **QUIET,
+        **EACH,
     )
     return held

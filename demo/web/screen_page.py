@@ -9,7 +9,7 @@ from typing import Final
 import gradio as gr
 
 from demo.desk import Desk
-from demo.web.shell import QUIET, Shell, box
+from demo.web.shell import EACH, Shell, box
 from demo.web.tables import Screened, findings_table
 from demo.web.trouble import answered, said
 from demo.web.viewers import shown, viewer
@@ -44,8 +44,8 @@ def screen_page(shell: Shell) -> None:
         return screened(shell.desk, lang, key, name, typed)
 
     gr.on([run.click, words.submit], screen, given, [table, answer], show_progress_on=table, api_visibility="private")
-    shell.study.change(screen, given, [table, answer], show_progress_on=table, api_visibility="private")
-    shell.study.change(lambda key, lang: shown(key, lang, "screen"), [shell.study, shell.lang], images, **QUIET)
+    shell.study.change(screen, given, [table, answer], show_progress_on=table, **EACH | {"show_progress": "full"})
+    shell.study.change(lambda key, lang: shown(key, lang, "screen"), [shell.study, shell.lang], images, **EACH)
     shell.speak(lambda lang, old: findings_table(old, lang) if old else gr.skip(), [answer], [table])
     shell.speak(lambda lang, key: shown(key, lang, "screen"), [shell.study], [images])
 

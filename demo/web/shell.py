@@ -14,10 +14,15 @@ from demo.web.labels import Labels
 from demo.web.trouble import answered
 from demo.web.words import LANGUAGES, Lang, say
 
-__all__ = ["QUIET", "Shell", "Spoken", "box", "header", "language_switch", "wire"]
+__all__ = ["EACH", "QUIET", "Shell", "Spoken", "box", "header", "language_switch", "wire"]
 
 # What every listener of ours that shows no progress has; none is an API of its own.
 QUIET: Final[dict[str, Any]] = {"show_progress": "hidden", "api_visibility": "private"}
+
+# What every listener to a `change` has. Gradio's own mode for it, `always_last`, defers a change that comes while an
+# answer is on its way by sending the whole event again afterwards: two such listeners of one control defer each other,
+# and ask for ever. Run at every change, a function's answers come in order, for Gradio runs one call of it at a time.
+EACH: Final[dict[str, Any]] = QUIET | {"trigger_mode": "multiple"}
 
 # A button anywhere in the page with data-open="KEY" opens that study in the Screen tab; see page.js.
 _WIRE = """import(props.script).then((page) => page.wire((name, data) => trigger(name, data)));

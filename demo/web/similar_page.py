@@ -12,7 +12,7 @@ from demo.desk import Desk
 from demo.web.case_cards import Compared, case_cards, pair_moves
 from demo.web.filters import filter_controls, where_of
 from demo.web.mask_button import mask_button
-from demo.web.shell import Shell, box
+from demo.web.shell import EACH, Shell, box
 from demo.web.trouble import answered, said
 from demo.web.viewers import shown, viewer
 from demo.web.words import Lang
@@ -63,9 +63,8 @@ def similar_page(shell: Shell) -> None:
     def fresh(key: str | None, lang: Lang) -> tuple[Any, ...]:
         return shown(key, lang, "query"), shown(None, lang, "case"), "", None
 
-    shell.study.change(
-        fresh, [shell.study, shell.lang], [query, case, cards, answer], show_progress="hidden", api_visibility="private"
-    )
+    given = [shell.study, shell.lang]
+    shell.study.change(fresh, given, [query, case, cards, answer], **EACH)
     shell.speak(lambda lang, old: case_cards(shell.desk, old, lang) if old else gr.skip(), [answer], [cards])
     shell.speak(lambda lang, key: _renamed(lang, key), [shell.study], [query, case])
 

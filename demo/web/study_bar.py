@@ -8,7 +8,7 @@ import gradio as gr
 
 from demo.web.bringing import bring_files
 from demo.web.picker import choices_of, facts, modality_choices
-from demo.web.shell import Shell, box
+from demo.web.shell import EACH, Shell, box
 from demo.web.words import Lang, say
 
 __all__ = ["study_bar"]
@@ -47,8 +47,7 @@ def study_bar(shell: Shell) -> None:
         lambda key, lang: facts(shell.desk, key, lang),
         [shell.study, shell.lang],
         [seen],
-        show_progress="hidden",
-        api_visibility="private",
+        **EACH,
     )
 
     def speak(lang: Lang, key: str | None, mine: list[str]) -> tuple[Any, str]:

@@ -12,7 +12,7 @@ from demo.archive import archive_of
 from demo.desk import Desk
 from demo.verdict_labels import labels_of
 from demo.verdicts import LONGEST_NOTE, OPINIONS, Verdict, encoder_id, latest, make_verdict
-from demo.web.shell import QUIET, Shell, box
+from demo.web.shell import EACH, QUIET, Shell, box
 from demo.web.tables import ordered
 from demo.web.trouble import answered, said
 from demo.web.words import Lang, say
@@ -73,7 +73,7 @@ def verdict_panel(shell: Shell) -> None:
 
         return answered(lang, answer, lambda trouble: (trouble, gr.skip(), gr.skip(), gr.skip()))
 
-    shell.study.change(study_changed, [shell.lang, shell.study], [finding, claim, table], **QUIET)
+    shell.study.change(study_changed, [shell.lang, shell.study], [finding, claim, table], **EACH)
 
     def asked(lang: Lang, key: str | None, name: str | None) -> tuple[Any, ...]:
         return _claim(desk, lang, key, name), None, ""
