@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import nibabel as nib
@@ -17,10 +17,11 @@ from radseek.explain_file import write_explained
 from radseek.explain_source import find_study
 from radseek.explain_tables import marks
 from retrieval.engine import Engine
+from retrieval.explaining import narrated
 from retrieval.narrators.loading import load_narrator
 from retrieval.narrators.model_files import default_model
 from retrieval.results import ExplainResult
-from retrieval.summary import narration_failure, summarize
+from retrieval.summary import narration_failure
 
 __all__ = ["Question", "explain_one"]
 
@@ -80,18 +81,13 @@ def _by_model(result: ExplainResult, console: Console) -> ExplainResult:
         console.print("The local language model is not installed; the template's words stand.")
         return result
     started = time.monotonic()
-    told = summarize(result.evidence, load_narrator("local"), result.lang)
-    failure = narration_failure(told)
+    answer = narrated(result, load_narrator("local"))
+    failure = narration_failure(answer.summary)
     if failure is not None:
         console.print(f"The local language model did not answer: {failure}", markup=False)
         return result
-    replaced = sum(one.replaced for one in told)
-    seconds = time.monotonic() - started
-    words = (
-        f"The same by a local language model, in {seconds:.1f} s; {replaced} of {len(told)} sentences failed the check"
-    )
-    console.print(words, style="bold")
-    answer = replace(result, summary=told, narrator="local", replaced=replaced)
+    took, failed = time.monotonic() - started, f"{answer.replaced} of {len(answer.summary)} sentences failed the check"
+    console.print(f"The same by a local language model, in {took:.1f} s; {failed}", style="bold")
     _print(answer, console)
     return answer
 

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from demo.desk import Desk
 from demo.web.telling import Question
 from radseek.explain_file import explained_html
 from radseek.explain_source import Asked
 from retrieval.engine import Findings
 from retrieval.errors import UsageError
+from retrieval.explaining import narrated
 from retrieval.narrators.loading import load_narrator
 from retrieval.types import Study
 
 __all__ = ["tell"]
 
 
-def tell(desk: Desk, question: Question) -> str:
+def tell(desk: Desk, question: Question, told: Callable[[int, int], None]) -> str:
     """Return an explanation as one HTML page without scripts, as `radseek explain --out` writes it.
+
+    The engine is free for others while a model words the claims, which takes most of the time. `told(done, of)` is
+    called after each sentence; what it raises ends the work and is raised.
 
     Raises as `Engine.explain` and `load_narrator` do, and `UsageError` where a mask is to be measured, or a prior
     compared, and its study's images can no longer be read.
@@ -26,7 +32,10 @@ def tell(desk: Desk, question: Question) -> str:
     prior = None if question.prior is None else _pixels(desk, question.prior)
     with desk.turn() as engine:
         measured = {"mask": question.mask, "prior": prior, "prior_mask": question.prior_mask}
-        result = asked.explain(engine, findings, narrator=narrator, lang=question.lang, **measured)
+        result = asked.explain(engine, findings, lang=question.lang, **measured)
+    claims = len(result.summary)
+    result = narrated(result, narrator, lambda done: told(done, claims))
+    with desk.turn() as engine:
         extra = {"mask": "" if question.mask is None else question.mask.name}
         return explained_html(engine, asked, result, findings, index=desk.index, extra=extra)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
@@ -23,10 +23,10 @@ from retrieval.narrators.protocol import Narrator
 from retrieval.narrators.template import TemplateNarrator
 from retrieval.results import ExplainResult, FindingScore, SimilarRow
 from retrieval.study_vectors import StudyVectors
-from retrieval.summary import SummarySentence, narration_failure, summarize
+from retrieval.summary import SummarySentence, narration_failure, sentences
 from retrieval.types import Study
 
-__all__ = ["Answers", "Measuring", "explained", "reading_warnings"]
+__all__ = ["Answers", "Measuring", "explained", "narrated", "reading_warnings"]
 
 _STACKED = ("CT", "MR", "PT", "NM")  # modalities of many slices
 
@@ -82,9 +82,23 @@ def explained(answers: Answers, measuring: Measuring, narrator: str | Narrator, 
         warnings=answers.warnings,
         caveats=limits,
     )
-    evidence, sentences = _summed_up(evidence, told, lang)
     name = narrator if isinstance(narrator, str) else narrator.name
-    return ExplainResult(answers.encoder, evidence, sentences, name, sum(one.replaced for one in sentences), lang)
+    return replace(narrated(ExplainResult(answers.encoder, evidence, (), name, 0, lang), told), narrator=name)
+
+
+def narrated(result: ExplainResult, narrator: Narrator, heard: Callable[[int], None] | None = None) -> ExplainResult:
+    """Return an answer with its summary said by another narrator; this asks nothing of the engine.
+
+    `heard` is called with the count after each sentence; what it raises ends the work and is raised.
+    """
+    said: list[SummarySentence] = []
+    for sentence in sentences(result.evidence, narrator, result.lang):
+        said.append(sentence)
+        if heard is not None:
+            heard(len(said))
+    evidence, summary = _with_failure(result.evidence, tuple(said), result.lang)
+    replaced = sum(one.replaced for one in summary)
+    return replace(result, evidence=evidence, summary=summary, narrator=narrator.name, replaced=replaced)
 
 
 def reading_warnings(study: Study | None, case: Case | None, vectors: StudyVectors) -> tuple[str, ...]:
@@ -111,16 +125,17 @@ def _narrator(narrator: str | Narrator, limits: list[Caveat]) -> Narrator:
         return TemplateNarrator()
 
 
-def _summed_up(evidence: Evidence, narrator: Narrator, lang: Lang) -> tuple[Evidence, tuple[SummarySentence, ...]]:
-    """Return the summary, and the evidence with a caveat more where the narrator did not answer."""
-    sentences = summarize(evidence, narrator, lang)
-    why = narration_failure(sentences)
+def _with_failure(
+    evidence: Evidence, summary: tuple[SummarySentence, ...], lang: Lang
+) -> tuple[Evidence, tuple[SummarySentence, ...]]:
+    """Return evidence and summary with a caveat more where the narrator did not answer."""
+    why = narration_failure(summary)
     if why is None:
-        return evidence, sentences
+        return evidence, summary
     more = with_caveats(evidence, [caveat("narrator_failed", why=why)])
     said = [one for one in more.items[len(evidence.items) :] if isinstance(one, CaveatItem)]
     closing = [SummarySentence(one.text[lang], (one.id,), TemplateNarrator.name, part="caveat") for one in said]
-    return more, (*sentences, *closing)
+    return more, (*summary, *closing)
 
 
 def _measured(

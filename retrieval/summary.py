@@ -12,7 +12,7 @@ from retrieval.evidence import Evidence, Lang
 from retrieval.narrators.protocol import Narrator
 from retrieval.narrators.template import TemplateNarrator
 
-__all__ = ["FIXED", "SummarySentence", "narration_failure", "sentences", "summarize"]
+__all__ = ["FIXED", "SummarySentence", "narration_failure", "sentences"]
 
 # What limits an answer is said in the template's words always: nothing is won by saying it otherwise.
 FIXED: tuple[Part, ...] = ("caveat", "insufficient")
@@ -39,11 +39,6 @@ class SummarySentence:
         return {**asdict(self), "cites": list(self.cites), "failures": list(self.failures)}
 
 
-def summarize(evidence: Evidence, narrator: Narrator, lang: Lang) -> tuple[SummarySentence, ...]:
-    """Return the summary of a body of evidence, claim by claim, each with its sources, as `sentences` says them."""
-    return tuple(sentences(evidence, narrator, lang))
-
-
 def narration_failure(summary: tuple[SummarySentence, ...]) -> str | None:
     """Return why the narrator gave no answer, or None where it always did."""
     failed = (failure for one in summary for failure in one.failures)
@@ -51,7 +46,7 @@ def narration_failure(summary: tuple[SummarySentence, ...]) -> str | None:
 
 
 def sentences(evidence: Evidence, narrator: Narrator, lang: Lang) -> Iterator[SummarySentence]:
-    """Yield a summary sentence by sentence, as the narrator says them.
+    """Yield the summary of a body of evidence, claim by claim, each with its sources, as the narrator says them.
 
     A narrator's sentence is kept only where `check` finds no fault in it. A narrator that raises is not asked again:
     the template's words stand from there on, and `narration_failure` says why.

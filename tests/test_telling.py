@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from pathlib import Path
 
 import nibabel as nib
@@ -13,9 +14,15 @@ from demo.desk import Desk
 from demo.web.telling import Question
 from index_builder import build_index
 from radseek.telling import tell
+from retrieval.claims import Claim
 from retrieval.errors import MissingFileError, UnknownNameError, UsageError
+from retrieval.evidence import Item, Lang
 from retrieval.imaging import read_study
 from tests.build_support import write_ct
+
+
+def quiet(done: int, of: int) -> None:
+    """Hear of a sentence and go on."""
 
 
 @pytest.fixture
@@ -29,11 +36,11 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 
 def test_a_stored_study_is_explained_in_both_languages(desk: Desk) -> None:
     key = desk.cases()[0].key
-    page = tell(desk, Question(key, "chest_ct"))
+    page = tell(desk, Question(key, "chest_ct"), quiet)
     assert page.startswith("<!doctype html>")
     assert 'id="summary"' in page
     assert "Not a medical device" in page
-    assert 'lang="zh-CN"' in tell(desk, Question(key, ("胸腔积液",), lang="zh"))
+    assert 'lang="zh-CN"' in tell(desk, Question(key, ("胸腔积液",), lang="zh"), quiet)
 
 
 def test_a_study_brought_and_a_mask_are_measured(desk: Desk, tmp_path: Path) -> None:
@@ -45,7 +52,7 @@ def test_a_study_brought_and_a_mask_are_measured(desk: Desk, tmp_path: Path) -> 
     marked[10:20, 10:20, 1:4] = 1
     assert volume.affine is not None
     nib.save(nib.Nifti1Image(marked, np.diag([-1.0, -1.0, 1.0, 1.0]) @ volume.affine), tmp_path / "mask.nii.gz")
-    page = tell(desk, Question(key, ("pleural effusion",), mask=tmp_path / "mask.nii.gz"))
+    page = tell(desk, Question(key, ("pleural effusion",), mask=tmp_path / "mask.nii.gz"), quiet)
     assert 'id="measurements"' in page
     assert f"{10 * 10 * 3 * 0.9 * 0.9 * 5 / 1000:.1f}" in page  # ml
 
@@ -53,10 +60,49 @@ def test_a_study_brought_and_a_mask_are_measured(desk: Desk, tmp_path: Path) -> 
 def test_what_cannot_be_had_is_said(desk: Desk, tmp_path: Path) -> None:
     key = desk.cases()[0].key
     with pytest.raises(UnknownNameError):
-        tell(desk, Question("2.25.1", "chest_ct"))
+        tell(desk, Question("2.25.1", "chest_ct"), quiet)
     for file in (tmp_path / "stored").rglob("*.dcm"):
         file.unlink()
     with pytest.raises(UsageError, match="can no longer be read"):
-        tell(desk, Question(key, "chest_ct", mask=tmp_path / "mask.nii.gz"))
+        tell(desk, Question(key, "chest_ct", mask=tmp_path / "mask.nii.gz"), quiet)
     with pytest.raises((UsageError, UnknownNameError, MissingFileError)):
-        tell(desk, Question(key, "chest_ct", narrator="nobody"))
+        tell(desk, Question(key, "chest_ct", narrator="nobody"), quiet)
+
+
+def test_the_engine_is_free_while_a_model_speaks_and_what_hears_it_may_stop_it(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[tuple[int, int]] = []
+    free: list[bool] = []
+
+    class Model:
+        name = "local"
+
+        def rephrase(self, claim: Claim, items: Sequence[Item], lang: Lang) -> str:
+            with ThreadPoolExecutor(1) as elsewhere:
+                free.append(elsewhere.submit(asks, desk).result())
+            return claim.text
+
+    monkeypatch.setattr("radseek.telling.load_narrator", lambda _: Model())
+    monkeypatch.setattr("retrieval.summary.FIXED", ())  # random weights say nothing that a model words by itself
+    question = Question(desk.cases()[0].key, "chest_ct", narrator="local")
+    page = tell(desk, question, lambda done, of: heard.append((done, of)))
+    assert 'id="summary"' in page
+    assert [done for done, _ in heard] == list(range(1, heard[0][1] + 1))
+    assert len(free) > 0
+    assert all(free)
+
+    def enough(done: int, of: int) -> None:
+        if done == 1:
+            raise CancelledError
+
+    free.clear()
+    with pytest.raises(CancelledError):
+        tell(desk, question, enough)
+    assert len(free) == 1
+
+
+def asks(desk: Desk) -> bool:
+    """Say whether somebody else gets the engine."""
+    with desk.turn(patience=1.0) as engine:
+        return engine.store is not None

@@ -168,6 +168,21 @@ def test_an_explanation_cites_its_sources_in_a_frame_without_scripts(browser_pag
     assert ran(page) == 0
 
 
+def test_a_model_that_words_an_explanation_is_followed_and_can_be_stopped(browser_page: Watched) -> None:
+    page = browser_page.open()
+    screened(page, "")
+    tab(page, "explain")
+    page.locator("#rs-explain-narrator input").click()
+    page.get_by_role("option", name="a local language model").click()
+    page.click("#rs-explain-run")
+    expect(page.locator("#rs-explain-frame progress")).to_be_visible()
+    page.click("#rs-explain-stop")
+    expect(page.locator("#rs-explain-frame")).to_contain_text("Stopped; nothing was explained.")
+    expect(page.locator("#rs-explain-stop")).to_be_hidden()
+    page.wait_for_timeout(1500)
+    assert page.locator("iframe.rs-frame").count() == 0
+
+
 def test_what_cannot_be_used_is_said_with_its_code_and_the_session_goes_on(
     browser_page: Watched, tmp_path: Path
 ) -> None:

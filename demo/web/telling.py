@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -28,5 +29,8 @@ class Question:
 class Tell(Protocol):
     """Explains: returns one self-contained HTML page. Raises `RadseekError`s."""
 
-    def __call__(self, desk: Desk, question: Question, /) -> str:
-        """Return the explanation as an HTML page without scripts."""
+    def __call__(self, desk: Desk, question: Question, told: Callable[[int, int], None], /) -> str:
+        """Return the explanation as an HTML page without scripts.
+
+        `told(done, of)` is called after each sentence; what it raises ends the work and is raised.
+        """

@@ -21,6 +21,7 @@ from radseek.server.questions import (
     SimilarQuestion,
 )
 from radseek.server.streaming import LINES, line_by_line
+from retrieval.explaining import narrated
 from retrieval.index.manifest import is_index
 from retrieval.results import NOTICE
 
@@ -79,9 +80,9 @@ def explain(question: ExplainQuestion, at: At) -> Any:
     narrator = at.narrator(question.narrator)
     with at.turn() as engine:
         target, findings = at.desk.target(question.study), at.findings(question)
-        first = "template" if question.stream else narrator  # streamed, the model speaks when the engine is free again
-        result = engine.explain(target, findings, k=question.k, narrator=first, lang=question.lang)
-    return line_by_line(result, narrator) if question.stream else without_paths(result.to_json())
+        result = engine.explain(target, findings, k=question.k, lang=question.lang)
+    # A model speaks when the engine is free again.
+    return line_by_line(result, narrator) if question.stream else without_paths(narrated(result, narrator).to_json())
 
 
 @api.get("/studies", response_model=models.StudiesAnswer)
