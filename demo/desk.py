@@ -163,10 +163,15 @@ class Desk:
             )
         return cases[0]
 
-    def cases(self) -> list[Case]:
-        """Return the stored studies, in the index's own order; [] without an index."""
+    def cases(self, offset: int = 0, limit: int | None = None) -> list[Case]:
+        """Return the stored studies in key order, `limit` of them after `offset`; [] without an index."""
         with self.turn() as engine:
-            return [] if engine.store is None else list(engine.store.cases())
+            return [] if engine.store is None else engine.store.cases(offset=offset, limit=limit)
+
+    def count(self) -> int:
+        """Return how many studies are stored; 0 without an index."""
+        with self.turn() as engine:
+            return 0 if engine.store is None else engine.store.counts()["studies"]
 
     def finding_set(self, key: str) -> str | None:
         """Return the name of the shipped finding set that fits a study, or None where none was written for it."""

@@ -76,6 +76,19 @@ def test_round_trip(index: Path) -> None:
         assert [c.key for c in store.cases()] == sorted(c.key for c in store.cases())
 
 
+@pytest.mark.parametrize("scope", [Scope(), Scope(Where.parse(["modality=CT"]))])
+def test_a_page_of_cases_is_that_part_of_them_all(index: Path, scope: Scope) -> None:
+    with LocalStore.open(index) as store:
+        every = store.cases(scope)
+        assert len(every) > 5
+        for offset in range(len(every) + 2):
+            for limit in (None, 0, 1, 3, 100):
+                end = None if limit is None else offset + limit
+                assert store.cases(scope, offset=offset, limit=limit) == every[offset:end]
+        named = [case.key for case in every[1:5]]
+        assert store.cases(scope, studies=named, offset=1, limit=2) == every[2:4]
+
+
 def test_linkage_is_beside_private_and_optional(index: Path) -> None:
     path = linkage_path(index)
     assert path == index.parent / "archive.linkage.sqlite"

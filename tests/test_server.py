@@ -249,7 +249,7 @@ def test_what_is_unforeseen_says_nothing_of_itself(desk: Desk, caplog: pytest.Lo
     class Broken:
         index = None
 
-        def cases(self) -> None:
+        def cases(self, offset: int, limit: int) -> None:
             raise ZeroDivisionError("secret words")
 
     with listening(create_app(Broken())) as base:  # type: ignore[arg-type]

@@ -78,7 +78,7 @@ def _runs(desk: Desk, lang: Lang) -> list[tuple[str, str]]:
     index = say("about.no_index", lang)
     if desk.index is not None:
         index = f"{desk.index.name}: " + say(
-            "about.generation", lang, generation=generation_of(desk), studies=len(desk.cases())
+            "about.generation", lang, generation=generation_of(desk), studies=desk.count()
         )
     libraries = ", ".join(f"{name} {found}" for name in _LIBRARIES if (found := _version(name)))
     told = [

@@ -103,7 +103,7 @@ def _listen(shell: Shell, page: gr.Blocks) -> None:
     wire(shell.base).open(open_study, [shell.brought, shell.lang], [shell.study, shell.tabs], **QUIET)
 
     def first(request: gr.Request) -> tuple[Any, Any]:
-        cases = shell.desk.cases()
+        cases = shell.desk.cases(limit=1)
         speaks = request.headers.get("accept-language", "").lower()
         key = cases[0].key if cases else None
         return gr.Dropdown(choices=choices_of(shell.desk, (), "en"), value=key), "zh" if speaks.startswith(

@@ -34,7 +34,7 @@ def choices_of(desk: Desk, brought: Sequence[str], lang: Lang) -> list[tuple[str
         (f"{label_of(desk, key, lang)} · {say('study.brought', lang)}", key) for key in brought if desk.is_brought(key)
     ]
     own = {key for _, key in mine}
-    return mine + [(case_label(case, lang), case.key) for case in desk.cases()[:LISTED] if case.key not in own]
+    return mine + [(case_label(case, lang), case.key) for case in desk.cases(limit=LISTED) if case.key not in own]
 
 
 def label_of(desk: Desk, key: str, lang: Lang) -> str:
@@ -73,9 +73,7 @@ def modality_choices(lang: Lang) -> list[tuple[str, str]]:
 def facts(desk: Desk, key: str | None, lang: Lang) -> str:
     """Return one line of HTML on the chosen study: its series, their slices, what was noticed while reading."""
     if not key:
-        said = (
-            say("page.archive_studies", lang, count=len(desk.cases())) if desk.index else say("page.no_archive", lang)
-        )
+        said = say("page.archive_studies", lang, count=desk.count()) if desk.index else say("page.no_archive", lang)
         return f'<p class="rs-facts">{html.escape(said)}</p>'
     study = desk.pixels(key) if desk.is_brought(key) else None
     series = [_series_fact(one, lang) for one in study.series] if study else _stored_facts(desk, key, lang)

@@ -43,7 +43,7 @@ def worklist_panel(shell: Shell) -> None:
             yield _step(desk, work, lang, shell.base)
 
     def halt(lang: Lang) -> tuple[Any, ...]:
-        done, total = len(archive_of(desk).screening.worklist()), len(desk.cases())
+        done, total = len(archive_of(desk).screening.worklist()), desk.count()
         said = f'<p class="rs-hint">{html.escape(say("work.part", lang, done=done, total=total))}</p>'
         return said, worklist_html(desk, lang, shell.base), gr.Button(visible=False)
 
@@ -80,7 +80,7 @@ def _job(desk: Desk, told: Progress, stopped: Stopped) -> None:
 def _step(desk: Desk, work: Work[None], lang: Lang, base: str) -> tuple[Any, ...]:
     if not work.is_done:
         _, done, total = work.step
-        text = html.escape(say("work.step", lang, done=done, total=total or len(desk.cases())))
+        text = html.escape(say("work.step", lang, done=done, total=total or desk.count()))
         return bar(text, done, total), gr.skip(), gr.Button(visible=True)
     said = "" if work.error is None else trouble(work.error, lang)
     return said, worklist_html(desk, lang, base), gr.Button(visible=False)

@@ -92,9 +92,8 @@ def studies(
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> Any:
     """List the stored studies."""
-    cases = at.desk.cases()
-    shown = [stored_study(case) for case in cases[offset : offset + limit]]
-    return {"notice": NOTICE, "total": len(cases), "offset": offset, "studies": shown}
+    shown = [stored_study(case) for case in at.desk.cases(offset, limit)]
+    return {"notice": NOTICE, "total": at.desk.count(), "offset": offset, "studies": shown}
 
 
 @api.get("/studies/{study}", response_model=models.StudyAnswer)

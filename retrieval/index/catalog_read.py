@@ -98,9 +98,14 @@ def sentence_places(catalog: Catalog, study: str, generation: int) -> list[tuple
     )
 
 
-def find_cases(catalog: Catalog, scope: Scope, generation: int) -> list[Case]:
-    """Return the studies in scope in key order, without their paths."""
+def find_cases(
+    catalog: Catalog, scope: Scope, generation: int, offset: int = 0, limit: int | None = None
+) -> list[Case]:
+    """Return `limit` of the studies in scope after `offset`, in key order, without their paths."""
     sql, values = condition(scope, generation)
+    if offset > 0 or limit is not None:
+        sql = f"s.id IN (SELECT s.id FROM studies s WHERE {sql} ORDER BY s.key LIMIT ? OFFSET ?)"
+        values = [*values, -1 if limit is None else limit, offset]  # -1: as many as there are
     rows = catalog.query(
         f"SELECT s.id, s.key, s.patient, s.attributes, s.report FROM studies s WHERE {sql} ORDER BY s.key", values
     )

@@ -215,14 +215,21 @@ class LocalStore:
         """Return a study's original identifiers and paths, where the linkage file is there."""
         return None if self._linkage is None else self._linkage.get(study)
 
-    def cases(self, scope: Scope | None = None, *, studies: Sequence[str] | None = None) -> list[Case]:
-        """Return the studies in scope, or of those the ones named, in key order."""
+    def cases(
+        self,
+        scope: Scope | None = None,
+        *,
+        studies: Sequence[str] | None = None,
+        offset: int = 0,
+        limit: int | None = None,
+    ) -> list[Case]:
+        """Return the studies in scope, or of those the ones named, in key order: `limit` of them after `offset`."""
         scope = scope or Scope()
         if studies is not None:
             named = frozenset(studies)
             only = named if scope.only_studies is None else named & scope.only_studies
             scope = replace(scope, only_studies=only)
-        found = self._now.cases(scope)
+        found = self._now.cases(scope, offset, limit)
         paths = self._linkage.paths([case.key for case in found]) if self._linkage is not None else {}
         return [replace(case, path=paths.get(case.key)) for case in found]
 

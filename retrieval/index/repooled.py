@@ -50,9 +50,20 @@ class RepooledStore:
         self._views = None
         return self._store.remove(studies)
 
-    def cases(self, scope: Scope | None = None, *, studies: Sequence[str] | None = None) -> list[Case]:
+    def counts(self) -> dict[str, int]:
+        """Return the store's counts."""
+        return self._store.counts()
+
+    def cases(
+        self,
+        scope: Scope | None = None,
+        *,
+        studies: Sequence[str] | None = None,
+        offset: int = 0,
+        limit: int | None = None,
+    ) -> list[Case]:
         """Return the store's cases."""
-        return self._store.cases(scope, studies=studies)
+        return self._store.cases(scope, studies=studies, offset=offset, limit=limit)
 
     def slice_vectors(self, study: str) -> tuple[ViewVectors, ...]:
         """Return the store's views, pooled again."""

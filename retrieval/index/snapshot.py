@@ -45,10 +45,10 @@ class Snapshot:
         self._check()
         return catalog_read.live_keys(self.catalog, studies, self.generation)
 
-    def cases(self, scope: Scope) -> list[Case]:
-        """Return the studies in scope in key order, without their paths."""
+    def cases(self, scope: Scope, offset: int, limit: int | None) -> list[Case]:
+        """Return `limit` of the studies in scope after `offset`, in key order, without their paths."""
         self._check()
-        return catalog_read.find_cases(self.catalog, scope, self.generation)
+        return catalog_read.find_cases(self.catalog, scope, self.generation, offset, limit)
 
     def slice_vectors(self, study: str) -> tuple[ViewVectors, ...]:
         """Return a study's views in the order they were added. Raises `UnknownNameError` for an unknown study."""

@@ -177,8 +177,19 @@ class Store(Protocol):
         """Hide studies from every later reader, with their linkage, and return the new generation."""
         ...
 
-    def cases(self, scope: Scope | None = None, *, studies: Sequence[str] | None = None) -> list[Case]:
-        """Return the studies in scope, or those named, in key order."""
+    def counts(self) -> dict[str, int]:
+        """Return how many studies, series, views, slices and sentences there are."""
+        ...
+
+    def cases(
+        self,
+        scope: Scope | None = None,
+        *,
+        studies: Sequence[str] | None = None,
+        offset: int = 0,
+        limit: int | None = None,
+    ) -> list[Case]:
+        """Return the studies in scope, or of those the ones named, in key order: `limit` of them after `offset`."""
         ...
 
     def slice_vectors(self, study: str) -> tuple[ViewVectors, ...]:
