@@ -6,6 +6,8 @@ import json
 import re
 from pathlib import Path
 
+import nibabel as nib
+import numpy as np
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
@@ -181,6 +183,32 @@ def test_a_model_that_words_an_explanation_is_followed_and_can_be_stopped(browse
     expect(page.locator("#rs-explain-stop")).to_be_hidden()
     page.wait_for_timeout(1500)
     assert page.locator("iframe.rs-frame").count() == 0
+
+
+def test_a_mask_is_measured_one_that_does_not_fit_is_refused_and_it_can_be_taken_away(
+    browser_page: Watched, web_index: WebIndex, tmp_path: Path
+) -> None:
+    mask = sorted((web_index.studies.parent / "masks").glob("chest_ct_*.nii.gz"))[0]
+    kept = nib.load(mask)
+    offset = np.eye(4)
+    offset[:3, 3] = 1000  # mm
+    away = tmp_path / "a_metre_away.nii.gz"
+    nib.save(nib.Nifti1Image(np.asarray(kept.dataobj), offset @ kept.affine), away)
+    page = browser_page.open()
+    screened(page, "")
+    files = sorted((web_index.studies / mask.name[: len("chest_ct_0000")]).glob("*.dcm"))
+    page.locator("#rs-study input[type=file]").set_input_files(files)
+    expect(page.locator("#rs-status")).to_contain_text("The study was brought")
+    screened(page, "chest_ct")
+    tab(page, "explain")
+    button, inside = page.locator(".rs-mask").first, page.frame_locator("iframe.rs-frame")
+    for file, told in ((mask, "volume"), (away, "The mask was not used: ")):
+        button.locator("input[type=file]").set_input_files(file)
+        expect(button.locator(".rs-mask-name").first).to_have_text(file.name)
+        page.click("#rs-explain-run")
+        expect(inside.locator("body")).to_contain_text(told)
+    button.get_by_role("button", name="Without masks").click()
+    expect(button.locator(".rs-mask-name").first).to_have_text("")
 
 
 def test_what_cannot_be_used_is_said_with_its_code_and_the_session_goes_on(
