@@ -23,7 +23,7 @@ from retrieval.narrators.protocol import Narrator
 from retrieval.narrators.template import TemplateNarrator
 from retrieval.results import ExplainResult, FindingScore, SimilarRow
 from retrieval.study_vectors import StudyVectors
-from retrieval.summary import SummarySentence, narration_failure, sentences
+from retrieval.summary import SummarySentence, narration_failure, summarize
 from retrieval.types import Study
 
 __all__ = ["Answers", "Measuring", "explained", "narrated", "reading_warnings"]
@@ -89,14 +89,10 @@ def explained(answers: Answers, measuring: Measuring, narrator: str | Narrator, 
 def narrated(result: ExplainResult, narrator: Narrator, heard: Callable[[int], None] | None = None) -> ExplainResult:
     """Return an answer with its summary said by another narrator; this asks nothing of the engine.
 
-    `heard` is called with the count after each sentence; what it raises ends the work and is raised.
+    `heard` as in `summarize`.
     """
-    said: list[SummarySentence] = []
-    for sentence in sentences(result.evidence, narrator, result.lang):
-        said.append(sentence)
-        if heard is not None:
-            heard(len(said))
-    evidence, summary = _with_failure(result.evidence, tuple(said), result.lang)
+    said = summarize(result.evidence, narrator, result.lang, heard)
+    evidence, summary = _with_failure(result.evidence, said, result.lang)
     replaced = sum(one.replaced for one in summary)
     return replace(result, evidence=evidence, summary=summary, narrator=narrator.name, replaced=replaced)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from retrieval.evidence import Evidence, Lang
 from retrieval.narrators.protocol import Narrator
 from retrieval.narrators.template import TemplateNarrator
 
-__all__ = ["FIXED", "SummarySentence", "narration_failure", "sentences"]
+__all__ = ["FIXED", "SummarySentence", "narration_failure", "sentences", "summarize"]
 
 # What limits an answer is said in the template's words always: nothing is won by saying it otherwise.
 FIXED: tuple[Part, ...] = ("caveat", "insufficient")
@@ -39,6 +39,21 @@ class SummarySentence:
         return {**asdict(self), "cites": list(self.cites), "failures": list(self.failures)}
 
 
+def summarize(
+    evidence: Evidence, narrator: Narrator, lang: Lang, heard: Callable[[int], None] | None = None
+) -> tuple[SummarySentence, ...]:
+    """Return the summary of a body of evidence as `sentences` says it.
+
+    `heard` is called with the count after each sentence; what it raises ends the work and is raised.
+    """
+    said: list[SummarySentence] = []
+    for sentence in sentences(evidence, narrator, lang):
+        said.append(sentence)
+        if heard is not None:
+            heard(len(said))
+    return tuple(said)
+
+
 def narration_failure(summary: tuple[SummarySentence, ...]) -> str | None:
     """Return why the narrator gave no answer, or None where it always did."""
     failed = (failure for one in summary for failure in one.failures)
@@ -46,7 +61,7 @@ def narration_failure(summary: tuple[SummarySentence, ...]) -> str | None:
 
 
 def sentences(evidence: Evidence, narrator: Narrator, lang: Lang) -> Iterator[SummarySentence]:
-    """Yield the summary of a body of evidence, claim by claim, each with its sources, as the narrator says them.
+    """Yield a summary, claim by claim, each with its sources, as the narrator says them.
 
     A narrator's sentence is kept only where `check` finds no fault in it. A narrator that raises is not asked again:
     the template's words stand from there on, and `narration_failure` says why.

@@ -1,4 +1,8 @@
-"""A small archive with reports that mean harm, and servers of it: in this process, or listening on loopback."""
+"""A small archive with reports that mean harm, and servers of it: in this process, or listening on loopback.
+
+A test module takes the fixtures with `pytest_plugins = ["tests.server_support"]`. (PYTEST_DONT_REWRITE: the rest is
+imported by name.)
+"""
 
 from __future__ import annotations
 

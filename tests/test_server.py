@@ -31,30 +31,22 @@ from retrieval.results import NOTICE, ExplainResult
 from tests.build_support import write_ct, write_nifti
 from tests.evidence_support import full
 from tests.hostile_zips import HOSTILE, write_hostile
-from tests.server_support import (  # noqa: F401 - fixtures
-    PAYLOADS,
-    Archive,
-    archive,
-    desk,
-    guarded_server,
-    listening,
-    own_key,
-    questions,
-    server,
-)
+from tests.server_support import PAYLOADS, Archive, listening, questions
+
+pytest_plugins = ["tests.server_support"]
 
 pytestmark = pytest.mark.usefixtures("own_key")
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
 
 @pytest.fixture
-def client(server: str) -> Iterator[httpx.Client]:  # noqa: F811
+def client(server: str) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=server, timeout=120) as one:
         yield one
 
 
 @pytest.fixture
-def key(desk: Desk) -> str:  # noqa: F811
+def key(desk: Desk) -> str:
     return desk.cases()[0].key
 
 
@@ -85,7 +77,7 @@ def is_problem(answer: httpx.Response, status: int, code: str) -> bool:
 def test_answers_are_the_engines_documents_without_paths(
     path: str,
     client: httpx.Client,
-    desk: Desk,  # noqa: F811
+    desk: Desk,
     key: str,
 ) -> None:
     body = questions(key)[path]
@@ -121,7 +113,7 @@ def test_studies_are_listed_and_described_without_path_stamp_or_uid(client: http
 
 def test_a_study_is_uploaded_asked_about_and_dropped(
     client: httpx.Client,
-    archive: Archive,  # noqa: F811
+    archive: Archive,
     tmp_path: Path,
     temporary: Path,
 ) -> None:
@@ -152,7 +144,7 @@ def test_nifti_needs_its_modality_said(client: httpx.Client, tmp_path: Path) -> 
     assert is_problem(client.post("/v1/uploads", files=sent, data={"modality": "XX"}), 404, "unknown_name")
 
 
-def test_a_forgotten_study_is_gone_from_the_index(archive: Archive, tmp_path: Path) -> None:  # noqa: F811
+def test_a_forgotten_study_is_gone_from_the_index(archive: Archive, tmp_path: Path) -> None:
     copy = tmp_path / "copy.index"
     shutil.copytree(archive.index, copy)
     with Desk.open(copy) as own:
@@ -178,7 +170,7 @@ def test_an_explanation_comes_sentence_by_sentence(client: httpx.Client, key: st
     assert events[-1] == {"event": "end", "sentences": len(said), "replaced": 0, "failure": None}
 
 
-def test_a_narrator_that_falls_silent_is_said_and_the_template_stands(desk: Desk) -> None:  # noqa: F811
+def test_a_narrator_that_falls_silent_is_said_and_the_template_stands(desk: Desk) -> None:
     class Silent:
         name = "local"
 
@@ -245,7 +237,7 @@ def test_a_wrong_method_names_the_right_ones(client: httpx.Client) -> None:
     assert answer.headers["allow"] == "POST"
 
 
-def test_what_is_unforeseen_says_nothing_of_itself(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:  # noqa: F811
+def test_what_is_unforeseen_says_nothing_of_itself(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
     class Broken:
         index = None
 
@@ -274,7 +266,7 @@ def test_every_answer_has_a_request_id_and_security_headers(client: httpx.Client
     assert client.get("/healthz", headers={"X-Request-ID": "<b>"}).headers["x-request-id"] != "<b>"
 
 
-def test_scripts_in_reports_come_back_as_data_only(client: httpx.Client, desk: Desk) -> None:  # noqa: F811
+def test_scripts_in_reports_come_back_as_data_only(client: httpx.Client, desk: Desk) -> None:
     assert len(PAYLOADS) >= 30
     seen = ""
     for case in desk.cases():
@@ -311,7 +303,7 @@ def raw(base: str, data: bytes) -> tuple[bytes, float]:
         return answer, time.monotonic() - began
 
 
-def test_four_gigabytes_announced_are_refused_at_once(server: str, guarded_server: str) -> None:  # noqa: F811
+def test_four_gigabytes_announced_are_refused_at_once(server: str, guarded_server: str) -> None:
     for base in (server, guarded_server):
         for path in ("/v1/uploads", "/v1/screen", "/gradio_api/upload"):
             head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: multipart/form-data; boundary=x\r\n"
@@ -322,7 +314,7 @@ def test_four_gigabytes_announced_are_refused_at_once(server: str, guarded_serve
 
 
 def test_a_body_without_a_length_is_counted_while_it_comes(
-    desk: Desk,  # noqa: F811
+    desk: Desk,
     temporary: Path,
 ) -> None:
     settings = Settings(uploads=UploadLimits(stored=3 << 20))
@@ -345,7 +337,7 @@ def test_a_body_without_a_length_is_counted_while_it_comes(
     assert not files_in(temporary)
 
 
-def test_a_sender_that_stops_is_given_up_and_leaves_nothing(desk: Desk, temporary: Path) -> None:  # noqa: F811
+def test_a_sender_that_stops_is_given_up_and_leaves_nothing(desk: Desk, temporary: Path) -> None:
     with listening(create_app(desk, Settings(idle=0.5))) as base:
         head = b"POST /v1/uploads HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: multipart/form-data; boundary=x\r\n"
         begun = head + b"Content-Length: 1000000\r\n\r\n--x\r\n"
@@ -364,10 +356,10 @@ def raw_and_gone(base: str, data: bytes) -> None:
 
 
 def test_whoever_hangs_up_stops_the_reading(
-    server: str,  # noqa: F811
+    server: str,
     tmp_path: Path,
     temporary: Path,
-    desk: Desk,  # noqa: F811
+    desk: Desk,
 ) -> None:
     """The body is whole, the worker starts, and the sender is gone: nothing is brought, and nothing stays."""
     write_ct(tmp_path / "ct", 77)
@@ -399,7 +391,7 @@ def until(holds: Callable[[], bool], seconds: float = 60) -> bool:
 def test_words_asked_all_day_are_not_all_remembered(
     client: httpx.Client,
     key: str,
-    desk: Desk,  # noqa: F811
+    desk: Desk,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(prompt_vectors, "MOST_KEPT", 5)
@@ -411,7 +403,7 @@ def test_words_asked_all_day_are_not_all_remembered(
         assert max(len(book._texts), len(book._pairs), len(book._tests)) <= 5
 
 
-def test_past_the_crowd_the_answer_is_busy_at_once(desk: Desk, key: str) -> None:  # noqa: F811
+def test_past_the_crowd_the_answer_is_busy_at_once(desk: Desk, key: str) -> None:
     with listening(create_app(desk, Settings(crowd=0))) as base:
         began = time.monotonic()
         answer = httpx.post(f"{base}/v1/screen", json={"study": key})
@@ -421,14 +413,14 @@ def test_past_the_crowd_the_answer_is_busy_at_once(desk: Desk, key: str) -> None
         assert httpx.get(f"{base}/healthz").status_code == 200
 
 
-def test_a_question_that_waits_too_long_is_told_to_come_back(desk: Desk, key: str) -> None:  # noqa: F811
+def test_a_question_that_waits_too_long_is_told_to_come_back(desk: Desk, key: str) -> None:
     with listening(create_app(desk, Settings(patience=0.2))) as base, desk.turn():
         answer = httpx.post(f"{base}/v1/screen", json={"study": key}, timeout=30)
         assert is_problem(answer, 503, "busy")
         assert answer.headers["retry-after"]
 
 
-def test_ready_says_when_the_index_is_gone(archive: Archive, tmp_path: Path) -> None:  # noqa: F811
+def test_ready_says_when_the_index_is_gone(archive: Archive, tmp_path: Path) -> None:
     copy = tmp_path / "copy.index"
     shutil.copytree(archive.index, copy)
     with Desk.open(copy) as own, listening(create_app(own)) as base:
@@ -437,7 +429,7 @@ def test_ready_says_when_the_index_is_gone(archive: Archive, tmp_path: Path) -> 
         assert is_problem(httpx.get(f"{base}/readyz"), 503, "busy")
 
 
-def test_the_description_is_the_one_kept_in_docs(desk: Desk) -> None:  # noqa: F811
+def test_the_description_is_the_one_kept_in_docs(desk: Desk) -> None:
     """Write it anew with: python -m tests.test_server."""
     kept = json.loads((DOCS / "openapi.json").read_text("utf-8"))
     assert create_api(desk, Settings(), Sessions()).openapi() == kept

@@ -20,20 +20,9 @@ from radseek.server.app import create_api, create_app
 from radseek.server.auth import COOKIE, OPEN, Sessions
 from radseek.server.settings import Settings, is_loopback, read_settings
 from retrieval.errors import UsageError
-from tests.server_support import (  # noqa: F401 - fixtures
-    ADMIN,
-    GUARDED,
-    READ,
-    Archive,
-    archive,
-    bearer,
-    desk,
-    guarded_server,
-    listening,
-    own_key,
-    questions,
-    server,
-)
+from tests.server_support import ADMIN, GUARDED, READ, Archive, bearer, listening, questions
+
+pytest_plugins = ["tests.server_support"]
 
 pytestmark = pytest.mark.usefixtures("own_key")
 ROOT = Path(__file__).resolve().parents[1]
@@ -51,7 +40,7 @@ def allowed(path: str, method: str, role: str) -> bool:
 
 @pytest.mark.parametrize("role", sorted(TOKENS))
 @pytest.mark.parametrize(("path", "method"), OPERATIONS)
-def test_every_operation_by_every_token(path: str, method: str, role: str, guarded_server: str) -> None:  # noqa: F811
+def test_every_operation_by_every_token(path: str, method: str, role: str, guarded_server: str) -> None:
     body = questions("2.25.1").get(path)  # no such study: what is allowed ends in 404, 422 or 200, and changes nothing
     address = guarded_server + path.replace("{study}", "2.25.1")
     status = httpx.request(method, address, json=body, headers=TOKENS[role], timeout=60).status_code
@@ -70,7 +59,7 @@ def test_the_matrix_has_every_route_and_roles_that_differ() -> None:
     ]
 
 
-def test_no_route_is_left_out_of_the_description(desk: Desk) -> None:  # noqa: F811
+def test_no_route_is_left_out_of_the_description(desk: Desk) -> None:
     app = create_api(desk, GUARDED, Sessions())
     known = {route.path for route in app.routes if hasattr(route, "path")}
     assert known <= {*DOCUMENT["paths"], *OPEN, "/openapi.json"}
@@ -79,7 +68,7 @@ def test_no_route_is_left_out_of_the_description(desk: Desk) -> None:  # noqa: F
 @pytest.mark.parametrize(
     "path", ["/", "/anything", "/openapi.json", "/gradio_api/info", "/viewer/viewer.js", "/file=/etc/passwd", "/v1/x"]
 )
-def test_what_is_not_in_the_description_is_behind_the_token_too(path: str, desk: Desk) -> None:  # noqa: F811
+def test_what_is_not_in_the_description_is_behind_the_token_too(path: str, desk: Desk) -> None:
     page = FastAPI()
 
     @page.get("/{rest:path}")
@@ -94,7 +83,7 @@ def test_what_is_not_in_the_description_is_behind_the_token_too(path: str, desk:
 
 
 @pytest.fixture
-def browser(guarded_server: str) -> Iterator[httpx.Client]:  # noqa: F811
+def browser(guarded_server: str) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=guarded_server, timeout=60) as client:
         yield client
 
@@ -129,7 +118,7 @@ def test_a_session_ends_with_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sessions.role(name) is None
 
 
-def test_wrong_tokens_are_slowed_down(desk: Desk) -> None:  # noqa: F811
+def test_wrong_tokens_are_slowed_down(desk: Desk) -> None:
     with listening(create_app(desk, GUARDED)) as base:
         answers = [httpx.post(f"{base}/login", data={"token": f"guess-{n}"}) for n in range(12)]
         assert [answer.status_code for answer in answers] == [401] * 10 + [429] * 2
@@ -137,7 +126,7 @@ def test_wrong_tokens_are_slowed_down(desk: Desk) -> None:  # noqa: F811
         assert httpx.post(f"{base}/login", data={"token": READ}).status_code == 429
 
 
-def test_the_form_reflects_nothing(guarded_server: str) -> None:  # noqa: F811
+def test_the_form_reflects_nothing(guarded_server: str) -> None:
     answer = httpx.post(f"{guarded_server}/login", data={"token": "<script>alert(1)</script>"})
     assert "<script>" not in answer.text
     assert "script-src" not in answer.headers["content-security-policy"]
@@ -147,18 +136,18 @@ def test_the_form_reflects_nothing(guarded_server: str) -> None:  # noqa: F811
 @pytest.mark.parametrize(
     "host", ["evil.example", "evil.example:80", "", "127.0.0.1.evil.example", "a@127.0.0.1", "x y"]
 )
-def test_a_name_that_is_not_ours_is_refused(host: str, server: str) -> None:  # noqa: F811
+def test_a_name_that_is_not_ours_is_refused(host: str, server: str) -> None:
     answer = httpx.get(f"{server}/v1/studies", headers={"Host": host})
     assert answer.status_code in (400, 421)
     assert "2.25." not in answer.text
 
 
 @pytest.mark.parametrize("host", ["localhost", "localhost:7861", "127.0.0.1:1", "[::1]:7861", "192.168.1.4"])
-def test_addresses_and_localhost_are_ours(host: str, server: str) -> None:  # noqa: F811
+def test_addresses_and_localhost_are_ours(host: str, server: str) -> None:
     assert httpx.get(f"{server}/v1/studies", headers={"Host": host}).status_code == 200
 
 
-def test_a_name_can_be_allowed(desk: Desk) -> None:  # noqa: F811
+def test_a_name_can_be_allowed(desk: Desk) -> None:
     with listening(create_app(desk, Settings(names=("pacs.example",)))) as base:
         assert httpx.get(f"{base}/healthz", headers={"Host": "PACS.example"}).status_code == 200
 
@@ -179,7 +168,7 @@ def test_a_name_can_be_allowed(desk: Desk) -> None:  # noqa: F811
 def test_changes_are_not_taken_from_another_sites_page(
     headers: dict[str, str],
     answered: bool,
-    server: str,  # noqa: F811
+    server: str,
 ) -> None:
     sent = {name: value.format(base=server) for name, value in headers.items()}
     status = httpx.post(f"{server}/v1/search", json={"text": "nodule"}, headers=sent, timeout=60).status_code
@@ -187,7 +176,7 @@ def test_changes_are_not_taken_from_another_sites_page(
     assert httpx.get(f"{server}/v1/studies", headers=sent).status_code == 200, "reading is not changing"
 
 
-def test_another_site_may_not_read_answers(server: str) -> None:  # noqa: F811
+def test_another_site_may_not_read_answers(server: str) -> None:
     answer = httpx.get(f"{server}/v1/studies", headers={"Origin": "http://evil.example"})
     assert "access-control-allow-origin" not in answer.headers
     preflight = httpx.options(f"{server}/v1/screen", headers={"Origin": "http://evil.example"})
@@ -239,7 +228,7 @@ def test_the_command_refuses_to_listen_openly(capsys: pytest.CaptureFixture[str]
     assert "there is no token" in capsys.readouterr().err
 
 
-def test_the_command_says_that_a_port_is_taken(server: str, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: F811
+def test_the_command_says_that_a_port_is_taken(server: str, capsys: pytest.CaptureFixture[str]) -> None:
     port = server.rpartition(":")[2]
     assert run(["serve", "--model", "random", "--no-page", "--port", port]) == 2
     assert "choose another with --port" in capsys.readouterr().err
@@ -283,8 +272,8 @@ print("ENDED", code, flush=True)
 @pytest.mark.parametrize("page", [False, True])
 def test_the_process_connects_to_nothing_off_loopback_and_ends_when_told(
     page: bool,
-    archive: Archive,  # noqa: F811
-    own_key: None,  # noqa: F811
+    archive: Archive,
+    own_key: None,
     tmp_path: Path,
 ) -> None:
     if page:

@@ -14,15 +14,15 @@ from playwright.sync_api import BrowserContext
 
 from demo.desk import Desk
 from radseek.server.app import create_app
-from tests.server_support import GUARDED, READ, archive, desk, listening, own_key  # noqa: F401 - fixtures
+from tests.server_support import GUARDED, READ, listening
 from tests.web_support import watch
 
-pytest_plugins = ["tests.web_support"]  # its browser, which all browser tests share
+pytest_plugins = ["tests.server_support", "tests.web_support"]  # all browser tests share one browser
 pytestmark = pytest.mark.usefixtures("own_key")
 
 
 @pytest.fixture(scope="module")
-def guarded_page(desk: Desk) -> Iterator[str]:  # noqa: F811
+def guarded_page(desk: Desk) -> Iterator[str]:
     """A guarded server with a page that says that it is one."""
     page = FastAPI()
 
@@ -63,7 +63,7 @@ def test_a_reader_logs_in_and_out(context: BrowserContext, guarded_page: str) ->
 def test_answers_full_of_scripts_run_none_when_they_are_opened(
     context: BrowserContext,
     guarded_page: str,
-    desk: Desk,  # noqa: F811
+    desk: Desk,
 ) -> None:
     watched = watch(context, guarded_page)
     ran: list[str] = []

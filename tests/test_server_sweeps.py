@@ -9,14 +9,16 @@ from benchmarks.server_load import load
 from demo.desk import Desk
 from radseek.server.app import create_app
 from radseek.server.settings import Settings
-from tests.server_support import archive, desk, listening, own_key  # noqa: F401 - fixtures
+from tests.server_support import listening
+
+pytest_plugins = ["tests.server_support"]
 
 pytestmark = pytest.mark.usefixtures("own_key")
 pytest.importorskip("schemathesis")
 
 
 @pytest.mark.filterwarnings("ignore::retrieval.encoders.protocol.TextCutWarning")
-def test_made_up_requests_get_what_the_description_says(desk: Desk) -> None:  # noqa: F811
+def test_made_up_requests_get_what_the_description_says(desk: Desk) -> None:
     with listening(create_app(desk, Settings(admin_token=TOKEN))) as base:
         figures = fuzz(base, 2, QUESTIONS)
     assert figures.failures == [], figures.output
@@ -26,7 +28,7 @@ def test_made_up_requests_get_what_the_description_says(desk: Desk) -> None:  # 
     assert figures.statuses[200] >= 10, "some requests must get through to the engine"
 
 
-def test_many_clients_get_answers_and_past_the_limit_are_told_to_come_back(desk: Desk) -> None:  # noqa: F811
+def test_many_clients_get_answers_and_past_the_limit_are_told_to_come_back(desk: Desk) -> None:
     with listening(create_app(desk, Settings(crowd=40))) as base:
         calm = load(base, 12, 3)
     with listening(create_app(desk, Settings(crowd=3))) as base:

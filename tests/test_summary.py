@@ -11,7 +11,7 @@ from retrieval.claims import Claim, claims
 from retrieval.errors import NarratorError
 from retrieval.evidence import Item, Lang
 from retrieval.narrators.template import TemplateNarrator
-from retrieval.summary import narration_failure, sentences
+from retrieval.summary import narration_failure, summarize
 from tests.checker_support import said
 from tests.evidence_support import full
 
@@ -32,7 +32,7 @@ class Scripted:
 
 @pytest.mark.parametrize("lang", ["en", "zh"])
 def test_the_template_says_every_claim(lang: Lang) -> None:
-    found = tuple(sentences(full(), TemplateNarrator(), lang))
+    found = summarize(full(), TemplateNarrator(), lang)
     assert [(one.text, one.cites) for one in found] == [(one.text, one.cites) for one in claims(full(), lang)]
     assert not any(one.replaced or one.failures for one in found)
 
@@ -41,20 +41,20 @@ def test_what_passes_is_kept_and_what_fails_is_replaced_and_says_why() -> None:
     honest = {one.claim.text: one.text for one in said("honest") if one.lang == "en"}
     lies = {one.claim.text: one.text for one in said("lie") if one.lang == "en"}
     for script, replaced in ((honest, False), (lies, True)):
-        found = {one.cites: one for one in tuple(sentences(full(), Scripted(script), "en"))}
+        found = {one.cites: one for one in summarize(full(), Scripted(script), "en")}
         for claim in claims(full(), "en"):
             one = found[claim.cites] if claim.text in script else None
             if one is not None and one.part == claim.part and claim.part != "neighbours":
                 assert one.replaced is replaced
                 assert bool(one.failures) is replaced
                 assert one.narrator == ("template" if replaced else "local")
-    replaced_ones = [one for one in tuple(sentences(full(), Scripted(lies), "en")) if one.replaced]
+    replaced_ones = [one for one in summarize(full(), Scripted(lies), "en") if one.replaced]
     assert {one.text for one in replaced_ones} <= {one.text for one in claims(full(), "en")}
 
 
 def test_a_narrator_sees_one_claim_and_only_what_it_cites() -> None:
     narrator = Scripted({})
-    tuple(sentences(full(), narrator, "en"))
+    summarize(full(), narrator, "en")
     own = [(one.part, one.cites) for one in claims(full(), "en") if one.part not in ("caveat", "insufficient")]
     assert narrator.seen == own
 
@@ -62,7 +62,7 @@ def test_a_narrator_sees_one_claim_and_only_what_it_cites() -> None:
 def test_a_sentence_without_a_stop_gets_one() -> None:
     claim = next(one for one in claims(full(), "en") if "Likely present" in one.text)
     text = "Pleural effusion is likely present, with a calibrated probability of 0.91"
-    found = next(one for one in sentences(full(), Scripted({claim.text: text}), "en") if one.cites == claim.cites)
+    found = next(one for one in summarize(full(), Scripted({claim.text: text}), "en") if one.cites == claim.cites)
     assert found.text == f"{text}."
     assert not found.replaced
 
@@ -75,14 +75,14 @@ def test_whatever_a_narrator_raises_the_template_stands(error: Exception) -> Non
         def rephrase(self, claim: Claim, items: Sequence[Item], lang: Lang) -> str:
             raise error
 
-    found = tuple(sentences(full(), Raising(), "en"))
+    found = summarize(full(), Raising(), "en")
     assert [one.text for one in found] == [one.text for one in claims(full(), "en")]
     assert sum(one.replaced for one in found) == 1
     assert narration_failure(found) == str(error)
-    assert narration_failure(tuple(sentences(full(), TemplateNarrator(), "en"))) is None
+    assert narration_failure(summarize(full(), TemplateNarrator(), "en")) is None
 
 
 def test_the_template_is_quick() -> None:
     started = time.process_time()
-    tuple(sentences(full(), TemplateNarrator(), "en"))
+    summarize(full(), TemplateNarrator(), "en")
     assert time.process_time() - started < 1
