@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import CancelledError
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -46,26 +47,11 @@ def explain_page(shell: Shell, tell: Tell) -> None:
         stop = labels.name(halt, value="explain.stop")
     frame = box(elem_id="rs-explain-frame", elem_classes="rs-live", min_height=160)
     asked = gr.State(None)
-
-    def explain(lang: Lang, key: str | None, name: str, voice: str, *given: Any) -> Iterator[tuple[Any, ...]]:
-        question = answered(lang, lambda: _asked(shell.desk, lang, key, name, voice, *given), str)
-        if isinstance(question, str):
-            yield question, None, gr.Button(visible=False)
-            return
-        for work in follow(lambda told, stopped: _told(shell.desk, tell, question, told, stopped)):
-            yield _step(work, question, lang)
-
+    visits = _Visits(shell.desk, tell)
     given = [shell.lang, shell.study, which, narrator, prior, mask, prior_mask]
     outputs = [frame, asked, stop]
-    running = run.click(explain, given, outputs, concurrency_limit=2, **QUIET)
-    stop.click(
-        lambda lang: (_stopped(lang), None, gr.Button(visible=False)),
-        [shell.lang],
-        outputs,
-        cancels=[running],
-        queue=False,
-        api_visibility="private",
-    )
+    run.click(visits.explain, given, outputs, concurrency_limit=2, **QUIET)
+    stop.click(visits.stop, None, None, queue=False, **QUIET)
     gr.on(
         [shell.tabs.select],
         lambda lang, mine: gr.Dropdown(choices=_priors(shell, mine, lang)),
@@ -73,12 +59,59 @@ def explain_page(shell: Shell, tell: Tell) -> None:
         prior,
         **QUIET,
     )
-    shell.study.change(lambda: ("", None, gr.Button(visible=False)), None, outputs, cancels=[running], **EACH)
+    shell.study.change(visits.another, [shell.study, asked], outputs, **EACH)
+    shell.speak(visits.again, [asked, *given[1:]], outputs, slowly=True)
 
-    def again(lang: Lang, old: Question | None, *now: Any) -> Any:
-        return (gr.skip(),) * 3 if old is None else list(explain(lang, *now))[-1]
 
-    shell.speak(again, [asked, *given[1:]], outputs, slowly=True)
+class _Visits:
+    """The page's visitors, and whose explanation is on its way: it ends when stopped, or when another study is chosen.
+
+    It ends by its own last word: after Gradio's `cancels`, what the work yielded last may be shown once more.
+    """
+
+    def __init__(self, desk: Desk, tell: Tell) -> None:
+        self._desk, self._tell = desk, tell
+        self._chosen: dict[str, str] = {}  # by visit, while one is explained: the study last chosen, "" once stopped
+
+    def explain(self, request: gr.Request, lang: Lang, key: str | None, *given: Any) -> Iterator[tuple[Any, ...]]:
+        visit = str(request.session_hash)
+        self._chosen[visit] = str(key)
+        try:
+            with closing(_explaining(self._desk, self._tell, lang, key, *given)) as steps:
+                for step in steps:
+                    if self._chosen[visit] != str(key):
+                        yield _nothing("" if self._chosen[visit] else _stopped(lang))
+                        return
+                    yield step
+        finally:
+            self._chosen.pop(visit, None)
+
+    def stop(self, request: gr.Request) -> None:
+        visit = str(request.session_hash)
+        if visit in self._chosen:
+            self._chosen[visit] = ""
+
+    def another(self, request: gr.Request, key: str | None, old: Question | None) -> tuple[Any, ...]:
+        """Clear what is not of the study chosen: the change may be told late, when that is being explained already."""
+        visit = str(request.session_hash)
+        busy = self._chosen.get(visit, str(key)) != str(key)
+        if busy:
+            self._chosen[visit] = str(key)
+        return _nothing() if busy or (old is not None and old.study != key) else (gr.skip(),) * 3
+
+    def again(self, lang: Lang, old: Question | None, *now: Any) -> tuple[Any, ...]:
+        """Explain anew in another language what is shown."""
+        return (gr.skip(),) * 3 if old is None else list(_explaining(self._desk, self._tell, lang, *now))[-1]
+
+
+def _explaining(desk: Desk, tell: Tell, lang: Lang, *given: Any) -> Generator[tuple[Any, ...], None, None]:
+    """Yield the frame, what was asked and the stop button, until the explanation stands."""
+    question = answered(lang, lambda: _asked(desk, lang, *given), str)
+    if isinstance(question, str):
+        yield question, None, gr.Button(visible=False)
+        return
+    for work in follow(lambda told, stopped: _told(desk, tell, question, told, stopped)):
+        yield _step(work, question, lang)
 
 
 def _asked(desk: Desk, lang: Lang, key: str | None, name: str, voice: str, *given: Any) -> Question | str:
@@ -98,6 +131,10 @@ def _told(desk: Desk, tell: Tell, question: Question, told: Progress, stopped: S
     return tell(desk, question, heard)
 
 
+def _nothing(told: str = "") -> tuple[Any, ...]:
+    return told, None, gr.Button(visible=False)
+
+
 def _stopped(lang: Lang) -> str:
     return f'<p class="rs-hint">{html.escape(say("explain.stopped", lang))}</p>'
 
@@ -108,7 +145,7 @@ def _step(work: Work[str], question: Question, lang: Lang) -> tuple[Any, ...]:
         text = html.escape(say(f"explain.{name or 'working'}", lang, done=done, total=total or 0))
         return bar(text, done, total), None, gr.Button(visible=True)
     if work.result is None:
-        return trouble(work.error or CancelledError(), lang), None, gr.Button(visible=False)
+        return trouble(work.error or CancelledError(), lang), question, gr.Button(visible=False)
     return framed(work.result, lang), question, gr.Button(visible=False)
 
 
