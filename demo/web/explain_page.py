@@ -74,6 +74,7 @@ class _Visits:
         self._chosen: dict[str, str] = {}  # by visit, while one is explained: the study last chosen, "" once stopped
 
     def explain(self, request: gr.Request, lang: Lang, key: str | None, *given: Any) -> Iterator[tuple[Any, ...]]:
+        """Yield what the page shows until the explanation stands, or is no longer wanted."""
         visit = str(request.session_hash)
         self._chosen[visit] = str(key)
         try:
@@ -87,6 +88,7 @@ class _Visits:
             self._chosen.pop(visit, None)
 
     def stop(self, request: gr.Request) -> None:
+        """Have the visitor's explanation end after its present sentence."""
         visit = str(request.session_hash)
         if visit in self._chosen:
             self._chosen[visit] = ""
