@@ -96,7 +96,7 @@ class _Visits:
     def another(self, request: gr.Request, key: str | None, old: Question | None) -> tuple[Any, ...]:
         """Clear what is not of the study chosen: the change may be told late, when that is being explained already."""
         visit = str(request.session_hash)
-        busy = self._chosen.get(visit, str(key)) != str(key)
+        busy = self._chosen.get(visit, "") not in ("", str(key))  # one that was stopped stays so
         if busy:
             self._chosen[visit] = str(key)
         return _nothing() if busy or (old is not None and old.study != key) else (gr.skip(),) * 3
