@@ -33,7 +33,7 @@ SIZES = ((0, 10), (10, 20), (20, 40), (40, 1000))
 
 
 def real_rows(encoder: Any, root: Path, repeats: int) -> dict[str, Any]:
-    """Return AUROC and calibration on `val`, and which of four."""
+    """Return AUROC and calibration on `val`, finding by finding and of each kind of image, and which of four."""
     samples = real_samples(encoder, root, "val")
     out: dict[str, Any] = {}
     for name, group in _by_finding(samples).items():
@@ -44,6 +44,9 @@ def real_rows(encoder: Any, root: Path, repeats: int) -> dict[str, Any]:
             "patients": found.patients,
             **_calibration(encoder, group),
         }
+    for view in ("radiograph", "mr"):
+        group = [s for s in samples if view in s.views]
+        out[f"all of {view}"] = {"count": len(group), **_calibration(encoder, group)}
     out["which of four"] = four_way(encoder, root, repeats)
     return out
 
@@ -56,11 +59,12 @@ def _by_finding(samples: list[Sample]) -> dict[str, list[Sample]]:
 
 
 def _calibration(encoder: Any, group: list[Sample]) -> dict[str, Any]:
+    """Return the calibration error of the samples whose finding is calibrated, and their reliability table."""
     known = calibrator_of(encoder)
-    said = [known.probability(s.finding, s.views[0], 2 if s.many else 1, s.margin) for s in group]
-    if None in said:
+    both = [(s.label, known.probability(s.finding, s.views[0], 2 if s.many else 1, s.margin)) for s in group]
+    labels, said = [label for label, p in both if p is not None], [p for _, p in both if p is not None]
+    if not said:
         return {"ece": None}
-    labels = [s.label for s in group]
     table = [(round(r.mean_probability, 2), round(r.frequency, 2), r.count) for r in reliability(labels, said)]
     return {"ece": round(calibration_error(labels, said), 3), "reliability": table}
 
@@ -97,6 +101,7 @@ def phantom_rows(encoder: Any, kind: str, count: int, repeats: int) -> dict[str,
         "macro": str(macro_auroc(labels, scores, studies, repeats=repeats)),
         "studies": len(studies),
         "findings": each,
+        "calibration": _calibration(encoder, samples),
         "key slice": _by_size(hits, pairs),
     }
 

@@ -2,7 +2,7 @@
 
     python -m benchmarks.pooling_volumes --folder /tmp/radseek-pooling --train 120 --test 60
 
-Seeds are nobody else's: towers are taught on seeds below 50,000 (`training/builtin.toml`).
+Seeds are nobody else's: towers are taught on seeds below 60,000 (`training/phantom_cache.py`).
 """
 
 from __future__ import annotations

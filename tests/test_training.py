@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.pooling_volumes import FIRST_SEED
 from prompts.normalise import normalise
 from tests.conftest import DATA
 from training.captions import compose, load_words, single_captions
@@ -17,7 +18,7 @@ from training.export import FOLDER
 from training.images import near_duplicates
 from training.labels import complete, load_implications, meanings_of
 from training.losses import contrast_loss, margin_loss
-from training.phantom_cache import SEEDS
+from training.phantom_cache import HARD_SEEDS, SEEDS
 from training.run import captions_of, catalogue_prompts
 from training.text_phase import supervised_contrast
 
@@ -40,6 +41,8 @@ def test_the_filter_is_what_keeps_them_apart() -> None:
 def test_phantom_seeds_of_training_choosing_and_testing_never_meet() -> None:
     ranges = list(SEEDS.values())
     assert all(not set(a) & set(b) for i, a in enumerate(ranges) for b in ranges[i + 1 :])
+    assert set(HARD_SEEDS) < set(SEEDS["train"])
+    assert not set(HARD_SEEDS) & set(range(FIRST_SEED["train"], FIRST_SEED["test"] + 10_000))  # the adapter's own
 
 
 @pytest.mark.real_data

@@ -16,7 +16,7 @@ from training.halves import End, with_exact_depthwise
 from training.images import ImageSet, join
 from training.losses import lesion_loss
 from training.mixer import Mixer
-from training.phantom_cache import CELLS, PREPROCESS, covered_cells, load_shard, render, write_shard
+from training.phantom_cache import CELLS, HARD_SEEDS, PREPROCESS, covered_cells, load_shard, render, write_shard
 
 
 def _set(count: int, columns: int) -> ImageSet:
@@ -62,6 +62,17 @@ def test_a_shard_gives_back_what_was_rendered(tmp_path) -> None:
     assert both.covered[1] == data.covered[0] or both.covered[1].keys() == data.covered[0].keys()
 
 
+def test_a_hard_study_holds_what_is_learned_last_in_the_views_that_show_it(tmp_path) -> None:
+    rows = list(render("chest_ct", HARD_SEEDS.start))
+    assert {row.view for row in rows} == {"lung", "bone"}
+    for finding, view in (("lung_nodule", "lung"), ("rib_fracture", "bone")):
+        states = {row.labels[finding] for row in rows if row.view == view and finding in row.labels}
+        assert states == {0, 1}
+        assert all(finding not in row.labels for row in rows if row.view != view)
+    write_shard("chest_xray", [HARD_SEEDS.start], tmp_path / "chest_xray_hard_000.npz")
+    assert load_shard(tmp_path / "chest_xray_hard_000.npz", ("lung_nodule",)).source == ["chest_xray_hard"]
+
+
 def test_lesion_loss_falls_when_the_lesions_cell_rises_and_ignores_what_nobody_knows() -> None:
     share, known = torch.zeros(2, 1, 4, 4), torch.tensor([[True], [False]])
     share[0, 0, 1, 2] = 0.1  # smaller than a cell: its best cell counts
@@ -93,6 +104,9 @@ def test_the_mixer_keeps_shares_and_looks_for_the_rare_finding() -> None:
     data.source[500:] = ["b"] * 500
     data.labels[:, 0] = 0
     data.labels[3, 0] = 1  # one in five hundred
-    drawn = Mixer(data, np.arange(1000), {"a": 0.8, "b": 0.2}, [0], seed=1).draw(4000)
+    shares = {"a": 0.8, "b": 0.2}
+    drawn = Mixer(data, shares, [0], seed=1).draw(4000)
     assert np.mean(drawn < 500) == pytest.approx(0.8, abs=0.03)
     assert np.sum(drawn == 3) > 500
+    elsewhere = Mixer(data, shares, [0], seed=1, sought={"a": [1]}).draw(4000)  # nobody asked for column 0 there
+    assert np.sum(elsewhere == 3) < 30

@@ -92,7 +92,7 @@ def train_image_tower(
     optimiser, plan = _optimiser(end, near, logit_scale, settings)
     generator = torch.Generator().manual_seed(settings["seed"])
     batches = Batches(data, columns["focal"], generator)
-    mixer = Mixer(data, np.arange(len(data.pixels)), settings["shares"], columns["findings"], settings["seed"])
+    mixer = Mixer(data, settings["shares"], columns["findings"], settings["seed"], settings["sought"])
     real = np.isin(data.source, REAL)
     mean = copy.deepcopy(end)
     for step in range(settings["steps"]):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 
@@ -17,26 +18,23 @@ class Mixer:
     """Draws row numbers: sources by their share; inside one, most rows for a random state of a random finding."""
 
     def __init__(
-        self, data: ImageSet, rows: np.ndarray, shares: dict[str, float], findings: Sequence[int], seed: int
+        self,
+        data: ImageSet,
+        shares: dict[str, float],
+        findings: Sequence[int],
+        seed: int,
+        sought: Mapping[str, Sequence[int]] = MappingProxyType({}),
     ) -> None:
-        """`findings`: the columns of labels worth looking for; the kind of image comes by itself."""
+        """`findings`: the columns of labels worth looking for, `sought`: for some sources fewer; the kind of image
+        comes by itself."""
         self.rng = np.random.default_rng(seed)
-        self.findings = findings
+        rows = np.arange(len(data.pixels))
         source = np.array(data.source)
         self.groups = {name: rows[source[rows] == name] for name in shares}
         self.groups = {name: group for name, group in self.groups.items() if len(group)}
         total = sum(shares[name] for name in self.groups)
         self.shares = {name: shares[name] / total for name in self.groups}
-        self.states = {name: self._lists(data.labels, group) for name, group in self.groups.items()}
-
-    def _lists(self, labels: np.ndarray, group: np.ndarray) -> list[np.ndarray]:
-        """Rows of each (finding, state) that a source holds and does not hold everywhere."""
-        lists = []
-        for concept in self.findings:
-            values = labels[group, concept]
-            if (values == 1).any() and (values == 0).any():
-                lists += [group[values == 1], group[values == 0]]
-        return lists
+        self.states = {n: _by_state(data.labels, group, sought.get(n, findings)) for n, group in self.groups.items()}
 
     def draw(self, count: int) -> np.ndarray:
         """Return `count` row numbers, some twice."""
@@ -48,3 +46,13 @@ class Mixer:
                 pool = states[self.rng.integers(len(states))] if states and self.rng.random() < SOUGHT else group
                 out.append(int(pool[self.rng.integers(len(pool))]))
         return np.array(out)
+
+
+def _by_state(labels: np.ndarray, group: np.ndarray, findings: Sequence[int]) -> list[np.ndarray]:
+    """Rows of each (finding, state) that a source holds and does not hold everywhere."""
+    lists = []
+    for concept in findings:
+        values = labels[group, concept]
+        if (values == 1).any() and (values == 0).any():
+            lists += [group[values == 1], group[values == 0]]
+    return lists

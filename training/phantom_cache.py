@@ -1,7 +1,8 @@
-"""Render phantoms into labelled slices, in shards: `python -m training.phantom_cache [--kinds K ...] [--shards N]`.
+"""Render phantoms into labelled slices, in shards: `python -m training.phantom_cache [--kinds K] [--shards N] [--hard]`
 
 Each shard holds studies of one kind: slices with lesions and a few without, in every view the engine would make,
-prepared as it would prepare them. Seeds: see SEEDS; a test asserts that train, choose and fresh never meet.
+prepared as it would prepare them. Seeds: see SEEDS; a test asserts that train, choose and fresh never meet. With
+`--hard`, studies of the findings that are learned last, which a cohort drawn at random holds too rarely.
 """
 
 from __future__ import annotations
@@ -27,7 +28,19 @@ from retrieval.types import Provenance, Series, Volume
 from training.images import UNKNOWN, ImageSet, kind_labels
 from training.labels import complete
 
-__all__ = ["CELLS", "FOCAL", "SEEDS", "Row", "covered_cells", "engine_series", "load_shard", "render", "slice_labels"]
+__all__ = [
+    "CELLS",
+    "FOCAL",
+    "HARD",
+    "HARD_SEEDS",
+    "SEEDS",
+    "Row",
+    "covered_cells",
+    "engine_series",
+    "load_shard",
+    "render",
+    "slice_labels",
+]
 
 SEEDS = {"train": range(100_000), "choose": range(100_000, 200_000), "fresh": range(900_000, 1_000_000)}
 KIND_CONCEPT = {"chest_ct": "chest_ct", "chest_xray": "chest_radiograph", "head_ct": "head_ct", "brain_mr": "brain_mri"}
@@ -49,6 +62,13 @@ ABNORMAL = {
 }
 PREPROCESS = Preprocess(192, "longest", "bicubic", (0.5,) * 3, (0.5,) * 3, 0)
 SHARD = 20
+HARD_SEEDS = range(50_000, 60_000)  # of the training seeds: those below are drawn at random
+HARD: dict[str, tuple[tuple[str, ...], ...]] = {  # what each study in turn holds
+    "chest_ct": (("lung_nodule", "rib_fracture"),),  # never in one view: a slice teaches one of them
+    "chest_xray": (("lung_nodule",), ("rib_fracture",)),
+    "head_ct": (("cerebral_infarct",), ("brain_tumour",), ("intracranial_haemorrhage",)),
+    "brain_mr": (("cerebral_infarct",), ("brain_tumour",), ("intracranial_haemorrhage",)),
+}
 CELLS = 24  # of a side: lesion masks are kept as shares of 24 x 24 cells
 FOCAL = sorted({f for findings in FINDINGS.values() for f in findings} - DIFFUSE - {"cerebral_oedema"})
 
@@ -135,14 +155,18 @@ def covered_cells(phantom: Phantom, z: int) -> dict[str, NDArray[np.uint8]]:
 
 
 def render(kind: str, seed: int) -> Iterator[Row]:
-    """Yield some slices of one phantom, in all its views."""
-    phantom = make_phantom(kind, seed)
+    """Yield some slices of one phantom, in all its views; of a hard one, in those that show what it holds."""
+    hard = HARD[kind][seed % len(HARD[kind])] if seed in HARD_SEEDS else None
+    phantom = make_phantom(kind, seed, findings=hard)
     taught = _views_of(kind)
+    shown = {view for name in hard for view in taught[name]} if hard else None
     z = _chosen_z(phantom, np.random.default_rng(seed))
     covered = {int(k): covered_cells(phantom, int(k)) for k in range(phantom.series[0].voxels.shape[0])}
     for item in phantom.series:
         ct = item.modality == "CT"  # a window acts voxel by voxel: chosen slices alone are exact. MR needs the volume.
         for view in iter_views(engine_series(item, z if ct else None)):
+            if shown and view.name not in shown:
+                continue
             rows = range(len(z)) if ct else [int(np.argmin(abs(view.z - k))) for k in z]
             pixels = prepare_slices(view.slices[list(rows)], PREPROCESS)[:, 0]
             extra = kind_labels(
@@ -163,11 +187,12 @@ def write_shard(kind: str, seeds: Sequence[int], path: Path) -> None:
     """Render some studies of one kind into one compressed file."""
     made = [(f"{kind}/{seed}", row) for seed in seeds for row in render(kind, seed)]
     lesions = [(i, name, cells) for i, (_, row) in enumerate(made) for name, cells in sorted(row.covered.items())]
+    source = "brain_mr_phantom" if kind == "brain_mr" else kind
     meta: dict[str, Any] = {
         "labels": [row.labels for _, row in made],
         "study": [study for study, _ in made],
         "view": [row.view for _, row in made],
-        "kind": kind,
+        "source": source + "_hard" * (seeds[0] in HARD_SEEDS),
         "lesions": [(i, name) for i, name, _ in lesions],
     }
     partial = path.with_suffix(".part.npz")
@@ -187,12 +212,11 @@ def load_shard(path: Path, concepts: Sequence[str]) -> ImageSet:
     for row in meta["labels"]:
         row["abnormal"] = row.get("abnormal_chest", row.get("abnormal_brain", UNKNOWN))
     labels = np.array([[row.get(c, UNKNOWN) for c in concepts] for row in meta["labels"]], np.int8)
-    source = "brain_mr_phantom" if meta["kind"] == "brain_mr" else meta["kind"]
     choose = np.array([int(s.split("/")[1]) in SEEDS["choose"] for s in meta["study"]])
     covered: list[dict[int, NDArray[np.uint8]]] = [{} for _ in pixels]
     for (row, name), shares in zip(meta["lesions"], cells, strict=True):
         covered[row][concepts.index(name)] = shares
-    return ImageSet(pixels, labels, meta["study"], meta["view"], [source] * len(pixels), choose, covered)
+    return ImageSet(pixels, labels, meta["study"], meta["view"], [meta["source"]] * len(pixels), choose, covered)
 
 
 def main() -> None:
@@ -200,13 +224,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kinds", nargs="+", default=list(KIND_CONCEPT))
     parser.add_argument("--shards", type=int, default=25)
+    parser.add_argument("--hard", action="store_true")
     chosen = parser.parse_args()
     folder = Path(__file__).parent / "cache"
     folder.mkdir(exist_ok=True)
     for number in range(chosen.shards):
-        first = (SEEDS["choose"] if number % 10 == 1 else SEEDS["train"]).start + number * SHARD
+        drawn = SEEDS["choose"] if number % 10 == 1 else SEEDS["train"]
+        first = (HARD_SEEDS if chosen.hard else drawn).start + number * SHARD
         for kind in chosen.kinds:
-            path = folder / f"{kind}_{number:03d}.npz"
+            path = folder / f"{kind}{'_hard' * chosen.hard}_{number:03d}.npz"
             if not path.exists():
                 started = time.monotonic()
                 write_shard(kind, range(first, first + SHARD), path)

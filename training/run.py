@@ -1,4 +1,4 @@
-"""Make the built-in encoder: `python -m training.run training/builtin.toml [--run DIR] [--warm RUN --teacher FOLDER]`.
+"""Make the built-in encoder: `python -m training.run training/builtin.toml [--run DIR] [--part NAME --warm RUN]`.
 
 Stages leave their results in the run's folder (not committed) and are not repeated where those exist:
 tokenizer and text tower, image tower. `training.export` then writes the folder.
@@ -134,13 +134,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("recipe", type=Path)
     parser.add_argument("--run", type=Path, default=HERE / "runs" / "builtin")
-    parser.add_argument("--warm", type=Path, help="a finished run to go on from, by the recipe's [second] part")
+    parser.add_argument("--part", default="image", choices=("image", "second", "third"), help="of the recipe")
+    parser.add_argument("--warm", type=Path, help="a finished run to go on from: what second and third do")
     parser.add_argument("--teacher", type=Path, help="an encoder folder that real images stay near to")
     parser.add_argument("--threads", type=int, default=2)
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
     recipe = tomllib.loads(chosen.recipe.read_text())
-    settings = recipe["second" if chosen.warm else "image"]
+    settings = recipe[chosen.part]
     chosen.run.mkdir(parents=True, exist_ok=True)
     log = Log(chosen.run / "log.jsonl")
     model, sentences, single, meanings = build(recipe, chosen.run, log)
@@ -156,6 +157,8 @@ def main() -> None:
     start = start_of(model.visual, settings["frozen"]).to(memory_format=torch.channels_last)
     check = measures.Choosing(choosing, stored(start, choosing.pixels), held, meanings)
     columns = columns_of(meanings.concepts)
+    sought = settings.get("sought", {})
+    settings["sought"] = {source: list(map(meanings.concepts.index, names)) for source, names in sought.items()}
     teacher = Teacher(chosen.teacher) if chosen.teacher else None
     latest = chosen.run / "latest.pt"
     train_image_tower(
