@@ -7,8 +7,10 @@ from concurrent.futures import CancelledError
 from string import Formatter
 from typing import Any
 
+import gradio as gr
 import pytest
 
+from demo.web import mask_button
 from demo.web.filters import where_of
 from demo.web.hosting import local_page, page_policy
 from demo.web.reports import marked_report
@@ -179,3 +181,10 @@ def test_gradios_page_keeps_no_address_but_ours() -> None:
     assert "iframe" not in page.lower()
     assert "__gradio_mode__" in page
     assert "'unsafe-inline'" not in page_policy("N").split("script-src")[1].split(";")[0]
+
+
+def test_a_mask_stays_when_the_choice_of_its_own_study_is_told_late_and_goes_with_another() -> None:
+    held, of, name, _ = mask_button._taken("/tmp/a<b.nii.gz", "K1")
+    assert (held, of, name) == ("/tmp/a<b.nii.gz", "K1", "<p>a&lt;b.nii.gz</p>")
+    assert all(one == gr.skip() for one in mask_button._another("K1", of))
+    assert mask_button._another("K2", of)[:3] == (None, None, "")

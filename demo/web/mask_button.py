@@ -9,7 +9,6 @@ from typing import Any
 import gradio as gr
 
 from demo.web.shell import EACH, QUIET, Shell, box
-from demo.web.words import Lang
 
 __all__ = ["mask_button"]
 
@@ -19,21 +18,26 @@ def mask_button(shell: Shell, label: str, clear_label: str) -> gr.State:
 
     The file stays in Gradio's own folder until its hourly sweep, for it is asked about more than once.
     """
-    held = gr.State(None)
+    held, of = gr.State(None), gr.State(None)  # the file, and the study that it was brought for
     with gr.Column(scale=2, min_width=150, elem_classes="rs-mask"):
         take = shell.labels.name(gr.UploadButton(size="sm"), label=label)
         drop = shell.labels.name(gr.Button(size="sm", visible=False), value=clear_label)
         name = box(elem_classes="rs-mask-name")
-
-    def taken(path: str, _lang: Lang) -> tuple[Any, ...]:
-        return path, f"<p>{html.escape(Path(path).name)}</p>", gr.Button(visible=True)
-
-    take.upload(taken, [take, shell.lang], [held, name, drop], **QUIET)
-    gr.on(
-        [drop.click, shell.study.change],
-        lambda: (None, "", gr.Button(visible=False)),
-        None,
-        [held, name, drop],
-        **EACH,
-    )
+    outputs = [held, of, name, drop]
+    take.upload(_taken, [take, shell.study], outputs, **QUIET)
+    drop.click(_nothing, None, outputs, **QUIET)
+    shell.study.change(_another, [shell.study, of], outputs, **EACH)
     return held
+
+
+def _taken(path: str, key: str | None) -> tuple[Any, ...]:
+    return path, key, f"<p>{html.escape(Path(path).name)}</p>", gr.Button(visible=True)
+
+
+def _nothing() -> tuple[Any, ...]:
+    return None, None, "", gr.Button(visible=False)
+
+
+def _another(key: str | None, of: str | None) -> tuple[Any, ...]:
+    """Take away a mask of another study: a change may be told late, when a mask of the one chosen is there already."""
+    return (gr.skip(),) * 4 if key == of else _nothing()
