@@ -1,4 +1,4 @@
-"""Render phantoms into labelled slices, in shards: `python -m training.phantom_cache [--kinds K] [--shards N] [--hard]`
+"""Render phantoms into labelled slices, in shards: `python -m training.phantom_cache [--kinds K] [--hard]`.
 
 Each shard holds studies of one kind: slices with lesions and a few without, in every view the engine would make,
 prepared as it would prepare them. Seeds: see SEEDS; a test asserts that train, choose and fresh never meet. With

@@ -139,6 +139,8 @@ def main() -> None:
     parser.add_argument("--teacher", type=Path, help="an encoder folder that real images stay near to")
     parser.add_argument("--threads", type=int, default=2)
     chosen = parser.parse_args()
+    if (chosen.part == "image") == bool(chosen.warm):
+        parser.error("--part second and third go on from a finished run: give it as --warm; image starts anew")
     torch.set_num_threads(chosen.threads)
     recipe = tomllib.loads(chosen.recipe.read_text())
     settings = recipe[chosen.part]
