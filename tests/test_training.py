@@ -18,7 +18,7 @@ from training.export import FOLDER
 from training.images import near_duplicates
 from training.labels import complete, load_implications, meanings_of
 from training.losses import contrast_loss, margin_loss
-from training.phantom_cache import HARD_SEEDS, SEEDS
+from training.phantom_cache import HARD_SEEDS, SEEDS, TWIN_SEEDS
 from training.run import captions_of, catalogue_prompts
 from training.text_phase import supervised_contrast
 
@@ -41,8 +41,10 @@ def test_the_filter_is_what_keeps_them_apart() -> None:
 def test_phantom_seeds_of_training_choosing_and_testing_never_meet() -> None:
     ranges = list(SEEDS.values())
     assert all(not set(a) & set(b) for i, a in enumerate(ranges) for b in ranges[i + 1 :])
-    assert set(HARD_SEEDS) < set(SEEDS["train"])
-    assert not set(HARD_SEEDS) & set(range(FIRST_SEED["train"], FIRST_SEED["test"] + 10_000))  # the adapter's own
+    own = {*HARD_SEEDS, *TWIN_SEEDS}
+    assert len(own) == len(HARD_SEEDS) + len(TWIN_SEEDS)
+    assert own < set(SEEDS["train"])
+    assert not own & set(range(FIRST_SEED["train"], FIRST_SEED["test"] + 10_000))  # the adapter's own
 
 
 @pytest.mark.real_data
@@ -110,9 +112,13 @@ def test_margin_loss_wants_the_sign_of_the_label_and_skips_unknown() -> None:
     drawn[0, :, :, 1] = 1.0
     image = torch.tensor([[1.0, 0, 0, 0]])
     scale = torch.tensor(10.0)
-    right = margin_loss(image, torch.tensor([[1, -1]]), drawn, scale)
-    wrong = margin_loss(image, torch.tensor([[0, -1]]), drawn, scale)
+    even = torch.ones(2)
+    right = margin_loss(image, torch.tensor([[1, -1]]), drawn, scale, even)
+    wrong = margin_loss(image, torch.tensor([[0, -1]]), drawn, scale, even)
     assert right < 0.01 < 5 < wrong
+    mixed = torch.tensor([[0, 1]])  # the first concept is wrong, the second right
+    first, second = (margin_loss(image, mixed, drawn, scale, torch.tensor(w)) for w in ([3.0, 1.0], [1.0, 3.0]))
+    assert torch.isclose(first, 3 * second, rtol=0.01)
 
 
 def test_captions_true_of_an_image_are_not_its_negatives() -> None:

@@ -11,12 +11,22 @@ import torch
 from scipy import ndimage
 
 from demo.phantoms import make_phantom
-from training.augment import draw_warp, warp
+from training.augment import augment, draw_shift, draw_warp, warp
 from training.halves import End, with_exact_depthwise
 from training.images import ImageSet, join
 from training.losses import lesion_loss
 from training.mixer import Mixer
-from training.phantom_cache import CELLS, HARD_SEEDS, PREPROCESS, covered_cells, load_shard, render, write_shard
+from training.phantom_cache import (
+    CELLS,
+    FOCAL,
+    HARD_SEEDS,
+    PREPROCESS,
+    TWIN_SEEDS,
+    covered_cells,
+    load_shard,
+    render,
+    write_shard,
+)
 
 
 def _set(count: int, columns: int) -> ImageSet:
@@ -73,16 +83,75 @@ def test_a_hard_study_holds_what_is_learned_last_in_the_views_that_show_it(tmp_p
     assert load_shard(tmp_path / "chest_xray_hard_000.npz", ("lung_nodule",)).source == ["chest_xray_hard"]
 
 
+@pytest.mark.parametrize(("kind", "finding"), [("chest_ct", "rib_fracture"), ("chest_xray", "lung_nodule")])
+def test_twins_differ_by_the_lesion_alone(kind, finding, tmp_path) -> None:
+    write_shard(kind, [TWIN_SEEDS.start], tmp_path / "twins_000.npz")
+    concepts = (*sorted(FOCAL), "abnormal_chest")
+    data, column = load_shard(tmp_path / "twins_000.npz", concepts), concepts.index(finding)
+    assert set(data.source) == {f"{kind}_twins"}
+    found = np.flatnonzero(data.labels[:, column] == 1)
+    assert len(found)
+    for row in found:
+        assert data.labels[row + 1, column] == 0
+        assert data.view[row] == data.view[row + 1]
+        differs = data.pixels[row] != data.pixels[row + 1]
+        assert 0 < differs.mean() < 0.1  # one lesion of all that a chest holds
+
+
+def test_gentle_moves_blur_nothing_and_rough_rows_are_changed() -> None:
+    generator = torch.Generator().manual_seed(2)
+    pixels = torch.randint(60, 200, (16, 32, 32), generator=generator, dtype=torch.uint8)
+    x = pixels[:, None].float() / 255
+    moved = warp(x, draw_shift(16, 32, generator))
+    for before, after in zip(x, moved, strict=True):  # whole pixels: those that are still in sight kept their values
+        kept = after[after > 0]
+        assert len(kept) > 700
+        assert torch.isin((kept * 255).round(), (before * 255).round()).all()
+    still = torch.tensor([[[1.0, 0, 0], [0, 1, 0]]]).repeat(16, 1, 1)
+    gently = torch.arange(16) < 8
+    out = augment(pixels, still, generator, gently)
+    # A gentle row's change of tone is smooth: neighbours keep their order.
+    assert torch.corrcoef(torch.stack([out[0].flatten(), x[0].flatten()]))[0, 1] > 0.9
+    assert out.min() >= 0
+    assert out.max() <= 1
+
+
+def test_twins_are_drawn_side_by_side() -> None:
+    data = _set(100, 1)
+    data.source[:] = ["a_twins"] * 100
+    data.labels[::2, 0], data.labels[1::2, 0] = 1, 0
+    rows = Mixer(data, {"a_twins": 1.0}, [0], seed=1, sought={"a_twins": [0]}).draw(64)
+    assert len(rows) == 64
+    assert (rows[1::2] == rows[::2] + 1).all()
+    assert (rows[::2] % 2 == 0).all()
+
+
 def test_lesion_loss_falls_when_the_lesions_cell_rises_and_ignores_what_nobody_knows() -> None:
-    share, known = torch.zeros(2, 1, 4, 4), torch.tensor([[True], [False]])
+    share, labels = torch.zeros(2, 1, 4, 4), torch.tensor([[1], [-1]])
     share[0, 0, 1, 2] = 0.1  # smaller than a cell: its best cell counts
     right, wrong = torch.zeros(2, 1, 4, 4), torch.zeros(2, 1, 4, 4)
     right[0, 0, 1, 2], wrong[0, 0, 0, 0] = 4.0, 4.0
-    assert lesion_loss(right, share, known) < lesion_loss(torch.zeros_like(right), share, known)
-    assert lesion_loss(wrong, share, known) > lesion_loss(torch.zeros_like(right), share, known)
+    assert lesion_loss(right, share, labels) < lesion_loss(torch.zeros_like(right), share, labels)
+    assert lesion_loss(wrong, share, labels) > lesion_loss(torch.zeros_like(right), share, labels)
     wild = right.clone()
     wild[1] = 100.0
-    assert lesion_loss(wild, share, known) == lesion_loss(right, share, known)
+    assert lesion_loss(wild, share, labels) == lesion_loss(right, share, labels)
+    unmasked = torch.tensor([[1], [1]])  # present somewhere, nobody drew where
+    assert lesion_loss(wild, share, unmasked) == lesion_loss(right, share, labels)
+
+
+def test_lesion_loss_weighs_a_small_lesion_as_a_large_one_and_a_false_cell_as_a_false_image() -> None:
+    share, labels = torch.zeros(2, 1, 8, 8), torch.tensor([[1], [1]])
+    share[0, 0, 1, 1], share[1, 0, :4] = 1.0, 1.0  # one cell, and thirty-two
+    missed = [torch.where(share > 0, 4.0, -4.0) for _ in range(2)]
+    missed[0][0], missed[1][1] = -4.0, -4.0
+    small, large = (lesion_loss(logits, share, labels) for logits in missed)
+    assert torch.isclose(small, large, rtol=0.05)
+    quiet = torch.full((2, 1, 8, 8), -4.0)
+    alarm = quiet.clone()
+    alarm[0, 0, 3, 3] = 4.0
+    none, absent = torch.zeros_like(share), torch.zeros_like(labels)
+    assert lesion_loss(alarm, none, absent) > lesion_loss(quiet, none, absent) + 0.5
 
 
 def test_exact_depthwise_changes_no_weight_and_no_float32_result() -> None:

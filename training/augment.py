@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-__all__ = ["augment", "draw_warp", "warp"]
+__all__ = ["augment", "draw_shift", "draw_warp", "warp"]
 
 
 def _uniform(count: int, low: float, high: float, generator: torch.Generator) -> Tensor:
@@ -29,6 +29,16 @@ def draw_warp(n: int, g: torch.Generator) -> Tensor:
     row_x = torch.stack([flip * zoom * stretch * cos, -zoom * sin, shift[:, 0]], 1)
     row_y = torch.stack([flip * zoom * stretch * sin, zoom * cos, shift[:, 1]], 1)
     return torch.stack([row_x, row_y], 1)
+
+
+def draw_shift(n: int, size: int, g: torch.Generator) -> Tensor:
+    """Return `(n, 2, 3)` flips and moves by whole pixels of `size`: nothing small is blurred by it."""
+    theta = torch.zeros(n, 2, 3)
+    theta[:, 0, 0] = torch.where(torch.rand(n, generator=g) < 0.5, -1.0, 1.0)
+    theta[:, 1, 1] = 1.0
+    reach = size // 16
+    theta[:, :, 2] = torch.randint(-reach, reach + 1, (n, 2), generator=g) * (2.0 / size)
+    return theta
 
 
 def warp(x: Tensor, theta: Tensor) -> Tensor:
@@ -69,8 +79,12 @@ def _erase(x: Tensor, g: torch.Generator) -> Tensor:
     return out
 
 
-def augment(pixels: Tensor, theta: Tensor, generator: torch.Generator) -> Tensor:
-    """Return `(N, 1, S, S)` float32 in 0 to 1 from `(N, S, S)` uint8, each row moved by its own map and changed."""
-    x = warp(pixels[:, None].float() / 255, theta)
-    x = _noise(_sharpness(_tone(x, generator), generator), generator)
-    return _erase(x.clamp(0, 1), generator)
+def augment(pixels: Tensor, theta: Tensor, generator: torch.Generator, gently: Tensor) -> Tensor:
+    """Return `(N, 1, S, S)` float32 in 0 to 1 from `(N, S, S)` uint8, each row moved by its own map and changed.
+
+    `gently (N,)` bool: rows whose sharpness and noise stay, and of which nothing is erased: a lesion of two pixels
+    does not outlive what a scan does.
+    """
+    x = _tone(warp(pixels[:, None].float() / 255, theta), generator)
+    rough = _erase(_noise(_sharpness(x, generator), generator).clamp(0, 1), generator)
+    return torch.where(gently[:, None, None, None], x.clamp(0, 1), rough)

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from training.augment import augment, draw_warp, warp
+from training.augment import augment, draw_shift, draw_warp, warp
 from training.halves import End, as_input, put_back, start_of, with_exact_depthwise
 from training.images import ImageSet
 from training.losses import Bank, contrast_loss, lesion_loss, margin_loss
@@ -24,6 +24,7 @@ __all__ = ["encode_stored", "train_image_tower"]
 Check = Callable[[nn.Module], dict[str, float]]
 REAL = ("cxr_nih", "brain_mr")
 _STRIDE_16_WIDTH = 112
+_FEW_CELLS = -4.0  # logit to start from: a cell in fifty holds a lesion
 
 
 @torch.no_grad()
@@ -50,15 +51,19 @@ def _average(mean: nn.Module, model: nn.Module, decay: float) -> None:
 class Batches:
     """Rows of a set as the tower's input, moved and changed at random, and where their lesions went."""
 
-    def __init__(self, data: ImageSet, focal: Sequence[int], generator: torch.Generator) -> None:
-        self.data, self.generator = data, generator
+    def __init__(self, data: ImageSet, focal: Sequence[int], gentle: float, generator: torch.Generator) -> None:
+        """`focal`: columns that have lesion cells; `gentle`: share of rows that keep their sharpness."""
+        self.data, self.gentle, self.generator = data, gentle, generator
         self.place = {column: i for i, column in enumerate(focal)}
         self.pixels = torch.from_numpy(data.pixels)
 
     def __call__(self, rows: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
         """Return pixels `(B, 1, S, S)`, labels `(B, C)`, lesion shares `(B, F, 12, 12)` of these rows."""
-        theta = draw_warp(len(rows), self.generator)
-        x = augment(self.pixels[torch.from_numpy(rows)], theta, self.generator)
+        pixels = self.pixels[torch.from_numpy(rows)]
+        gently = torch.rand(len(rows), generator=self.generator) < self.gentle
+        shift = draw_shift(len(rows), pixels.shape[-1], self.generator)
+        theta = torch.where(gently[:, None, None], shift, draw_warp(len(rows), self.generator))
+        x = augment(pixels, theta, self.generator, gently)
         share = torch.zeros(len(rows), len(self.place), 12, 12)
         named = [(i, self.place[c], cells) for i, row in enumerate(rows) for c, cells in self.data.covered[row].items()]
         if named:
@@ -89,11 +94,14 @@ def train_image_tower(
     start = start_of(visual, settings["frozen"]).to(memory_format=torch.channels_last)
     end = with_exact_depthwise(End(visual, settings["frozen"])).to(memory_format=torch.channels_last)
     near = nn.Conv2d(_STRIDE_16_WIDTH, len(columns["focal"]), 1)  # helps to learn, and is not kept
+    nn.init.constant_(near.bias, _FEW_CELLS)
     optimiser, plan = _optimiser(end, near, logit_scale, settings)
     generator = torch.Generator().manual_seed(settings["seed"])
-    batches = Batches(data, columns["focal"], generator)
+    batches = Batches(data, columns["focal"], settings.get("gentle", 0.0), generator)
     mixer = Mixer(data, settings["shares"], columns["findings"], settings["seed"], settings["sought"])
     real = np.isin(data.source, REAL)
+    weights = torch.ones(data.labels.shape[1])
+    weights[sorted({c for found in settings["sought"].values() for c in found})] = settings.get("stress", 1.0)
     mean = copy.deepcopy(end)
     for step in range(settings["steps"]):
         rows = mixer.draw(settings["batch"])
@@ -107,9 +115,9 @@ def train_image_tower(
         vectors = F.normalize(vectors.float(), dim=1)
         drawn, scale = bank.draw(8, generator), logit_scale.exp().clamp(max=100)
         losses = {
-            "margin": margin_loss(vectors, labels, drawn, scale),
+            "margin": margin_loss(vectors, labels, drawn, scale, weights),
             "contrast": contrast_loss(vectors, labels, drawn, scale, generator),
-            "lesion": lesion_loss(cells.float(), share, labels[:, columns["focal"]] >= 0),
+            "lesion": lesion_loss(cells.float(), share, labels[:, columns["focal"]]),
         }
         if teacher is not None:
             kept = torch.from_numpy(real[rows])

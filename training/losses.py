@@ -8,6 +8,7 @@ stride 16 tell the cells of a lesion from the others, which is what finds a smal
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +17,7 @@ from torch import Tensor
 
 __all__ = ["Bank", "contrast_loss", "lesion_loss", "margin_loss"]
 
+_SEVERAL = 4  # cells of equal logits that an image is as sure as
 COVERED = 0.25  # a cell with this share of lesion holds it; with less, but some, it is neither
 
 
@@ -31,15 +33,13 @@ class Bank:
         return self.vectors[:, :, index]
 
 
-def margin_loss(images: Tensor, labels: Tensor, drawn: Tensor, scale: Tensor) -> Tensor:
-    """Paired logistic loss. `images (B, D)`, `labels (B, C)` in 1, 0, -1; `drawn (2, C, K, D)`."""
+def margin_loss(images: Tensor, labels: Tensor, drawn: Tensor, scale: Tensor, weights: Tensor) -> Tensor:
+    """Paired logistic loss. `images (B, D)`, `labels (B, C)` in 1, 0, -1; `drawn (2, C, K, D)`; `weights (C,)`."""
     direction = drawn[1] - drawn[0]
     logits = scale * torch.einsum("bd,ckd->bck", images, direction)
     sign = torch.where(labels == 1, 1.0, -1.0)[..., None]
     loss = F.softplus(-sign * logits).mean(2)
-    present, absent = labels == 1, labels == 0
-    # Rare states count more, but not fully: one lonely image must not own a concept's gradient.
-    weight = present / present.sum(0).clamp(min=1).sqrt() + absent / absent.sum(0).clamp(min=1).sqrt()
+    weight = _state_weights(labels) * weights
     return (loss * weight).sum() / weight.sum()
 
 
@@ -78,15 +78,30 @@ def _captions_for(labels: Tensor, drawn: Tensor, generator: torch.Generator) -> 
     return F.normalize(present + absent, dim=1), asked
 
 
-def lesion_loss(logits: Tensor, share: Tensor, known: Tensor) -> Tensor:
-    """Logistic loss over cells, lesion and other cells weighing the same.
+def lesion_loss(logits: Tensor, share: Tensor, labels: Tensor) -> Tensor:
+    """Logistic loss of places: over cells, each image's lesions weighing the same however large; and over whole images.
 
-    `logits (B, F, h, w)`; `share (B, F, h, w)` of each cell that lesions cover; `known (B, F)`: whether the image's
-    lesions of a finding are all in `share`.
+    `logits (B, F, h, w)`; `share (B, F, h, w)` of each cell that lesions cover; `labels (B, F)` in 1, 0, -1. What is
+    present but has no cell (a real image without a mask, a lesion moved out of sight) is not judged. A whole image's
+    logit is the log-sum-exp of its cells': one cell that looks like a nodule is enough to be wrong.
     """
+    in_sight = (share > 0).any(3).any(2)
+    labels = labels.where((labels != 1) | in_sight, -1)
     # A lesion smaller than a cell still has its best one.
     best = share.amax((2, 3), keepdim=True)
     there = (share >= COVERED) | ((share >= best) & (share > 0))
-    other = (share == 0) & known[:, :, None, None]
-    found = F.softplus(-logits)[there].sum() / there.sum().clamp(min=1)
-    return found + F.softplus(logits)[other].sum() / other.sum().clamp(min=1)
+    other = (share == 0) & (labels >= 0)[:, :, None, None]
+    cells = there.sum((2, 3))
+    found = (F.softplus(-logits) * there).sum((2, 3)) / cells.clamp(min=1)
+    passed = F.softplus(logits)[other].sum() / other.sum().clamp(min=1)
+    whole = logits.flatten(2).logsumexp(2) - math.log(_SEVERAL)
+    sign = torch.where(labels == 1, 1.0, -1.0)
+    weight = _state_weights(labels)
+    judged = (F.softplus(-sign * whole) * weight).sum() / weight.sum().clamp(min=1)
+    return found.sum() / (cells > 0).sum().clamp(min=1) + passed + judged
+
+
+def _state_weights(labels: Tensor) -> Tensor:
+    """Return `(B, C)`: rare states count more, but not fully: one lonely image must not own a concept's gradient."""
+    present, absent = labels == 1, labels == 0
+    return present / present.sum(0).clamp(min=1).sqrt() + absent / absent.sum(0).clamp(min=1).sqrt()

@@ -1,4 +1,4 @@
-"""Which rows make a batch."""
+"""Which rows make a batch: sources by their share, rare findings sought out, twins side by side."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Mixer:
         sought: Mapping[str, Sequence[int]] = MappingProxyType({}),
     ) -> None:
         """`findings`: the columns of labels worth looking for, `sought`: for some sources fewer; the kind of image
-        comes by itself."""
+        comes by itself. Sources called `*_twins` are drawn in pairs, the slice with a finding and the row after it."""
         self.rng = np.random.default_rng(seed)
         rows = np.arange(len(data.pixels))
         source = np.array(data.source)
@@ -34,13 +34,24 @@ class Mixer:
         self.groups = {name: group for name, group in self.groups.items() if len(group)}
         total = sum(shares[name] for name in self.groups)
         self.shares = {name: shares[name] / total for name in self.groups}
+        self.firsts = {
+            name: [with_it for with_it in (group[data.labels[group, c] == 1] for c in sought[name]) if len(with_it)]
+            for name, group in self.groups.items()
+            if name.endswith("_twins")
+        }
         self.states = {n: _by_state(data.labels, group, sought.get(n, findings)) for n, group in self.groups.items()}
 
     def draw(self, count: int) -> np.ndarray:
-        """Return `count` row numbers, some twice."""
+        """Return about `count` row numbers, some twice."""
         out: list[int] = []
         wanted = self.rng.multinomial(count, list(self.shares.values()))
         for want, (name, group) in zip(wanted, self.groups.items(), strict=True):
+            if name in self.firsts:
+                lists = self.firsts[name]
+                for _ in range((want + 1) // 2):
+                    first = int(self.rng.choice(lists[self.rng.integers(len(lists))]))
+                    out += [first, first + 1]
+                continue
             for _ in range(want):
                 states = self.states[name]
                 pool = states[self.rng.integers(len(states))] if states and self.rng.random() < SOUGHT else group

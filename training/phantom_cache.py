@@ -1,8 +1,9 @@
-"""Render phantoms into labelled slices, in shards: `python -m training.phantom_cache [--kinds K] [--hard]`.
+"""Render phantoms into labelled slices, in shards: `python -m training.phantom_cache [--kinds K] [--sort S]`.
 
 Each shard holds studies of one kind: slices with lesions and a few without, in every view the engine would make,
 prepared as it would prepare them. Seeds: see SEEDS; a test asserts that train, choose and fresh never meet. With
-`--hard`, studies of the findings that are learned last, which a cohort drawn at random holds too rarely.
+`--sort hard`, studies of the findings that are learned last, which a cohort drawn at random holds too rarely; with
+`--sort twins`, the same people with and without them, row after row.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ __all__ = [
     "HARD",
     "HARD_SEEDS",
     "SEEDS",
+    "TWINS",
+    "TWIN_SEEDS",
     "Row",
     "covered_cells",
     "engine_series",
@@ -69,6 +72,12 @@ HARD: dict[str, tuple[tuple[str, ...], ...]] = {  # what each study in turn hold
     "head_ct": (("cerebral_infarct",), ("brain_tumour",), ("intracranial_haemorrhage",)),
     "brain_mr": (("cerebral_infarct",), ("brain_tumour",), ("intracranial_haemorrhage",)),
 }
+TWIN_SEEDS = range(40_000, 50_000)
+TWINS: dict[str, tuple[tuple[str, ...], ...]] = {  # what one twin holds and the other does not
+    "chest_ct": (("lung_nodule", "rib_fracture"),),
+    "chest_xray": (("lung_nodule",), ("rib_fracture",)),
+}
+TWINS_BESIDE = (0.4, 0.35, 0.25)  # chances that both hold none, one, two of the other findings
 CELLS = 24  # of a side: lesion masks are kept as shares of 24 x 24 cells
 FOCAL = sorted({f for findings in FINDINGS.values() for f in findings} - DIFFUSE - {"cerebral_oedema"})
 
@@ -119,16 +128,19 @@ def _state(phantom: Phantom, finding: str, z: int) -> int:
     return 0 if share == 0 and finding not in DIFFUSE else UNKNOWN
 
 
-def _chosen_z(phantom: Phantom, rng: np.random.Generator) -> NDArray[np.intp]:
+def _chosen_z(phantom: Phantom, rng: np.random.Generator, sought: Sequence[str] = ()) -> NDArray[np.intp]:
+    """Return some slices of each lesion (of each one sought) and a few at random."""
     depth = phantom.series[0].voxels.shape[0]
     if depth == 1:
         return np.array([0])
     picked: set[int] = set()
     for lesion in phantom.lesions:
+        if sought and lesion.finding not in sought:
+            continue
         area = lesion.mask.sum((1, 2))
         good = np.flatnonzero(area >= FAINT * area.max())
         picked.update(rng.choice(good, min(3, len(good)), replace=False).tolist())
-    picked.update(rng.choice(depth, min(6, depth), replace=False).tolist())
+    picked.update(rng.choice(depth, min(2 if sought else 6, depth), replace=False).tolist())
     return np.array(sorted(picked))
 
 
@@ -155,13 +167,35 @@ def covered_cells(phantom: Phantom, z: int) -> dict[str, NDArray[np.uint8]]:
 
 
 def render(kind: str, seed: int) -> Iterator[Row]:
-    """Yield some slices of one phantom, in all its views; of a hard one, in those that show what it holds."""
-    hard = HARD[kind][seed % len(HARD[kind])] if seed in HARD_SEEDS else None
-    phantom = make_phantom(kind, seed, findings=hard)
-    taught = _views_of(kind)
-    shown = {view for name in hard for view in taught[name]} if hard else None
-    z = _chosen_z(phantom, np.random.default_rng(seed))
-    covered = {int(k): covered_cells(phantom, int(k)) for k in range(phantom.series[0].voxels.shape[0])}
+    """Yield some slices of one phantom, in all its views; of a hard one or a twin, in those that show what it holds."""
+    if seed in TWIN_SEEDS:
+        yield from _render_twins(kind, seed)
+        return
+    hard = HARD[kind][seed % len(HARD[kind])] if seed in HARD_SEEDS else ()
+    phantom = make_phantom(kind, seed, findings=hard or None)
+    yield from _rows(phantom, _chosen_z(phantom, np.random.default_rng(seed)), hard)
+
+
+def _render_twins(kind: str, seed: int) -> Iterator[Row]:
+    """Yield the same slices of a person with and without the findings of TWINS, in turn.
+
+    What else the person has is drawn at random, so that nothing but the lesion itself tells one from the other.
+    """
+    rng = np.random.default_rng(seed)
+    sought = TWINS[kind][seed % len(TWINS[kind])]
+    others = [name for name in FINDINGS[kind] if name not in sought]  # type: ignore[index]
+    beside = tuple(str(n) for n in rng.choice(others, rng.choice(3, p=TWINS_BESIDE), replace=False))
+    pair = [make_phantom(kind, seed, findings=findings) for findings in ((*beside, *sought), beside)]
+    z = _chosen_z(pair[0], rng, sought)
+    for both in zip(*(_rows(phantom, z, sought) for phantom in pair), strict=True):
+        yield from both
+
+
+def _rows(phantom: Phantom, z: NDArray[np.intp], sought: Sequence[str]) -> Iterator[Row]:
+    """Yield these slices of a phantom in its views; where something is sought, in those that it is read in."""
+    taught = _views_of(phantom.kind)
+    shown = {view for name in sought for view in taught[name]}
+    covered = {int(k): covered_cells(phantom, int(k)) for k in z}
     for item in phantom.series:
         ct = item.modality == "CT"  # a window acts voxel by voxel: chosen slices alone are exact. MR needs the volume.
         for view in iter_views(engine_series(item, z if ct else None)):
@@ -170,7 +204,7 @@ def render(kind: str, seed: int) -> Iterator[Row]:
             rows = range(len(z)) if ct else [int(np.argmin(abs(view.z - k))) for k in z]
             pixels = prepare_slices(view.slices[list(rows)], PREPROCESS)[:, 0]
             extra = kind_labels(
-                KIND_CONCEPT[kind],
+                KIND_CONCEPT[phantom.kind],
                 window=WINDOW_CONCEPT.get(view.name, ""),
                 sequence=SEQUENCE_CONCEPT.get(item.name, ""),
             )
@@ -179,7 +213,8 @@ def render(kind: str, seed: int) -> Iterator[Row]:
                 extra["contrast_enhanced"] = int(contrast not in ("none", "no"))
             for row, k in zip(pixels, z if ct else view.z[list(rows)], strict=True):
                 labels = slice_labels(phantom, int(k), view.name, taught)
-                here = {name: cells for name, cells in covered[int(k)].items() if labels.get(name) == 1}
+                cells = covered.get(int(k), {})
+                here = {name: share for name, share in cells.items() if labels.get(name) == 1}
                 yield Row(row, labels | extra, view.name, here)
 
 
@@ -192,7 +227,7 @@ def write_shard(kind: str, seeds: Sequence[int], path: Path) -> None:
         "labels": [row.labels for _, row in made],
         "study": [study for study, _ in made],
         "view": [row.view for _, row in made],
-        "source": source + "_hard" * (seeds[0] in HARD_SEEDS),
+        "source": source + "_hard" * (seeds[0] in HARD_SEEDS) + "_twins" * (seeds[0] in TWIN_SEEDS),
         "lesions": [(i, name) for i, name, _ in lesions],
     }
     partial = path.with_suffix(".part.npz")
@@ -224,15 +259,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kinds", nargs="+", default=list(KIND_CONCEPT))
     parser.add_argument("--shards", type=int, default=25)
-    parser.add_argument("--hard", action="store_true")
+    parser.add_argument("--sort", choices=("hard", "twins"), help="of studies; drawn at random without it")
+    parser.add_argument("--first", type=int, default=0, help="shard, so that two processes can share the work")
     chosen = parser.parse_args()
     folder = Path(__file__).parent / "cache"
     folder.mkdir(exist_ok=True)
-    for number in range(chosen.shards):
+    for number in range(chosen.first, chosen.shards):
         drawn = SEEDS["choose"] if number % 10 == 1 else SEEDS["train"]
-        first = (HARD_SEEDS if chosen.hard else drawn).start + number * SHARD
+        first = {"hard": HARD_SEEDS, "twins": TWIN_SEEDS}.get(chosen.sort, drawn).start + number * SHARD
         for kind in chosen.kinds:
-            path = folder / f"{kind}{'_hard' * chosen.hard}_{number:03d}.npz"
+            path = folder / f"{kind}{'_' * bool(chosen.sort)}{chosen.sort or ''}_{number:03d}.npz"
             if not path.exists():
                 started = time.monotonic()
                 write_shard(kind, range(first, first + SHARD), path)

@@ -134,13 +134,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("recipe", type=Path)
     parser.add_argument("--run", type=Path, default=HERE / "runs" / "builtin")
-    parser.add_argument("--part", default="image", choices=("image", "second", "third"), help="of the recipe")
-    parser.add_argument("--warm", type=Path, help="a finished run to go on from: what second and third do")
+    parser.add_argument("--part", default="image", choices=("image", "second", "third", "fourth"), help="of the recipe")
+    parser.add_argument("--warm", type=Path, help="a finished run to go on from: what all but image do")
     parser.add_argument("--teacher", type=Path, help="an encoder folder that real images stay near to")
     parser.add_argument("--threads", type=int, default=2)
     chosen = parser.parse_args()
     if (chosen.part == "image") == bool(chosen.warm):
-        parser.error("--part second and third go on from a finished run: give it as --warm; image starts anew")
+        parser.error("every part but image goes on from a finished run: give it as --warm; image starts anew")
     torch.set_num_threads(chosen.threads)
     recipe = tomllib.loads(chosen.recipe.read_text())
     settings = recipe[chosen.part]
@@ -160,7 +160,7 @@ def main() -> None:
     check = measures.Choosing(choosing, stored(start, choosing.pixels), held, meanings)
     columns = columns_of(meanings.concepts)
     sought = settings.get("sought", {})
-    settings["sought"] = {source: list(map(meanings.concepts.index, names)) for source, names in sought.items()}
+    settings |= {"sought": {source: list(map(meanings.concepts.index, names)) for source, names in sought.items()}}
     teacher = Teacher(chosen.teacher) if chosen.teacher else None
     latest = chosen.run / "latest.pt"
     train_image_tower(
