@@ -110,8 +110,9 @@ def test_gentle_moves_blur_nothing_and_rough_rows_are_changed() -> None:
     still = torch.tensor([[[1.0, 0, 0], [0, 1, 0]]]).repeat(16, 1, 1)
     gently = torch.arange(16) < 8
     out = augment(pixels, still, generator, gently)
-    # A gentle row's change of tone is smooth: neighbours keep their order.
-    assert torch.corrcoef(torch.stack([out[0].flatten(), x[0].flatten()]))[0, 1] > 0.9
+    # A change of tone is smooth; a rough row among eight is blurred, noisy or partly gone.
+    like = [torch.corrcoef(torch.stack([a.flatten(), b.flatten()]))[0, 1].item() for a, b in zip(out, x, strict=True)]
+    assert min(like[:8]) > 0.9 > min(like[8:])
     assert out.min() >= 0
     assert out.max() <= 1
 

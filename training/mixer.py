@@ -46,17 +46,22 @@ class Mixer:
         out: list[int] = []
         wanted = self.rng.multinomial(count, list(self.shares.values()))
         for want, (name, group) in zip(wanted, self.groups.items(), strict=True):
-            if name in self.firsts:
-                lists = self.firsts[name]
-                for _ in range((want + 1) // 2):
-                    first = int(self.rng.choice(lists[self.rng.integers(len(lists))]))
-                    out += [first, first + 1]
-                continue
-            for _ in range(want):
-                states = self.states[name]
-                pool = states[self.rng.integers(len(states))] if states and self.rng.random() < SOUGHT else group
-                out.append(int(pool[self.rng.integers(len(pool))]))
+            one = self._twins if name in self.firsts else self._row
+            while want > 0:
+                found = one(name, group)
+                out += found
+                want -= len(found)
         return np.array(out)
+
+    def _row(self, name: str, group: np.ndarray) -> list[int]:
+        states = self.states[name]
+        pool = states[self.rng.integers(len(states))] if states and self.rng.random() < SOUGHT else group
+        return [int(pool[self.rng.integers(len(pool))])]
+
+    def _twins(self, name: str, _group: np.ndarray) -> list[int]:
+        lists = self.firsts[name]
+        first = int(self.rng.choice(lists[self.rng.integers(len(lists))]))
+        return [first, first + 1]
 
 
 def _by_state(labels: np.ndarray, group: np.ndarray, findings: Sequence[int]) -> list[np.ndarray]:

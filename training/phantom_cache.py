@@ -78,6 +78,7 @@ TWINS: dict[str, tuple[tuple[str, ...], ...]] = {  # what one twin holds and the
     "chest_xray": (("lung_nodule",), ("rib_fracture",)),
 }
 TWINS_BESIDE = (0.4, 0.35, 0.25)  # chances that both hold none, one, two of the other findings
+SORTS = {"hard": HARD_SEEDS, "twins": TWIN_SEEDS}
 CELLS = 24  # of a side: lesion masks are kept as shares of 24 x 24 cells
 FOCAL = sorted({f for findings in FINDINGS.values() for f in findings} - DIFFUSE - {"cerebral_oedema"})
 
@@ -218,6 +219,11 @@ def _rows(phantom: Phantom, z: NDArray[np.intp], sought: Sequence[str]) -> Itera
                 yield Row(row, labels | extra, view.name, here)
 
 
+def _suffix(seed: int) -> str:
+    """Return what the name of a shard and of its source says of its sort, from the seed; nothing of random studies."""
+    return "".join(f"_{sort}" for sort, seeds in SORTS.items() if seed in seeds)
+
+
 def write_shard(kind: str, seeds: Sequence[int], path: Path) -> None:
     """Render some studies of one kind into one compressed file."""
     made = [(f"{kind}/{seed}", row) for seed in seeds for row in render(kind, seed)]
@@ -227,7 +233,7 @@ def write_shard(kind: str, seeds: Sequence[int], path: Path) -> None:
         "labels": [row.labels for _, row in made],
         "study": [study for study, _ in made],
         "view": [row.view for _, row in made],
-        "source": source + "_hard" * (seeds[0] in HARD_SEEDS) + "_twins" * (seeds[0] in TWIN_SEEDS),
+        "source": source + _suffix(seeds[0]),
         "lesions": [(i, name) for i, name, _ in lesions],
     }
     partial = path.with_suffix(".part.npz")
@@ -259,16 +265,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kinds", nargs="+", default=list(KIND_CONCEPT))
     parser.add_argument("--shards", type=int, default=25)
-    parser.add_argument("--sort", choices=("hard", "twins"), help="of studies; drawn at random without it")
-    parser.add_argument("--first", type=int, default=0, help="shard, so that two processes can share the work")
+    parser.add_argument("--sort", choices=list(SORTS), help="of studies; drawn at random without it")
     chosen = parser.parse_args()
     folder = Path(__file__).parent / "cache"
     folder.mkdir(exist_ok=True)
-    for number in range(chosen.first, chosen.shards):
+    for number in range(chosen.shards):
         drawn = SEEDS["choose"] if number % 10 == 1 else SEEDS["train"]
-        first = {"hard": HARD_SEEDS, "twins": TWIN_SEEDS}.get(chosen.sort, drawn).start + number * SHARD
+        first = SORTS.get(chosen.sort, drawn).start + number * SHARD
         for kind in chosen.kinds:
-            path = folder / f"{kind}{'_' * bool(chosen.sort)}{chosen.sort or ''}_{number:03d}.npz"
+            path = folder / f"{kind}{_suffix(first)}_{number:03d}.npz"
             if not path.exists():
                 started = time.monotonic()
                 write_shard(kind, range(first, first + SHARD), path)

@@ -23,7 +23,7 @@ from training.captions import load_words
 from training.halves import End, as_input, start_of
 from training.labels import meanings_of
 from training.losses import lesion_loss
-from training.phantom_cache import load_shard
+from training.phantom_cache import CELLS, load_shard
 
 __all__ = ["Slices", "fit_head", "main", "read"]
 
@@ -61,7 +61,7 @@ def read(visual: nn.Module, shards: list[Path], finding: str, view: str) -> Slic
                 vectors, late = end.both(early)
             parts.append((early.half(), late.half(), F.normalize(vectors.float(), dim=1)))
         labels.append(data.labels[rows, column])
-        share += [data.covered[row].get(column, np.zeros((24, 24), np.uint8)) for row in rows]
+        share += [data.covered[row].get(column, np.zeros((CELLS, CELLS), np.uint8)) for row in rows]
         study += [data.study[row] for row in rows]
     early, late, vectors = (torch.cat(kind) for kind in zip(*parts, strict=True))
     known = torch.from_numpy(np.concatenate(labels).astype(np.int64))
