@@ -14,7 +14,7 @@ import pytest
 from axe_playwright_python.base import AXE_FILE_PATH
 from numpy.typing import NDArray
 from PIL import Image
-from playwright.sync_api import BrowserContext, Locator, Page, expect
+from playwright.sync_api import BrowserContext, Locator, Page, Route, expect
 
 from benchmarks.viewer_speed import CLOCK, steps
 from demo.desk import Desk
@@ -305,6 +305,25 @@ def test_the_browser_maps_grey_levels_as_the_engine_does(page: Page) -> None:
             # float64 here and float32 there round apart where a value lies between two levels
             assert apart.max() <= 1
             assert (apart > 0).mean() < 0.01
+
+
+def test_a_slice_no_longer_wanted_does_not_say_that_it_is_being_read(page: Page, bring: Callable[[Study], str]) -> None:
+    held: list[Route] = []
+    page.route("**/axial/250", lambda route: held.append(route))
+    viewer = mount(page, {"study": bring(study_of("1.2.31", (*boxes(300, 1.0), "CT", "box")))})
+    page.evaluate("oneViewer.viewer.goTo(250)")
+    expect(viewer.locator(".message")).to_be_visible()
+    page.evaluate("{ const v = oneViewer.viewer; v.goTo(250); v.goTo(20); }")
+    settle(page)
+    page.wait_for_timeout(400)  # the patience of the slice that is held, twice over
+    assert held
+    expect(viewer.locator(".message")).to_be_hidden()
+    page.evaluate("oneViewer.viewer.goTo(250)")
+    expect(viewer.locator(".message")).to_be_visible()
+    for route in held:
+        route.continue_()
+    settle(page)
+    expect(viewer.locator(".message")).to_be_hidden()
 
 
 def test_a_heat_map_lies_where_it_belongs_and_its_profile_leads_to_slices(

@@ -247,12 +247,13 @@ class Viewer {
   async arrive() {
     const { series, planeName, k } = this;
     if (!this.plane) return;
-    const late = setTimeout(() => this.message("loading"), PATIENCE);
+    const wanted = () => series === this.series && planeName === this.planeName && k === this.k;
+    const late = setTimeout(() => wanted() && this.message("loading"), PATIENCE);
     try {
       const pixels = await this.store.get(series.key, planeName, k);
-      if (series === this.series && planeName === this.planeName && k === this.k) this.take(pixels, series, planeName, k);
+      if (wanted()) this.take(pixels, series, planeName, k);
     } catch (error) {
-      if (error.name !== "AbortError" && series === this.series && k === this.k) this.fail(error);
+      if (error.name !== "AbortError" && wanted()) this.fail(error);
     } finally {
       clearTimeout(late);
     }
