@@ -59,14 +59,19 @@ def _by_finding(samples: list[Sample]) -> dict[str, list[Sample]]:
 
 
 def _calibration(encoder: Any, group: list[Sample]) -> dict[str, Any]:
-    """Return the calibration error of the samples whose finding is calibrated, and their reliability table."""
+    """Return the calibration error of the samples whose finding is calibrated, and their reliability table.
+
+    `by chance`: the error that answers would show on average if each was right as often as it said.
+    """
     known = calibrator_of(encoder)
     both = [(s.label, known.probability(s.finding, s.views[0], 2 if s.many else 1, s.margin)) for s in group]
     labels, said = [label for label, p in both if p is not None], [p for _, p in both if p is not None]
     if not said:
         return {"ece": None}
     table = [(round(r.mean_probability, 2), round(r.frequency, 2), r.count) for r in reliability(labels, said)]
-    return {"ece": round(calibration_error(labels, said), 3), "reliability": table}
+    draws = np.random.default_rng(0).random((200, len(said)))
+    chance = float(np.mean([calibration_error(draw < np.array(said), said) for draw in draws]))
+    return {"ece": round(calibration_error(labels, said), 3), "by chance": round(chance, 3), "reliability": table}
 
 
 def four_way(encoder: Any, root: Path, repeats: int) -> dict[str, Any]:

@@ -97,11 +97,11 @@ def train_image_tower(
     nn.init.constant_(near.bias, _FEW_CELLS)
     optimiser, plan = _optimiser(end, near, logit_scale, settings)
     generator = torch.Generator().manual_seed(settings["seed"])
-    batches = Batches(data, columns["focal"], settings.get("gentle", 0.0), generator)
+    batches = Batches(data, columns["focal"], settings["gentle"], generator)
     mixer = Mixer(data, settings["shares"], columns["findings"], settings["seed"], settings["sought"])
     real = np.isin(data.source, REAL)
     weights = torch.ones(data.labels.shape[1])
-    weights[sorted({c for found in settings["sought"].values() for c in found})] = settings.get("stress", 1.0)
+    weights[sorted({c for found in settings["sought"].values() for c in found})] = settings["stress"]
     mean = copy.deepcopy(end)
     for step in range(settings["steps"]):
         rows = mixer.draw(settings["batch"])
