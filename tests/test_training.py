@@ -12,10 +12,12 @@ import torch
 
 from benchmarks.pooling_volumes import FIRST_SEED
 from prompts.normalise import normalise
+from retrieval.errors import UsageError
 from tests.conftest import DATA
 from training.captions import compose, load_words, single_captions
 from training.export import FOLDER
-from training.images import near_duplicates
+from training.image_phase import REAL
+from training.images import check_data, data_hash, near_duplicates
 from training.labels import complete, load_implications, meanings_of
 from training.losses import contrast_loss, margin_loss
 from training.phantom_cache import HARD_SEEDS, SEEDS, TWIN_SEEDS
@@ -45,6 +47,23 @@ def test_phantom_seeds_of_training_choosing_and_testing_never_meet() -> None:
     assert len(own) == len(HARD_SEEDS) + len(TWIN_SEEDS)
     assert own < set(SEEDS["train"])
     assert not own & set(range(FIRST_SEED["train"], FIRST_SEED["test"] + 10_000))  # the adapter's own
+
+
+def test_other_images_than_the_recipe_names_are_not_trained_on(tmp_path: Path) -> None:
+    images = tmp_path / "films" / "images"
+    images.mkdir(parents=True)
+    (images.parent / "labels.csv").write_text("image,patient,finding,split\n")
+    (images / "a.png").write_bytes(b"one")
+    pinned = {"films": data_hash(tmp_path, "films")}
+    check_data(tmp_path, pinned)
+    (images / "a.png").write_bytes(b"another")
+    with pytest.raises(UsageError, match=r"films has the hash .*\[data\]"):
+        check_data(tmp_path, pinned)
+
+
+@pytest.mark.real_data
+def test_the_recipe_was_made_with_the_images_that_are_here() -> None:
+    check_data(DATA, {name: RECIPE["data"][name] for name in REAL})
 
 
 @pytest.mark.real_data

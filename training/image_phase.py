@@ -19,7 +19,7 @@ from training.losses import Bank, contrast_loss, lesion_loss, margin_loss
 from training.mixer import Mixer
 from training.teacher import Teacher
 
-__all__ = ["encode_stored", "train_image_tower"]
+__all__ = ["REAL", "encode_stored", "train_image_tower"]
 
 Check = Callable[[nn.Module], dict[str, float]]
 REAL = ("cxr_nih", "brain_mr")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 
 from retrieval.encoders.prepare import prepare_slices
 from retrieval.encoders.spec import Preprocess
+from retrieval.errors import UsageError
 from retrieval.imaging.picture import read_picture
 from retrieval.imaging.views import iter_views
 from training.labels import complete
 
-__all__ = ["UNKNOWN", "ImageSet", "data_hash", "join", "load_real", "near_duplicates"]
+__all__ = ["UNKNOWN", "ImageSet", "check_data", "data_hash", "join", "load_real", "near_duplicates"]
 
 UNKNOWN = -1
 CHOOSE_EVERY = 5  # one patient (or cluster of near-equal slices) in five chooses, the rest is fitted
@@ -131,6 +132,17 @@ def near_duplicates(pixels: NDArray[np.uint8]) -> list[str]:
     flat /= np.linalg.norm(flat, axis=1, keepdims=True) + 1e-6
     _, cluster = connected_components(flat @ flat.T > DUPLICATE_AT, directed=False)
     return [f"c{c:04d}" for c in cluster]
+
+
+def check_data(root: Path, pinned: Mapping[str, str]) -> None:
+    """Raise `UsageError` where a folder of real images is not the one whose `data_hash` the recipe pins."""
+    for folder, wanted in pinned.items():
+        found = data_hash(root, folder)
+        if found != wanted:
+            raise UsageError(
+                f"{root / folder} has the hash {found}; the recipe was made with {wanted}. Train on the same images, "
+                f"or write the new hash under [data] in a recipe of your own."
+            )
 
 
 def data_hash(root: Path, folder: str) -> str:

@@ -23,8 +23,8 @@ from prompts.catalog import list_sets, load_set
 from training import measures
 from training.captions import Caption, compose, load_words, single_captions
 from training.halves import start_of, stored
-from training.image_phase import train_image_tower
-from training.images import KINDS, SEQUENCES, WINDOWS, ImageSet, join, load_real
+from training.image_phase import REAL, train_image_tower
+from training.images import KINDS, SEQUENCES, WINDOWS, ImageSet, check_data, join, load_real
 from training.labels import Meanings, meanings_of
 from training.losses import Bank
 from training.phantom_cache import FOCAL, PREPROCESS, load_shard
@@ -107,10 +107,15 @@ def bank_of(sentences: Sentences, single: list[Caption], meanings: Meanings, *, 
     return Bank(vectors.view(2, len(meanings.concepts), each, -1))
 
 
+def root_of(recipe: dict[str, Any]) -> Path:
+    """Return where the recipe's real images lie."""
+    return (HERE.parent / str(recipe["data"]["root"])).resolve()
+
+
 def load_images(recipe: dict[str, Any], concepts: tuple[str, ...]) -> tuple[ImageSet, ImageSet]:
     """Return the rows that are fitted, and an even choice of at most MOST_CHOOSING a set of those that choose."""
-    root = (HERE.parent / recipe["data"]["root"]).resolve()
-    sets = [load_real(root, folder, "train", concepts, PREPROCESS) for folder in ("cxr_nih", "brain_mr")]
+    root = root_of(recipe)
+    sets = [load_real(root, folder, "train", concepts, PREPROCESS) for folder in REAL]
     shards = [load_shard(p, concepts) for p in sorted((HERE / "cache").glob("*_[0-9][0-9][0-9].npz"))]
     data = join([*sets, *shards])
     source, choosing = np.array(data.source), []
@@ -143,6 +148,7 @@ def main() -> None:
         parser.error("every part but image goes on from a finished run: give it as --warm; image starts anew")
     torch.set_num_threads(chosen.threads)
     recipe = tomllib.loads(chosen.recipe.read_text())
+    check_data(root_of(recipe), {name: recipe["data"][name] for name in REAL})
     settings = recipe[chosen.part]
     chosen.run.mkdir(parents=True, exist_ok=True)
     log = Log(chosen.run / "log.jsonl")
