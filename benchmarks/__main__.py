@@ -30,7 +30,7 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("polarity_problems", REPORTS),
     ("pooling_volumes",),
     ("pooling_table", "--model", "builtin", "--train", "120", "--test", "60"),
-    ("region_query", "--each", "5"),
+    ("region_query", "--each", "5", "--beside"),
     ("server_fuzz",),
     ("server_load",),
     ("similar_speed",),

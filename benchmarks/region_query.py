@@ -1,9 +1,11 @@
 """How a masked region should be asked for: cropped, masked or whole slices; by pooled vectors or slice by slice.
 
-    python -m benchmarks.region_query --each 5
+    python -m benchmarks.region_query --each 5 [--beside]
 
 Chest CT phantoms, each with one finding; every study is asked once by the region of its largest lesion, the others are
 the archive. Counted: how many of the 5 nearest have the query's finding, beside the same figure for the whole study.
+With `--beside`, as many more that have a second finding too are asked by the region of the first: how many of the 5
+nearest have the first, and how many the second, which nobody asked for.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ class Case:
     """One phantom as vectors: all of it, and its largest lesion in each look."""
 
     finding: str
+    beside: str
     whole: list[ViewVectors]
     regions: dict[str, list[ViewVectors]]
 
@@ -44,13 +47,13 @@ def series_of(phantom: Phantom) -> Series:
     return Series("", made.modality, "chest", made.name, volume)
 
 
-def case_of(finding: str, seed: int, encoder: Encoder, looks: Sequence[Look]) -> Case:
-    phantom = make_phantom("chest_ct", seed, findings=[finding])
+def case_of(finding: str, seed: int, encoder: Encoder, looks: Sequence[Look], beside: str = "") -> Case:
+    phantom = make_phantom("chest_ct", seed, findings=[finding, beside] if beside else [finding])
     series = series_of(phantom)
     lesion = max((one for one in phantom.lesions if one.finding == finding), key=lambda one: one.mask.sum())
     region = Region.of(finding, lesion.mask)
     regions = {look: region_views(series, region, encoder, look=look) for look in looks}
-    return Case(finding, embed_series(series, encoder), regions)
+    return Case(finding, beside, embed_series(series, encoder), regions)
 
 
 def pooled(query: list[ViewVectors], case: list[ViewVectors]) -> float:
@@ -72,19 +75,24 @@ def slice_by_slice(query: list[ViewVectors], case: list[ViewVectors]) -> float:
 
 
 def hits(
-    cases: Sequence[Case], query: Callable[[Case], list[ViewVectors]], rule: Callable[..., float]
+    asked: Sequence[Case],
+    archive: Sequence[Case],
+    query: Callable[[Case], list[ViewVectors]],
+    rule: Callable[..., float],
+    wanted: Callable[[Case], str],
 ) -> dict[str, float]:
-    """Mean share of the nearest with the query's finding, by finding."""
+    """Mean share of the nearest of the archive with the finding wanted, by the query's finding."""
     found: dict[str, list[float]] = {}
-    for one in cases:
-        others = sorted((other for other in cases if other is not one), key=lambda o: -rule(query(one), o.whole))
-        found.setdefault(one.finding, []).append(np.mean([o.finding == one.finding for o in others[:NEAREST]]))
+    for one in asked:
+        others = sorted((other for other in archive if other is not one), key=lambda o: -rule(query(one), o.whole))
+        found.setdefault(one.finding, []).append(np.mean([o.finding == wanted(one) for o in others[:NEAREST]]))
     return {name: float(np.mean(shares)) for name, shares in found.items()}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--each", type=int, default=5, help="studies a finding")
+    parser.add_argument("--beside", action="store_true", help="ask studies of two findings too")
     parser.add_argument("--model", default="builtin")
     arguments = parser.parse_args()
     encoder = load_encoder(arguments.model)
@@ -94,11 +102,22 @@ def main() -> None:
         for k, finding in enumerate(FINDINGS)
         for n in range(arguments.each)
     ]
-    chance = (arguments.each - 1) / (len(cases) - 1)
-    print(
-        f"{len(cases)} phantoms, {encoder.spec.name}; share of the {NEAREST} nearest with the finding; "
-        f"chance {chance:.2f}"
-    )
+    print(f"{len(cases)} phantoms, {encoder.spec.name}; share of the {NEAREST} nearest with the query's finding")
+    table(cases, cases, looks, lambda case: case.finding)
+    if arguments.beside:
+        mixed = [
+            case_of(finding, FIRST_SEED + 5_000 + 100 * k + n, encoder, looks, FINDINGS[(k + 1 + n) % len(FINDINGS)])
+            for k, finding in enumerate(FINDINGS)
+            for n in range(min(arguments.each, len(FINDINGS) - 1))
+        ]
+        print(f"\n{len(mixed)} phantoms with a second finding, asked of the {len(cases)}: with the finding asked for")
+        table(mixed, cases, looks, lambda case: case.finding)
+        print("\nthe same: with the second finding, which was not asked for")
+        table(mixed, cases, looks, lambda case: case.beside)
+
+
+def table(asked: Sequence[Case], archive: Sequence[Case], looks: Sequence[Look], wanted: Callable[[Case], str]) -> None:
+    """Print a row for each way of asking."""
     print(f"| query | compared by | all | {' | '.join(FINDINGS)} |")
     print(f"|---|---|---|{'---|' * len(FINDINGS)}")
     queries: dict[str, Callable[[Case], list[ViewVectors]]] = {"whole study": lambda case: case.whole}
@@ -106,7 +125,7 @@ def main() -> None:
         queries[f"region, {look}"] = lambda case, look=look: case.regions[look]  # type: ignore[misc]
     for name, query in queries.items():
         for rule in (pooled, slice_by_slice):
-            shares = hits(cases, query, rule)
+            shares = hits(asked, archive, query, rule, wanted)
             cells = " | ".join(f"{shares[finding]:.2f}" for finding in FINDINGS)
             print(f"| {name} | {rule.__name__.replace('_', ' ')} | {np.mean(list(shares.values())):.2f} | {cells} |")
 

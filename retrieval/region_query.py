@@ -1,4 +1,4 @@
-"""A masked region as the query of `similar`: the slices it touches, cut out around it, against stored slices."""
+"""A masked region as the query of `similar`: the slices it touches, black beyond it, against stored slices."""
 
 from __future__ import annotations
 
@@ -20,21 +20,22 @@ from retrieval.region import Region
 from retrieval.search import QueryView, RankedStudy, rank_studies
 from retrieval.types import Series, View, ViewVectors, Volume
 
-__all__ = ["MARGIN_MM", "Look", "rank_by_region", "region_vectors", "region_views"]
+__all__ = ["MARGIN_MM", "Look", "rank_by_region", "region_views"]
 
-Look = Literal["crop", "masked", "slices"]
+Look = Literal["masked", "crop", "slices"]
 
 MARGIN_MM: Final = 30.0  # around the region's box: what lies about a lesion belongs to how it looks
 _CANDIDATES: Final = 64  # studies that are compared slice by slice, at least
 _BLACK: Final = 0
 
 
-def region_views(series: Series, region: Region, encoder: Encoder, *, look: Look = "crop") -> list[ViewVectors]:
+def region_views(series: Series, region: Region, encoder: Encoder, *, look: Look = "masked") -> list[ViewVectors]:
     """Encode a region as it is seen in every view of its series.
 
-    Only slices that the region touches, at the recipe's distance. `crop`: a square around the region's box with
-    `MARGIN_MM` on each side; `masked`: the whole slice, black beyond the region and its margin; `slices`: the whole
-    slice. Raises `MaskError` where the region has another grid than the series.
+    Only slices that the region touches, at the recipe's distance. `masked`: the whole slice, black beyond the region's
+    box and `MARGIN_MM` on each side; its rivals are a square cut out around that (`crop`) and the whole slice
+    (`slices`), which `benchmarks/region_query.py` compares. Raises `MaskError` where the region has another grid than
+    the series.
     """
     region.affine_on(series.volume)
     z = _touched(region, series.volume)
@@ -47,11 +48,6 @@ def region_views(series: Series, region: Region, encoder: Encoder, *, look: Look
             ViewVectors(view.name, series.uid, vectors, pool_view(encoder, vectors), view.z, slice_positions(view))
         )
     return found
-
-
-def region_vectors(series: Series, region: Region, encoder: Encoder, *, look: Look = "crop") -> list[QueryView]:
-    """Return a region as query views, one a view of its series: the pooled vector of its slices."""
-    return [QueryView(view.view, view.pooled) for view in region_views(series, region, encoder, look=look)]
 
 
 def rank_by_region(store: Store, views: Sequence[ViewVectors], k: int, scope: Scope) -> list[RankedStudy]:

@@ -18,7 +18,7 @@ from retrieval.index.keys import load_key, study_key
 from retrieval.index.local_store import LocalStore
 from retrieval.index.store import Scope
 from retrieval.region import Region
-from retrieval.region_query import MARGIN_MM, rank_by_region, region_views
+from retrieval.region_query import MARGIN_MM, Look, rank_by_region, region_views
 from retrieval.types import Provenance, Series, Study, ViewVectors, Volume
 from tests.encoder_support import SIZE, TinyEncoder
 from tests.mask_support import affine_of, write_mask
@@ -59,18 +59,32 @@ def study_of(seed: int, spot: int | None = None) -> Study:
     )
 
 
-def test_only_the_slices_and_the_square_around_the_region_are_seen() -> None:
+def shown_to(look: Look) -> list[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
+    """For each view, its whole slices and what the encoder was given of them."""
     encoder, series = Watching(), series_of(0, 1)
-    views = region_views(series, spot_region(), encoder)
+    views = region_views(series, spot_region(), encoder, look=look)
     whole = {view.name: view for view in make_views(series)}
     assert [view.view for view in views] == list(whole)
+    assert all(list(view.z) == [5, 6, 7] for view in views)
+    assert all(seen.shape[1:] == (3, SIZE, SIZE) and not seen[3:].any() for seen in encoder.seen)  # padding of a batch
+    return [(whole[view.view].slices[5:8], seen[:3, 0]) for view, seen in zip(views, encoder.seen, strict=True)]
+
+
+def test_only_the_slices_and_the_surroundings_of_the_region_are_seen() -> None:
+    margin = int(MARGIN_MM)
+    for whole, seen in shown_to("masked"):
+        kept = np.zeros(whole.shape[1:], bool)
+        kept[60 - margin : 72 + margin, : 32 + margin] = True
+        expected = np.where(kept, whole, 0)
+        assert expected.any()
+        assert [float(one.mean()) for one in seen] == pytest.approx([float(one.mean()) for one in expected], abs=3)
+
+
+def test_a_crop_is_a_square_around_the_region_moved_inwards() -> None:
     side = 12 + 2 * int(MARGIN_MM)
-    for view, seen in zip(views, encoder.seen, strict=True):
-        assert list(view.z) == [5, 6, 7]
-        crop = whole[view.view].slices[5:8, 96 - side : 96, 0:side]  # moved inwards at the lower left
-        assert seen.shape[1:] == (3, SIZE, SIZE)
-        assert [float(one.mean()) for one in seen[:3, 0]] == pytest.approx([float(one.mean()) for one in crop], abs=3)
-        assert not seen[3:].any()  # padding of the batch
+    for whole, seen in shown_to("crop"):
+        crop = whole[:, 96 - side : 96, 0:side]  # the region is at the lower left
+        assert [float(one.mean()) for one in seen] == pytest.approx([float(one.mean()) for one in crop], abs=3)
 
 
 def test_the_rest_of_the_image_does_not_matter() -> None:
@@ -84,8 +98,8 @@ def test_the_rest_of_the_image_does_not_matter() -> None:
         region_views(one, spot_region(), encoder), region_views(other, spot_region(), encoder), strict=True
     ):
         assert np.array_equal(a.slices, b.slices)
-    masked = [region_views(s, spot_region(), encoder, look="masked") for s in (one, other)]
-    assert all(np.array_equal(a.slices, b.slices) for a, b in zip(*masked, strict=True))
+    crops = [region_views(s, spot_region(), encoder, look="crop") for s in (one, other)]
+    assert all(np.array_equal(a.slices, b.slices) for a, b in zip(*crops, strict=True))
     whole = [region_views(s, spot_region(), encoder, look="slices") for s in (one, other)]
     assert not all(np.array_equal(a.slices, b.slices) for a, b in zip(*whole, strict=True))
 
