@@ -178,6 +178,7 @@ def test_gradios_page_keeps_no_address_but_ours() -> None:
     assert "https:" not in page
     assert page.count("<script") == page.count('<script nonce="NONCE"')
     assert "/ui/web/page.js" in page
+    assert '<script nonce="NONCE" src="/ui/web/answers.js"></script>' in page  # neither deferred nor a module
     assert "iframe" not in page.lower()
     assert "__gradio_mode__" in page
     assert "'unsafe-inline'" not in page_policy("N").split("script-src")[1].split(";")[0]

@@ -19,7 +19,8 @@ from demo.web.telling import Tell
 
 __all__ = ["local_page", "mount_page", "page_policy"]
 
-_MEDIA: Final = {"page.js": "text/javascript; charset=utf-8", "page.css": "text/css; charset=utf-8"}
+_SCRIPT: Final = "text/javascript; charset=utf-8"
+_MEDIA: Final = {"answers.js": _SCRIPT, "page.js": _SCRIPT, "page.css": "text/css; charset=utf-8"}
 # What Gradio's page asks of others or for others: cards for social networks, an iframe resizer, a manifest.
 _FOREIGN: Final = (
     re.compile(r'<meta\s+(?:property="og:|name="twitter:)[^>]*>', re.S),
@@ -72,7 +73,8 @@ def local_page(page: str, nonce: str, base: str) -> str:
         page = pattern.sub("", page)
     ours = (
         f'<title>radseek</title><link rel="stylesheet" href="{base}/web/page.css">'
-        f'{_MODE}<script type="module" src="{base}/web/page.js"></script>'
+        f'{_MODE}<script src="{base}/web/answers.js"></script>'  # before Gradio's own, which fetches
+        f'<script type="module" src="{base}/web/page.js"></script>'
     )
     page = page.replace("</head>", f"{ours}</head>", 1)
     return re.sub(r"<script\b", f'<script nonce="{nonce}"', page)
