@@ -17,6 +17,7 @@ CHROMIUM = "/usr/bin/chromium"
 PATIENCE = 400_000  # ms
 SETTLED = 4_000  # ms, in which a study that is in the index is screened
 COLOURS = 256
+CHESTS = re.compile("^CT chest")
 
 
 def main(url: str, out: Path) -> None:
@@ -44,15 +45,31 @@ def main(url: str, out: Path) -> None:
 def screen(page: Page) -> None:
     """The first chest CT whose best supported finding is present, with that finding chosen."""
     page.wait_for_selector(".rs-findings")
-    chests = page.get_by_role("option", name=re.compile("^CT chest"))
     page.locator("#rs-picker input").click()
-    for n in range(chests.count()):
-        page.locator("#rs-picker input").click()
-        chests.nth(n).click()
+    for n in range(page.get_by_role("option", name=CHESTS).count()):
+        choose_chest(page, n)
         page.wait_for_timeout(SETTLED)
-        page.wait_for_selector(".rs-findings caption:has-text('chest_ct')")
         if "present" in page.locator(".rs-findings tbody tr").first.inner_text():
             break
+    choose_finding(page)
+
+
+def first_chest(page: Page) -> None:
+    """The first chest CT, with its best supported finding chosen."""
+    page.wait_for_selector(".rs-findings")
+    choose_chest(page, 0)
+    choose_finding(page)
+
+
+def choose_chest(page: Page, n: int) -> None:
+    """Choose the chest CT of that number."""
+    page.locator("#rs-picker input").click()
+    page.get_by_role("option", name=CHESTS).nth(n).click()
+    page.wait_for_selector(".rs-findings caption:has-text('chest_ct')")
+
+
+def choose_finding(page: Page) -> None:
+    """Choose the first finding, and wait for its map."""
     page.locator(".rs-findings .rs-go").first.click()
     expect(page.locator(".rs-viewer:visible")).to_contain_text(re.compile("Heat map: |No heat map"), timeout=PATIENCE)
 
