@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 
@@ -12,6 +12,7 @@ from demo.archive import archive_of
 from demo.desk import Desk
 from demo.verdict_labels import labels_of
 from demo.verdicts import LONGEST_NOTE, OPINIONS, Verdict, encoder_id, latest, make_verdict
+from demo.web.labels import Labels
 from demo.web.shell import EACH, QUIET, Shell, box
 from demo.web.tables import ordered
 from demo.web.trouble import answered, said
@@ -22,31 +23,23 @@ from retrieval.results import FindingScore
 __all__ = ["verdict_panel", "verdicts_html"]
 
 
+class _Form(NamedTuple):
+    """What a reader fills in, and what is shown beside it."""
+
+    finding: gr.Dropdown
+    claim: gr.HTML
+    opinion: gr.Radio
+    note: gr.Textbox
+    reader: gr.Textbox
+    save: gr.Button
+    status: gr.HTML
+    table: gr.HTML
+
+
 def verdict_panel(shell: Shell) -> None:
     """Build the panel."""
-    desk, labels = shell.desk, shell.labels
-    with gr.Row(elem_classes="rs-columns"):
-        with gr.Column(scale=5, min_width=420):
-            finding = gr.Dropdown([], value=None, elem_id="rs-verdict-finding")
-            claim = box(elem_id="rs-verdict-claim", elem_classes="rs-live")
-            opinion = gr.Radio(_opinions("en"), value=None, elem_id="rs-verdict-opinion")
-            note = labels.name(
-                gr.Textbox(lines=2, max_lines=6, max_length=LONGEST_NOTE, elem_id="rs-verdict-note"),
-                label="verdict.note",
-            )
-            with gr.Row(elem_classes="rs-controls"):
-                reader = labels.name(
-                    gr.Textbox(max_lines=1, max_length=120, scale=3, min_width=180), label="verdict.reader"
-                )
-                save = labels.name(
-                    gr.Button(variant="primary", scale=1, min_width=150, elem_id="rs-verdict-save"),
-                    value="verdict.save",
-                )
-            status = box(elem_id="rs-verdict-status", elem_classes="rs-live")
-        with gr.Column(scale=6, min_width=420):
-            table = box(elem_id="rs-verdict-table")
-    labels.name(finding, label="verdict.finding")
-    labels.set(opinion, lambda lang: {"label": say("verdict.opinion", lang), "choices": _opinions(lang)})
+    desk = shell.desk
+    finding, claim, opinion, note, reader, save, status, table = _form(shell.labels)
 
     def study_changed(lang: Lang, key: str | None) -> tuple[Any, ...]:
         choices = _findings(desk, key, lang)
@@ -83,6 +76,27 @@ def verdict_panel(shell: Shell) -> None:
         saved, [shell.lang, shell.study, finding, opinion, note, reader], [status, opinion, note, table], **QUIET
     )
     shell.speak(speak, [shell.study, finding], [finding, claim, table])
+
+
+def _form(labels: Labels) -> _Form:
+    with gr.Row(elem_classes="rs-columns"):
+        with gr.Column(scale=5, min_width=420):
+            finding = gr.Dropdown([], value=None, elem_id="rs-verdict-finding")
+            claim = box(elem_id="rs-verdict-claim", elem_classes="rs-live")
+            opinion = gr.Radio(_opinions("en"), value=None, elem_id="rs-verdict-opinion")
+            note = gr.Textbox(lines=2, max_lines=6, max_length=LONGEST_NOTE, elem_id="rs-verdict-note")
+            with gr.Row(elem_classes="rs-controls"):
+                reader = gr.Textbox(max_lines=1, max_length=120, scale=3, min_width=180)
+                save = gr.Button(variant="primary", scale=1, min_width=150, elem_id="rs-verdict-save")
+            status = box(elem_id="rs-verdict-status", elem_classes="rs-live")
+        with gr.Column(scale=6, min_width=420):
+            table = box(elem_id="rs-verdict-table")
+    labels.name(note, label="verdict.note")
+    labels.name(reader, label="verdict.reader")
+    labels.name(save, value="verdict.save")
+    labels.name(finding, label="verdict.finding")
+    labels.set(opinion, lambda lang: {"label": say("verdict.opinion", lang), "choices": _opinions(lang)})
+    return _Form(finding, claim, opinion, note, reader, save, status, table)
 
 
 def verdicts_html(desk: Desk, lang: Lang, key: str | None, base: str) -> str:
