@@ -283,6 +283,21 @@ def test_zoom_and_pan(page: Page, bring: Callable[[Study], str]) -> None:
     assert state(page, "v.place") == before
 
 
+def test_nothing_is_drawn_before_its_style_is_there(page: Page, bring: Callable[[Study], str]) -> None:
+    held: list[Route] = []
+    page.route("**/viewer.css", lambda route: held.append(route))
+    study = bring(study_of("1.2.24", (*boxes(24, 5.0), "CT", "box")))
+    page.evaluate("void mountViewer('one', {})")
+    page.evaluate("(study) => oneViewer.show({ study })", study)
+    page.wait_for_timeout(200)  # some frames, in which a slice without a style would be drawn
+    assert held
+    assert state(page, "[!!v.shown, v.place || null]") == [True, None]
+    for route in held:
+        route.continue_()
+    settle(page)
+    assert (state(page, "v.place.height"), state(page, "v.at.stage.clientHeight")) == (460, 460)
+
+
 def test_the_browser_maps_grey_levels_as_the_engine_does(page: Page) -> None:
     values = np.linspace(-1200, 3000, 999).round().astype(np.int16)
     table = (np.linspace(0, 1, 300) ** 2 * 255).round().astype(np.uint8)

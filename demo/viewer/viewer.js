@@ -27,8 +27,11 @@ class Viewer {
     this.rests = 0; // the timer of a redraw once it rests
     this.reset();
     const root = element.shadowRoot || element.attachShadow({ mode: "open" });
-    root.replaceChildren(make("link", { rel: "stylesheet", href: new URL("viewer.css", import.meta.url).href }));
+    const sheet = make("link", { rel: "stylesheet", href: new URL("viewer.css", import.meta.url).href });
+    root.replaceChildren(sheet);
     this.at = build(root);
+    this.at.whole.hidden = true; // a slice drawn without the sheet would have another size
+    for (const end of ["load", "error"]) sheet.addEventListener(end, () => (this.at.whole.hidden = false));
     this.stop = listen(this);
     this.sight = new ResizeObserver(() => this.redraw());
     this.sight.observe(this.at.stage);
