@@ -12,21 +12,23 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from demo.phantom_types import Phantom
 from demo.phantoms import make_phantom
-from retrieval.encoders.encode import embed_series
+from retrieval.encoders.encode import embed_series, embed_view
 from retrieval.encoders.loading import load_encoder
 from retrieval.encoders.protocol import Encoder
+from retrieval.imaging.views import iter_views
 from retrieval.index.exact import cosines
 from retrieval.region import Region
-from retrieval.region_query import Look, region_views
+from retrieval.region_query import region_views, surroundings, touched_slices
 from retrieval.types import Provenance, Series, ViewVectors, Volume
 
 FINDINGS = ("lung_nodule", "lung_mass", "pleural_effusion", "pneumothorax", "consolidation", "rib_fracture")
+LOOKS = ("crop", "masked", "slices")  # masked is the engine's own
 NEAREST = 5
 FIRST_SEED = 970_000
 
@@ -47,12 +49,32 @@ def series_of(phantom: Phantom) -> Series:
     return Series("", made.modality, "chest", made.name, volume)
 
 
-def case_of(finding: str, seed: int, encoder: Encoder, looks: Sequence[Look], beside: str = "") -> Case:
+def looked_at(look: str, series: Series, region: Region, encoder: Encoder) -> list[ViewVectors]:
+    """Encode a region by the engine's look, or a rival: a square cut out around it, or whole slices."""
+    if look == "masked":
+        return region_views(series, region, encoder)
+    rows, columns = square(series.volume.voxels.shape[1:], surroundings(region, series.volume))
+    seen = {"crop": lambda slices: slices[:, rows, columns], "slices": lambda slices: slices}[look]
+    views = iter_views(series, touched_slices(region, series.volume))
+    return [embed_view(replace(view, slices=seen(view.slices)), encoder) for view in views]
+
+
+def square(shape: Sequence[int], box: tuple[slice, slice]) -> list[slice]:
+    """Return the square about a box, moved inwards where it would leave the image and cut where it is larger."""
+    side = max(part.stop - part.start for part in box)
+    found = []
+    for part, size in zip(box, shape, strict=True):
+        start = min(max(0, (part.start + part.stop - min(side, size)) // 2), size - min(side, size))
+        found.append(slice(start, start + min(side, size)))
+    return found
+
+
+def case_of(finding: str, seed: int, encoder: Encoder, beside: str = "") -> Case:
     phantom = make_phantom("chest_ct", seed, findings=[finding, beside] if beside else [finding])
     series = series_of(phantom)
     lesion = max((one for one in phantom.lesions if one.finding == finding), key=lambda one: one.mask.sum())
     region = Region.of(finding, lesion.mask)
-    regions = {look: region_views(series, region, encoder, look=look) for look in looks}
+    regions = {look: looked_at(look, series, region, encoder) for look in LOOKS}
     return Case(finding, beside, embed_series(series, encoder), regions)
 
 
@@ -96,32 +118,31 @@ def main() -> None:
     parser.add_argument("--model", default="builtin")
     arguments = parser.parse_args()
     encoder = load_encoder(arguments.model)
-    looks: tuple[Look, ...] = ("crop", "masked", "slices")
     cases = [
-        case_of(finding, FIRST_SEED + 100 * k + n, encoder, looks)
+        case_of(finding, FIRST_SEED + 100 * k + n, encoder)
         for k, finding in enumerate(FINDINGS)
         for n in range(arguments.each)
     ]
     print(f"{len(cases)} phantoms, {encoder.spec.name}; share of the {NEAREST} nearest with the query's finding")
-    table(cases, cases, looks, lambda case: case.finding)
+    table(cases, cases, lambda case: case.finding)
     if arguments.beside:
         mixed = [
-            case_of(finding, FIRST_SEED + 5_000 + 100 * k + n, encoder, looks, FINDINGS[(k + 1 + n) % len(FINDINGS)])
+            case_of(finding, FIRST_SEED + 5_000 + 100 * k + n, encoder, FINDINGS[(k + 1 + n) % len(FINDINGS)])
             for k, finding in enumerate(FINDINGS)
             for n in range(min(arguments.each, len(FINDINGS) - 1))
         ]
         print(f"\n{len(mixed)} phantoms with a second finding, asked of the {len(cases)}: with the finding asked for")
-        table(mixed, cases, looks, lambda case: case.finding)
+        table(mixed, cases, lambda case: case.finding)
         print("\nthe same: with the second finding, which was not asked for")
-        table(mixed, cases, looks, lambda case: case.beside)
+        table(mixed, cases, lambda case: case.beside)
 
 
-def table(asked: Sequence[Case], archive: Sequence[Case], looks: Sequence[Look], wanted: Callable[[Case], str]) -> None:
+def table(asked: Sequence[Case], archive: Sequence[Case], wanted: Callable[[Case], str]) -> None:
     """Print a row for each way of asking."""
     print(f"| query | compared by | all | {' | '.join(FINDINGS)} |")
     print(f"|---|---|---|{'---|' * len(FINDINGS)}")
     queries: dict[str, Callable[[Case], list[ViewVectors]]] = {"whole study": lambda case: case.whole}
-    for look in looks:
+    for look in LOOKS:
         queries[f"region, {look}"] = lambda case, look=look: case.regions[look]  # type: ignore[misc]
     for name, query in queries.items():
         for rule in (pooled, slice_by_slice):

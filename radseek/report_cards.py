@@ -206,7 +206,7 @@ def _finding_row(
 def _said(text: str, score: float) -> Sentence:
     """Mark the findings that a sentence names; what it says of them only where it says the same of all."""
     found = named_findings(text)
-    says = {one.polarity for one in findings_in(text)}
+    says = {one.abnormal for one in findings_in(text)}
     agreed = says.pop() if len(says) == 1 else ""
     return Sentence(mark(text, [word for finding in found for word in finding.terms]), agreed, score)
 

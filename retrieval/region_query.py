@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Literal
+from dataclasses import replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.encoders.encode import encode_padded, pool_view, slice_positions
-from retrieval.encoders.prepare import prepare_slices
+from retrieval.encoders.encode import embed_view
 from retrieval.encoders.protocol import Encoder
 from retrieval.imaging.orient import spacing_zyx
 from retrieval.imaging.slices import choose_slices
@@ -18,35 +18,29 @@ from retrieval.index.exact import cosines
 from retrieval.index.store import Scope, Store
 from retrieval.region import Region
 from retrieval.search import QueryView, RankedStudy, rank_studies
-from retrieval.types import Series, View, ViewVectors, Volume
+from retrieval.types import Series, ViewVectors, Volume
 
-__all__ = ["MARGIN_MM", "Look", "rank_by_region", "region_views"]
-
-Look = Literal["masked", "crop", "slices"]
+__all__ = ["MARGIN_MM", "rank_by_region", "region_views", "surroundings", "touched_slices"]
 
 MARGIN_MM: Final = 30.0  # around the region's box: what lies about a lesion belongs to how it looks
 _CANDIDATES: Final = 64  # studies that are compared slice by slice, at least
 _BLACK: Final = 0
 
 
-def region_views(series: Series, region: Region, encoder: Encoder, *, look: Look = "masked") -> list[ViewVectors]:
+def region_views(series: Series, region: Region, encoder: Encoder) -> list[ViewVectors]:
     """Encode a region as it is seen in every view of its series.
 
-    Only slices that the region touches, at the recipe's distance. `masked`: the whole slice, black beyond the region's
-    box and `MARGIN_MM` on each side; its rivals are a square cut out around that (`crop`) and the whole slice
-    (`slices`), which `benchmarks/region_query.py` compares. Raises `MaskError` where the region has another grid than
-    the series.
+    Only slices that the region touches, at the recipe's distance: whole, but black beyond the region's box and
+    `MARGIN_MM` on each side. `benchmarks/region_query.py` compares other looks. Raises `MaskError` where the region
+    has another grid than the series.
     """
     region.affine_on(series.volume)
-    z = _touched(region, series.volume)
-    rows, columns, grown = _window(region, series.volume)
+    rows, columns = surroundings(region, series.volume)
     found = []
-    for view in iter_views(series, z):
-        shown = _looked_at(view, look, rows, columns, grown)
-        vectors = encode_padded(encoder, prepare_slices(shown, encoder.spec.preprocess))
-        found.append(
-            ViewVectors(view.name, series.uid, vectors, pool_view(encoder, vectors), view.z, slice_positions(view))
-        )
+    for view in iter_views(series, touched_slices(region, series.volume)):
+        shown = np.full_like(view.slices, _BLACK)
+        shown[:, rows, columns] = view.slices[:, rows, columns]
+        found.append(embed_view(replace(view, slices=shown), encoder))
     return found
 
 
@@ -77,8 +71,8 @@ def _alike(query: Sequence[ViewVectors], case: Sequence[ViewVectors]) -> float:
     return total / len(query)
 
 
-def _touched(region: Region, volume: Volume) -> NDArray[np.int32]:
-    """Slices of the Volume to look at, `(N,)`: of those with a voxel inside, as far apart as the recipe allows."""
+def touched_slices(region: Region, volume: Volume) -> NDArray[np.int32]:
+    """Return the slices of the Volume to look at, `(N,)`: with a voxel inside, as far apart as the recipe allows."""
     inside = np.flatnonzero(region.inside.any(axis=(1, 2)))
     gap = None if volume.affine is None else spacing_zyx(volume.affine)[0]
     chosen = choose_slices(region.inside.shape[0], gap)
@@ -87,32 +81,11 @@ def _touched(region: Region, volume: Volume) -> NDArray[np.int32]:
     return (np.unique(inside[near]) + region.start[0]).astype(np.int32)
 
 
-def _window(region: Region, volume: Volume) -> tuple[slice, slice, tuple[slice, slice]]:
-    """Rows and columns of the square crop, and of the region's box with its margin."""
+def surroundings(region: Region, volume: Volume) -> tuple[slice, slice]:
+    """Return the rows and columns of the region's box and `MARGIN_MM` (voxels without geometry) on each side."""
     spacing = (0.0, 1.0, 1.0) if volume.affine is None else spacing_zyx(volume.affine)
-    box, sizes = region.box[1:], volume.voxels.shape[1:3]
-    margins = [MARGIN_MM / step for step in spacing[1:]]
-    grown = [
-        slice(max(0, round(part.start - margin)), min(size, round(part.stop + margin)))
-        for part, margin, size in zip(box, margins, sizes, strict=True)
-    ]
-    side = max(part.stop - part.start for part in grown)
-    rows, columns = (_widened(part, min(side, size), size) for part, size in zip(grown, sizes, strict=True))
-    return rows, columns, (grown[0], grown[1])
-
-
-def _widened(part: slice, side: int, size: int) -> slice:
-    """A stretch of `side` about the middle of another, moved where it would leave the image."""
-    start = (part.start + part.stop - side) // 2
-    start = min(max(0, start), size - side)
-    return slice(start, start + side)
-
-
-def _looked_at(view: View, look: Look, rows: slice, columns: slice, grown: tuple[slice, slice]) -> NDArray[np.uint8]:
-    if look == "slices":
-        return view.slices
-    if look == "crop":
-        return view.slices[:, rows, columns]
-    shown = np.full_like(view.slices, _BLACK)
-    shown[:, grown[0], grown[1]] = view.slices[:, grown[0], grown[1]]
-    return shown
+    rows, columns = (
+        slice(max(0, round(part.start - MARGIN_MM / step)), min(size, round(part.stop + MARGIN_MM / step)))
+        for part, step, size in zip(region.box[1:], spacing[1:], volume.voxels.shape[1:3], strict=True)
+    )
+    return rows, columns

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Final
 
 from prompts.finding import Finding
 from prompts.library import all_findings, load_set
@@ -15,6 +16,9 @@ from retrieval.polarity import Polarity, judge, plain_text, strongest
 
 __all__ = ["Said", "findings_in", "report_says"]
 
+_NOTHING: Final = "no_finding"
+_OTHER: Final[dict[Polarity, Polarity]] = {"present": "absent", "absent": "present", "uncertain": "uncertain"}
+
 
 @dataclass(frozen=True, slots=True)
 class Said:
@@ -22,6 +26,11 @@ class Said:
 
     finding: str
     polarity: Polarity
+
+    @property
+    def abnormal(self) -> Polarity:
+        """What it says of something abnormal: "no finding" the other way round, for it is there where nothing is."""
+        return _OTHER[self.polarity] if self.finding == _NOTHING else self.polarity
 
 
 def findings_in(

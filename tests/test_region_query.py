@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from benchmarks.region_query import looked_at
 from retrieval.encoders.encode import embed_series
 from retrieval.engine import Engine
 from retrieval.errors import MaskError, UsageError
@@ -18,7 +19,7 @@ from retrieval.index.keys import load_key, study_key
 from retrieval.index.local_store import LocalStore
 from retrieval.index.store import Scope
 from retrieval.region import Region
-from retrieval.region_query import MARGIN_MM, Look, rank_by_region, region_views
+from retrieval.region_query import MARGIN_MM, rank_by_region, region_views
 from retrieval.types import Provenance, Series, Study, ViewVectors, Volume
 from tests.encoder_support import SIZE, TinyEncoder
 from tests.mask_support import affine_of, write_mask
@@ -59,10 +60,10 @@ def study_of(seed: int, spot: int | None = None) -> Study:
     )
 
 
-def shown_to(look: Look) -> list[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
+def shown_to(look: str) -> list[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
     """For each view, its whole slices and what the encoder was given of them."""
     encoder, series = Watching(), series_of(0, 1)
-    views = region_views(series, spot_region(), encoder, look=look)
+    views = looked_at(look, series, spot_region(), encoder)
     whole = {view.name: view for view in make_views(series)}
     assert [view.view for view in views] == list(whole)
     assert all(list(view.z) == [5, 6, 7] for view in views)
@@ -80,7 +81,7 @@ def test_only_the_slices_and_the_surroundings_of_the_region_are_seen() -> None:
         assert [float(one.mean()) for one in seen] == pytest.approx([float(one.mean()) for one in expected], abs=3)
 
 
-def test_a_crop_is_a_square_around_the_region_moved_inwards() -> None:
+def test_the_benchmark_crop_is_a_square_around_the_region_moved_inwards() -> None:
     side = 12 + 2 * int(MARGIN_MM)
     for whole, seen in shown_to("crop"):
         crop = whole[:, 96 - side : 96, 0:side]  # the region is at the lower left
@@ -98,9 +99,9 @@ def test_the_rest_of_the_image_does_not_matter() -> None:
         region_views(one, spot_region(), encoder), region_views(other, spot_region(), encoder), strict=True
     ):
         assert np.array_equal(a.slices, b.slices)
-    crops = [region_views(s, spot_region(), encoder, look="crop") for s in (one, other)]
+    crops = [looked_at("crop", s, spot_region(), encoder) for s in (one, other)]
     assert all(np.array_equal(a.slices, b.slices) for a, b in zip(*crops, strict=True))
-    whole = [region_views(s, spot_region(), encoder, look="slices") for s in (one, other)]
+    whole = [looked_at("slices", s, spot_region(), encoder) for s in (one, other)]
     assert not all(np.array_equal(a.slices, b.slices) for a, b in zip(*whole, strict=True))
 
 

@@ -49,6 +49,11 @@ CHEST = [
     ("Thyroid nodule.", ""),
     ("A nodular opacity.", "+lung_nodule +lung_opacity"),
     ("Clear of air space disease.", "-lung_opacity"),
+    ("The study is negative for mass or effusion.", "-lung_mass -pleural_effusion"),
+    ("Negative chest radiographs for pneumothorax.", "-pneumothorax"),
+    ("Negative chest radiographs for active disease.", "+no_finding"),
+    ("The study is negative.", "+no_finding"),
+    ("Normal chest for age.", "+no_finding"),
     ("Atelectasis or infiltrate at the base.", "?atelectasis ?infiltrate"),
     ("Scarring/atelectasis.", "?atelectasis ?pulmonary_fibrotic_sequela"),
     ("Neither atelectasis nor infiltrate.", "-atelectasis -infiltrate"),
@@ -194,3 +199,10 @@ def test_the_labelled_sentences(name: str, bar: float) -> None:
     reports = DATA / "reports_iu" / "indiana_reports.csv"
     labelled = read_labels(Path(__file__).with_name(f"{name}.csv"), reports)
     assert macro_f1(confusion(labelled, rules)) >= bar
+
+
+def test_a_study_without_finding_says_that_nothing_abnormal_is_there() -> None:
+    (nothing,) = findings_in("No acute cardiopulmonary disease.")
+    assert (nothing.finding, nothing.polarity, nothing.abnormal) == ("no_finding", "present", "absent")
+    assert Said("pneumothorax", "present").abnormal == "present"
+    assert Said("no_finding", "uncertain").abnormal == "uncertain"

@@ -127,6 +127,7 @@ def test_similar_cases_stand_beside_the_study_at_matching_slices(browser_page: W
         viewer = page.get_by_role("region", name=name, exact=True)
         expect(viewer).to_contain_text(re.compile(rf"Slice {move['z']} of 0"))
     expect(page.locator(".rs-card .rs-said").first).to_be_visible()
+    expect(page.locator("ul.rs-sentences").first).to_have_css("padding-left", "18px")  # room for bullets, in the card
     page.locator("#rs-similar-contrast textarea, #rs-similar-contrast input").fill("pneumothorax")
     page.click("#rs-similar-run")
     expect(page.locator(".rs-side h3").first).to_contain_text("Nearest with pneumothorax")

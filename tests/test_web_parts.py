@@ -122,6 +122,8 @@ def test_sentences_that_name_a_finding_are_marked_with_what_they_say() -> None:
     assert 'rs-said-present" title="names pleural effusion: present">Small left' in marked
     assert "<li>Heart" not in marked
     assert "rs-said" not in marked_report("Heart size is normal.", asked, "en")
+    nothing = {"no_finding": find("no_finding")}
+    assert 'class="rs-said rs-said-absent"' in marked_report("No acute disease.", nothing, "en")  # nothing is there
     assert say("similar.no_report", "en") in marked_report(" ", asked, "en")
 
 

@@ -42,7 +42,7 @@ def polarity_word(polarity: Polarity | None, lang: Lang) -> str:
 def _sentence(line: str, says: Sequence[Said], asked: Mapping[str, Finding], lang: Lang) -> str:
     if not says:
         return html.escape(line)
-    said = strongest(one.polarity for one in says) or "uncertain"
+    said = strongest(one.abnormal for one in says) or "uncertain"
     names = (f"{asked[one.finding].names[lang]}: {say(f'state.{one.polarity}', lang)}" for one in says)
     title = html.escape(say("similar.names", lang, findings="; ".join(names)))
     return f'<mark class="rs-said rs-said-{said}" title="{title}">{html.escape(line)}</mark>'

@@ -12,7 +12,7 @@ from retrieval.imaging.views import iter_views
 from retrieval.imaging.views import slice_positions as centres
 from retrieval.types import Series, View, ViewVectors
 
-__all__ = ["BATCH", "batch_size", "embed_series", "encode_padded", "pool_view", "slice_positions"]
+__all__ = ["BATCH", "batch_size", "embed_series", "embed_view", "encode_padded", "pool_view", "slice_positions"]
 
 BATCH = 8  # rows a batch where the encoder does not name its own `batch_size`
 
@@ -48,15 +48,11 @@ def pool_view(encoder: Encoder, slice_vectors: NDArray[np.float16]) -> NDArray[n
 
 def embed_series(series: Series, encoder: Encoder) -> list[ViewVectors]:
     """Return the vectors of every view of `series`; [] where it has no view."""
-    return [_embed_view(view, encoder) for view in iter_views(series)]
+    return [embed_view(view, encoder) for view in iter_views(series)]
 
 
-def slice_positions(view: View) -> tuple[tuple[float, float, float], ...]:
-    """Return the patient LPS position in mm of the centre of each of the view's slices; () without geometry."""
-    return centres(view.series.volume, view.z)
-
-
-def _embed_view(view: View, encoder: Encoder) -> ViewVectors:
+def embed_view(view: View, encoder: Encoder) -> ViewVectors:
+    """Return the vectors of one view."""
     slices = encode_padded(encoder, prepare_slices(view.slices, encoder.spec.preprocess))
     return ViewVectors(
         view=view.name,
@@ -66,3 +62,8 @@ def _embed_view(view: View, encoder: Encoder) -> ViewVectors:
         z=view.z,
         position=slice_positions(view),
     )
+
+
+def slice_positions(view: View) -> tuple[tuple[float, float, float], ...]:
+    """Return the patient LPS position in mm of the centre of each of the view's slices; () without geometry."""
+    return centres(view.series.volume, view.z)
