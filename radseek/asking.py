@@ -174,8 +174,11 @@ def search(
         print_json(result.to_json())
         return
     if within is not Within.REPORTS:
-        studies = [[s.rank, s.path or s.study, number(s.score), f"{s.view} z={s.key_slice}"] for s in result.studies]
-        print_table("Studies, by their best slice", ["", "study", "score", "best slice"], studies)
+        studies = [
+            [s.rank, s.path or s.study, number(s.score), f"{s.view} z={s.key_slice}", "" if s.is_read else "no"]
+            for s in result.studies
+        ]
+        print_table("Studies, by their best slice", ["", "study", "score", "best slice", "read there"], studies)
     if within is not Within.IMAGES:
         sentences = [[s.rank, s.path or s.study, s.polarity or "", s.text] for s in result.sentences]
         print_table("Report sentences", ["", "study", "says", "sentence"], sentences)

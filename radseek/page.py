@@ -117,6 +117,7 @@ class StudyHit:
     title: str
     score: float
     picture: Picture | None = None
+    is_read: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,6 +100,7 @@ class CardMaker:
                     case_title(cases[row.study]),
                     row.score,
                     self.images.draw(row.study, row.series, row.view, row.key_slice, side=240),
+                    row.is_read,
                 )
                 for row in answer.studies
             ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -47,7 +47,7 @@ from retrieval.results import (
 )
 from retrieval.scoring import label_probabilities
 from retrieval.screening import Findings, Screener, choose_findings
-from retrieval.search import rank_sentences
+from retrieval.search import RankedImage, RankedSentence, rank_images, rank_sentences
 from retrieval.study_vectors import StudyVectors, embed_study, stored_study
 from retrieval.targets import relative_path, studies_under
 from retrieval.text_query import parse_query, query_vector
@@ -255,34 +255,21 @@ class Engine:
     def search(self, text: str, k: int = 10, *, where: Where | Sequence[str] = (), within: In = "both") -> SearchResult:
         """Return the k studies and the k report sentences that answer words best.
 
-        An image's score is its best slice's cosine with the words. Sentences are ranked by meaning and by keyword;
+        An image's score is its best slice's cosine with the words; where they name a finding of the catalogue, studies
+        in which it is read come first (`is_read`). Sentences are ranked by meaning and by keyword;
         those that say the opposite of the words are left out. `"a" + "b" - "c"` adds and takes away.
         """
         store = self._need_store("search")
         _check_count(k)
         query, scope = parse_query(text), Scope(_where(where))
         vector = query_vector(query, self._book)
-        slices = store.search_slices(vector, k, scope) if within in ("images", "both") else []
+        images = rank_images(store, query.findings, vector, k, scope) if within in ("images", "both") else []
         sentences = rank_sentences(store, query, vector, k, scope) if within in ("reports", "both") else []
-        paths = self._paths([*(hit.study for hit in slices), *(one.hit.study for one in sentences)])
+        paths = self._paths([*(one.hit.study for one in images), *(one.hit.study for one in sentences)])
         return SearchResult(
             self.encoder.spec,
-            tuple(
-                StudyRow(rank, hit.study, paths[hit.study], hit.similarity, hit.z, hit.series, hit.view)
-                for rank, hit in enumerate(slices, 1)
-            ),
-            tuple(
-                SentenceRow(
-                    rank,
-                    one.hit.study,
-                    paths[one.hit.study],
-                    one.hit.text,
-                    one.score,
-                    one.hit.similarity,
-                    one.polarity,
-                )
-                for rank, one in enumerate(sentences, 1)
-            ),
+            tuple(_study_row(rank, one, paths) for rank, one in enumerate(images, 1)),
+            tuple(_sentence_row(rank, one, paths) for rank, one in enumerate(sentences, 1)),
         )
 
     def vectors(self, study: Study) -> StudyVectors:
@@ -376,6 +363,16 @@ class Engine:
     def _paths(self, keys: Sequence[str]) -> dict[str, str | None]:
         cases = self._need_store("search").cases(studies=keys) if keys else []
         return {case.key: case.path for case in cases}
+
+
+def _study_row(rank: int, one: RankedImage, paths: Mapping[str, str | None]) -> StudyRow:
+    hit = one.hit
+    return StudyRow(rank, hit.study, paths[hit.study], hit.similarity, hit.z, hit.series, hit.view, is_read=one.is_read)
+
+
+def _sentence_row(rank: int, one: RankedSentence, paths: Mapping[str, str | None]) -> SentenceRow:
+    hit = one.hit
+    return SentenceRow(rank, hit.study, paths[hit.study], hit.text, one.score, hit.similarity, one.polarity)
 
 
 def _where(where: Where | Sequence[str]) -> Where:

@@ -227,7 +227,10 @@ class SimilarResult:
 
 @dataclass(frozen=True, slots=True)
 class StudyRow:
-    """A study whose best slice (`key_slice`, Z of the Volume of `series` seen as `view`) answers the words."""
+    """A study whose best slice (`key_slice`, Z of the Volume of `series` seen as `view`) answers the words.
+
+    `is_read`: False where the words name findings that are read in no view of the study; such studies come last.
+    """
 
     rank: int
     study: str
@@ -236,6 +239,7 @@ class StudyRow:
     key_slice: int
     series: str
     view: str
+    is_read: bool
 
     def to_json(self) -> dict[str, Any]:
         """Return the row as JSON-able values."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from prompts.finding import Finding
+from prompts.finding import VIEW_NAMES, Finding
 from retrieval.encoders.vectors import mean_pool
 from retrieval.prompt_vectors import TextPair
 from retrieval.study_vectors import SeriesVectors, StudyVectors
@@ -23,6 +23,7 @@ __all__ = [
     "read_finding",
     "squash",
     "study_margins",
+    "views_read",
     "volume_margins",
 ]
 
@@ -66,6 +67,14 @@ def is_read_in(finding: Finding, view: str, modality: str) -> bool:
     if not finding.views or view in finding.views or not modality:
         return True
     return view == "mr" and any(name.startswith("mr_") for name in finding.views)
+
+
+def views_read(findings: Iterable[Finding]) -> frozenset[str] | None:
+    """Return the names of the views in which any of the findings is read, None for all views."""
+    findings = tuple(findings)
+    if not findings or not all(finding.views for finding in findings):
+        return None
+    return frozenset(view for view in VIEW_NAMES if any(is_read_in(finding, view, "any") for finding in findings))
 
 
 def read_finding(study: StudyVectors, finding: Finding, pair: TextPair) -> Reading | None:

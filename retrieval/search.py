@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.index.store import Scope, SentenceHit, Store
+from prompts.finding import Finding
+from retrieval.index.store import Scope, SentenceHit, SliceHit, Store
 from retrieval.polarity import Polarity
+from retrieval.scoring import views_read
 from retrieval.text_query import TextQuery
 from retrieval.types import ViewVectors
 
-__all__ = ["Match", "QueryView", "RankedSentence", "RankedStudy", "match_slices", "rank_sentences", "rank_studies"]
+__all__ = [
+    "Match",
+    "QueryView",
+    "RankedImage",
+    "RankedSentence",
+    "RankedStudy",
+    "match_slices",
+    "rank_images",
+    "rank_sentences",
+    "rank_studies",
+]
 
 MATCHES = 3  # slice pairs shown a study
 _EVERYTHING = 1 << 30
@@ -47,6 +59,14 @@ class Match:
     query_slice: int
     case_slice: int
     similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class RankedImage:
+    """A study's best slice for words. `is_read`: whether what they name is read in any view of the study."""
+
+    hit: SliceHit
+    is_read: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +116,23 @@ def match_slices(query: Sequence[ViewVectors], case: Sequence[ViewVectors]) -> l
             chosen.append(pair)
             used |= ends
     return chosen
+
+
+def rank_images(
+    store: Store, findings: Iterable[Finding], vector: NDArray[np.floating], k: int, scope: Scope
+) -> list[RankedImage]:
+    """Return the k studies whose best slice has the highest cosine with words that name `findings`, ties by key.
+
+    Studies in which one of the findings is read come first, since cosines of different organs do not compare: a head
+    may lie nearer to "pleural effusion" than every chest. Others follow only where k is more than those.
+    """
+    views = views_read(findings)
+    first = store.search_slices(vector, k, replace(scope, with_views=views))
+    found = [RankedImage(hit, True) for hit in first]
+    if views is not None and len(found) < k:
+        others = replace(scope, not_studies=scope.not_studies | {hit.study for hit in first})
+        found += [RankedImage(hit, False) for hit in store.search_slices(vector, k - len(found), others)]
+    return found
 
 
 def rank_sentences(

@@ -66,6 +66,12 @@ class TextQuery:
         added = [term.text for term in self.terms if term.weight > 0]
         return " ".join(dict.fromkeys([*added, *map(translate, added)]))
 
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Return the catalogue's findings that the added terms name, in their order."""
+        named = (finding for term in self.terms if term.weight > 0 for finding in _named(term.text))
+        return tuple({finding.name: finding for finding in named}.values())
+
     def polarity_of(self, sentence: str) -> Polarity | None:
         """Return what a sentence says of the first of the query's findings that it names."""
         said = (want.said_by(sentence) for want in self.wants)

@@ -26,6 +26,7 @@ SENTENCES = (
 def records() -> list[StudyRecord]:
     made = make_records(400)
     made += [make_record(i, sentences=SENTENCES, modality="MR", views=("mr_t1", "lung")) for i in range(400, 420)]
+    made += [make_record(i, modality="", views=("percentile", "lung")) for i in range(420, 424)]
     # Twins: the same vectors under other keys, so that ties must be broken.
     twin = make_record(1)
     for i in range(500, 530):
@@ -66,6 +67,10 @@ SCOPES = {
     "few out": (
         Scope(not_patients=frozenset({key_of("patient", "p5")}), not_studies=frozenset({key_of("study", 1)})),
         lambda r: r.key not in {key_of("study", 1), key_of("study", 5)},
+    ),
+    "seen": (
+        Scope(with_views=frozenset({"mr_t1", "brain"})),
+        lambda r: any(s.modality == "" or v.view in {"mr_t1", "brain"} for s in r.series for v in s.views),
     ),
     "nobody": (Scope(Where.parse(["year=1950"])), lambda r: False),
 }

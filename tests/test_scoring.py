@@ -18,7 +18,15 @@ from prompts.finding import Finding
 from retrieval.errors import UnknownNameError, UsageError
 from retrieval.judging import ABSENT_UNDER, PRESENT_OVER
 from retrieval.prompt_vectors import PromptBook, finding_vectors
-from retrieval.scoring import is_read_in, label_probabilities, read_finding, squash, study_margins, volume_margins
+from retrieval.scoring import (
+    is_read_in,
+    label_probabilities,
+    read_finding,
+    squash,
+    study_margins,
+    views_read,
+    volume_margins,
+)
 from retrieval.screening import Screener, choose_findings
 from retrieval.study_vectors import SeriesVectors, StudyVectors
 from tests.encoder_support import TinyEncoder
@@ -106,6 +114,14 @@ def test_which_views_are_read() -> None:
     assert is_read_in(finding, "percentile", "")
     assert not is_read_in(replace(EFFUSION, views=("lung",)), "mr", "MR")
     assert is_read_in(replace(EFFUSION, views=()), "pet", "PT")
+
+
+def test_views_of_several_findings_are_those_of_any() -> None:
+    lung, brain = (replace(EFFUSION, views=views) for views in (("lung",), ("mr_t1", "brain")))
+    assert views_read([lung]) == {"lung"}
+    assert views_read([lung, brain]) == {"lung", "mr_t1", "mr", "brain"}
+    assert views_read([lung, replace(EFFUSION, views=())]) is None
+    assert views_read([]) is None
 
 
 def screen_one(encoder: TinyEncoder, study: StudyVectors, finding: Finding = EFFUSION):  # type: ignore[no-untyped-def]

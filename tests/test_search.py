@@ -15,7 +15,8 @@ from retrieval.index.local_store import LocalStore
 from retrieval.index.store import Scope, StudyRecord
 from retrieval.index.where import Where
 from retrieval.prompt_vectors import PromptBook
-from retrieval.search import QueryView, match_slices, rank_sentences, rank_studies
+from retrieval.scoring import is_read_in
+from retrieval.search import QueryView, match_slices, rank_images, rank_sentences, rank_studies
 from retrieval.text_query import Term, parse_query, query_vector
 from tests.encoder_support import TinyEncoder, tiny_spec
 from tests.index_support import key_of, make_record, make_records, make_view, unit
@@ -93,6 +94,33 @@ def test_filter_first_so_k_is_k(store: LocalStore, records: list[StudyRecord]) -
     found = rank_studies(store, views, 4, Scope(Where.parse(["age=33"])))
     assert len(found) == 4
     assert [one.study for one in found] == [key for key, _ in brute_force(chosen, views, 4)]
+
+
+@pytest.mark.parametrize("words", ["pleural effusion", "no cerebral infarct", '"glioma" - "pneumothorax"', "odd thing"])
+@pytest.mark.parametrize("k", [3, 330, 1000])
+def test_images_in_which_the_finding_is_read_come_first(
+    store: LocalStore, records: list[StudyRecord], words: str, k: int
+) -> None:
+    findings = parse_query(words).findings
+    vector = unit(np.random.default_rng(8), 1)[0]
+    expected = []
+    for record in records:
+        (series,) = record.series
+        read = not findings or any(is_read_in(f, v.view, series.modality) for f in findings for v in series.views)
+        expected.append((not read, -max(dot(row, vector) for v in series.views for row in v.slices), record.key))
+    expected.sort()
+    found = rank_images(store, findings, vector, k, Scope())
+    assert [(not one.is_read, one.hit.study) for one in found] == [(last, key) for last, _, key in expected[:k]]
+    assert np.allclose([one.hit.similarity for one in found], [-score for _, score, _ in expected[:k]], atol=1e-9)
+
+
+def test_findings_of_a_query_are_those_that_are_added() -> None:
+    def named(text: str) -> list[str]:
+        return [finding.name for finding in parse_query(text).findings]
+
+    assert named("no pneumothorax") == ["pneumothorax"]
+    assert named('"胸腔积液" + "pacemaker" - "pneumothorax"') == ["pleural_effusion", "support_devices"]
+    assert named("odd thing") == []
 
 
 def test_matches_are_the_best_pairs() -> None:

@@ -91,6 +91,7 @@ def _study(desk: Desk, row: StudyRow, lang: Lang) -> str:
     picture = thumb(desk, row.study, row.series, row.view, row.key_slice, say("search.thumb", lang, study=label))
     at = {"study": row.study, "series": row.series, "view": row.view, "z": row.key_slice}
     where = f"{view_label(row.view, row.key_slice, lang)} · {say('search.score', lang, score=f'{row.score:.3f}')}"
+    where += "" if row.is_read else f" · {say('search.not_read', lang)}"
     return (
         f'<button type="button" class="rs-hit" data-open="{html.escape(row.study)}" '
         f'data-at="{html.escape(json.dumps(at))}">{picture}<span class="rs-hit-name">{html.escape(label)}</span>'

@@ -155,6 +155,7 @@ class _StudyRow(_Part):
     key_slice: int
     series: str
     view: str
+    is_read: bool
 
 
 class _SentenceRow(_Part):

@@ -25,6 +25,10 @@ __all__ = [
     "views_by_id",
 ]
 
+_SEEN = (
+    "EXISTS (SELECT 1 FROM views v JOIN series r ON r.id = v.series WHERE v.study = s.id "
+    "AND (r.modality = '' OR v.name IN (SELECT value FROM json_each(?))))"
+)
 _BATCH = 500  # values bound in one statement
 Condition = tuple[str, list[Any]]  # SQL over `studies s`, and the values it binds
 
@@ -45,6 +49,9 @@ def condition(scope: Scope | None, generation: int) -> Condition:
     if scope.only_studies is not None:
         parts.append("s.key IN (SELECT value FROM json_each(?))")
         values.append(json.dumps(sorted(scope.only_studies)))
+    if scope.with_views is not None:
+        parts.append(_SEEN)
+        values.append(json.dumps(sorted(scope.with_views)))
     return " AND ".join(parts), values
 
 

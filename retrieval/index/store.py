@@ -111,13 +111,15 @@ class Case:
 class Scope:
     """Which studies a question is about: a filter, less some studies and some patients (by key).
 
-    `only_studies`, where given, leaves out every other study.
+    `only_studies`, where given, leaves out every other study; `with_views`, every study that has neither a view of
+    one of those names nor a series of unknown modality.
     """
 
     where: Where = field(default_factory=Where)
     only_studies: frozenset[str] | None = None
     not_studies: frozenset[str] = frozenset()
     not_patients: frozenset[str] = frozenset()
+    with_views: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
