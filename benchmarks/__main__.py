@@ -31,6 +31,7 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("pooling_volumes",),
     ("pooling_table", "--model", "builtin", "--train", "120", "--test", "60"),
     ("region_query", "--each", "5", "--beside"),
+    ("search_words",),
     ("server_fuzz",),
     ("server_load",),
     ("similar_speed",),

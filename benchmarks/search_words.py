@@ -11,12 +11,14 @@ first ten are of a region in which the finding cannot be. Nothing is fitted.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.pooling_table import Embedded, embed
+from benchmarks.pooling_volumes import PhantomVolume
 from prompts.catalog import find
 from retrieval.encoders.loading import load_encoder
 from retrieval.prompt_vectors import PromptBook, TextPair
@@ -53,6 +55,22 @@ def counted(finding: str, kind: str, study: Embedded, which: str) -> list[np.nda
     return [rows for _, rows in study] if read or which == "every" else []
 
 
+def measured(
+    name: str, volumes: Sequence[PhantomVolume], studies: Sequence[Embedded], book: PromptBook
+) -> list[tuple[float, float]]:
+    """Return for each way the share of the first studies that have the finding, and that cannot have it."""
+    finding = find(name)
+    text, pair = book.text(finding.names["en"]).astype(np.float64), book.pair(finding)
+    has = np.array([bool(item.labels.get(name)) for item in volumes])
+    cannot = np.array([name not in item.labels for item in volumes])
+    cells = []
+    for which, way in WAYS.values():
+        scores = [way(counted(name, v.kind, s, which), text, pair) for v, s in zip(volumes, studies, strict=True)]
+        first = np.argsort(-np.array(scores), kind="stable")[: min(FIRST, has.sum())]
+        cells.append((float(has[first].mean()), float(cannot[first].mean())))
+    return cells
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="builtin")
@@ -62,27 +80,16 @@ def main() -> None:
     parts = [embed(encoder, chosen.folder, part, count) for part, count in (("test", 60), ("train", 120))]
     volumes = [item for part in parts for item in part[0]]
     studies = [study for part in parts for study in part[1]]
-    has = {name: np.array([bool(item.labels.get(name)) for item in volumes]) for name in sorted(
-        {name for item in volumes for name in item.labels if name != "no_finding"})}  # fmt: skip
-    can = {name: {item.kind for item in volumes if name in item.labels} for name in has}
+    counts = Counter(name for item in volumes for name, there in item.labels.items() if there and name != "no_finding")
+    names = sorted(name for name, count in counts.items() if count >= FEWEST)
     book = PromptBook(encoder)
+    rows = {name: measured(name, volumes, studies, book) for name in names}
     print(f"{len(volumes)} studies, {encoder.spec.name}\n\n| finding | studies | {' | '.join(WAYS)} |")
     print("|---" * (len(WAYS) + 2) + "|")
-    rows: list[list[tuple[float, float]]] = []
-    for name, truth in has.items():
-        if truth.sum() < FEWEST:
-            continue
-        text, pair = book.text(find(name).names["en"]).astype(np.float64), book.pair(find(name))
-        cells = []
-        for which, way in WAYS.values():
-            scores = [way(counted(name, v.kind, s, which), text, pair) for v, s in zip(volumes, studies, strict=True)]
-            first = np.argsort(-np.array(scores), kind="stable")[: min(FIRST, truth.sum())]
-            elsewhere = sum(volumes[i].kind not in can[name] for i in first)
-            cells.append((float(truth[first].mean()), elsewhere / len(first)))
-        rows.append(cells)
-        print(f"| {name} | {truth.sum()} | {' | '.join(f'{right:.2f} ({wrong:.2f})' for right, wrong in cells)} |")
-    mean = np.mean(rows, axis=0)
-    print(f"| all | | {' | '.join(f'{right:.2f} ({wrong:.2f})' for right, wrong in mean)} |")
+    for name, cells in [*rows.items(), ("all", np.mean(list(rows.values()), axis=0))]:
+        print(
+            f"| {name} | {counts[name] or ''} | {' | '.join(f'{right:.2f} ({wrong:.2f})' for right, wrong in cells)} |"
+        )
 
 
 if __name__ == "__main__":
