@@ -40,19 +40,19 @@ def best_margin(views: list[np.ndarray], _: np.ndarray, pair: TextPair) -> float
 
 
 WAYS: dict[str, tuple[str, Way]] = {  # which views count, and the score
-    "cosine, among all studies": ("every", best_cosine),
-    "cosine, among studies in which it is read (what `search` does)": ("every of some", best_cosine),
-    "cosine, in the views it is read in": ("some", best_cosine),
-    "margin, in the views it is read in (what `screen` does)": ("some", best_margin),
+    "cosine, among all studies": ("all", best_cosine),
+    "cosine, among studies in which it is read (what `search` does)": ("read studies", best_cosine),
+    "cosine, in the views it is read in": ("read views", best_cosine),
+    "margin, in the views it is read in (what `screen` does)": ("read views", best_margin),
 }
 
 
 def counted(finding: str, kind: str, study: Embedded, which: str) -> list[np.ndarray]:
     wanted = find(finding)
     read = [rows for name, rows in study if is_read_in(wanted, name, MODALITY[kind])]
-    if which == "some":
+    if which == "read views":
         return read
-    return [rows for _, rows in study] if read or which == "every" else []
+    return [rows for _, rows in study] if read or which == "all" else []
 
 
 def measured(

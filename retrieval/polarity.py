@@ -14,10 +14,11 @@ from typing import Literal
 
 from retrieval import polarity_cues as cues
 
-__all__ = ["Polarity", "judge", "opposite", "plain_text", "polarity", "strongest"]
+__all__ = ["Polarity", "flipped", "judge", "opposite", "plain_text", "polarity", "strongest"]
 
 Polarity = Literal["present", "absent", "uncertain"]
 _STRENGTH: tuple[Polarity, ...] = ("present", "uncertain", "absent")
+_FLIPPED: dict[Polarity, Polarity] = {"present": "absent", "absent": "present", "uncertain": "uncertain"}
 
 
 def polarity(sentence: str, terms: Iterable[str]) -> Polarity | None:
@@ -49,6 +50,11 @@ def strongest(said: Iterable[Polarity]) -> Polarity | None:
 def opposite(one: Polarity | None, other: Polarity | None) -> bool:
     """Say whether one says present and the other absent."""
     return {one, other} == {"present", "absent"}
+
+
+def flipped(said: Polarity) -> Polarity:
+    """Return the opposite: absent for present, present for absent; uncertain stays."""
+    return _FLIPPED[said]
 
 
 def judge(text: str, start: int, end: int, since: int = 0) -> Polarity:

@@ -12,12 +12,11 @@ from prompts.library import all_findings, load_set
 from retrieval.finding_mentions import mentions, region_of, regions
 from retrieval.index.sentences import split_sentences
 from retrieval.organ_statements import organ_statements
-from retrieval.polarity import Polarity, judge, plain_text, strongest
+from retrieval.polarity import Polarity, flipped, judge, plain_text, strongest
 
-__all__ = ["Said", "findings_in", "report_says"]
+__all__ = ["NO_FINDING", "Said", "findings_in", "report_says"]
 
-_NOTHING: Final = "no_finding"
-_OTHER: Final[dict[Polarity, Polarity]] = {"present": "absent", "absent": "present", "uncertain": "uncertain"}
+NO_FINDING: Final = "no_finding"  # the one "finding" that is about everything
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +29,7 @@ class Said:
     @property
     def abnormal(self) -> Polarity:
         """What it says of something abnormal: "no finding" the other way round, for it is there where nothing is."""
-        return _OTHER[self.polarity] if self.finding == _NOTHING else self.polarity
+        return flipped(self.polarity) if self.finding == NO_FINDING else self.polarity
 
 
 def findings_in(

@@ -74,7 +74,8 @@ def views_read(findings: Iterable[Finding]) -> frozenset[str] | None:
     findings = tuple(findings)
     if not findings or not all(finding.views for finding in findings):
         return None
-    return frozenset(view for view in VIEW_NAMES if any(is_read_in(finding, view, "any") for finding in findings))
+    known = "any"  # a modality: where nobody said it, every view would do
+    return frozenset(view for view in VIEW_NAMES if any(is_read_in(finding, view, known) for finding in findings))
 
 
 def read_finding(study: StudyVectors, finding: Finding, pair: TextPair) -> Reading | None:

@@ -14,7 +14,7 @@ from prompts.finding import Finding
 from prompts.library import terms
 from prompts.normalise import normalise
 from retrieval.errors import UsageError
-from retrieval.polarity import Polarity, opposite, polarity
+from retrieval.polarity import Polarity, flipped, opposite, polarity
 from retrieval.prompt_vectors import PromptBook
 from retrieval.report_findings import findings_in
 
@@ -26,7 +26,6 @@ _ALGEBRA = re.compile(r'^\s*[+-]?\s*"|[+-]\s*"')
 _DENIAL = re.compile(
     r"^(?:there (?:is|are) )?(?:no evidence of|negative for|absence of|free of|no|without|not|未见|没有|无)\s*", re.I
 )
-_FLIPPED: dict[Polarity, Polarity] = {"present": "absent", "absent": "present", "uncertain": "uncertain"}
 _ENOUGH = 1e-6  # length under which a sum of vectors has no direction left
 
 
@@ -133,7 +132,7 @@ def _wants(term: Term) -> list[Want]:
     core = "" if found else _DENIAL.sub("", term.text).strip(" .?!。？！")  # words that no catalogue has
     if core and (said := polarity(term.text, (core,))):
         found = [Want((core,), said)]
-    return [want if term.weight > 0 else replace(want, polarity=_FLIPPED[want.polarity]) for want in found]
+    return [want if term.weight > 0 else replace(want, polarity=flipped(want.polarity)) for want in found]
 
 
 @lru_cache(maxsize=1024)

@@ -152,6 +152,13 @@ def test_numbers_are_shown_as_given() -> None:
     assert "No report is in the index for this case." in text
 
 
+def test_images_in_which_the_finding_is_not_read_are_said_to_be_such() -> None:
+    hits = (StudyHit(1, "Chest CT", 0.1), StudyHit(2, "Head CT", 0.2, is_read=False))
+    text = Reading(render_report(Page("t", "l", (), searches=(SearchAnswer("w", studies=hits),)))).text
+    assert text.count("not read in such images") == 1
+    assert text.index("Head CT") < text.index("not read in such images")
+
+
 def test_the_interval_bar_is_to_scale() -> None:
     page = Reading(render_report(full_page()))
     styles = [str(attrs.get("style")) for _, attrs in page.tags if attrs.get("class") == "span"]

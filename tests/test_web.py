@@ -144,6 +144,10 @@ def test_a_search_in_chinese_finds_studies_and_sentences_and_opens_one(browser_p
     page.click("#rs-search-run")
     expect(page.locator(".rs-hit").first).to_be_visible()
     assert page.locator("#rs-search-results tbody tr").count() > 0
+    last = page.locator(".rs-hit").last
+    expect(last).to_contain_text(re.compile("head"))
+    expect(last).to_contain_text("not read in such images")  # the effusion's chests come first
+    expect(page.locator(".rs-hit").first).not_to_contain_text("not read")
     hit = page.locator(".rs-hit").first
     at = json.loads(hit.get_attribute("data-at") or "")
     hit.click()

@@ -37,18 +37,8 @@ import(base + '/archive/archive.js').then((archive) => {
 
 def map_panel(shell: Shell) -> None:
     """Build the panel."""
-    desk, labels = shell.desk, shell.labels
-    asked = finding_choices(desk, "en")
-    first = asked[0][1] if asked else None
-    with gr.Row(elem_classes="rs-controls"):
-        colour = gr.Dropdown(_by("en"), value="kind", scale=3, min_width=220, elem_id="rs-map-by")
-        finding = gr.Dropdown(asked, value=first, scale=3, min_width=220, visible=False, elem_id="rs-map-finding")
-        draw = labels.name(
-            gr.Button(variant="primary", scale=1, min_width=150, elem_id="rs-map-draw"), value="map.draw"
-        )
-        stop = labels.name(gr.Button(visible=False, variant="stop", scale=0, min_width=90), value="archive.stop")
-    labels.set(colour, lambda lang: {"label": say("map.colour", lang), "choices": _by(lang)})
-    labels.set(finding, lambda lang: {"label": say("map.finding", lang), "choices": finding_choices(desk, lang)})
+    desk = shell.desk
+    colour, finding, draw, stop = _controls(shell)
     status = box(elem_classes="rs-live", elem_id="rs-map-status")
     place = gr.HTML(
         None,
@@ -78,6 +68,23 @@ def map_panel(shell: Shell) -> None:
         [shell.lang], [status, stop], cancels=[running], queue=False, api_visibility="private",
     )  # fmt: skip
     shell.speak(again, [colour, finding], shown)
+
+
+def _controls(shell: Shell) -> tuple[gr.Dropdown, gr.Dropdown, gr.Button, gr.Button]:
+    """What the map is coloured by, the finding where that is one, and what draws it and stops the drawing."""
+    desk, labels = shell.desk, shell.labels
+    asked = finding_choices(desk, "en")
+    first = asked[0][1] if asked else None
+    with gr.Row(elem_classes="rs-controls"):
+        colour = gr.Dropdown(_by("en"), value="kind", scale=3, min_width=220, elem_id="rs-map-by")
+        finding = gr.Dropdown(asked, value=first, scale=3, min_width=220, visible=False, elem_id="rs-map-finding")
+        draw = labels.name(
+            gr.Button(variant="primary", scale=1, min_width=150, elem_id="rs-map-draw"), value="map.draw"
+        )
+        stop = labels.name(gr.Button(visible=False, variant="stop", scale=0, min_width=90), value="archive.stop")
+    labels.set(colour, lambda lang: {"label": say("map.colour", lang), "choices": _by(lang)})
+    labels.set(finding, lambda lang: {"label": say("map.finding", lang), "choices": finding_choices(desk, lang)})
+    return colour, finding, draw, stop
 
 
 def plotted(desk: Desk, drawn: EmbeddingMap, lang: Lang, by: str, finding: str | None) -> list[dict[str, Any]]:

@@ -17,16 +17,9 @@ __all__ = ["study_bar"]
 def study_bar(shell: Shell) -> None:
     """Build the bar, and set `shell.study`. Studies brought are listed for the visitor who brought them only."""
     brought = gr.State([])
-    with gr.Row(elem_id="rs-study", equal_height=False):
-        shell.study = gr.Dropdown(
-            choices_of(shell.desk, (), "en"), value=None, label=say("study.label", "en"), scale=5, elem_id="rs-picker"
-        )
-        modality = gr.Dropdown(modality_choices("en"), value="", scale=2, min_width=180, elem_id="rs-modality")
-        bring = gr.UploadButton(file_count="multiple", size="md", scale=1, min_width=150, elem_id="rs-bring")
-        stop = gr.Button(size="md", visible=False, scale=0, min_width=90, variant="stop", elem_id="rs-stop")
+    shell.study, modality, bring, stop = _controls(shell)
     status = box(elem_id="rs-status", elem_classes="rs-live")
     seen = box(elem_id="rs-facts")
-    _name(shell, modality, bring, stop)
     reading = bring.upload(
         bring_files(shell.desk),
         [bring, modality, brought, shell.lang],
@@ -58,8 +51,17 @@ def study_bar(shell: Shell) -> None:
     shell.brought = brought
 
 
-def _name(shell: Shell, modality: gr.Dropdown, bring: gr.UploadButton, stop: gr.Button) -> None:
+def _controls(shell: Shell) -> tuple[gr.Dropdown, gr.Dropdown, gr.UploadButton, gr.Button]:
+    """The study, the modality where its files do not say, the files brought, and what stops their reading."""
     labels = shell.labels
+    with gr.Row(elem_id="rs-study", equal_height=False):
+        study = gr.Dropdown(
+            choices_of(shell.desk, (), "en"), value=None, label=say("study.label", "en"), scale=5, elem_id="rs-picker"
+        )
+        modality = gr.Dropdown(modality_choices("en"), value="", scale=2, min_width=180, elem_id="rs-modality")
+        bring = gr.UploadButton(file_count="multiple", size="md", scale=1, min_width=150, elem_id="rs-bring")
+        stop = gr.Button(size="md", visible=False, scale=0, min_width=90, variant="stop", elem_id="rs-stop")
     labels.name(bring, label="study.bring")
     labels.name(stop, value="study.stop")
     labels.set(modality, lambda lang: {"label": say("study.modality", lang), "choices": modality_choices(lang)})
+    return study, modality, bring, stop

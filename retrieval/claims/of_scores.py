@@ -8,11 +8,11 @@ from retrieval.claims.claim import Claim
 from retrieval.claims.wording import bounded, enumerate_names, say, share, view_name
 from retrieval.evidence import CaveatItem, Lang, ScoreItem
 from retrieval.polarity import Polarity
+from retrieval.report_findings import NO_FINDING
 
 __all__ = ["FLAT_VIEWS", "absent_claims", "abstained_claims", "present_claims", "reasons", "uncertain_claims"]
 
 FLAT_VIEWS = ("radiograph", "mammogram", "picture", "capture")  # one image: a slice number says nothing
-_WHOLE_STUDY = "no_finding"  # the one "finding" that is about everything
 
 
 def present_claims(scores: Sequence[ScoreItem], lang: Lang) -> Iterator[Claim]:
@@ -20,7 +20,7 @@ def present_claims(scores: Sequence[ScoreItem], lang: Lang) -> Iterator[Claim]:
     found = [one for one in scores if one.state == "present" and one.probability is not None]
     for item in sorted(found, key=lambda one: -(one.probability or 0.0)):
         fields = {"name": item.name[lang], "probability": bounded(item.probability or 0.0)}
-        if item.finding == _WHOLE_STUDY:
+        if item.finding == NO_FINDING:
             text = say("finding", "normal_present", lang, **fields)
         else:
             text = say("finding", "present", lang, **fields, where=_where(item, lang), standing=_standing(item, lang))
@@ -31,10 +31,10 @@ def absent_claims(scores: Sequence[ScoreItem], lang: Lang) -> Iterator[Claim]:
     """Yield one claim for all that is likely absent, with each probability."""
     found = [one for one in scores if one.state == "absent" and one.probability is not None]
     for item in found:
-        if item.finding == _WHOLE_STUDY:
+        if item.finding == NO_FINDING:
             fields = {"name": item.name[lang], "probability": bounded(item.probability or 0.0)}
             yield Claim(say("finding", "normal_absent", lang, **fields), (item.id,), item.finding, "absent")
-    found = [one for one in found if one.finding != _WHOLE_STUDY]
+    found = [one for one in found if one.finding != NO_FINDING]
     if found:
         yield _grouped("finding", "absent", found, lang, with_numbers=True, polarity="absent")
 
