@@ -1,4 +1,4 @@
-"""The locked versions in requirements/ are those that pyproject.toml admits, each with hashes, and no file names an index."""
+"""The versions in requirements/ are those that pyproject.toml admits, each has hashes, and no file names an index."""
 
 from __future__ import annotations
 
