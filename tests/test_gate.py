@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import resource
+import subprocess
+import sys
 import time
 import tracemalloc
 import zlib
@@ -124,6 +126,17 @@ def test_a_lying_group_length_does_not_hide_a_bomb(tmp_path: Path) -> None:
     whole[140:144] = (len(whole) - 160).to_bytes(4, "little")
     bomb.write_bytes(whole)
     assert reason(read_header, bomb) is Reason.TOO_LARGE
+
+
+def test_bytes_after_the_end_of_a_deflated_stream_are_left_alone(tmp_path: Path) -> None:
+    # Over a megabyte inflated, so that it is inflated in pieces, and the pad byte of PS3.5 A.5 after its end.
+    pixels = np.zeros((1024, 1024), np.int16)
+    path = save(dataset(pixels, syntax=DeflatedExplicitVRLittleEndian, Modality="OT"), tmp_path / "a.dcm")
+    path.write_bytes(path.read_bytes() + b"\0")
+    script = "import sys; from pathlib import Path; from retrieval.imaging.dicom_header import read_header"
+    command = [sys.executable, "-c", f"{script}; print(read_header(Path(sys.argv[1])).Rows)", str(path)]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)  # it looped for ever
+    assert ran.stdout.strip() == "1024"
 
 
 def test_an_honest_deflated_file_is_read(tmp_path: Path) -> None:
