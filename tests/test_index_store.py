@@ -254,8 +254,8 @@ def test_tampering_with_the_catalogue_is_found(index: Path) -> None:
     catalog = index / "catalog.sqlite"
     whole = catalog.read_bytes()
     catalog.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises((IndexDamagedError, IndexFolderError)):
-        LocalStore.open(index).verify()
+    with pytest.raises((IndexDamagedError, IndexFolderError)), LocalStore.open(index) as store:
+        store.verify()
     catalog.write_bytes(b"not a database at all" * 500)
     with pytest.raises(IndexDamagedError):
         LocalStore.open(index)
