@@ -7,6 +7,7 @@ are told apart by time, echo and the like (`dicom_repeats`); a change of the sli
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -18,6 +19,7 @@ from retrieval.imaging.dicom_frames import Frame, Place
 from retrieval.imaging.dicom_group import group_of
 from retrieval.imaging.dicom_repeats import Chosen, choose_sets
 from retrieval.imaging.dicom_runs import regular_runs
+from retrieval.imaging.dicom_values import as_text, value_of
 
 __all__ = ["Stack", "stack_frames"]
 
@@ -57,7 +59,7 @@ def stack_frames(frames: Sequence[Frame]) -> tuple[list[Stack], list[Frame]]:
     found.sort(key=lambda pair: -len(pair[0].frames))
     stacks = [stack for pair in found for stack in pair]
     if len(found) > 1:
-        note = f"split: this series holds {len(found)} geometries or sets, each read as a series of its own"
+        note = f"split: this series holds {len(found)} geometries, each read as a series of its own"
         stacks = [replace(stack, warnings=(*stack.warnings, note)) for stack in stacks]
     return stacks + _without_geometry(loose), irregular
 
@@ -168,13 +170,19 @@ def _affine(place: Place, places: NDArray[np.float64]) -> tuple[NDArray[np.float
 
 
 def _without_geometry(frames: Sequence[Frame]) -> list[Stack]:
-    """Stacks of frames without places: cines and pictures of one size as Z, radiographs one by one."""
+    """Stacks of frames without places: cines and pictures of one size as Z, radiographs one by one.
+
+    Two pictures of one UID and one number are no two slices, whatever they are: each goes to a stack of its own.
+    """
     groups: dict[tuple[object, ...], list[Frame]] = {}
+    met: Counter[tuple[object, ...]] = Counter()
     for frame in sorted(frames, key=lambda f: (f.number, str(f.path), f.index)):
         modality = str(frame.header.get("Modality") or "")
         many = int(frame.header.get("NumberOfFrames") or 1) > 1
         alone = frame.path if modality in _SINGLE or many else None
-        groups.setdefault((alone, frame.shape), []).append(frame)
+        name = (as_text(value_of(frame.header, "SOPInstanceUID")) or str(frame.path), frame.number, frame.index)
+        groups.setdefault((alone, frame.shape, met[name]), []).append(frame)
+        met[name] += 1
     return [Stack(tuple(group), None, _loose_warning(group[0])) for group in groups.values()]
 
 
