@@ -1,4 +1,4 @@
-"""Diffusion series: b0 and the highest b-value common to all positions are two series, named so; every maker's marks."""
+"""Diffusion series: b0 and the highest b-value common to all positions are two series, named so; all makers."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import EnhancedMRImageStorage, generate_uid
 
@@ -73,7 +74,9 @@ SERIES: dict[str, tuple[list[tuple[int, Mark]], list[tuple[str, int, int]]]] = {
     "the highest lacks a slice": (
         [(800, b(0)), (500, b(500)), (300, b(1000, only=range(4)))], [(DWI, 500, 5), (B0, 800, 5)],
     ),
-    "the only weighted one lacks a slice": ([(800, b(0)), (300, b(1000, only=range(4)))], [(DWI, 300, 4), (B0, 800, 5)]),
+    "the only weighted one lacks a slice": (
+        [(800, b(0)), (300, b(1000, only=range(4)))], [(DWI, 300, 4), (B0, 800, 5)],
+    ),
     "three directions without trace": (
         [(800, b(0)), (300, b(1000) | X), (400, b(1000) | Y), (500, b(1000) | Z)], [(B0, 800, 5), (DWI, 300, 5)],
     ),
@@ -149,7 +152,8 @@ MAKERS: dict[str, tuple[Mark, Mark]] = {
         {"private": [(*GE, 0x39, "IS", ["1000001000", "8", "0", "0"])]},
     ),
     "GE, unbiased": (
-        {"private": [(*GE, 0x39, "IS", ["0", "8", "0", "0"])]}, {"private": [(*GE, 0x39, "IS", ["1000", "8", "0", "0"])]},
+        {"private": [(*GE, 0x39, "IS", ["0", "8", "0", "0"])]},
+        {"private": [(*GE, 0x39, "IS", ["1000", "8", "0", "0"])]},
     ),
     "GE, unknown VR": (
         {"private": [(*GE, 0x39, "UN", b"0\\8\\0\\0 ")]}, {"private": [(*GE, 0x39, "UN", b"1000001000\\8\\0\\0")]},
@@ -187,11 +191,10 @@ def test_a_series_of_one_b_value_is_named_by_it(tmp_path: Path) -> None:
 
 def test_private_elements_need_their_creator(tmp_path: Path) -> None:
     """Another creator in the block says that the element is something else; none at all is an anonymiser's work."""
-    other = [(300, {"private": [(0x0019, "ACME", 0x0C, "IS", "1000")]}), (800, {"private": [(0x0019, "ACME", 0x0C, "IS", "0")]})]
+    acme = (0x0019, "ACME", 0x0C, "IS")
+    other = [(300, {"private": [(*acme, "1000")]}), (800, {"private": [(*acme, "0")]})]
     assert read(write(tmp_path / "other", other, Manufacturer="SIEMENS")) == [("mr", 300, 5)]
     paths = write(tmp_path / "none", [(300, {}), (800, {})], Manufacturer="SIEMENS")
-    from pydicom import dcmread
-
     for n, path in enumerate(paths):
         found = dcmread(path)
         found.add_new(0x0019100C, "IS", "1000" if n < SLICES else "0")
@@ -211,7 +214,8 @@ def test_siemens_csa_header_gives_the_b_value(tmp_path: Path) -> None:
         return b"SV10\4\3\2\1" + (1).to_bytes(4, "little") + (77).to_bytes(4, "little") + head + data
 
     block = (0x0029, "SIEMENS CSA HEADER")
-    sets = [(300, {"private": [(*block, 0x10, "OB", csa("1000"))]}), (800, {"private": [(*block, 0x10, "OB", csa("0"))]})]
+    marks = [{"private": [(*block, 0x10, "OB", csa(value))]} for value in ("1000", "0")]
+    sets = [(300, marks[0]), (800, marks[1])]
     paths = write(tmp_path, sets, Manufacturer="SIEMENS", SeriesDescription="ep2d_diff_tra")
     assert read(paths) == [(DWI, 300, 5), (B0, 800, 5)]
 
@@ -274,5 +278,3 @@ def test_words_alone_never_make_a_b0() -> None:
         if got != view:
             wrong.append((text, value, got))
     assert not wrong
-
-

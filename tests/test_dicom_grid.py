@@ -1,4 +1,4 @@
-"""Sheets of tiles of other makers, and nuclear medicine: slices and places where the header gives them, a word where not."""
+"""Sheets of tiles of other makers, and nuclear medicine: slices and places where the header has them, or a word."""
 
 from __future__ import annotations
 
@@ -77,15 +77,15 @@ def test_a_uih_grid_is_unfolded_into_its_places(tmp_path: Path) -> None:
         if skipped or len(found) != 1 or volume.voxels.shape != (count, 8, 6) or volume.affine is None:
             wrong.append((count, volume.voxels.shape, skipped))
             continue
-        last = (volume.affine @ (0, 0, count - 1, 1))[:3]
-        if not np.array_equal(volume.voxels, tiles(count)) or not np.allclose(last, place(count - 1).ImagePositionPatient):
+        last, there = (volume.affine @ (0, 0, count - 1, 1))[:3], place(count - 1).ImagePositionPatient
+        if not np.array_equal(volume.voxels, tiles(count)) or not np.allclose(last, there):
             wrong.append((count, "voxels or place"))
     assert not wrong
 
 
 @pytest.mark.skipif(shutil.which("dcm2niix") is None, reason="dcm2niix is not installed (Debian package dcm2niix)")
 def test_a_uih_grid_has_the_slices_of_dcm2niix(tmp_path: Path) -> None:
-    """Against nibabel's reading of what dcm2niix unfolds; in slices only, for it needs more of UIH's header for places."""
+    """Against nibabel's reading of what dcm2niix unfolds; slices only: for places it needs more of the header."""
     (tmp_path / "in").mkdir()
     path = save(vframe(tiles(20)), tmp_path / "in" / "a.dcm")
     command = ["dcm2niix", "-b", "n", "-z", "n", "-f", "out", "-o", str(tmp_path), str(tmp_path / "in")]
@@ -127,7 +127,8 @@ def test_a_grid_of_count_but_no_places_is_unfolded_without_geometry(tmp_path: Pa
 def test_a_mosaic_is_counted_by_its_slice_times_where_nothing_else_is_left(tmp_path: Path) -> None:
     one = dataset(
         sheet(tiles(7), 3), SOPClassUID=MRImageStorage, Modality="MR", ImageType=["ORIGINAL", "PRIMARY", "M", "MOSAIC"],
-        ImagePositionPatient=[0, 0, 0], ImageOrientationPatient=[1, 0, 0, 0, 1, 0], PixelSpacing=[2, 3], SliceThickness=4,
+        ImagePositionPatient=[0, 0, 0], ImageOrientationPatient=[1, 0, 0, 0, 1, 0], PixelSpacing=[2, 3],
+        SliceThickness=4,
     )  # fmt: skip
     block = one.private_block(0x0019, "SIEMENS MR HEADER", create=True)
     block.add_new(0x29, "FD", [10.0 * k for k in range(7)])
@@ -155,16 +156,22 @@ def test_a_grid_of_unknown_layout_says_that_it_is_one(tmp_path: Path) -> None:
 
 
 def nuclear(
-    kind: str, slices: list[int], gap: float | None, *, top: bool = False, position: list[float] | None = None, **tags: Any
+    kind: str,
+    slices: list[int],
+    gap: float | None,
+    *,
+    top: bool = False,
+    position: list[float] | None = None,
+    **tags: Any,
 ) -> FileDataset:
     """A reconstructed NM file; frame k holds its slice's number, and 100 more for each later value of `vector`."""
     vector = tags.pop("vector", None)
     extra = [0] * len(slices) if vector is None else [100 * (v - 1) for v in vector[1]]
     pixels = np.stack([np.full((4, 6), n + e, np.uint16) for n, e in zip(slices, extra, strict=True)])
     found = dataset(
-        pixels, SOPClassUID=NuclearMedicineImageStorage, Modality="NM", ImageType=["ORIGINAL", "PRIMARY", kind, "EMISSION"],
-        PixelSpacing=[4.0, 4.5], SliceThickness=5.0, SpacingBetweenSlices=gap, SliceVector=slices, NumberOfSlices=max(slices),
-        BurnedInAnnotation="NO", **tags,
+        pixels, SOPClassUID=NuclearMedicineImageStorage, Modality="NM", BurnedInAnnotation="NO",
+        ImageType=["ORIGINAL", "PRIMARY", kind, "EMISSION"], PixelSpacing=[4.0, 4.5], SliceThickness=5.0,
+        SpacingBetweenSlices=gap, SliceVector=slices, NumberOfSlices=max(slices), **tags,
     )  # fmt: skip
     where = found if top else Dataset()
     where.ImagePositionPatient = position or [-100, -90, 40]
@@ -203,8 +210,10 @@ def test_reconstructed_nm_of_several_intervals_or_windows_keeps_the_first(tmp_pa
 
 def test_nm_without_a_place_says_why(tmp_path: Path) -> None:
     wrong = []
-    for n, (kind, gap, reason) in enumerate([("STATIC", None, "STATIC"), ("TOMO", 6.0, "TOMO"), ("WHOLE BODY", None, "BODY"),
-                                             ("RECON TOMO", None, "SpacingBetweenSlices")]):  # fmt: skip
+    for n, (kind, gap, reason) in enumerate([
+        ("STATIC", None, "STATIC"), ("TOMO", 6.0, "TOMO"), ("WHOLE BODY", None, "BODY"),
+        ("RECON TOMO", None, "SpacingBetweenSlices"),
+    ]):  # fmt: skip
         found, skipped = read_dicom_series([save(nuclear(kind, [1, 2, 3], gap), tmp_path / f"{n}.dcm")])
         said = [w for w in found[0].volume.provenance.warnings if w.startswith("no_geometry:")]
         if skipped or found[0].volume.affine is not None or len(said) != 1 or reason not in said[0]:

@@ -203,11 +203,12 @@ def test_one_uid_for_all_slices_drops_none(tmp_path: Path) -> None:
 def test_copies_are_the_same_pixels_at_the_same_place(tmp_path: Path) -> None:
     """One UID: copies are duplicates, other pixels are another set. Other UIDs: the same."""
     wrong = []
-    for n, (uid, second, duplicates) in enumerate(
-        [("1.2.9.1", 0, 10), ("1.2.9.1", 100, 0), ("", 0, 10), ("", 100, 0)]
-    ):
-        first = [(h, int(h), {"SOPInstanceUID": f"{uid or '1.2.7'}.{int(h)}", "InstanceNumber": 1}) for h in UP]
-        again = [(h, second + int(h), {"SOPInstanceUID": f"{uid or '1.2.8'}.{int(h)}", "InstanceNumber": 1}) for h in UP]
+    for n, (uid, second, duplicates) in enumerate([("1.2.9.1", 0, 10), ("1.2.9.1", 100, 0), ("", 0, 10), ("", 100, 0)]):
+        uids = (uid or "1.2.7", uid or "1.2.8")
+        first, again = (
+            [(h, more + int(h), {"SOPInstanceUID": f"{root}.{int(h)}", "InstanceNumber": 1}) for h in UP]
+            for root, more in zip(uids, (0, second), strict=True)
+        )
         found, skipped = read_dicom_series(
             write(tmp_path / f"{n}" / "a", first) + write(tmp_path / f"{n}" / "b", again)
         )

@@ -31,7 +31,6 @@ class _File:
     frames: tuple[Frame, ...]
 
 
-
 def read_dicom_series(files: Iterable[Path]) -> tuple[list[Series], list[Skipped]]:
     """Read one study's DICOM files, in any order.
 

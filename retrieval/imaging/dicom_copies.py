@@ -1,4 +1,4 @@
-"""Files with one SOPInstanceUID: copies where pixels and place are equal; else images of their own, whatever the UID says.
+"""Files with one SOPInstanceUID: copies where pixels and place are equal; else images of their own, as they were.
 
 Anonymisers were seen to give one UID to a whole series, so a UID alone makes no duplicate.
 """
@@ -25,7 +25,7 @@ _PIXELS: Final = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
 
 def pixel_digest(path: Path) -> str | None:
-    """Return a digest of a file's pixels, the same for every lossless coding of them; None where they cannot be read."""
+    """Return a digest of a file's pixels, the same for each lossless coding; None where they cannot be read."""
     try:
         tags = read_pixel_tags(path)
         name = next((name for name in _PIXELS if tags.get(name)), None)

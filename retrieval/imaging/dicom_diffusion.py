@@ -120,9 +120,7 @@ def _weighted(shell: Group, b: float) -> tuple[Group, str]:
     """The trace images of a b-value where there are, else all, and a note where those have several directions."""
     directions = [_direction(frame) for frame in shell.frames]
     some = any(directions)
-    trace = shell.pick(
-        i for i, frame in enumerate(shell.frames) if _is_trace(frame) or (some and not directions[i])
-    )
+    trace = shell.pick(i for i, frame in enumerate(shell.frames) if _is_trace(frame) or (some and not directions[i]))
     if trace.positions == shell.positions:
         return trace, ""
     if shell.unique:
@@ -214,7 +212,6 @@ def _csa(frame: Frame, name: str) -> Any:
 
 def _in_words(frame: Frame) -> str:
     """The b-value in SequenceName ("*ep_b1000t#3") or ImageComments ("b=1000(...)"), "" where none names one."""
-    found = re.search(r"_b(\d{1,5})(?!\d)", _sequence(frame))
-    found = found or re.search(r"\bb\s*[=:_]?\s*(\d{1,5})\b", as_text(value_of(frame.header, "ImageComments")).casefold())
+    comments = as_text(value_of(frame.header, "ImageComments")).casefold()
+    found = re.search(r"_b(\d{1,5})(?!\d)", _sequence(frame)) or re.search(r"\bb\s*[=:_]?\s*(\d{1,5})\b", comments)
     return found[1] if found else ""
-

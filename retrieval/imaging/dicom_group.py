@@ -46,7 +46,7 @@ class Group:
     @property
     def regular(self) -> bool:
         """Whether the positions, one frame of each, have one constant distance."""
-        first = {slot: frame for slot, frame in zip(reversed(self.slots), reversed(self.frames), strict=True)}
+        first = dict(zip(reversed(self.slots), reversed(self.frames), strict=True))
         places = [first[slot].place for slot in sorted(first)]
         return is_regular(np.array([place.origin for place in places if place is not None]))
 
@@ -66,9 +66,7 @@ class Group:
 
     def joined(self, other: Group) -> Group:
         """The frames of both, in order of position."""
-        pairs = sorted(
-            zip(self.slots + other.slots, self.frames + other.frames, strict=True), key=lambda pair: pair[0]
-        )
+        pairs = sorted(zip(self.slots + other.slots, self.frames + other.frames, strict=True), key=lambda pair: pair[0])
         return Group(tuple(frame for _, frame in pairs), tuple(slot for slot, _ in pairs))
 
     def outside(self, positions: frozenset[int]) -> Group:

@@ -46,7 +46,8 @@ def _keys(role: Role, word: str, *names: str) -> Iterator[Key]:
 
 KEYS: Final = (
     *_keys(Role.TIME, "stacks", "StackID"),
-    *_keys(Role.TIME, "time_points", "TemporalPositionIdentifier", "TemporalPositionIndex", "TemporalPositionTimeOffset"),
+    *_keys(Role.TIME, "time_points", "TemporalPositionIdentifier", "TemporalPositionIndex",
+           "TemporalPositionTimeOffset"),
     *_keys(Role.TIME, "phases", "NominalPercentageOfCardiacPhase", "NominalCardiacTriggerDelayTime", "TriggerTime",
            "NominalPercentageOfRespiratoryPhase", "RespiratoryPhase"),
     *_keys(Role.TIME, "time_points", "FrameReferenceTime", "TimeSlot", "RRInterval", "Phase"),
@@ -69,9 +70,7 @@ KEYS: Final = (
 )  # fmt: skip
 
 _ELSEWHERE: Final = frozenset({"ComplexImageComponent", "EnergyWindow", "TimeSlot", "RRInterval", "Phase", "folder"})
-_CLASSIC: Final = tuple(
-    key.name for key in KEYS if key.name not in _ELSEWHERE and not key.name.startswith("Dimension")
-)
+_CLASSIC: Final = tuple(key.name for key in KEYS if key.name not in _ELSEWHERE and not key.name.startswith("Dimension"))
 _GROUPED: Final = {
     "StackID": ("FrameContentSequence", "StackID"),
     "TemporalPositionIndex": ("FrameContentSequence", "TemporalPositionIndex"),
@@ -138,7 +137,7 @@ def in_groups(groups: Groups, sequence: str, keyword: str) -> Any:
 
 
 def bad_numbers(header: Dataset) -> tuple[str, ...]:
-    """Return the names of the numbers that order images or tell them apart and are none, such as InstanceNumber "A1"."""
+    """Return the names of the numbers that order images or tell them apart and are none, as "A1" is."""
     return tuple(
         name
         for name in _NUMBERS

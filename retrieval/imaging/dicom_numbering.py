@@ -39,7 +39,8 @@ def numbered_sets(group: Group) -> Iterator[list[Group]]:
     """Yield the ways in which InstanceNumber cuts a group into sets: where a position comes again, and at each turn."""
     order = sorted(range(len(group)), key=lambda i: _number(group, i))
     for cut in (_met_before, _turned_back):
-        labels, current, label = [0] * len(group), [], 0
+        labels, label = [0] * len(group), 0
+        current: list[int] = []
         for i in order:
             if cut(current, group.slots[i]):
                 label, current = label + 1, []

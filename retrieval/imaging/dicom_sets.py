@@ -25,7 +25,7 @@ NEARLY: Final = 0.9  # of the positions: a better kind of image is read although
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Narrowed:
-    """`kept`: what goes on; `apart`: sets that are volumes of their own, each with its name; `warning` on the others."""
+    """`kept`: what goes on; `apart`: sets that are volumes of their own, with names; `warning`: about the others."""
 
     kept: Group
     name: str
@@ -38,7 +38,8 @@ def magnitude_of(group: Group) -> Narrowed | None:
     parts = [frame.keys.get("ComplexImageComponent", "") for frame in group.frames]
     others = group.where(lambda frame: frame.keys.get("ComplexImageComponent", "") in PARTS[1:])
     kept = group.without(others)
-    if not len(others) or len(kept.positions) <= COVERAGE * len(group.positions) or not others.positions & kept.positions:
+    few = len(kept.positions) <= COVERAGE * len(group.positions)
+    if few or not others.positions & kept.positions:
         return None
     key = "ComplexImageComponent"
     if all(part_in_type(frame.keys.get("ImageType", "")) in PARTS[1:] for frame in others.frames):

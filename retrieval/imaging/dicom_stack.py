@@ -42,7 +42,6 @@ class Stack:
     dropped: int = 0
     unexplained: tuple[Frame, ...] = ()  # frames at the same positions that nothing tells apart
     attributes: Mapping[str, str] = field(default_factory=dict)  # what the choice of the frames knows, by keyword
-    paired: bool = False  # of a pair of sets at the same positions, b0 and weighted images, the second
 
 
 def stack_frames(frames: Sequence[Frame]) -> tuple[list[Stack], list[Frame]]:
@@ -145,10 +144,7 @@ def _pieces(chosen: Chosen, place: Place) -> list[Stack]:
             note = f"gap: slices {start} to {stop - 1} of {len(places)}; the distance between slices changes there"
             warnings = (*warnings, note)
         stacks.append(
-            Stack(
-                piece, affine, warnings, chosen.name, chosen.dropped, chosen.unexplained, chosen.attributes,
-                chosen.paired,
-            )  # fmt: skip
+            Stack(piece, affine, warnings, chosen.name, chosen.dropped, chosen.unexplained, chosen.attributes)
         )
     return stacks
 

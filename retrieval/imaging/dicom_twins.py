@@ -90,9 +90,7 @@ def _with_others_said(series: Series, stack: Stack, copied: dict[Path, str]) -> 
     if others:
         said = f"repeats: one set read ({stack.time_point}), {others} images of others left out"
         warnings = (*warnings, f"{said}; the header does not tell the sets apart, their pixels do")
-    provenance = replace(
-        volume.provenance, warnings=warnings, dropped_slices=volume.provenance.dropped_slices - copies
-    )
+    provenance = replace(volume.provenance, warnings=warnings, dropped_slices=volume.provenance.dropped_slices - copies)
     return replace(series, volume=replace(volume, provenance=provenance))
 
 

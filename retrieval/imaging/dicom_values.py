@@ -67,10 +67,10 @@ def order_number(value: Any) -> tuple[int, bool]:
 
 
 def as_text(value: Any) -> str:
-    """Return a value as text, several joined by a backslash as DICOM does; "" for None.
+    r"""Return a value as text, several joined by a backslash as DICOM does; "" for None.
 
     >>> as_text(["ORIGINAL", "PRIMARY"]), as_text(5), as_text(None)
-    ('ORIGINAL\\\\PRIMARY', '5', '')
+    ('ORIGINAL\\PRIMARY', '5', '')
     """
     if value is None:
         return ""

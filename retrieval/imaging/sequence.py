@@ -35,7 +35,7 @@ SERIES_B_VALUES: Final = "SeriesDiffusionBValues"  # attribute of a series of se
 
 
 def mr_view(description: str, attributes: Mapping[str, str]) -> str:
-    """Return `mr_t1`, `mr_t2`, `mr_flair`, `mr_pd`, `mr_dwi`, `mr_dwi_b0`, `mr_swi`, `mr_bold`, or `mr` where uncertain.
+    """Return `mr_t1`, `mr_t2`, `mr_flair`, `mr_pd`, `mr_dwi`, `mr_dwi_b0`, `mr_swi`, `mr_bold`, or `mr` if unsure.
 
     `attributes` are DICOM keywords as text, times in milliseconds. Words decide (description, protocol,
     sequence name); where none speaks, the timing of a plain spin echo does. Two that contradict are `mr`.
