@@ -95,7 +95,7 @@ def test_no_regular_distance_is_mixed_geometry(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("keyword", "first", "second"),
     [
-        ("EchoTime", 4.6, 120.0), ("TemporalPositionIdentifier", 1, 2), ("DiffusionBValue", 0.0, 1000.0),
+        ("EchoTime", 4.6, 120.0), ("TemporalPositionIdentifier", 1, 2), ("InversionTime", 150.0, 2500.0),
         ("StackID", "1", "2"), ("ImageType", ["ORIGINAL", "PRIMARY", "M"], ["DERIVED", "PRIMARY", "P"]),
         ("TriggerTime", 10.0, 60.0), ("AcquisitionNumber", 1, 2),
     ],

@@ -52,7 +52,7 @@ def load_stack(stack: Stack, uid: str) -> Series:
     decoded = _decode(stack.frames)
     with input_errors(first.path, "pixels"):
         modality = modality_of(first.header)
-        attributes = series_attributes(first)
+        attributes = {**series_attributes(first), **stack.attributes}
         padding = _padding(first)
         if padding is not None:
             attributes["PixelPaddingValue"] = f"{padding:g}"
@@ -66,7 +66,7 @@ def load_stack(stack: Stack, uid: str) -> Series:
             dropped_slices=stack.dropped,
             time_point=stack.time_point,
             inverted=first.shape[2] == "MONOCHROME1",
-            warnings=(*stack.warnings, *voxels.warnings, *_burned_in(first)),
+            warnings=(*stack.warnings, *_notes(stack.frames), *voxels.warnings, *_burned_in(first)),
         )
         volume = Volume(shown.voxels, shown.affine, voxels.unit, provenance)
         description = str(first.header.get("SeriesDescription") or "").strip()
@@ -94,6 +94,11 @@ def _decode(frames: Sequence[Frame]) -> _Voxels:
     if how == "rescale" and len({rescale_pair(frame) for frame in frames}) > 1:
         how = "per_frame"
     return _Voxels(voxels, how, "raw", ())
+
+
+def _notes(frames: Iterable[Frame]) -> tuple[str, ...]:
+    """What the frames' own headers say about how they were read, each thing once."""
+    return tuple(dict.fromkeys(note for frame in frames for note in frame.notes))
 
 
 def _rows_by_file(frames: Iterable[Frame]) -> dict[Path, list[int]]:

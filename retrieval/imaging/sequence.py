@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-__all__ = ["mr_view"]
+__all__ = ["B0_UP_TO", "SERIES_B_VALUES", "mr_view"]
 
 # Words of a description, the most specific first: "T2 FLAIR" is a FLAIR, "T1 FLAIR" is a T1.
 _FLAIR: Final = r"flair|dark[ _-]?fluid"
@@ -30,10 +30,12 @@ _DERIVED_TYPES: Final = frozenset(
     {"ADC", "FA", "P", "PHASE", "PHASE MAP", "TENSOR", "R", "I", "PERFUSION", "SUBTRACTION"}
 )
 _DIFFUSION_B: Final = 300.0  # s/mm2; from here on a picture looks diffusion-weighted
+B0_UP_TO: Final = 100.0  # s/mm2; up to here it looks T2-weighted, and is the b0 of its series
+SERIES_B_VALUES: Final = "SeriesDiffusionBValues"  # attribute of a series of several b-values that was read as sets
 
 
 def mr_view(description: str, attributes: Mapping[str, str]) -> str:
-    """Return `mr_t1`, `mr_t2`, `mr_flair`, `mr_pd`, `mr_dwi`, `mr_swi`, `mr_bold`, or `mr` where not certain.
+    """Return `mr_t1`, `mr_t2`, `mr_flair`, `mr_pd`, `mr_dwi`, `mr_dwi_b0`, `mr_swi`, `mr_bold`, or `mr` if unsure.
 
     `attributes` are DICOM keywords as text, times in milliseconds. Words decide (description, protocol,
     sequence name); where none speaks, the timing of a plain spin echo does. Two that contradict are `mr`.
@@ -41,14 +43,22 @@ def mr_view(description: str, attributes: Mapping[str, str]) -> str:
     text = " ".join((description, attributes.get("ProtocolName", ""), attributes.get("SequenceName", "").lstrip("*")))
     text = re.sub(r"[_\-]+", " ", text).casefold()
     types = set(attributes.get("ImageType", "").upper().split("\\"))
-    if _DERIVED.search(text) or types & _DERIVED_TYPES:
+    if types & _DERIVED_TYPES or attributes.get("ComplexImageComponent", "MAGNITUDE") not in ("MAGNITUDE", "MIXED"):
+        return "mr"
+    b = _number(attributes.get("DiffusionBValue"))
+    weighted = "mr_dwi_b0" if b is not None and b <= B0_UP_TO else "mr_dwi"
+    if attributes.get(SERIES_B_VALUES):
+        return weighted
+    if _DERIVED.search(text):
         return "mr"
     found = [name for name, pattern in _WORDS if re.search(pattern, text)]
     if re.search(_FLAIR, text):
         return "mr_t1" if found == ["mr_t1"] else "mr_flair"
+    if found == ["mr_dwi"]:
+        return weighted
     if found:
         return found[0] if len(found) == 1 else "mr"
-    if (_number(attributes.get("DiffusionBValue")) or 0.0) >= _DIFFUSION_B:
+    if (b or 0.0) >= _DIFFUSION_B:
         return "mr_dwi"
     if re.match(r"\*?tfl3d", attributes.get("SequenceName", "")):
         return "mr_t1"
