@@ -8,10 +8,9 @@ from typing import Any, Final
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
-from retrieval.imaging.body_part import body_part
 from retrieval.imaging.dicom_frames import Frame, in_groups
 
-__all__ = ["STUDY_KEYWORDS", "body_part_of", "series_attributes", "study_attributes"]
+__all__ = ["STUDY_KEYWORDS", "series_attributes", "study_attributes"]
 
 STUDY_KEYWORDS: Final = (
     "StudyInstanceUID", "PatientID", "AccessionNumber", "PatientSex", "PatientAge", "StudyDate", "StudyDescription",
@@ -53,12 +52,6 @@ def series_attributes(frame: Frame) -> dict[str, str]:
     found["TransferSyntaxUID"] = _text(header.file_meta.get("TransferSyntaxUID"))
     found["BodyPartExamined"] = found["BodyPartExamined"] or _anatomy(frame)
     return {**study_attributes(header), **_filled(found)}
-
-
-def body_part_of(attributes: Mapping[str, str]) -> str:
-    """Return the canonical body part: the tag's, else what the first telling description says, else ""."""
-    keywords = ("BodyPartExamined", "SeriesDescription", "ProtocolName", "StudyDescription")
-    return body_part(*(attributes.get(keyword, "") for keyword in keywords))
 
 
 def _anatomy(frame: Frame) -> str:
