@@ -7,12 +7,11 @@ from typing import Final
 
 from pydicom.dataset import Dataset
 
-from retrieval.imaging.body_part import body_part
 from retrieval.imaging.dicom_diffusion import b_value
 from retrieval.imaging.dicom_frames import Frame, in_groups
 from retrieval.imaging.dicom_values import as_text, value_of
 
-__all__ = ["STUDY_KEYWORDS", "body_part_of", "series_attributes", "study_attributes"]
+__all__ = ["STUDY_KEYWORDS", "series_attributes", "study_attributes"]
 
 STUDY_KEYWORDS: Final = (
     "StudyInstanceUID", "PatientID", "AccessionNumber", "PatientSex", "PatientAge", "StudyDate", "StudyDescription",
@@ -65,12 +64,6 @@ def _of_frame(frame: Frame) -> dict[str, str]:
         b = b_value(frame)
         found["DiffusionBValue"] = "" if b is None else f"{b:g}"
     return found
-
-
-def body_part_of(attributes: Mapping[str, str]) -> str:
-    """Return the canonical body part: the tag's, else what the first telling description says, else ""."""
-    keywords = ("BodyPartExamined", "SeriesDescription", "ProtocolName", "StudyDescription")
-    return body_part(*(attributes.get(keyword, "") for keyword in keywords))
 
 
 def _anatomy(frame: Frame) -> str:

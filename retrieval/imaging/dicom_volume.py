@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.errors import InputError, Reason
-from retrieval.imaging.dicom_attributes import body_part_of, series_attributes
+from retrieval.imaging.dicom_attributes import series_attributes
+from retrieval.imaging.dicom_body_part import body_part_of
 from retrieval.imaging.dicom_errors import input_errors
 from retrieval.imaging.dicom_frames import Frame
 from retrieval.imaging.dicom_kind import burned_in_possible, is_computed_map, modality_of
@@ -70,7 +71,7 @@ def load_stack(stack: Stack, uid: str) -> Series:
         )
         volume = Volume(shown.voxels, shown.affine, voxels.unit, provenance)
         description = str(first.header.get("SeriesDescription") or "").strip()
-        return Series(uid, modality, body_part_of(attributes), description, volume, attributes, voi_of(first))
+        return Series(uid, modality, body_part_of(first, attributes), description, volume, attributes, voi_of(first))
 
 
 def _decode(frames: Sequence[Frame]) -> _Voxels:
