@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from retrieval.storage import using_temporary_folder
+
 __all__ = ["sweep", "upload_folder", "upload_root"]
 
 _LOCK = ".lock"
@@ -35,10 +37,12 @@ def upload_folder() -> Iterator[Path]:
     root = upload_root()
     sweep(root)
     folder = root / f"upload-{secrets.token_hex(8)}"
-    descriptor = os.open(folder.with_suffix(_LOCK), os.O_CREAT | os.O_RDWR, 0o600)
+    with using_temporary_folder(root):
+        descriptor = os.open(folder.with_suffix(_LOCK), os.O_CREAT | os.O_RDWR, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        folder.mkdir(mode=0o700)
+        with using_temporary_folder(root):
+            folder.mkdir(mode=0o700)
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -37,7 +37,7 @@ class BadRow:
 
 
 class DelimitedTable:
-    """A table in text, read line by line: `headings` and `separator` are known at once, `joined` counts as rows pass."""
+    """A table in text, read line by line. `headings` and `separator` are known at once, `joined` is when it is read."""
 
     def __init__(self, lines: Iterable[str], size: int, known: Callable[[Sequence[str]], int]) -> None:
         """Take a file's lines with their ends, its size in bytes, and what counts the headings that are known.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -37,7 +37,7 @@ class Named:
         """Return which of a table's columns hold what. Raises `UsageError` as `report_columns` does."""
         return report_columns(headings, self.study, self.report)
 
-    def known(self, headings: list[str] | tuple[str, ...]) -> int:
+    def known(self, headings: Sequence[str]) -> int:
         """Return how many headings are known, or are the ones that the user named."""
         meant = {plain_heading(name) for name in (self.study, self.report) if name}
         return known_headings(headings) + sum(plain_heading(heading) in meant for heading in headings)

@@ -1,4 +1,4 @@
-"""Which encoding a text file is in: by its mark, as UTF-8, else by a guess (charset-normalizer) that is said to be one."""
+"""Which encoding a text file is in: by its mark, as UTF-8, else guessed (charset-normalizer), which is said."""
 
 from __future__ import annotations
 

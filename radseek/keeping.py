@@ -17,6 +17,7 @@ from retrieval.errors import InputError, UsageError
 from retrieval.index.keys import keyed_hash, load_key, patient_key
 from retrieval.index.local_store import LocalStore
 from retrieval.index.store import Scope
+from retrieval.storage import writing_to
 
 __all__ = ["build", "compact", "fetch", "forget", "info", "phantoms", "verify"]
 
@@ -150,7 +151,7 @@ def phantoms(
     """Write a synthetic cohort with known answers."""
     from demo.phantom_write import write_cohort
 
-    with progress() as update:
+    with progress() as update, writing_to(folder):
         cohort = write_cohort(folder, kind, studies, seed, lambda done, total: update("write", done, total))
     document = {"folder": str(folder), "kind": kind, "seed": seed, "studies": len(cohort.studies)}
     _said(json, document, f"{len(cohort.studies)} synthetic studies in {folder}")

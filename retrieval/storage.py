@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeGuard
 
 from retrieval.errors import IndexBusyError, StorageError
 
@@ -39,7 +39,7 @@ TEMPORARY_REMEDY: Final = "it is for temporary files: set TMPDIR to a folder wit
 _SQLITE_BUSY: Final = ("SQLITE_BUSY", "SQLITE_LOCKED")
 
 
-def is_storage_error(error: BaseException) -> bool:
+def is_storage_error(error: BaseException) -> TypeGuard[OSError]:
     """Say whether an error is of the disk: no room, no permission, a read-only or a broken device."""
     return isinstance(error, OSError) and error.errno in (*_FULL, *_FORBIDDEN, errno.EIO)
 

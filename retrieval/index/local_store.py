@@ -238,6 +238,14 @@ class LocalStore:
         paths = self._linkage.paths([case.key for case in found]) if self._linkage is not None else {}
         return [replace(case, path=paths.get(case.key)) for case in found]
 
+    def values_of(self, field: str) -> dict[str, int]:
+        """Return how many studies have each stored value of a filter's field."""
+        return self._now.values_of(field)
+
+    def passing(self, scope: Scope) -> int:
+        """Return how many studies are in scope."""
+        return self._now.passing(scope)
+
     def slice_vectors(self, study: str) -> tuple[ViewVectors, ...]:
         """Return a study's views in the order they were added; `series_uid` is the series' key.
 
