@@ -16,6 +16,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from retrieval.storage import using_temporary_folder
+
 __all__ = ["sweep", "upload_folder", "upload_root"]
 
 _LOCK = ".lock"
@@ -38,14 +40,16 @@ def upload_folder() -> Iterator[Path]:
     sweep(root)
     folder = root / f"upload-{secrets.token_hex(8)}"
     lock = folder.with_suffix(_LOCK)
+    held = FileLock(lock, mode=0o600)
+    with using_temporary_folder(root):
+        held.acquire()
     try:
-        with FileLock(lock, mode=0o600):
+        with using_temporary_folder(root):
             folder.mkdir(mode=0o700)
-            try:
-                yield folder
-            finally:
-                shutil.rmtree(folder, ignore_errors=True)
+        yield folder
     finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        held.release()
         lock.unlink(missing_ok=True)
 
 

@@ -18,6 +18,7 @@ from demo.decoding import FolderTask, decode_folder
 from demo.upload_space import upload_folder
 from retrieval.errors import InputError, Reason, UsageError
 from retrieval.imaging.modality import named_modality
+from retrieval.storage import using_temporary_folder
 from retrieval.types import Skipped, Study
 
 __all__ = ["Received", "UploadLimits", "gather", "receive"]
@@ -94,7 +95,9 @@ def gather(files: Iterable[str | Path], folder: Path, limits: UploadLimits | Non
     """Put files side by side into a new folder, under their own names made safe; return how many bytes they are.
 
     Side by side, because a NIfTI's header file and sidecar are found beside it. Of files of one name, the second goes
-    to a folder `2`, and so on. Raises `UsageError` for no files, `InputError` (`too_large`) past a limit.
+    to a folder `2`, and so on.
+
+    Raises `UsageError` for no files, `InputError` (`too_large`) past a limit, `StorageError` where there is no room.
     """
     limits = limits or UploadLimits()
     paths = [Path(file) for file in files]
@@ -111,8 +114,9 @@ def gather(files: Iterable[str | Path], folder: Path, limits: UploadLimits | Non
         name = safe_name(path.name)
         seen[name] += 1
         place = folder if seen[name] == 1 else folder / str(seen[name])
-        place.mkdir(parents=True, exist_ok=True)
-        _link_or_copy(path, place / name)
+        with using_temporary_folder(folder, size):
+            place.mkdir(parents=True, exist_ok=True)
+            _link_or_copy(path, place / name)
     return size
 
 

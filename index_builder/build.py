@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from index_builder.discover import FoundStudy, discover, found_studies, relative_to
 from index_builder.pipeline import study_records
-from index_builder.reports import Report, find_report, load_reports, unmatched_reports
+from index_builder.reports import Named, Report, find_report, load_reports, unmatched_reports
 from index_builder.scratch import scratch_database
 from retrieval.encoders.loading import load_encoder
 from retrieval.encoders.protocol import Encoder
@@ -28,6 +28,7 @@ from retrieval.index.local_store import LocalStore
 from retrieval.index.manifest import is_index
 from retrieval.index.scrub import scrub
 from retrieval.index.store import Case, StudyRecord
+from retrieval.path_text import found_path, printable
 from retrieval.types import Skipped
 
 __all__ = ["SEGMENT_STUDIES", "BuildReport", "Progress", "build_index"]
@@ -39,7 +40,9 @@ Progress = Callable[[str, int, int | None], None]  # stage, done, total (None wh
 
 @dataclass(slots=True)
 class BuildReport:
-    """What a build did. `skipped` names every input that was not used; `already` counts finished studies."""
+    """What a build did. `skipped` names every input that was not used; `already` counts finished studies; `notes` are
+    sentences about what was guessed or mended in the file of reports.
+    """
 
     index: str
     encoder: dict[str, Any]
@@ -52,6 +55,7 @@ class BuildReport:
     slices: int = 0
     sentences: int = 0
     reports_unmatched: int = 0
+    notes: list[str] = field(default_factory=list)
     seconds: float = 0.0
     skipped: list[Skipped] = field(default_factory=list)
 
@@ -65,7 +69,9 @@ class BuildReport:
 
     def skip(self, lines: Iterable[Skipped]) -> None:
         """Add inputs that were not used, their paths relative to the source they were found under."""
-        self.skipped.extend(replace(line, path=relative_to(line.path, self.sources)) for line in lines)
+        for line in lines:
+            path, message = relative_to(line.path, self.sources), printable(line.message)
+            self.skipped.append(replace(line, path=path, message=message))
 
 
 def build_index(
@@ -76,21 +82,25 @@ def build_index(
     encoder: Encoder | None = None,
     modality: str | None = None,
     reports: str | Path | None = None,
+    study_column: str | None = None,
+    report_column: str | None = None,
     workers: int | None = None,
     on_duplicate: OnDuplicate = "skip",
     progress: Progress | None = None,
 ) -> BuildReport:
     """Add every study under `sources` to the index folder, made if it is not there.
 
-    `modality` is what NIfTI files and pictures are (they name none). `reports` is a CSV, JSONL or Parquet file.
+    `modality` is what NIfTI files and pictures are (they name none). `reports` is a CSV, JSONL or Parquet file, of
+    which `study_column` and `report_column` name the columns where its headings do not tell.
     A study already there with the same files and report is passed over; one with others is skipped with a line in the
     report, raises, or is replaced, as `on_duplicate` says. `progress(stage, done, total)` is called as work is done.
 
     Raises `UsageError` for a missing source, `EncoderMismatchError` where the index was built with another encoder,
-    `IndexBusyError` where another process writes. Bad input never raises: it is in the report's `skipped`.
+    `IndexBusyError` where another process writes, `StorageError` where a disk is full or may not be written: what was
+    committed before stays. Bad input never raises: it is in the report's `skipped`.
     """
     started = time.monotonic()
-    paths = [Path(sources)] if isinstance(sources, str | Path) else [Path(source) for source in sources]
+    paths = [found_path(source) for source in ([sources] if isinstance(sources, str | Path) else sources)]
     if not paths:
         raise UsageError("no source given; name at least one file or folder")
     encoder = encoder or load_encoder(model)
@@ -98,8 +108,10 @@ def build_index(
     with scratch_database() as database, _open_or_create(Path(index), encoder) as store:
         encoder = store.with_own_pooling(encoder)
         report = BuildReport(str(index), encoder.spec.to_json(), tuple(paths), store.generation)
+        bad_rows: list[Skipped] = []
         if reports is not None:
-            load_reports(Path(reports), database)
+            named = Named(study_column, report_column)
+            load_reports(found_path(reports), database, named=named, skip=bad_rows.append, note=report.notes.append)
         _discover(paths, database, key, report, progress)
         records = study_records(
             _wanted(store, database, key, report, on_duplicate),
@@ -111,6 +123,7 @@ def build_index(
             workers=workers,
         )
         _commit_all(records, _Commits(store, report, progress))
+        report.skip(bad_rows)
         report.reports_unmatched = unmatched_reports(database)
         report.generation = store.generation
     report.seconds = round(time.monotonic() - started, 3)
@@ -202,14 +215,15 @@ class _Commits:
 
     def commit(self) -> None:
         """Write what is waiting as one segment."""
-        if not self.waiting:
+        # What cannot be committed is not tried again at the end: the disk that had no room has none then.
+        records, self.waiting = self.waiting, []
+        if not records:
             return
-        self.store.add(self.waiting, replace_existing=True)
-        for record in self.waiting:
+        self.store.add(records, replace_existing=True)
+        for record in records:
             self.report.studies += 1
             self.report.series += len(record.series)
             self.report.slices += sum(len(view.slices) for series in record.series for view in series.views)
             self.report.sentences += len(record.sentences)
-        self.waiting.clear()
         if self.progress is not None:
             self.progress("build", self.report.studies, None)

@@ -14,9 +14,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from retrieval.errors import UsageError
+from retrieval.errors import Reason, StorageError, UsageError
+from retrieval.imaging.archive import MEMBER_MARK, split_member
 from retrieval.imaging.scan import FileHeader, content_hash, scan
 from retrieval.index.keys import keyed_hash
+from retrieval.path_text import shown_path
 from retrieval.types import Skipped
 
 __all__ = ["FoundStudy", "discover", "found_studies", "relative_to"]
@@ -28,7 +30,8 @@ class FoundStudy:
 
     `key` is its pseudonym, `stamp` a keyed hash of its instances: the same files give the same stamp wherever they
     lie. `names` are what a report may call it: UID, accession number, and its paths, relative and absolute.
-    `copies` are other paths with the same content (NIfTI and pictures).
+    Both are as they are printed (`shown_path`), and so is `source_path`. `copies` are other paths with the same content
+    (NIfTI and pictures).
     """
 
     key: str
@@ -52,14 +55,13 @@ def discover(
     """
     count = 0
     for source in sources:
-        if not source.exists():
+        if not source.exists() and split_member(source) is None:
             raise UsageError(f"{source} does not exist; give a file or folder with DICOM, NIfTI, PNG or JPEG")
         for found in scan(source):
             count += 1
-            if isinstance(found, Skipped):
-                yield found
-            else:
-                _note(database, found, source, key)
+            line = found if isinstance(found, Skipped) else _note(database, found, source, key)
+            if line is not None:
+                yield line
             if progress is not None:
                 progress(count)
     database.execute("CREATE INDEX IF NOT EXISTS files_by_study ON files (study, path)")
@@ -76,47 +78,61 @@ def found_studies(database: sqlite3.Connection, key: bytes) -> Iterator[FoundStu
         yield _study(study, rows, key)
 
 
-def _note(database: sqlite3.Connection, header: FileHeader, source: Path, key: bytes) -> None:
+def _note(database: sqlite3.Connection, header: FileHeader, source: Path, key: bytes) -> Skipped | None:
+    """Write one file down; return a line where its bytes cannot be read after all."""
+    try:
+        stamp = (header.sop_uid if header.study_uid else "") or content_hash([header.path])
+    except OSError as error:
+        if isinstance(error, StorageError):
+            raise
+        rule = f"{Path(header.path).name}: cannot be read ({error.strerror}); copy it again"
+        return Skipped(header.path, Reason.BAD_HEADER, rule)
     if header.study_uid:
-        group, stamp = keyed_hash(key, "study", header.study_uid), header.sop_uid or content_hash([header.path])
+        group = keyed_hash(key, "study", header.study_uid)
     else:
-        stamp = content_hash([header.path])
         # Files without any UID are one study where their content is one; DICOM without a study's UID goes by series.
         group = f"series:{header.series_uid}" if header.series_uid else keyed_hash(key, "content", stamp)
     database.execute(
         "INSERT INTO files (study, path, source, header, stamp) VALUES (?, ?, ?, ?, ?)",
-        (group, header.path, str(source), pickle.dumps(header), stamp),
+        (group, os.fsencode(header.path), os.fsencode(source), pickle.dumps(header), stamp),
     )
+    return None
 
 
-def _study(study: str, rows: list[tuple[str, str, bytes, str]], key: bytes) -> FoundStudy:
+def _study(study: str, rows: list[tuple[bytes, bytes, bytes, str]], key: bytes) -> FoundStudy:
     # The scratch database is ours, private and minutes old: its pickles are our own headers.
-    headers = {row[0]: pickle.loads(row[2]) for row in rows}  # noqa: S301
+    headers = {os.fsdecode(row[0]): pickle.loads(row[2]) for row in rows}  # noqa: S301
     first: FileHeader = next(iter(headers.values()))
     paths = list(headers)
     by_content = not first.study_uid and not first.series_uid
     if study.startswith("series:"):
         study = keyed_hash(key, "content", content_hash(paths))
-    relative = [relative_to(row[0], [Path(row[1])]) for row in rows]
+    relative = [_relative(os.fsdecode(row[0]), [Path(os.fsdecode(row[1]))]) for row in rows]
     stamps = sorted({row[3] for row in rows})
     digest = hashlib.sha256("\n".join(stamps).encode()).hexdigest()
     return FoundStudy(
         key=study,
         stamp=keyed_hash(key, "files", digest),
         headers=(first,) if by_content else tuple(headers.values()),
-        source_path=relative[0] if len(set(relative)) == 1 else _common(relative),
+        source_path=shown_path(relative[0] if len(set(relative)) == 1 else _common(relative)),
         names=_names(first, relative, paths),
         copies=tuple(paths[1:]) if by_content else (),
     )
 
 
 def relative_to(path: str, sources: Iterable[Path]) -> str:
-    """Return a path as seen from the source it lies under; unchanged where it lies under none."""
+    """Return a path as seen from the source it lies under, whole where it lies under none, as it is printed."""
+    return shown_path(_relative(path, sources))
+
+
+def _relative(path: str, sources: Iterable[Path]) -> str:
     for source in sources:
         if Path(path) == source:
             return source.name
         if Path(path).is_relative_to(source):
             return str(Path(path).relative_to(source))
+        if path.startswith(f"{source}{MEMBER_MARK}"):
+            return source.name + path.removeprefix(str(source))
     return path
 
 
@@ -136,4 +152,4 @@ def _names(first: FileHeader, relative: list[str], paths: list[str]) -> tuple[st
         folder = _common(relative)
         names.extend([folder] if folder != "." else [])
         names.append(str(Path(os.path.commonpath([Path(path).resolve().parent for path in paths]))))
-    return tuple(dict.fromkeys(name for name in names if name))
+    return tuple(dict.fromkeys(shown_path(name) for name in names if name))

@@ -25,6 +25,7 @@ from retrieval.encoders.protocol import Encoder
 from retrieval.errors import InputError, Reason
 from retrieval.index.keys import load_key
 from retrieval.index.store import StudyRecord
+from retrieval.path_text import found_path, printable
 from retrieval.study_vectors import SeriesVectors, StudyVectors
 from retrieval.types import Skipped
 
@@ -76,10 +77,10 @@ def embed_sources(
 
     Raises `UsageError` for a path that does not exist.
     """
-    paths, key = list(sources), load_key()
+    paths, key = [found_path(source) for source in sources], load_key()
 
     def skip_relative(lines: Iterable[Skipped]) -> None:
-        skip(Skipped(relative_to(line.path, paths), line.reason_code, line.message) for line in lines)
+        skip(Skipped(relative_to(line.path, paths), line.reason_code, printable(line.message)) for line in lines)
 
     with scratch_database() as database:
         skip_relative(discover(paths, database, key))

@@ -21,6 +21,7 @@ from retrieval.index.local_store import LocalStore
 from retrieval.index.scrub import scrub
 from retrieval.index.sentences import split_sentences
 from retrieval.index.store import Case
+from retrieval.path_text import shown_path
 
 __all__ = ["Pair", "Pairs", "find_pairs"]
 
@@ -95,7 +96,8 @@ def _names(store: LocalStore, case: Case) -> list[str]:
         return [case.key]
     paths = [str(Path(path).resolve()) for path in link.paths]
     folder = [os.path.commonpath([str(Path(path).parent) for path in paths])] if link.study_uid and paths else []
-    return [link.study_uid, link.accession, case.path or "", *link.paths, *paths, *folder, case.key]
+    names = [link.study_uid, link.accession, case.path or "", *link.paths, *paths, *folder, case.key]
+    return [shown_path(name) for name in names]
 
 
 def _pair(store: LocalStore, case: Case, report: Report | None, encoder: Callable[[], Encoder]) -> Pair | None:

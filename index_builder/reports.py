@@ -1,21 +1,20 @@
-"""Reports from CSV, JSONL or Parquet, joined to studies by StudyInstanceUID, accession number or path."""
+"""Reports from tables in text, JSONL or Parquet, joined to studies by StudyInstanceUID, accession number or path."""
 
 from __future__ import annotations
 
-import csv
-import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+import warnings
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow.parquet
+from index_builder.delimited_rows import BadRow
+from index_builder.report_table import Named, report_rows
+from retrieval.errors import Reason, UsageError
+from retrieval.path_text import found_path, shown_path
+from retrieval.types import Skipped
 
-from retrieval.errors import UsageError
-
-__all__ = ["Report", "find_report", "load_reports", "unmatched_reports"]
-
-TEXT_COLUMNS = ("report", "findings", "impression")
+__all__ = ["Named", "Report", "find_report", "load_reports", "unmatched_reports"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,26 +25,41 @@ class Report:
     patient: str
 
 
-def load_reports(path: Path, database: sqlite3.Connection) -> int:
+def load_reports(
+    path: Path,
+    database: sqlite3.Connection,
+    *,
+    named: Named = Named(),  # noqa: B008 - frozen
+    skip: Callable[[Skipped], None] | None = None,
+    note: Callable[[str], None] | None = None,
+) -> int:
     """Copy a file of reports into the scratch database; return how many rows it had.
 
     Columns: `study` (a StudyInstanceUID, an accession number or a path) and `report`, or `findings` and
-    `impression`; `patient` if known. Raises `UsageError` where the file or a column is missing.
+    `impression`; `patient` if known; other headings that exports use are understood, and `named` names any.
+    `skip` is told of rows that cannot be used, `note` of what was guessed or mended; without them both are warnings.
+
+    Raises `UsageError` where the file or a column is missing, or no row can be used.
     """
     if not path.is_file():
         raise UsageError(f"{path}: no such file of reports; give a .csv, .jsonl or .parquet file")
-    count = 0
-    for number, row in enumerate(_rows(path), start=1):
-        study = (row.get("study") or "").strip()
-        if not study:
-            raise UsageError(f"{path}, row {number}: the column 'study' is empty or missing; every report needs one")
-        if not any(column in row for column in TEXT_COLUMNS):
-            raise UsageError(f"{path}: needs a column 'report', or 'findings' and 'impression'; has {', '.join(row)}")
-        patient = (row.get("patient") or "").strip()
-        located = path.parent / study  # a path beside the file of reports
-        values = (study, str(located.resolve()) if located.exists() else "", _text(row), patient)
-        database.execute("INSERT INTO reports (study, located, text, patient) VALUES (?, ?, ?, ?)", values)
-        count += 1
+    skip = skip or (lambda line: warnings.warn(f"{line.path}: {line.message}", UserWarning, stacklevel=3))
+    note = note or (lambda text: warnings.warn(text, UserWarning, stacklevel=3))
+    count, bad = 0, []
+    try:
+        for row in report_rows(path, named, lambda text: note(f"{path.name}: {text}")):
+            if isinstance(row, BadRow):
+                bad.append(row)
+                continue
+            values = (row.study, _located(path.parent, row.study), row.text, row.patient)
+            database.execute("INSERT INTO reports (study, located, text, patient) VALUES (?, ?, ?, ?)", values)
+            count += 1
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from None
+    if bad and not count:
+        raise UsageError(f"{path}, line {bad[0].line}: {bad[0].rule}")
+    for row in bad:
+        skip(Skipped(f"{path.name}:{row.line}", Reason.BAD_HEADER, f"line {row.line} {row.rule}"))
     database.execute("CREATE INDEX IF NOT EXISTS reports_by_study ON reports (study)")
     database.execute("CREATE INDEX IF NOT EXISTS reports_by_path ON reports (located)")
     database.commit()
@@ -71,38 +85,10 @@ def unmatched_reports(database: sqlite3.Connection) -> int:
     return int(database.execute("SELECT count(*) FROM reports WHERE used = 0").fetchone()[0])
 
 
-def _text(row: Mapping[str, str | None]) -> str:
-    report = (row.get("report") or "").strip()
-    if report:
-        return report
-    findings, impression = ((row.get(name) or "").strip() for name in ("findings", "impression"))
-    return "\n".join(part for part in (findings, impression) if part)
-
-
-def _rows(path: Path) -> Iterator[dict[str, str | None]]:
-    suffix = path.suffix.lower()
-    if suffix == ".csv":
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            yield from csv.DictReader(file)
-    elif suffix in {".jsonl", ".ndjson"}:
-        yield from _json_rows(path)
-    elif suffix == ".parquet":
-        for batch in pyarrow.parquet.ParquetFile(path).iter_batches(batch_size=1024):
-            for row in batch.to_pylist():
-                yield {name: None if value is None else str(value) for name, value in row.items()}
-    else:
-        raise UsageError(f"{path}: reports are read from .csv, .jsonl or .parquet, not '{suffix}'")
-
-
-def _json_rows(path: Path) -> Iterator[dict[str, str | None]]:
-    with path.open(encoding="utf-8") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise UsageError(f"{path}, line {number}: not JSON ({error.msg}); one object a line") from error
-            if not isinstance(row, dict):
-                raise UsageError(f"{path}, line {number}: a {type(row).__name__}, not an object; one object a line")
-            yield {name: None if value is None else str(value) for name, value in row.items()}
+def _located(folder: Path, study: str) -> str:
+    """Return the whole path of what a row names beside the file of reports; "" where nothing is there."""
+    try:
+        beside = found_path(folder / study)
+        return shown_path(str(beside.resolve())) if beside.exists() else ""
+    except (OSError, ValueError):  # too long for a path, or no path at all
+        return ""

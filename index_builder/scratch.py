@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from retrieval.storage import temporary_folder, using_temporary_database, using_temporary_folder
+
 __all__ = ["scratch_database"]
 
 SCHEMA = """
 CREATE TABLE files (
-    study TEXT NOT NULL, path TEXT NOT NULL, source TEXT NOT NULL, header BLOB NOT NULL, stamp TEXT NOT NULL
+    study TEXT NOT NULL, path BLOB NOT NULL, source BLOB NOT NULL, header BLOB NOT NULL, stamp TEXT NOT NULL
 );
 CREATE TABLE reports (
     study TEXT NOT NULL, located TEXT NOT NULL, text TEXT NOT NULL, patient TEXT NOT NULL,
@@ -25,9 +27,14 @@ CREATE TABLE reports (
 def scratch_database() -> Iterator[sqlite3.Connection]:
     """Yield an empty SQLite database in a private temporary folder, gone with everything in it afterwards.
 
-    It holds original identifiers while a build runs, so it is never written beside the index.
+    It holds original identifiers while a build runs, so it is never written beside the index. Raises `StorageError`
+    where the temporary folder is full.
     """
-    with tempfile.TemporaryDirectory(prefix="radseek-build-") as folder:
+    place = temporary_folder()
+    with using_temporary_folder(place):
+        made = tempfile.TemporaryDirectory(prefix="radseek-build-", dir=place)
+    # An index's own trouble with its disk is a `RadseekError` by now; what SQLite still complains of is this file.
+    with made as folder, using_temporary_database(place):
         connection = sqlite3.connect(Path(folder) / "scratch.sqlite")
         try:
             connection.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;" + SCHEMA)

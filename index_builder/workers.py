@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, Pipe, wait
 from typing import Any, Generic, TypeVar
 
-from retrieval.errors import InputError, Reason
+from retrieval.errors import InputError, Reason, StorageError
 
 __all__ = ["MEMORY_LIMIT", "TIME_LIMIT", "Outcome", "serve", "supervised_map"]
 
@@ -67,7 +67,8 @@ def supervised_map(
 
     A worker that dies, or runs longer than `time_limit` seconds, is replaced, and its task yields an `InputError`
     with reason `decode_failed` or `timeout`. Closing the generator stops every worker, and so does `stopped()`, which
-    is asked several times a second: the generator then ends without the rest.
+    is asked several times a second: the generator then ends without the rest. Raises `StorageError` where a worker
+    meets a full disk: that is no task's fault.
     """
     crew = [_start(function, memory_limit) for _ in range(max(1, workers))]
     window: _Window[Task] = _Window()
@@ -113,7 +114,7 @@ def _collect(crew: list[_Worker], window: _Window[Task], function: str, time_lim
     busy = {worker.connection: worker for worker in crew if worker.index is not None}
     ready = wait(list(busy), timeout=0.2)
     for connection, worker in busy.items():
-        error: InputError | None = None
+        error: InputError | StorageError | None = None
         value = None
         if connection in ready:
             try:
@@ -124,12 +125,15 @@ def _collect(crew: list[_Worker], window: _Window[Task], function: str, time_lim
                 worker.ready, worker.started = True, time.monotonic()
                 continue
             value, error = answer
+            if isinstance(error, StorageError):  # the next task would meet the same full disk
+                raise error
         elif time.monotonic() - worker.started > (time_limit if worker.ready else _START_LIMIT):
             message = f"reading took longer than {time_limit:.0f} s and was stopped; look at the files by hand"
             error = InputError(Reason.TIMEOUT, message)
         else:
             continue
-        lost = worker.process.poll() is not None or (error is not None and error.reason is Reason.TIMEOUT)
+        timed_out = isinstance(error, InputError) and error.reason is Reason.TIMEOUT
+        lost = worker.process.poll() is not None or timed_out
         index = worker.index
         worker.index = None
         if index is not None:
@@ -213,10 +217,10 @@ def _pipe_end(descriptor: int) -> Connection[Any, Any]:
     return Connection(descriptor)
 
 
-def _answer(call: Any, task: Any) -> tuple[Any, InputError | None]:
+def _answer(call: Any, task: Any) -> tuple[Any, InputError | StorageError | None]:
     try:
         return call(task), None
-    except InputError as error:
+    except (InputError, StorageError) as error:
         return None, error
     except MemoryError:
         message = "reading it needs more memory than a worker may use; split the study or shrink the series"

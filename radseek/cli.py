@@ -6,16 +6,21 @@ is not installed, 130 interrupted.
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 
 import typer
 
 from radseek import asking, doctor, explaining, fitting, keeping, serving
 from radseek.console import errors, print_json
-from retrieval.errors import RadseekError
+from retrieval.errors import RadseekError, StorageError
+from retrieval.path_text import printable
 from retrieval.results import NOTICE
+from retrieval.storage import is_storage_error, storage_error
 
 __all__ = ["app", "main", "run"]
 
@@ -64,12 +69,24 @@ def run(arguments: Sequence[str]) -> int:
     except RadseekError as error:
         return _fail(error.exit_code, type(error).__name__, str(error), arguments)
     except OSError as error:
+        if is_storage_error(error):
+            of_the_disk = _of_the_disk(error)
+            return _fail(of_the_disk.exit_code, type(of_the_disk).__name__, str(of_the_disk), arguments)
         return _fail(2, type(error).__name__, f"{error.filename or ''}: {error.strerror or error}", arguments)
     return 0
 
 
+def _of_the_disk(error: OSError) -> StorageError:
+    """Return an error of the disk that no part of the library has put into words."""
+    named = error.filename2 or error.filename
+    if isinstance(named, str | bytes):
+        return storage_error(error, Path(os.fsdecode(named)))
+    return StorageError(f"the output cannot be written ({error.strerror or error}); see that its disk has room.")
+
+
 def _fail(code: int, kind: str, message: str, arguments: Sequence[str]) -> int:
-    errors.print(f"radseek: {message}", markup=False, soft_wrap=True)
+    errors.print(f"radseek: {printable(message)}", markup=False, soft_wrap=True)
     if "--json" in arguments and kind != "InputError":  # where inputs were refused, the answer itself is printed
-        print_json({"error": {"kind": kind, "exit_code": code, "message": message}})
+        with suppress(OSError):  # it may be the output itself that has no room
+            print_json({"error": {"kind": kind, "exit_code": code, "message": message}})
     return code

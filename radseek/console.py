@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from retrieval.path_text import printable
 from retrieval.results import NOTICE
 from retrieval.types import Skipped
 
 __all__ = [
     "MEANINGLESS",
     "errors",
+    "interruptible",
     "number",
     "print_json",
     "print_lines",
@@ -28,6 +33,8 @@ __all__ = [
 ]
 
 MEANINGLESS = "Scores are meaningless: the encoder 'random' has random weights."
+INTERRUPTED = 130  # 128 and SIGINT
+_LONE = re.compile(r"[\ud800-\udfff]")
 _PIPED = 160  # columns of a table that goes to a file or a pipe
 _SHOWN = 10  # skipped inputs listed one by one; --json has them all
 
@@ -36,25 +43,30 @@ errors = Console(stderr=True, highlight=False)
 
 def print_json(document: dict[str, Any]) -> None:
     """Print one JSON document and nothing else on stdout."""
-    sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+    utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    text = json.dumps(_printable(document), ensure_ascii=not utf8, indent=2, allow_nan=False)
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()  # where the disk under a redirected output is full, it is said now and not at exit
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print a table on stdout; text from files and reports is never read as markup."""
-    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False)
+    table = Table(
+        title=printable(title), title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False
+    )
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(printable(column), overflow="fold")
     for row in rows:
-        table.add_row(*("" if cell is None else str(cell) for cell in row))
+        table.add_row(*("" if cell is None else printable(str(cell)) for cell in row))
     _stdout().print(table)
 
 
 def print_lines(title: str, lines: Iterable[str]) -> None:
     """Print lines of text under a title on stdout, as they are."""
     console = _stdout()
-    console.print(title, style="bold")
+    console.print(printable(title), style="bold")
     for line in lines:
-        console.print(line)
+        console.print(printable(line))
 
 
 def print_notice(*, meaningless: bool) -> None:
@@ -70,7 +82,8 @@ def print_skipped(skipped: Sequence[Skipped]) -> None:
         return
     errors.print(f"{len(skipped)} inputs were not used:", markup=False)
     for line in skipped[:_SHOWN]:
-        errors.print(f"  {line.path}: {line.reason_code}: {line.message}", markup=False, soft_wrap=True)
+        text = printable(f"  {line.path}: {line.reason_code}: {line.message}").replace("\n", "\\n")
+        errors.print(text, markup=False, soft_wrap=True)
     if len(skipped) > _SHOWN:
         errors.print(f"  and {len(skipped) - _SHOWN} more; --json lists them all", markup=False)
 
@@ -93,6 +106,28 @@ def progress() -> Iterator[Callable[[str, int, int | None], None]]:
             bar.update(tasks[stage], completed=done)
 
         yield update
+
+
+@contextmanager
+def interruptible(index: Path, *, json: bool) -> Iterator[None]:
+    """Say in one sentence what Ctrl-C leaves behind, and end with 130 as a shell expects."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        message = f"interrupted; finished studies are in {index}: run the same command again and it goes on from there"
+        errors.print(f"radseek: {message}", markup=False, soft_wrap=True)
+        if json:
+            print_json({"error": {"kind": "Interrupted", "exit_code": INTERRUPTED, "message": message}})
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def _printable(value: Any) -> Any:
+    """Return a document without what UTF-8 cannot hold: the odd bytes of a file's name, wherever they stand."""
+    if isinstance(value, str):
+        return value if value.isascii() else _LONE.sub(lambda match: printable(match[0]), value)
+    if isinstance(value, dict):
+        return {_printable(name): _printable(one) for name, one in value.items()}
+    return [_printable(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def number(value: float | None, digits: int = 3) -> str:

@@ -18,6 +18,7 @@ from retrieval.engine import Engine, Findings
 from retrieval.prompt_vectors import PromptBook
 from retrieval.results import ExplainResult
 from retrieval.screening import choose_findings
+from retrieval.storage import writing_to
 
 __all__ = ["explained_html", "write_explained"]
 
@@ -35,8 +36,9 @@ def write_explained(
 ) -> Path:
     """Write the page of an answer to `out`, whose folder is made, and return that; see `explained_html`."""
     page = explained_html(engine, asked, result, findings, index=index, extra=extra, pictured=pictured)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(page, encoding="utf-8")
+    with writing_to(out.parent, len(page)):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(page, encoding="utf-8")
     return out
 
 

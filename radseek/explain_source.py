@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from retrieval.engine import KEY_PREFIX, Engine, Findings
@@ -11,6 +10,7 @@ from retrieval.errors import UnknownNameError, UsageError
 from retrieval.imaging.read import read_study
 from retrieval.index.manifest import is_index
 from retrieval.index.store import Case
+from retrieval.path_text import found_path
 from retrieval.results import ExplainResult
 from retrieval.study_vectors import StudyVectors, stored_study
 from retrieval.targets import relative_path
@@ -60,7 +60,7 @@ def find_study(engine: Engine, target: str, modality: str | None = None) -> Aske
     Raises `UsageError` for none or several, `UnknownNameError` for a key that the index does not have, and what
     `read_study` raises.
     """
-    path = Path(target)
+    path = found_path(target)
     if target.startswith(KEY_PREFIX) or is_index(path):
         return _stored(engine, target)
     study = read_study(path, modality=modality)

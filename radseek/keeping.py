@@ -10,13 +10,14 @@ import typer
 
 from demo.verdicts import VerdictLog
 from index_builder import BuildReport, build_index
-from radseek.console import errors, print_json, print_notice, print_skipped, print_table, progress
+from radseek.console import errors, interruptible, print_json, print_notice, print_skipped, print_table, progress
 from radseek.options import Json, Modality, Workers
 from retrieval.encoders.fetch import fetch as fetch_model
 from retrieval.errors import InputError, UsageError
 from retrieval.index.keys import keyed_hash, load_key, patient_key
 from retrieval.index.local_store import LocalStore
 from retrieval.index.store import Scope
+from retrieval.storage import writing_to
 
 __all__ = ["build", "compact", "fetch", "forget", "info", "phantoms", "verify"]
 
@@ -39,6 +40,12 @@ def build(
     ] = "builtin",
     modality: Modality = None,
     reports: Annotated[Path | None, typer.Option(help="CSV, JSONL or Parquet with columns study and report.")] = None,
+    study_column: Annotated[
+        str | None, typer.Option(help="The heading in --reports that names studies, where it is an unusual one.")
+    ] = None,
+    report_column: Annotated[
+        str | None, typer.Option(help="The heading in --reports that holds the text, where it is an unusual one.")
+    ] = None,
     workers: Workers = None,
     on_duplicate: Annotated[
         OnDuplicate, typer.Option(help="A study that is there with other files.")
@@ -46,17 +53,23 @@ def build(
     json: Json = False,
 ) -> None:
     """Add every study under SOURCES to an index. Run again after an interruption: finished studies are passed over."""
-    with progress() as update:
+    if reports is None and (study_column or report_column):
+        raise UsageError("--study-column and --report-column name columns of a file; give it too, with --reports FILE.")
+    with progress() as update, interruptible(index, json=json):
         report = build_index(
             sources,
             index,
             model=model,
             modality=modality,
             reports=reports,
+            study_column=study_column,
+            report_column=report_column,
             workers=workers,
             on_duplicate=on_duplicate.value,
             progress=update,
         )
+    for note in report.notes:
+        errors.print(note, markup=False, soft_wrap=True)
     if json:
         print_json(report.to_json())
     else:
@@ -138,7 +151,7 @@ def phantoms(
     """Write a synthetic cohort with known answers."""
     from demo.phantom_write import write_cohort
 
-    with progress() as update:
+    with progress() as update, writing_to(folder):
         cohort = write_cohort(folder, kind, studies, seed, lambda done, total: update("write", done, total))
     document = {"folder": str(folder), "kind": kind, "seed": seed, "studies": len(cohort.studies)}
     _said(json, document, f"{len(cohort.studies)} synthetic studies in {folder}")

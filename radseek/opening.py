@@ -9,7 +9,9 @@ from pathlib import Path
 from retrieval.encoders.loading import load_encoder
 from retrieval.engine import KEY_PREFIX, Engine
 from retrieval.errors import UsageError
+from retrieval.imaging.archive import split_member
 from retrieval.index.manifest import is_index
+from retrieval.path_text import found_path
 
 __all__ = ["index_of", "open_engine"]
 
@@ -27,7 +29,7 @@ def open_engine(target: str, index: Path | None, model: str | None) -> Iterator[
         return
     if target.startswith(KEY_PREFIX):
         raise UsageError(f"{target} is a study's key; say which index holds it with --index DIR.")
-    if not Path(target).exists():
+    if not found_path(target).exists() and split_member(found_path(target)) is None:
         raise UsageError(f"{target} does not exist; give a file, a folder or an index.")
     with Engine(load_encoder(model or "builtin")) as engine:
         yield engine

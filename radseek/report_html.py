@@ -10,6 +10,7 @@ import jinja2
 from markupsafe import Markup
 
 from radseek.page import FindingRow, Page, Profile
+from retrieval.storage import writing_to
 
 __all__ = ["NOTICE", "POLICY", "page_environment", "profile_svg", "render_report", "tracks", "write_report"]
 
@@ -45,8 +46,10 @@ def page_environment() -> jinja2.Environment:
 def write_report(page: Page, path: str | Path) -> Path:
     """Write the page to `path` (its folder is made) and return the path."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(render_report(page), encoding="utf-8")
+    text = render_report(page)
+    with writing_to(path.parent, len(text)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
     return path
 
 

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from retrieval.errors import UsageError
 from retrieval.results import NOTICE, ScreenResult
+from retrieval.storage import writing_to
 
 __all__ = ["COLUMNS", "write_scores"]
 
@@ -25,21 +26,22 @@ COLUMNS = [
 def write_scores(result: ScreenResult, form: str | None, out: Path | None) -> None:
     """Write scores as `csv` or `parquet`; without a form the file's ending says which, without a file to stdout.
 
-    Raises `UsageError` for an ending that says neither.
+    Raises `UsageError` for an ending that says neither, `StorageError` where the file cannot be written.
     """
     form = form or (out.suffix.lstrip(".").lower() if out is not None else "csv")
     rows = [_row(result, document) for document in result.to_json()["results"]]
-    if form == "parquet" and out is not None:
-        columns = {name: [row[name] for row in rows] for name in COLUMNS}
-        pq.write_table(pa.table(columns), out)
-    elif form == "csv":
-        if out is None:
-            _write_csv(sys.stdout, rows)
+    if form not in ("csv", "parquet"):
+        raise UsageError(f"{out}: scores are written as .csv or .parquet; name the file so, or give --format.")
+    if out is None:
+        _write_csv(sys.stdout, rows)
+        return
+    with writing_to(out.parent):
+        if form == "parquet":
+            columns = {name: [row[name] for row in rows] for name in COLUMNS}
+            pq.write_table(pa.table(columns), out)
         else:
             with out.open("w", encoding="utf-8", newline="") as file:
                 _write_csv(file, rows)
-    else:
-        raise UsageError(f"{out}: scores are written as .csv or .parquet; name the file so, or give --format.")
 
 
 def _write_csv(file: Any, rows: list[dict[str, Any]]) -> None:

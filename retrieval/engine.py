@@ -31,6 +31,7 @@ from retrieval.index.store import Case, Scope, Store
 from retrieval.index.where import Where
 from retrieval.judging import Judge
 from retrieval.narrators.protocol import Narrator
+from retrieval.path_text import found_path
 from retrieval.percentiles import Percentiles
 from retrieval.prompt_vectors import PromptBook
 from retrieval.results import (
@@ -237,7 +238,7 @@ class Engine:
         study = self._read(target, modality)
         vectors = self._one_study(target if study is None else study, modality)
         if study is not None and isinstance(target, str | Path):
-            vectors = replace(vectors, path=relative_path(study.paths, Path(target)))
+            vectors = replace(vectors, path=relative_path(study.paths, found_path(target)))
         store = self.store
         case = next(iter(store.cases(studies=[vectors.key])), None) if store is not None else None
         answers = Answers(
@@ -317,7 +318,7 @@ class Engine:
         """Return the one study at a target; raises as `read_study` does."""
         if isinstance(target, Study | StudyVectors) or (isinstance(target, str) and target.startswith(KEY_PREFIX)):
             return next(self._studies(target, modality, []))
-        path = Path(target)
+        path = found_path(target)
         study = read_study(path, modality=modality)
         return self._embed(study, relative_path(study.paths, path))
 
@@ -334,7 +335,7 @@ class Engine:
         if isinstance(target, StudyVectors) or (isinstance(target, str) and target.startswith(KEY_PREFIX)):
             raise UsageError("A mask needs the images, and an index keeps none; give the path of the study's files.")
         study = target if isinstance(target, Study) else read_study(target, modality=modality)
-        source = Path(study.paths[0] if isinstance(target, Study) and study.paths else str(target))
+        source = found_path(study.paths[0] if isinstance(target, Study) and study.paths else str(target))
         path = relative_path(study.paths, source) if study.paths else None
         return masked_region(study, path, mask, labels, self.encoder, self._own_key())
 

@@ -13,6 +13,7 @@
     ├── MissingExtraError (ImportError)      an optional package is not installed; names the extra
     ├── MaskError (ValueError)               a mask does not fit the volume it is for, or cannot be read
     ├── NarratorError (RuntimeError)         a narrator's model or server is missing or does not answer
+    ├── StorageError (OSError)               a folder has no room, or may not be written or read
     ├── BusyError (TimeoutError)             the engine is answering others and did not come free in time
     └── UsageError (ValueError)              the call itself makes no sense
 
@@ -42,6 +43,7 @@ __all__ = [
     "PromptError",
     "RadseekError",
     "Reason",
+    "StorageError",
     "UnknownNameError",
     "UsageError",
     "nearest",
@@ -119,6 +121,8 @@ class IndexDamagedError(IndexFolderError):
 class IndexBusyError(IndexFolderError):
     """Another process holds the writer's lock."""
 
+    exit_code = 7
+
 
 class MissingExtraError(RadseekError, ImportError):
     """An optional package is needed; the message names the extra to install."""
@@ -138,8 +142,19 @@ class NarratorError(RadseekError, RuntimeError):
     exit_code = 6
 
 
+class StorageError(RadseekError, OSError):
+    """A disk is full or broken, or a folder may not be used; the message names the folder and what it lacks.
+
+    It is a failure of the run, never of an input: a file that cannot be unpacked for want of room is not damaged.
+    """
+
+    exit_code = 8
+
+
 class BusyError(RadseekError, TimeoutError):
     """The engine is answering others, and its turn did not come in time; asking again later is right."""
+
+    exit_code = 7
 
 
 class UsageError(RadseekError, ValueError):

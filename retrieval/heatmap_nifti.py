@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.errors import UsageError
+from retrieval.storage import writing_to
 
 __all__ = ["write_nifti"]
 
@@ -30,5 +31,6 @@ def write_nifti(path: Path, stacked: NDArray[np.float32], affine: NDArray[np.flo
     image.header["descrip"] = b"radseek heat map, research use only. Not a medical device."
     image.set_sform(image.affine, code="scanner")
     image.set_qform(image.affine, code="scanner", strip_shears=True)
-    nib.save(image, path)
+    with writing_to(path.parent, stacked.nbytes):
+        nib.save(image, path)
     return path

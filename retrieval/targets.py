@@ -10,6 +10,7 @@ from pathlib import Path
 from retrieval.errors import InputError
 from retrieval.imaging.read import read_files
 from retrieval.imaging.scan import FileHeader, group_key, scan
+from retrieval.path_text import found_path, printable, shown_path
 from retrieval.types import Skipped, Study
 
 __all__ = ["relative_path", "studies_under"]
@@ -21,6 +22,7 @@ def studies_under(path: Path, *, modality: str | None = None) -> Iterator[tuple[
     Headers of all files are held, pixels of one study at a time. Raises `UsageError` where the path does not exist.
     """
     groups: dict[str, list[FileHeader]] = {}
+    path = found_path(path)
     for found in scan(path):
         if isinstance(found, Skipped):
             yield _relative_skipped(found, path)
@@ -31,7 +33,7 @@ def studies_under(path: Path, *, modality: str | None = None) -> Iterator[tuple[
             study = read_files(headers, modality=modality)
         except InputError as error:
             shown = relative_path([error.path or headers[0].path], path)
-            yield Skipped(shown, error.reason, str(error))
+            yield Skipped(shown, error.reason, printable(str(error)))
             continue
         for skipped in study.skipped:
             yield _relative_skipped(skipped, path)
@@ -39,14 +41,17 @@ def studies_under(path: Path, *, modality: str | None = None) -> Iterator[tuple[
 
 
 def relative_path(paths: list[str] | tuple[str, ...], source: Path) -> str:
-    """Return where files are, relative to the source given: the file, or the folder that holds them all."""
+    """Return where files are, relative to the source given: the file, or the folder that holds them all.
+
+    It is written as it can be printed and given back (`shown_path`).
+    """
     common = os.path.commonpath(paths) if len(paths) > 1 else paths[0]
     root = source if source.is_dir() else source.parent
     shown = os.path.relpath(common or os.curdir, root)  # names alone, as of files that were sent, share no folder
-    return source.name if shown == os.curdir else shown
+    return shown_path(source.name if shown == os.curdir else shown)
 
 
 def _relative_skipped(skipped: Skipped, source: Path) -> Skipped:
     if not os.path.isabs(skipped.path) and not Path(skipped.path).exists():
-        return skipped
-    return replace(skipped, path=relative_path([skipped.path], source))
+        return replace(skipped, path=shown_path(skipped.path), message=printable(skipped.message))
+    return replace(skipped, path=relative_path([skipped.path], source), message=printable(skipped.message))

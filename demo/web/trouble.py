@@ -19,6 +19,7 @@ from retrieval.errors import (
     NarratorError,
     PromptError,
     RadseekError,
+    StorageError,
     UnknownNameError,
     UsageError,
 )
@@ -38,6 +39,7 @@ _CODES: Final[tuple[tuple[type[Exception], str], ...]] = (
     (UsageError, "usage"),
     (IndexFolderError, "index"),
     (EncoderError, "encoder"),
+    (StorageError, "storage"),
 )
 
 
@@ -54,6 +56,9 @@ def trouble(error: Exception, lang: Lang) -> str:
         _log.error("the page failed to answer", exc_info=error)
         return said("trouble.inside", lang, "inside")
     code = code_of(error)
+    if isinstance(error, StorageError):  # which folder is for the log: a visitor need not know this machine
+        _log.error("%s", error)
+        return said("code.storage", lang, code)
     todo = html.escape(say_or(f"code.{code}", lang, say("code.other", lang)))
     detail = (
         f'<p class="rs-detail"><span>{html.escape(say("trouble.detail", lang))}:</span> {html.escape(str(error))}</p>'

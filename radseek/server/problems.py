@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -21,12 +22,15 @@ from retrieval.errors import (
     MissingExtraError,
     RadseekError,
     Reason,
+    StorageError,
     UnknownNameError,
 )
 from retrieval.results import NOTICE
+from retrieval.storage import is_storage_error
 
 __all__ = ["CODES", "answer_errors", "failure", "problem", "problem_of", "reason_code"]
 
+_log: Final = logging.getLogger(__name__)
 _RETRY: Final = {"Retry-After": "2"}
 _FIRST: Final = 8  # faults of a body that are listed
 _WORD: Final = re.compile(r"(?<!^)(?=[A-Z])")
@@ -36,7 +40,9 @@ _STATUS: Final[tuple[tuple[type[RadseekError], int], ...]] = (
     (IndexBusyError, 503),
     (BusyError, 503),
     (MissingExtraError, 501),
+    (StorageError, 507),
 )
+_FULL: Final = "The server's disk has no room, or may not be written; tell whoever keeps it, its log says which folder."
 # Every code that stands for a refusal by the server itself, rather than by the engine.
 CODES: Final = {
     400: "malformed",
@@ -52,6 +58,7 @@ CODES: Final = {
     429: "rate",
     500: "internal",
     503: "busy",
+    507: "storage",
 }
 
 
@@ -92,6 +99,9 @@ def problem_of(error: RadseekError) -> JSONResponse:
     status = next(
         (code for kind, code in _STATUS if isinstance(error, kind)), 422 if isinstance(error, ValueError) else 500
     )
+    if isinstance(error, StorageError):  # where the server keeps what is nobody's business who asks
+        _log.error("%s", error)
+        return problem(status, _FULL, code=reason_code(error))
     if isinstance(error, InputError):
         status = 413 if error.reason is Reason.TOO_LARGE else 422
         lines = [
@@ -113,6 +123,12 @@ def answer_errors(app: FastAPI) -> None:
     @app.exception_handler(RadseekError)
     async def _radseek(_request: Request, error: Exception) -> JSONResponse:
         return problem_of(error) if isinstance(error, RadseekError) else problem(500, "")
+
+    @app.exception_handler(OSError)
+    async def _disk(_request: Request, error: Exception) -> JSONResponse:
+        if not is_storage_error(error):
+            raise error
+        return problem_of(StorageError(str(error)))
 
     @app.exception_handler(HTTPException)
     async def _http(_request: Request, error: Exception) -> JSONResponse:

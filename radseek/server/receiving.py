@@ -21,6 +21,7 @@ from radseek.server.describing import brought_study, stored_study
 from radseek.server.sender import Sender
 from retrieval.imaging.modality import MODALITIES
 from retrieval.results import NOTICE
+from retrieval.storage import using_temporary_folder
 
 __all__ = ["uploads"]
 
@@ -89,8 +90,9 @@ def _described(at: AtDesk, key: str) -> dict[str, Any]:
 
 def _saved(file: UploadFile, folder: Path) -> Path:
     """Write a file that was sent into a folder of its own, under a safe name."""
-    folder.mkdir()
     path = folder / safe_name(file.filename or "")
-    with path.open("wb") as out:
-        shutil.copyfileobj(file.file, out)
+    with using_temporary_folder(folder, file.size):
+        folder.mkdir()
+        with path.open("wb") as out:
+            shutil.copyfileobj(file.file, out)
     return path

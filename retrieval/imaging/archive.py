@@ -6,6 +6,8 @@ whoever made it did not mean well or did not mean this. Nothing is written outsi
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import stat
 import tempfile
 import zipfile
@@ -18,17 +20,26 @@ from typing import Final
 from retrieval.errors import InputError, Reason
 from retrieval.imaging.gate import MAX_FILE_BYTES, MAX_RATIO, RATIO_FREE_BYTES
 from retrieval.imaging.sidecar import nifti_stem
+from retrieval.storage import (
+    TEMPORARY_REMEDY,
+    is_storage_error,
+    storage_error,
+    temporary_folder,
+    using_temporary_folder,
+)
 
 __all__ = [
     "MAX_MEMBERS",
     "MAX_UNPACKED_BYTES",
     "MEMBER_MARK",
+    "disk_name",
     "is_zip",
     "members",
     "on_disk",
     "open_zip",
     "split_member",
     "unpack",
+    "unpacking_folder",
 ]
 
 MEMBER_MARK: Final = "!/"
@@ -36,6 +47,7 @@ MAX_MEMBERS: Final = 100_000
 MAX_UNPACKED_BYTES: Final = 64 * 1024**3  # all members as announced; each alone stays under MAX_FILE_BYTES
 _CHUNK: Final = 1024**2
 _LONGEST_NAME: Final = 255  # bytes; what a file system takes
+_UTF8_FLAG: Final = 0x800
 _LOCAL_HEADER: Final = 30  # bytes before a member's name, at least
 
 
@@ -45,11 +57,14 @@ def is_zip(head: bytes) -> bool:
 
 
 def split_member(path: str | Path) -> tuple[Path, str] | None:
-    """Return (archive, member) of a path such as `study.zip!/a/1.dcm`; None for an ordinary path."""
-    archive, mark, member = str(path).partition(MEMBER_MARK)
-    if not mark or not member or Path(path).exists() or not Path(archive).is_file():
+    """Return (archive, member) of a path such as `study.zip!/a/1.dcm`; None for an ordinary path.
+
+    A study in an archive is named by the folder that holds it, `study.zip!/a` or `study.zip!`, whose member is "".
+    """
+    archive, mark, member = f"{path}/".partition(MEMBER_MARK)
+    if not mark or Path(path).exists() or not Path(archive).is_file():
         return None
-    return Path(archive), member
+    return Path(archive), member.rstrip("/")
 
 
 def members(archive: zipfile.ZipFile, path: Path) -> list[zipfile.ZipInfo]:
@@ -79,6 +94,7 @@ def unpack(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path, path: 
 
     Raises:
         InputError: `too_large` past a limit, `decode_failed` when encrypted, `truncated` when damaged.
+        StorageError: the temporary folder is full, which is not the archive's fault.
     """
     limit = min(MAX_FILE_BYTES, max(RATIO_FREE_BYTES, info.compress_size * MAX_RATIO))
     name = f"{path.name}{MEMBER_MARK}{info.filename}"
@@ -96,6 +112,8 @@ def unpack(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path, path: 
                     raise _refuse(path, Reason.TOO_LARGE, f"{info.filename} unpacks to more than {limit:,} bytes")
                 out.write(chunk)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError) as error:
+        if is_storage_error(error) and error.errno != errno.EIO:  # what is read can be broken, never full
+            raise storage_error(error, temporary_folder(), info.file_size, TEMPORARY_REMEDY) from error
         rule = f"{name}: is damaged or packed in a way this reader lacks ({error}); unpack it by hand"
         raise InputError(Reason.TRUNCATED, rule, path=f"{path}{MEMBER_MARK}{info.filename}") from error
 
@@ -121,11 +139,11 @@ def on_disk(paths: Sequence[str]) -> Iterator[Mapping[str, Path]]:
     if not wanted:
         yield found
         return
-    with tempfile.TemporaryDirectory(prefix="radseek-") as folder:
+    with unpacking_folder() as folder:
         for number, (archive, names) in enumerate(wanted.items()):
-            root = Path(folder) / str(number)
+            root = folder / str(number)
             _unpack_some(archive, set(names), root)
-            found.update({path: root / PurePosixPath(name) for name, path in names.items()})
+            found.update({path: root / disk_name(name) for name, path in names.items()})
         yield found
 
 
@@ -134,7 +152,32 @@ def _unpack_some(path: Path, names: set[str], root: Path) -> None:
     with open_zip(path) as archive:
         for info in members(archive, path):
             if info.filename in names or _folder_and_stem(info.filename) in niftis:
-                unpack(archive, info, root / PurePosixPath(info.filename), path)
+                unpack(archive, info, root / disk_name(info.filename), path)
+
+
+@contextmanager
+def unpacking_folder() -> Iterator[Path]:
+    """Lend a temporary folder, gone with the block. Raises `StorageError` where none can be made."""
+    place = temporary_folder()
+    with using_temporary_folder(place):
+        made = tempfile.TemporaryDirectory(prefix="radseek-", dir=place)
+    with made as folder:
+        yield Path(folder)
+
+
+def disk_name(member: str) -> PurePosixPath:
+    """Return a member's name as a disk takes it: parts too long in UTF-8 shortened, alike where their stems are alike.
+
+    An old archive's Chinese name, read as cp437, has up to three times the bytes that its file had.
+    """
+    return PurePosixPath(*(_short_part(part) for part in PurePosixPath(member).parts))
+
+
+def _short_part(part: str) -> str:
+    if len(part.encode("utf-8", "replace")) <= _LONGEST_NAME:
+        return part
+    stem, dot, ending = part.partition(".")
+    return hashlib.sha256(stem.encode("utf-8", "replace")).hexdigest()[:16] + dot + ending[-32:]
 
 
 @contextmanager
@@ -152,7 +195,9 @@ def _check_name(info: zipfile.ZipInfo, path: Path) -> None:
     name = info.orig_filename.replace("\\", "/")
     parts = PurePosixPath(name).parts
     kind = stat.S_IFMT(info.external_attr >> 16)
-    if any(len(part.encode("utf-8", "replace")) > _LONGEST_NAME for part in parts):
+    # Without the flag for UTF-8 (APPNOTE 4.4.4, bit 11) a name's characters are its bytes, read as cp437.
+    coding = "utf-8" if info.flag_bits & _UTF8_FLAG else "cp437"
+    if any(len(part.encode(coding, "replace")) > _LONGEST_NAME for part in parts):
         raise _refuse(path, Reason.BAD_HEADER, f"member {name[:40]!r}...: no file's name is so long; pack it anew")
     if name.startswith("/") or ":" in (parts[0] if parts else "") or ".." in parts or "\0" in name:
         raise _refuse(path, Reason.BAD_HEADER, f"member {name!r} would land outside its folder; unpack it by hand")

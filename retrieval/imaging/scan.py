@@ -7,7 +7,6 @@ What a file is, its first bytes say, not its name. Every file met comes out once
 from __future__ import annotations
 
 import os
-import tempfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,13 +14,23 @@ from pathlib import Path
 from typing import Final, Literal
 
 from retrieval.errors import InputError, Reason, UsageError
-from retrieval.imaging.archive import MEMBER_MARK, is_zip, members, open_zip, split_member, unpack
+from retrieval.imaging.archive import (
+    MEMBER_MARK,
+    disk_name,
+    is_zip,
+    members,
+    open_zip,
+    split_member,
+    unpack,
+    unpacking_folder,
+)
 from retrieval.imaging.content import content_hash
 from retrieval.imaging.dicom_header import looks_like_dicom, read_header
 from retrieval.imaging.dicomdir import is_dicomdir, missing_references
 from retrieval.imaging.nifti_header import HEAD_BYTES, is_nifti, open_stream, read_nifti_header
 from retrieval.imaging.picture import is_picture
 from retrieval.imaging.sidecar import is_companion, nifti_stem
+from retrieval.path_text import found_path
 from retrieval.types import Skipped
 
 __all__ = ["FileHeader", "content_hash", "group_key", "scan"]
@@ -59,7 +68,7 @@ def scan(path: str | Path) -> Iterator[FileHeader | Skipped]:
     Raises:
         UsageError: the path does not exist (when the first item is asked for).
     """
-    root = Path(path)
+    root = found_path(path)
     inside = split_member(root)
     if inside is not None:
         yield from _scan_zip(inside[0], only=inside[1])
@@ -112,17 +121,17 @@ def _scan_file(path: Path, shown: str, beside: Exists) -> Iterator[FileHeader | 
 
 def _scan_zip(path: Path, only: str | None = None) -> Iterator[FileHeader | Skipped]:
     try:
-        with open_zip(path) as archive, tempfile.TemporaryDirectory(prefix="radseek-") as folder:
+        with open_zip(path) as archive, unpacking_folder() as folder:
             infos = members(archive, path)
             names = {info.filename for info in infos}
             for info in infos:
-                if only is not None and info.filename != only:
+                if only and info.filename != only and not info.filename.startswith(f"{only}/"):
                     continue
                 parent, slash, name = info.filename.rpartition("/")
                 if is_companion(name, lambda other, at=parent + slash: at + other in names):  # type: ignore[misc]
                     continue
                 shown = f"{path}{MEMBER_MARK}{info.filename}"
-                target = Path(folder) / name
+                target = folder / disk_name(name)
                 try:
                     unpack(archive, info, target, path)
                     if is_zip(_head(target)):

@@ -94,6 +94,11 @@ class Catalog:
         """Return a number that no segment has; numbers of deleted ones may come back after a compaction."""
         return int(self.query("SELECT coalesce(max(number), 0) + 1 FROM segments")[0][0])
 
+    def log_bytes(self) -> int:
+        """Return the bytes of the write-ahead log, which its file must still take up."""
+        log = self.path.with_name(f"{self.path.name}-wal")
+        return log.stat().st_size if log.exists() else 0
+
     def needs_vacuum(self) -> bool:
         """Say whether rows were deleted since the last `vacuum`."""
         return self.setting("compacted") != self.setting("vacuumed")

@@ -17,6 +17,7 @@ from retrieval.index.where import NUMBERS, SERIES_FIELDS, Clause
 __all__ = [
     "Condition",
     "condition",
+    "field_values",
     "find_cases",
     "live_keys",
     "sentence_places",
@@ -60,6 +61,21 @@ def study_ids(catalog: Catalog, scope: Scope | None, generation: int) -> NDArray
     sql, values = condition(scope, generation)
     rows = catalog.query(f"SELECT s.id FROM studies s WHERE {sql} ORDER BY s.id", values)
     return np.array([row[0] for row in rows], np.int64)
+
+
+def field_values(catalog: Catalog, field: str, generation: int) -> dict[str, int]:
+    """Return how many studies have each value of a filter's field, as it is stored; unknown ones are left out."""
+    if field == "report":
+        value, source = "CASE s.report WHEN '' THEN 'no' ELSE 'yes' END", "studies s"
+    elif field in SERIES_FIELDS:
+        value, source = f"r.{field}", "series r JOIN studies s ON s.id = r.study"
+    else:
+        value, source = f"s.{field}", "studies s"
+    rows = catalog.query(
+        f"SELECT {value} AS value, count(DISTINCT s.id) FROM {source} WHERE {VISIBLE} GROUP BY value",
+        {"generation": generation},
+    )
+    return {str(one): count for one, count in rows if one not in (None, "")}
 
 
 def views_by_id(catalog: Catalog, ids: Mapping[int, int]) -> dict[int, tuple[str, str, bytes]]:

@@ -11,11 +11,16 @@ from retrieval.index import catalog_write
 from retrieval.index.catalog import Catalog
 from retrieval.index.catalog_read import live_keys
 from retrieval.index.linkage import LinkageFile
-from retrieval.index.packing import Packing
-from retrieval.index.segments import write_segment
+from retrieval.index.packing import PackedStudy, Packing
+from retrieval.index.segments import segment_bytes, write_segment
 from retrieval.index.store import StudyRecord
+from retrieval.storage import require_room
 
-__all__ = ["add", "remove"]
+__all__ = ["add", "commit_bytes", "remove"]
+
+_ROW_COPIES = 4  # SQLite's log, the file that it is moved to, the keyword index, both again for pages half full
+_VIEW_BYTES = 256  # a view's row and its entries in the indexes
+_FIRST_PAGES = 128 << 10  # pages that any commit touches, in two files and their logs
 
 
 def add(
@@ -30,7 +35,7 @@ def add(
     """Write records as one segment and one transaction. With no records nothing changes.
 
     The linkage is written first: a killed writer may leave linkage of a study that is not there, and never
-    a study without its linkage.
+    a study without its linkage. Raises `StorageError` before anything is written where the disk lacks room.
     """
     packing = Packing(dim)
     packing.add_all(records)
@@ -41,6 +46,7 @@ def add(
     existing = live_keys(catalog, keys, generation)
     if existing and not replace_existing:
         raise UsageError(f"Study {min(existing)} is in the index already; leave it out, or replace it.")
+    require_room(folder, commit_bytes(packing) + catalog.log_bytes())
     linkage.put(packed.record for packed in packing.studies)
     number = catalog.next_segment()
     info = write_segment(folder, number, dim, packing.parts)
@@ -54,6 +60,21 @@ def add(
     except BaseException:
         shutil.rmtree(folder / info.folder_name, ignore_errors=True)
         raise
+
+
+def commit_bytes(packing: Packing) -> int:
+    """Return about how many bytes a commit writes: its vectors once, its rows to logs, files and indexes."""
+    rows = sum(_row_bytes(packed) for packed in packing.studies)
+    return segment_bytes(packing.parts) + _ROW_COPIES * rows + _FIRST_PAGES
+
+
+def _row_bytes(packed: PackedStudy) -> int:
+    record = packed.record
+    texts = [record.report, *record.sentences, *record.linkage.paths, *map(str, record.attributes.values())]
+    texts += [str(dict(series.provenance)) for series in record.series]
+    return sum(len(text.encode("utf-8", "replace")) for text in texts) + sum(
+        len(view.z) + len(view.position) + _VIEW_BYTES for view in packed.views
+    )
 
 
 def remove(catalog: Catalog, linkage: LinkageFile | None, keys: Collection[str]) -> None:

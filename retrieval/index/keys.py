@@ -13,6 +13,7 @@ import stat
 from pathlib import Path
 
 from retrieval.errors import UsageError
+from retrieval.storage import is_storage_error, storage_error
 from retrieval.types import Study
 
 __all__ = ["key_path", "keyed_hash", "load_key", "patient_key", "series_key", "study_key"]
@@ -46,6 +47,8 @@ def load_key() -> bytes:
             _make_key(path)
         return _read_key(path)
     except OSError as error:
+        if is_storage_error(error):
+            raise storage_error(error, path.parent, remedy=f"make it writable, or set RADSEEK_KEY ({path})") from error
         raise UsageError(
             f"The key file {path} cannot be used ({error.strerror}); make its folder writable, or set RADSEEK_KEY."
         ) from error

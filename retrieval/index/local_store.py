@@ -27,12 +27,14 @@ from retrieval.index.own_pooling import clean_adapters, keep_adapter, own_adapte
 from retrieval.index.segments import clean_orphans
 from retrieval.index.snapshot import Snapshot
 from retrieval.index.store import Case, Linkage, Scope, SentenceHit, SliceHit, StudyRecord, ViewHit
+from retrieval.storage import require_room, storage_error, writing_to
 from retrieval.types import ViewVectors
 
 __all__ = ["LocalStore"]
 
 _CATALOG = "catalog.sqlite"
 _LOCK = ".writer.lock"
+_EMPTY_BYTES = 256 << 10  # an index of nothing, its linkage and SQLite's side files while it is open
 _HALF_MADE = (_CATALOG, f"{_CATALOG}-wal", f"{_CATALOG}-shm", f"{_CATALOG}-journal", ".manifest.json.draft")
 
 
@@ -67,16 +69,19 @@ class LocalStore:
         path = Path(path)
         if is_index(path):
             raise UsageError(f"{path} is an index already; open it to add to it, or name another folder.")
-        path.mkdir(parents=True, exist_ok=True, mode=0o700)  # vectors and reports are not for everybody
+        with writing_to(path):
+            path.mkdir(parents=True, exist_ok=True, mode=0o700)  # vectors and reports are not for everybody
         own = {*_HALF_MADE, _LOCK, "segments"}
         strangers = sorted(p.name for p in path.iterdir() if p.name not in own)
         if strangers:
             raise UsageError(f"{path} is not empty (it holds {strangers[0]}); name a new folder for the index.")
+        require_room(path, _EMPTY_BYTES)
         lock = _locked(path)
         try:
             for name in _HALF_MADE:  # by a writer that was killed here
                 (path / name).unlink(missing_ok=True)
-            (path / "segments").mkdir(exist_ok=True)
+            with writing_to(path, _EMPTY_BYTES):
+                (path / "segments").mkdir(exist_ok=True)
             create_catalog(path / _CATALOG, {"encoder": json.dumps(spec.to_json())})
             write_manifest(path, spec)  # from here on it is an index
             return cls(path, lock)
@@ -233,6 +238,14 @@ class LocalStore:
         paths = self._linkage.paths([case.key for case in found]) if self._linkage is not None else {}
         return [replace(case, path=paths.get(case.key)) for case in found]
 
+    def values_of(self, field: str) -> dict[str, int]:
+        """Return how many studies have each stored value of a filter's field."""
+        return self._now.values_of(field)
+
+    def passing(self, scope: Scope) -> int:
+        """Return how many studies are in scope."""
+        return self._now.passing(scope)
+
     def slice_vectors(self, study: str) -> tuple[ViewVectors, ...]:
         """Return a study's views in the order they were added; `series_uid` is the series' key.
 
@@ -319,5 +332,5 @@ def _locked(path: Path) -> FileLock:
             f"Another process is writing {path}; wait until it is done. Reading works meanwhile."
         ) from None
     except OSError as error:
-        raise UsageError(f"{path} cannot be written ({error.strerror}); make it writable first.") from error
+        raise storage_error(error, path) from error
     return lock

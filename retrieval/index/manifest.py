@@ -10,6 +10,7 @@ from retrieval.encoders.spec import EncoderSpec
 from retrieval.errors import EncoderError, IndexDamagedError, UsageError
 from retrieval.index.schema import FORMAT
 from retrieval.index.segments import sync_folder
+from retrieval.storage import writing_to
 
 __all__ = ["is_index", "read_manifest", "write_manifest"]
 
@@ -34,12 +35,13 @@ def write_manifest(path: Path, spec: EncoderSpec) -> None:
         "encoder": spec.to_json(),
     }
     draft = path / f".{_NAME}.draft"
-    with draft.open("w", encoding="utf8") as file:
-        json.dump(document, file, indent=1, ensure_ascii=False)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(draft, path / _NAME)
-    sync_folder(path)
+    with writing_to(path):
+        with draft.open("w", encoding="utf8") as file:
+            json.dump(document, file, indent=1, ensure_ascii=False)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(draft, path / _NAME)
+        sync_folder(path)
 
 
 def read_manifest(path: Path) -> EncoderSpec:

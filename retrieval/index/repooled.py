@@ -65,6 +65,14 @@ class RepooledStore:
         """Return the store's cases."""
         return self._store.cases(scope, studies=studies, offset=offset, limit=limit)
 
+    def values_of(self, field: str) -> dict[str, int]:
+        """Return the store's values."""
+        return self._store.values_of(field)
+
+    def passing(self, scope: Scope) -> int:
+        """Return the store's count."""
+        return self._store.passing(scope)
+
     def slice_vectors(self, study: str) -> tuple[ViewVectors, ...]:
         """Return the store's views, pooled again."""
         return tuple(

@@ -15,11 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.errors import IndexDamagedError, IndexFolderError
+from retrieval.storage import writing_to
 
-__all__ = ["ARRAYS", "Segment", "SegmentInfo", "clean_orphans", "sync_folder", "write_segment"]
+__all__ = ["ARRAYS", "Segment", "SegmentInfo", "clean_orphans", "segment_bytes", "sync_folder", "write_segment"]
 
 ARRAYS = ("slices", "views", "sentences")
 _DTYPE = np.dtype("<f2")
+_HEAD = 4096  # bytes of an array's head, as a disk's block
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +42,28 @@ def write_segment(root: Path, number: int, dim: int, parts: Mapping[str, Sequenc
     """Write a segment's arrays, each the concatenation of its `(n, dim)` parts, so that all of it is there or none.
 
     The folder has its final name only when every file is on disk; nothing refers to it until the catalogue does.
+    Raises `StorageError` where the disk is full or may not be written.
     """
     draft = root / f".draft-{number:06d}"
     shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
+    try:
+        with writing_to(root, segment_bytes(parts)):
+            draft.mkdir(parents=True)
+            info = _write_draft(draft, number, dim, parts)
+            os.rename(draft, root / info.folder_name)
+            sync_folder(root)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)  # a full disk needs its room back
+        raise
+    return info
+
+
+def segment_bytes(parts: Mapping[str, Sequence[NDArray[np.float16]]]) -> int:
+    """Return how many bytes a segment of these parts has, in round figures."""
+    return sum(part.nbytes for arrays in parts.values() for part in arrays) + len(ARRAYS) * _HEAD
+
+
+def _write_draft(draft: Path, number: int, dim: int, parts: Mapping[str, Sequence[NDArray[np.float16]]]) -> SegmentInfo:
     rows: dict[str, int] = {}
     files: dict[str, tuple[str, int]] = {}
     for name in ARRAYS:
@@ -51,10 +71,7 @@ def write_segment(root: Path, number: int, dim: int, parts: Mapping[str, Sequenc
         rows[name] = len(array)
         files[_file_name(name)] = _write_array(draft / _file_name(name), array)
     sync_folder(draft)
-    info = SegmentInfo(number, rows, files)
-    os.rename(draft, root / info.folder_name)
-    sync_folder(root)
-    return info
+    return SegmentInfo(number, rows, files)
 
 
 def sync_folder(folder: Path) -> None:

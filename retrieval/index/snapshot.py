@@ -50,6 +50,16 @@ class Snapshot:
         self._check()
         return catalog_read.find_cases(self.catalog, scope, self.generation, offset, limit)
 
+    def values_of(self, field: str) -> dict[str, int]:
+        """Return how many studies have each stored value of a filter's field."""
+        self._check()
+        return self._cached(f"values {field}", lambda: catalog_read.field_values(self.catalog, field, self.generation))
+
+    def passing(self, scope: Scope) -> int:
+        """Return how many studies are in scope."""
+        self._check()
+        return len(self._study_ids(scope))
+
     def slice_vectors(self, study: str) -> tuple[ViewVectors, ...]:
         """Return a study's views in the order they were added. Raises `UnknownNameError` for an unknown study."""
         rows = catalog_read.view_rows(self.catalog, study, self.generation)

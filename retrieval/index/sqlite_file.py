@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from retrieval.errors import IndexDamagedError, IndexFolderError
+from retrieval.storage import sqlite_storage_error, writing_to
 
 __all__ = ["checkpoint", "connect", "guarded", "make_private"]
 
@@ -17,7 +18,8 @@ _WAIT = 30.0  # seconds to wait for another connection's lock
 
 def make_private(path: Path) -> None:
     """Create an empty file that only its owner may read, if there is none; SQLite's own side files follow it."""
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    with writing_to(path.parent):
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
 
 def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
@@ -39,12 +41,18 @@ def checkpoint(connection: sqlite3.Connection) -> None:
 
 @contextmanager
 def guarded(path: Path) -> Iterator[None]:
-    """Turn SQLite's complaints about a damaged file into `IndexDamagedError`."""
+    """Turn SQLite's complaints about a damaged file into `IndexDamagedError`, about the disk into `StorageError`.
+
+    A lock that another process holds is `IndexBusyError`.
+    """
     try:
         yield
     except sqlite3.OperationalError as error:
         if "no such" in str(error):  # a table or a column
             raise IndexDamagedError(f"{path} is damaged ({error}); restore it from a copy.") from error
+        of_the_disk = sqlite_storage_error(error, path.parent)
+        if of_the_disk is not None:
+            raise of_the_disk from error
         raise IndexFolderError(f"{path} cannot be used now ({error}); see that its disk is writable.") from error
     except sqlite3.DatabaseError as error:
         raise IndexDamagedError(

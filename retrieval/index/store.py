@@ -194,6 +194,14 @@ class Store(Protocol):
         """Return the studies in scope, or of those the ones named, in key order: `limit` of them after `offset`."""
         ...
 
+    def values_of(self, field: str) -> dict[str, int]:
+        """Return how many studies have each stored value of a filter's field, less the unknown."""
+        ...
+
+    def passing(self, scope: Scope) -> int:
+        """Return how many studies are in scope."""
+        ...
+
     def slice_vectors(self, study: str) -> tuple[ViewVectors, ...]:
         """Return a study's views in the order they were added; `series_uid` is the series' key.
 

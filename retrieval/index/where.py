@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from retrieval.errors import UnknownNameError, UsageError, nearest
+from retrieval.index.filter_values import meant_values
 
 __all__ = ["FIELDS", "NUMBERS", "Clause", "Where"]
 
@@ -37,9 +39,10 @@ class Where:
     def parse(cls, texts: Iterable[str]) -> Where:
         """Read `FIELD=VALUE` texts. Different fields must all match; of one field's values, any.
 
-        Values are compared without case; several are separated by commas (`modality=CT,MR`) or by giving
-        the field again. `age` and `year` take a number or a range: `40-60`, `40-`, `-60`. `report` takes
-        `yes` or `no`. A study whose attribute is unknown does not match.
+        Values are compared without case, and their usual names are understood (`sex=male`, `modality=磁共振`);
+        several are separated by commas (`modality=CT,MR`) or by giving the field again. `age` and `year` take
+        a number or a range: `40-60`, `40-`, `-60`. `report` takes `yes` or `no`. A study whose attribute is
+        unknown does not match.
 
         Raises `UnknownNameError` for a field that does not exist, `UsageError` for a malformed text.
 
@@ -77,7 +80,7 @@ def _split(text: str) -> tuple[str, str]:
 
 
 def _values(name: str, value: str, text: str) -> tuple[str, ...]:
-    values = tuple(v.strip().casefold() for v in value.split(",") if v.strip())
+    values = tuple(meant for v in re.split("[,，、]", value) if v.strip() for meant in meant_values(name, v))
     if not values:
         raise UsageError(f"The filter '{text}' names no value; write for example {name}=...")
     if name == "report" and not set(values) <= {"yes", "no"}:
