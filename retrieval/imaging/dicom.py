@@ -34,8 +34,8 @@ class _File:
 def read_dicom_series(files: Iterable[Path]) -> tuple[list[Series], list[Skipped]]:
     """Read one study's DICOM files, in any order.
 
-    Returns the Series, by SeriesNumber and UID, and one Skipped for every file that none of them uses. A file
-    whose frames repeat positions of an earlier time point counts as used: Provenance names the time point.
+    Returns the Series, by SeriesNumber and UID, and one Skipped for every file that none of them uses. A file whose
+    frames repeat positions of a set that is read counts as used: Provenance names the set and counts what is left out.
     Nothing about a bad file is raised.
     """
     skipped: list[Skipped] = []

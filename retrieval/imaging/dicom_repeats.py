@@ -72,7 +72,7 @@ def _resolve(group: Group, names: tuple[str, ...]) -> list[Chosen]:
         if step is None:
             continue
         group, names = step.kept, (*names, step.name)
-        apart += [(", ".join((*names[:-1], name)), one) for name, one in step.apart]
+        apart += [("; ".join((*names[:-1], name)), one) for name, one in step.apart]
         warnings += [step.warning] if step.warning else []
     others = [chosen for name, one in apart for chosen in _resolve(one, (name,))]
     return [*_rest(group, names, tuple(warnings)), *others]

@@ -53,10 +53,10 @@ def magnitude_of(group: Group) -> Narrowed | None:
 
 def narrow(group: Group, key: Key) -> Narrowed | None:
     """Keep one set of those that a key tells apart; None where it tells none apart at any position."""
-    labels = [_label(frame.keys.get(key.name, "")) for frame in group.frames]
-    sets = group.by_label(labels)
-    if len(sets) < 2 or not _tells_apart(group, labels):
+    labels = _labels(group, key)
+    if len(set(labels)) < 2 or not _tells_apart(group, labels):
         return None
+    sets = group.by_label(labels)
     values = _in_order(list(sets.values()), key)
     best = values[0]
     if key.role is Role.CLOCK:
@@ -72,13 +72,13 @@ def narrow(group: Group, key: Key) -> Narrowed | None:
 
 def parted(group: Group, key: Key) -> list[tuple[str, Group]]:
     """Sets of a key, each regular, of a group that is not; [] where the key does not part it so."""
-    sets = list(group.by_label([_label(frame.keys.get(key.name, "")) for frame in group.frames]).values())
+    sets = list(group.by_label(_labels(group, key)).values())
     if key.role is Role.CLOCK or not 2 <= len(sets) <= len(group) // BLOCK:
         return []
     if not all(one.regular and len(one.positions) >= BLOCK for one in sets):
         return []
     ordered = _in_order(sets, key)
-    return [(f"{key.name}={_value(one, key)}, {n} of {len(sets)}", one) for n, one in enumerate(ordered, start=1)]
+    return [(f"{_said(one, key)}, {n} of {len(sets)}", one) for n, one in enumerate(ordered, start=1)]
 
 
 def _one_of(group: Group, key: Key, values: Sequence[Group], joined: Group | None = None) -> Narrowed:
@@ -90,9 +90,9 @@ def _one_of(group: Group, key: Key, values: Sequence[Group], joined: Group | Non
     for number, one in enumerate(values[1:], start=2):
         own = one.outside(kept.positions)
         if len(own.positions) > (1 - share) * len(best.positions):
-            apart.append((f"{key.name}={_value(one, key)}, {number} of {count}", one))
+            apart.append((f"{_said(one, key)}, {number} of {count}", one))
     used = len(kept) + sum(len(one) for _, one in apart)
-    left, name = len(group) - used, f"{key.name}={_value(best, key)}"
+    left, name = len(group) - used, _said(best, key)
     if joined is not None and len(joined) > len(best):
         said = f"{len(best.positions)} positions of {name}, {len(joined.positions) - len(best.positions)} of others"
         warning = f"{key.word}: joined, {said}; {left} images at positions already read left out"
@@ -171,7 +171,19 @@ def _value(one: Group, key: Key) -> str:
     return one.frames[0].keys.get(key.name, "")
 
 
+def _said(one: Group, key: Key) -> str:
+    """A set's value as it is told; words and times of a header, which may tell whose it is, only by their name."""
+    private = key.role is Role.CLOCK or key.word == "descriptions"
+    return key.name if private else f"{key.name}={_value(one, key)}"
+
+
+def _labels(group: Group, key: Key) -> list[str]:
+    """Each frame's value of a key for comparing: 5 and 5.0 are one."""
+    values = [frame.keys.get(key.name, "") for frame in group.frames]
+    labels = {value: _label(value) for value in set(values)}
+    return [labels[value] for value in values]
+
+
 def _label(value: str) -> str:
-    """A value for comparing: 5 and 5.0 are one."""
     number = None if "\\" in value else as_number(value or None)
     return value if number is None else f"{number:.6g}"

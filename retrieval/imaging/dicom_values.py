@@ -86,11 +86,14 @@ def private_value(header: Dataset, group: int, element: int, creator: str, maker
     creators and leave the elements: without any in the group, block 10 of a file whose Manufacturer starts with
     `maker` is taken.
     """
+    elements = [tag & 0xFFFF for tag in header.keys() if tag >> 16 == group]  # noqa: SIM118 - its values cost time
+    if not elements:
+        return None
     try:
         return header.private_block(group, creator)[element].value
     except _MALFORMED:
         pass
-    reserved = any((group, block) in header for block in range(0x10, 0x20))
+    reserved = any(0x10 <= low <= 0xFF for low in elements)
     if reserved or not as_text(value_of(header, "Manufacturer")).casefold().startswith(maker.casefold()):
         return None
     try:

@@ -67,7 +67,13 @@ def load_stack(stack: Stack, uid: str) -> Series:
             dropped_slices=stack.dropped,
             time_point=stack.time_point,
             inverted=first.shape[2] == "MONOCHROME1",
-            warnings=(*stack.warnings, *_notes(stack.frames), *voxels.warnings, *_burned_in(first)),
+            warnings=(
+                *stack.warnings,
+                *_notes(stack.frames),
+                *_other_part(first),
+                *voxels.warnings,
+                *_burned_in(first),
+            ),
         )
         volume = Volume(shown.voxels, shown.affine, voxels.unit, provenance)
         description = str(first.header.get("SeriesDescription") or "").strip()
@@ -99,7 +105,15 @@ def _decode(frames: Sequence[Frame]) -> _Voxels:
 
 def _notes(frames: Iterable[Frame]) -> tuple[str, ...]:
     """What the frames' own headers say about how they were read, each thing once."""
-    return tuple(dict.fromkeys(note for frame in frames for note in frame.notes))
+    notes = dict.fromkeys(note for frame in frames for note in (*frame.notes, *_other_part(frame)))
+    return tuple(notes)
+
+
+def _other_part(frame: Frame) -> tuple[str, ...]:
+    part = frame.keys.get("ComplexImageComponent", "MAGNITUDE")
+    if part == "MAGNITUDE":
+        return ()
+    return (f"complex_parts: {part.lower()} images, for the series holds no magnitude images of these positions",)
 
 
 def _rows_by_file(frames: Iterable[Frame]) -> dict[Path, list[int]]:
