@@ -20,6 +20,9 @@ __all__ = ["AIR_HU", "read_nifti"]
 
 AIR_HU: Final = -900  # a CT in Hounsfield units reaches at least this low: there is air around every patient
 
+# What a sidecar may say of the body part beside its description; dcm2niix's names for DICOM's texts.
+_BODY_PART: Final = ("ProtocolName", "ProcedureStepDescription", "StudyDescription")
+
 
 def read_nifti(path: Path, modality: str = "", sidecar: Sidecar | None = None) -> Series:
     """Return the Series in a NIfTI file, display-oriented; of several time points the first.
@@ -49,8 +52,9 @@ def read_nifti(path: Path, modality: str = "", sidecar: Sidecar | None = None) -
             warnings=(*header.warnings, *beside.warnings, *doubts, *pixel_warnings(shown.affine)),
         ),
     )
-    part = body_part(beside.attributes.get("BodyPartExamined", ""), beside.description)
-    return Series("", modality, part, beside.description, volume, dict(beside.attributes))
+    said = beside.attributes
+    part = body_part(said.get("BodyPartExamined", ""), beside.description, *(said.get(key, "") for key in _BODY_PART))
+    return Series("", modality, part, beside.description, volume, dict(said))
 
 
 def _orient(voxels: NDArray[Any], header: NiftiHeader) -> tuple[Oriented, tuple[str, ...]]:

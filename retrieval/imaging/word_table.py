@@ -25,6 +25,7 @@ _T2_STAR: Final = re.compile("([t\u0442]2) ?\\*")  # with a Latin or a Cyrillic 
 _APART: Final = re.compile(r"[^\w~]+|_+")
 _LIGATURES: Final = str.maketrans({"\u0153": "oe", "\u00e6": "ae", "\u301c": "~"})
 _UMLAUTS: Final = str.maketrans({"\u00e4": "ae", "\u00f6": "oe", "\u00fc": "ue"})
+_LONGEST: Final = 1024  # characters of a description that are read; DICOM's LO has 64
 _LETTER: Final = "a-z\u00df-\u024f\u0370-\u03ff\u0400-\u04ff"
 _HANGUL: Final = "\uac00-\ud7a3"
 # What descriptions are written in where (0008,0005) does not say so, and pydicom took each byte for a Latin letter.
@@ -99,9 +100,10 @@ def fold(text: str) -> str:
 def readings(text: str) -> Iterator[str]:
     """Yield a text folded, as it is, and then as it reads in other character sets if it may be in one of them.
 
-    BodyPartExamined is a code string, which pydicom reads as Latin-1 whatever SpecificCharacterSet says (PS3.5
-    6.1.2.3), and other texts are when that tag is missing. Two bytes beyond ASCII in a row are no Latin word.
+    BodyPartExamined is a code string, which pydicom reads as Latin-1 whatever SpecificCharacterSet says
+    (PS3.5 6.1.2.3), and other texts are when that tag is missing. Two bytes beyond ASCII in a row are no Latin word.
     """
+    text = text[:_LONGEST]
     yield fold(text)
     if re.search("[\u0080-\u00ff]{2}", text) and max(text) <= "\u00ff":
         stored = text.encode("latin-1")
