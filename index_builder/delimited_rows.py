@@ -100,10 +100,10 @@ class DelimitedTable:
 
     def _unquoted(self) -> _Cells | BadRow:
         """Read the first line of a row whose quotes do not pair up as if quotes were letters; give the others back."""
-        first, *_ = taken = self._lines.taken
-        self._lines.give_back(len(taken) - 1)
+        first, count = self._lines.taken[0], len(self._lines.taken)
+        self._lines.give_back(count - 1)
         cells = first.rstrip("\r\n").split(self.separator)
-        if len(taken) == 1 and len(cells) == len(self.headings):
+        if count == 1 and len(cells) == len(self.headings):
             return _Cells(self._lines.first, cells)
         rule = 'has quotes that do not pair up; write a quote inside quoted text twice, as in "a ""large"" mass"'
         return BadRow(self._lines.first, rule)

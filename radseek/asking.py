@@ -11,7 +11,7 @@ import typer
 
 from index_builder import embed_sources
 from prompts import find, list_sets
-from radseek.console import number, print_json, print_notice, print_skipped, print_table
+from radseek.console import number, print_json, print_notice, print_remarks, print_skipped, print_table
 from radseek.opening import open_engine
 from radseek.options import Count, Json, Modality, Model, OptionalIndex, TargetPath, WhereFilters, Workers, WrittenIndex
 from radseek.similar_tables import print_similar
@@ -20,6 +20,7 @@ from retrieval.engine import KEY_PREFIX, Engine
 from retrieval.errors import InputError, UsageError
 from retrieval.index.manifest import is_index
 from retrieval.results import ClassifyResult, ScreenResult, SimilarResult
+from retrieval.spelling import spelling_of_findings
 from retrieval.study_vectors import StudyVectors
 from retrieval.types import Skipped
 
@@ -76,7 +77,9 @@ def screen(
             answers[0].findings_version if answers else "",
             tuple(row for answer in answers for row in answer.results),
             tuple(skipped),
+            spelling_of_findings(asked if isinstance(asked, list) else ()),
         )
+    print_remarks((), result.suggestions)
     if out is not None or output is not Format.TABLE:
         write_scores(result, output.value if output is not Format.TABLE else None, out)
     if json and (answers or skipped):
@@ -150,6 +153,7 @@ def similar(
             include_same_patient=same_patient,
             modality=modality,
         )
+    print_remarks(result.notes, result.suggestions)
     if json:
         print_json(result.to_json())
         return
@@ -170,6 +174,7 @@ def search(
     """Find studies and report sentences in words."""
     with Engine.open(index, model) as engine:
         result = engine.search(text, k, where=where or (), within=within.value)
+    print_remarks(result.notes, result.suggestions)
     if json:
         print_json(result.to_json())
         return

@@ -17,6 +17,7 @@ from rich.table import Table
 
 from retrieval.path_text import printable
 from retrieval.results import NOTICE
+from retrieval.spelling import Suggestion
 from retrieval.types import Skipped
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "print_json",
     "print_lines",
     "print_notice",
+    "print_remarks",
     "print_skipped",
     "print_table",
     "progress",
@@ -74,6 +76,12 @@ def print_notice(*, meaningless: bool) -> None:
     if meaningless:
         errors.print(MEANINGLESS, style="bold red", markup=False, soft_wrap=True)
     errors.print(NOTICE, style="dim", markup=False)
+
+
+def print_remarks(notes: Iterable[str], suggestions: Iterable[Suggestion]) -> None:
+    """Say beside an answer why there is nothing in it, and what misspelt words may have meant."""
+    for sentence in (*notes, *map(str, suggestions)):
+        errors.print(printable(sentence), markup=False, soft_wrap=True)
 
 
 def print_skipped(skipped: Sequence[Skipped]) -> None:

@@ -21,6 +21,7 @@ from retrieval.encoders.spec import check_match
 from retrieval.errors import UnknownNameError, UsageError
 from retrieval.evidence import Lang
 from retrieval.explaining import Answers, Measuring, explained, reading_warnings
+from retrieval.filtering import checked_where, what_is_left
 from retrieval.heatmap_study import HeatMap, HeatMapper
 from retrieval.imaging.read import read_study
 from retrieval.index.keys import load_key, series_key, study_key
@@ -49,6 +50,7 @@ from retrieval.results import (
 from retrieval.scoring import label_probabilities
 from retrieval.screening import Findings, Screener, choose_findings
 from retrieval.search import RankedImage, RankedSentence, rank_images, rank_sentences
+from retrieval.spelling import spelling_of, spelling_of_findings
 from retrieval.study_vectors import StudyVectors, embed_study, stored_study
 from retrieval.targets import relative_path, studies_under
 from retrieval.text_query import parse_query, query_vector
@@ -124,7 +126,7 @@ class Engine:
         skipped: list[Skipped] = []
         for study in self._studies(target, modality, skipped):
             rows.extend(self._screener.rows(study, asked))
-        return ScreenResult(self.encoder.spec, version, tuple(rows), tuple(skipped))
+        return ScreenResult(self.encoder.spec, version, tuple(rows), tuple(skipped), spelling_of_findings(asked))
 
     def prepare(self, findings: Findings) -> None:
         """Do ahead of the first question what every question about these findings needs.
@@ -205,13 +207,15 @@ class Engine:
         region = None if mask is None else self._masked(target, modality, str(mask), mask_labels)
         query = self._one_study(target, modality) if region is None else region.vectors
         patient = frozenset({query.patient_key} - {""}) if not include_same_patient else frozenset()
-        scope = Scope(_where(where), not_studies=frozenset({query.key}), not_patients=patient)
+        scope = Scope(checked_where(where, store), not_studies=frozenset({query.key}), not_patients=patient)
         words = None if text is None else query_vector(parse_query(text), self._book)
         asked = Comparison(store, query, scope, words, region is not None)
         sides = None if finding is None else asked.contrast(finding, Bench(store, self._book, Judge(self._book)), k)
-        about: dict[str, Any] = {"study": query.key, "path": query.path, "text": text, "where": _where(where).texts()}
+        about: dict[str, Any] = {"study": query.key, "path": query.path, "text": text, "where": scope.where.texts()}
         about |= {"mask": None if region is None else region.to_json()}
-        return SimilarResult(self.encoder.spec, about, asked.nearest(k), sides)
+        asked_words = (text or "", *([] if finding is None else [finding.names["zh"]]))
+        meant = tuple(one for one_text in asked_words for one in spelling_of(one_text))
+        return SimilarResult(self.encoder.spec, about, asked.nearest(k), sides, what_is_left(scope, store), meant)
 
     def explain(
         self,
@@ -262,7 +266,7 @@ class Engine:
         """
         store = self._need_store("search")
         _check_count(k)
-        query, scope = parse_query(text), Scope(_where(where))
+        query, scope = parse_query(text), Scope(checked_where(where, store))
         vector = query_vector(query, self._book)
         images = rank_images(store, query.findings, vector, k, scope) if within in ("images", "both") else []
         sentences = rank_sentences(store, query, vector, k, scope) if within in ("reports", "both") else []
@@ -271,6 +275,9 @@ class Engine:
             self.encoder.spec,
             tuple(_study_row(rank, one, paths) for rank, one in enumerate(images, 1)),
             tuple(_sentence_row(rank, one, paths) for rank, one in enumerate(sentences, 1)),
+            {"text": text, "where": scope.where.texts(), "within": within},
+            what_is_left(scope, store),
+            spelling_of(text),
         )
 
     def vectors(self, study: Study) -> StudyVectors:
@@ -374,10 +381,6 @@ def _study_row(rank: int, one: RankedImage, paths: Mapping[str, str | None]) -> 
 def _sentence_row(rank: int, one: RankedSentence, paths: Mapping[str, str | None]) -> SentenceRow:
     hit = one.hit
     return SentenceRow(rank, hit.study, paths[hit.study], hit.text, one.score, hit.similarity, one.polarity)
-
-
-def _where(where: Where | Sequence[str]) -> Where:
-    return where if isinstance(where, Where) else Where.parse(where)
 
 
 def _check_count(k: int) -> None:

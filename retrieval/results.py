@@ -14,6 +14,7 @@ from retrieval.evidence import Evidence, Lang
 from retrieval.judging import State
 from retrieval.polarity import Polarity
 from retrieval.search import Match
+from retrieval.spelling import Suggestion
 from retrieval.summary import SummarySentence
 from retrieval.types import Skipped
 
@@ -90,12 +91,13 @@ class FindingScore:
 
 @dataclass(frozen=True, slots=True)
 class ScreenResult:
-    """One row a study and finding, in the order read and asked."""
+    """One row a study and finding, in the order read and asked. `suggestions`: what misspelt words may have meant."""
 
     encoder: EncoderSpec
     findings_version: str
     results: tuple[FindingScore, ...]
     skipped: tuple[Skipped, ...] = ()
+    suggestions: tuple[Suggestion, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the document `radseek screen --json` prints."""
@@ -103,6 +105,7 @@ class ScreenResult:
             "notice": NOTICE,
             "encoder": describe_encoder(self.encoder),
             "findings_version": self.findings_version,
+            "suggestions": [one.to_json() for one in self.suggestions],
             "skipped": _skipped(self.skipped),
             "results": [row.to_json() for row in self.results],
         }
@@ -207,12 +210,17 @@ class Contrast:
 
 @dataclass(frozen=True, slots=True)
 class SimilarResult:
-    """The query's key and path, and the cases most like it, best first; `contrast` where one was asked for."""
+    """The query's key and path, and the cases most like it, best first; `contrast` where one was asked for.
+
+    `notes`: sentences on why there is nothing; `suggestions`: what misspelt words may have meant.
+    """
 
     encoder: EncoderSpec
     query: dict[str, Any]
     results: tuple[SimilarRow, ...]
     contrast: Contrast | None = None
+    notes: tuple[str, ...] = ()
+    suggestions: tuple[Suggestion, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the document `radseek similar --json` prints."""
@@ -220,6 +228,8 @@ class SimilarResult:
             "notice": NOTICE,
             "encoder": describe_encoder(self.encoder),
             "query": self.query,
+            "notes": list(self.notes),
+            "suggestions": [one.to_json() for one in self.suggestions],
             "results": [row.to_json() for row in self.results],
             "contrast": None if self.contrast is None else self.contrast.to_json(),
         }
@@ -268,17 +278,27 @@ class SentenceRow:
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """Studies by their images and sentences of their reports, best first; () for what was not searched."""
+    """Studies by their images and sentences of their reports, best first; () for what was not searched.
+
+    `query`: what was searched, as written, and the filter as it was understood; `notes`: sentences on why there is
+    nothing; `suggestions`: what misspelt words may have meant.
+    """
 
     encoder: EncoderSpec
     studies: tuple[StudyRow, ...] = ()
-    sentences: tuple[SentenceRow, ...] = field(default=())
+    sentences: tuple[SentenceRow, ...] = ()
+    query: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    suggestions: tuple[Suggestion, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the document `radseek search --json` prints."""
         return {
             "notice": NOTICE,
             "encoder": describe_encoder(self.encoder),
+            "query": self.query,
+            "notes": list(self.notes),
+            "suggestions": [one.to_json() for one in self.suggestions],
             "studies": [row.to_json() for row in self.studies],
             "sentences": [row.to_json() for row in self.sentences],
         }

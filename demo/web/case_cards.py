@@ -9,6 +9,7 @@ from typing import Any
 
 from demo.desk import Desk
 from demo.web.picker import label_of
+from demo.web.remarks import remarks
 from demo.web.reports import marked_report
 from demo.web.tables import go_button
 from demo.web.thumbs import series_of, thumb
@@ -46,6 +47,7 @@ def case_cards(desk: Desk, answer: Compared, lang: Lang) -> str:
     result = answer.result
     title = f'<h2 class="rs-sr">{_word("tab.similar", lang)}</h2>'
     parts = [title, f'<p class="rs-hint">{_word("similar.lead", lang)}</p>', _region(result.query.get("mask"), lang)]
+    parts.append(remarks(result.notes, result.suggestions, lang))
     if result.contrast is not None:
         parts.append(_contrast(desk, answer, result.contrast, lang))
     if not result.results:

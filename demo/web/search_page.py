@@ -11,6 +11,7 @@ import gradio as gr
 from demo.desk import Desk
 from demo.web.filters import filter_controls, where_of
 from demo.web.picker import label_of
+from demo.web.remarks import remarks
 from demo.web.reports import polarity_word
 from demo.web.shell import Shell, box
 from demo.web.tables import view_label
@@ -67,7 +68,7 @@ def search_page(shell: Shell) -> None:
 
 def found_html(desk: Desk, found: SearchResult, lang: Lang) -> str:
     """Return an answer: studies with the slice that answers best, then sentences with what they say."""
-    lead = f'<p class="rs-hint">{_word("search.lead", lang)}</p>'
+    lead = f'<p class="rs-hint">{_word("search.lead", lang)}</p>{remarks(found.notes, found.suggestions, lang)}'
     if not found.studies and not found.sentences:
         return f'{lead}<p class="rs-hint">{_word("search.none", lang)}</p>'
     studies = "".join(f"<li>{_study(desk, row, lang)}</li>" for row in found.studies)

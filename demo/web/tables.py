@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from demo.web.remarks import remarks
 from demo.web.words import Lang, say, say_or
 from prompts.finding import Finding
 from retrieval.claims.wording import view_name
@@ -54,6 +55,7 @@ def findings_table(answer: Screened, lang: Lang, place: str = "screen") -> str:
     caption = html.escape(say("screen.caption", lang, count=len(rows), version=version))
     body = "".join(_row(answer, row, lang, place, scale) for row in rows)
     noise = f'<p class="rs-warn">{_word("screen.meaningless", lang)}</p>' if answer.result.encoder.meaningless else ""
+    noise += remarks((), answer.result.suggestions, lang)
     return (
         f'{noise}<table class="rs-table rs-findings"><caption>{caption}</caption><thead><tr>{heads}</tr></thead>'
         f'<tbody>{body}</tbody></table><p class="rs-hint">{_word("screen.legend", lang)}</p>{_prompts(answer, lang)}'

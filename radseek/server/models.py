@@ -55,6 +55,11 @@ class _Answer(_Part):
     encoder: _Encoder
 
 
+class _Suggestion(_Part):
+    words: str
+    meant: str
+
+
 class _Match(_Part):
     view: str
     query_slice: int
@@ -84,6 +89,7 @@ class ScreenAnswer(_Answer):
     """One row a finding, in the order asked."""
 
     findings_version: str
+    suggestions: list[_Suggestion]
     skipped: list[_Skipped]
     results: list[_FindingRow]
 
@@ -143,6 +149,8 @@ class SimilarAnswer(_Answer):
     """The cases most like a study, best first."""
 
     query: _Query
+    notes: list[str]
+    suggestions: list[_Suggestion]
     results: list[_CaseRow]
     contrast: _Contrast | None
 
@@ -168,9 +176,18 @@ class _SentenceRow(_Part):
     polarity: Polarity | None
 
 
+class _Searched(_Part):
+    text: str
+    where: list[str]
+    within: Literal["images", "reports", "both"]
+
+
 class SearchAnswer(_Answer):
     """Studies by their images and sentences of their reports, best first."""
 
+    query: _Searched
+    notes: list[str]
+    suggestions: list[_Suggestion]
     studies: list[_StudyRow]
     sentences: list[_SentenceRow]
 

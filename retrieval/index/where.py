@@ -39,10 +39,9 @@ class Where:
     def parse(cls, texts: Iterable[str]) -> Where:
         """Read `FIELD=VALUE` texts. Different fields must all match; of one field's values, any.
 
-        Values are compared without case, and their usual names are understood (`sex=male`, `modality=磁共振`);
-        several are separated by commas (`modality=CT,MR`) or by giving the field again. `age` and `year` take
-        a number or a range: `40-60`, `40-`, `-60`. `report` takes `yes` or `no`. A study whose attribute is
-        unknown does not match.
+        Values are compared without case and by their usual names (`sex=male`, `modality=磁共振`); several are separated
+        by commas (`modality=CT,MR`) or by giving the field again. `age` and `year` take a number or a range: `40-60`,
+        `40-`, `-60`. `report` takes `yes` or `no`. A study whose attribute is unknown does not match.
 
         Raises `UnknownNameError` for a field that does not exist, `UsageError` for a malformed text.
 
