@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import resource
-import time
 import tracemalloc
 import zlib
 from pathlib import Path
@@ -105,12 +104,11 @@ def test_a_deflated_bomb_is_refused_before_it_is_inflated(tmp_path: Path) -> Non
     bomb = deflated(tmp_path / "bomb.dcm", 1024)
     assert bomb.stat().st_size < 1_200_000
     tracemalloc.start()
-    before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert reason(read_header, bomb) is Reason.TOO_LARGE
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    assert time.monotonic() - started < 30  # a loaded machine; alone it takes half a second
     assert peak < 16 << 20
     assert grown < 64 << 10  # kilobytes
     series, skipped = read_dicom_series([bomb])

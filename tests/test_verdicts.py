@@ -95,7 +95,7 @@ def test_processes_that_write_at_once_lose_no_line(tmp_path: Path) -> None:
     )
     index = str(tmp_path / "a.index")
     runs = [subprocess.Popen([sys.executable, "-c", program, index, name], cwd=ROOT) for name in ("one", "two")]
-    assert [run.wait(400) for run in runs] == [0, 0]
+    assert [run.wait(280) for run in runs] == [0, 0]
     read = VerdictLog(Path(index)).read()
     assert len({one.reader for one in read.verdicts}) == 20
     assert read.unreadable == ()
