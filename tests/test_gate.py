@@ -22,6 +22,7 @@ from retrieval.imaging.codestream import FrameSize, frame_size
 from retrieval.imaging.dicom import read_dicom_series
 from retrieval.imaging.dicom_header import read_header
 from tests.dicom_support import dataset, nested, save
+from tests.each_support import each
 
 
 def header(**tags: object) -> Dataset:
@@ -38,7 +39,7 @@ def reason(call: object, *args: object, **named: object) -> Reason:
 HERE = Path("scan.dcm")
 
 
-@pytest.mark.parametrize(
+@each(
     ("tags", "code"),
     [
         ({"Rows": 0}, Reason.BAD_HEADER),

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from tests.each_support import each
+
 pytest.importorskip("openai", reason="the extra 'openai' is not installed")
 
 from retrieval.claims import Claim
@@ -89,7 +91,7 @@ def test_a_server_that_hangs_is_given_up(wait: float, drip: float) -> None:
         assert len(chat.asked) <= 2
 
 
-@pytest.mark.parametrize(
+@each(
     "body",
     [
         b"<html>",
@@ -153,7 +155,7 @@ def test_the_key_goes_out_only_where_there_is_one(monkeypatch: pytest.MonkeyPatc
     assert [one["authorization"] for one in chat.headers] == ["Bearer none", "Bearer sk-test"]
 
 
-@pytest.mark.parametrize(
+@each(
     ("url", "local"),
     [
         ("http://localhost:8080/v1", True),
@@ -183,7 +185,7 @@ def test_only_this_machine_is_loopback(url: str, local: bool) -> None:
         load_narrator("openai", url=url, allow_remote=True)
 
 
-@pytest.mark.parametrize(
+@each(
     "url",
     [
         "localhost:8080",

@@ -29,6 +29,7 @@ from retrieval import prompt_vectors
 from retrieval.errors import NarratorError
 from retrieval.results import NOTICE, ExplainResult
 from tests.build_support import write_ct, write_nifti
+from tests.each_support import each
 from tests.evidence_support import full
 from tests.hostile_zips import HOSTILE, write_hostile
 from tests.server_support import PAYLOADS, Archive, listening, questions
@@ -73,7 +74,7 @@ def is_problem(answer: httpx.Response, status: int, code: str) -> bool:
     return bool(body["reason_code"] == code)
 
 
-@pytest.mark.parametrize("path", sorted(questions("")))
+@each("path", sorted(questions("")))
 def test_answers_are_the_engines_documents_without_paths(
     path: str,
     client: httpx.Client,
@@ -185,7 +186,7 @@ def test_a_narrator_that_falls_silent_is_said_and_the_template_stands(desk: Desk
     assert events[-1]["failure"] == "there is no model here"
 
 
-@pytest.mark.parametrize(
+@each(
     ("path", "body", "status", "code"),
     [
         ("/v1/screen", {"study": "2.25.1"}, 404, "unknown_name"),
@@ -209,7 +210,7 @@ def test_errors_are_problems_with_the_commands_codes(
     assert is_problem(client.post(path, json=asked), status, code)
 
 
-@pytest.mark.parametrize(
+@each(
     "content",
     [
         b"",

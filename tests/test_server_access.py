@@ -20,6 +20,7 @@ from radseek.server.app import create_api, create_app
 from radseek.server.auth import COOKIE, OPEN, Sessions
 from radseek.server.settings import Settings, is_loopback, read_settings
 from retrieval.errors import UsageError
+from tests.each_support import each
 from tests.server_support import ADMIN, GUARDED, READ, Archive, bearer, listening, questions
 
 pytest_plugins = ["tests.server_support"]
@@ -38,8 +39,8 @@ def allowed(path: str, method: str, role: str) -> bool:
     return role == "admin" or (role == "read" and needed == [{"token": ["read"]}])
 
 
-@pytest.mark.parametrize("role", sorted(TOKENS))
-@pytest.mark.parametrize(("path", "method"), OPERATIONS)
+@each("role", sorted(TOKENS))
+@each(("path", "method"), OPERATIONS)
 def test_every_operation_by_every_token(path: str, method: str, role: str, guarded_server: str) -> None:
     body = questions("2.25.1").get(path)  # no such study: what is allowed ends in 404, 422 or 200, and changes nothing
     address = guarded_server + path.replace("{study}", "2.25.1")
@@ -65,7 +66,7 @@ def test_no_route_is_left_out_of_the_description(desk: Desk) -> None:
     assert known <= {*DOCUMENT["paths"], *OPEN, "/openapi.json"}
 
 
-@pytest.mark.parametrize(
+@each(
     "path", ["/", "/anything", "/openapi.json", "/gradio_api/info", "/viewer/viewer.js", "/file=/etc/passwd", "/v1/x"]
 )
 def test_what_is_not_in_the_description_is_behind_the_token_too(path: str, desk: Desk) -> None:
@@ -133,16 +134,14 @@ def test_the_form_reflects_nothing(guarded_server: str) -> None:
     assert "default-src 'none'" in answer.headers["content-security-policy"]
 
 
-@pytest.mark.parametrize(
-    "host", ["evil.example", "evil.example:80", "", "127.0.0.1.evil.example", "a@127.0.0.1", "x y"]
-)
+@each("host", ["evil.example", "evil.example:80", "", "127.0.0.1.evil.example", "a@127.0.0.1", "x y"])
 def test_a_name_that_is_not_ours_is_refused(host: str, server: str) -> None:
     answer = httpx.get(f"{server}/v1/studies", headers={"Host": host}, timeout=60)
     assert answer.status_code in (400, 421)
     assert "2.25." not in answer.text
 
 
-@pytest.mark.parametrize("host", ["localhost", "localhost:7861", "127.0.0.1:1", "[::1]:7861", "192.168.1.4"])
+@each("host", ["localhost", "localhost:7861", "127.0.0.1:1", "[::1]:7861", "192.168.1.4"])
 def test_addresses_and_localhost_are_ours(host: str, server: str) -> None:
     assert httpx.get(f"{server}/v1/studies", headers={"Host": host}, timeout=60).status_code == 200
 
@@ -152,7 +151,7 @@ def test_a_name_can_be_allowed(desk: Desk) -> None:
         assert httpx.get(f"{base}/healthz", headers={"Host": "PACS.example"}, timeout=60).status_code == 200
 
 
-@pytest.mark.parametrize(
+@each(
     ("headers", "answered"),
     [
         ({}, True),
@@ -183,7 +182,7 @@ def test_another_site_may_not_read_answers(server: str) -> None:
     assert preflight.status_code == 405
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.4", "example.invalid", ""])
+@each("host", ["0.0.0.0", "::", "192.168.1.4", "example.invalid", ""])
 def test_beyond_loopback_a_token_is_needed(host: str) -> None:
     with pytest.raises(UsageError, match="there is no token"):
         read_settings(host, environment={})
@@ -196,7 +195,7 @@ def test_loopback_needs_none() -> None:
     assert not is_loopback("0.0.0.0")
 
 
-@pytest.mark.parametrize("token", ["", "short", "a" * 40, "abcabcabcabcabcabc", "ключ-ключ-ключ-ключ"])
+@each("token", ["", "short", "a" * 40, "abcabcabcabcabcabc", "ключ-ключ-ключ-ключ"])
 def test_weak_tokens_are_refused(token: str) -> None:
     with pytest.raises(UsageError, match="too easy to guess"):
         read_settings(environment={"RADSEEK_TOKEN": token})

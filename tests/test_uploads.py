@@ -21,6 +21,7 @@ from retrieval.errors import InputError, Reason, UsageError
 from retrieval.imaging import read_study
 from retrieval.imaging.archive import open_zip
 from tests.build_support import write_ct, write_nifti, write_picture
+from tests.each_support import each
 from tests.hostile_zips import HOSTILE, write_hostile
 
 
@@ -179,12 +180,12 @@ def outside(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("outside") / "evil.dcm"
 
 
-@pytest.mark.parametrize("name", sorted(HOSTILE))
+@each("name", sorted(HOSTILE))
 def test_hostile_archives_write_nothing_and_are_refused(
     name: str, tmp_path: Path, temporary: Path, outside: Path
 ) -> None:
     """The worker's own function, in this process: what it writes, this test sees, and no worker is started 36 times."""
-    sent, scratch = tmp_path / "sent", temporary / "scratch"
+    sent, scratch = tmp_path / "sent", temporary / f"scratch-{name}"
     sent.mkdir()
     scratch.mkdir()
     write_hostile(name, sent / "hostile.zip", outside)
@@ -228,7 +229,7 @@ def test_an_ordinary_archive_does_not_overlap(tmp_path: Path) -> None:
         assert len(members(archive, path)) == 6
 
 
-@pytest.mark.parametrize(
+@each(
     ("sent", "kept"),
     [
         ("/etc/passwd", "passwd"),
@@ -299,7 +300,5 @@ def test_stopped_before_it_began_nothing_is_read(tmp_path: Path, temporary: Path
     write_ct(tmp_path / "ct", 1)
     steps: list[str] = []
     with pytest.raises(CancelledError):
-        receive(
-            list((tmp_path / "ct").iterdir()), progress=lambda step, *_: steps.append(step), stopped=lambda: True
-        )
+        receive(list((tmp_path / "ct").iterdir()), progress=lambda step, *_: steps.append(step), stopped=lambda: True)
     assert steps == ["check"]
