@@ -9,8 +9,8 @@ import pytest
 from hypothesis import settings
 
 # A gate must give the same answer twice; `make fuzz` looks for new examples.
-settings.register_profile("gate", derandomize=True, database=None)
-settings.register_profile("fuzz", derandomize=False)
+settings.register_profile("gate", derandomize=True, database=None, deadline=None)
+settings.register_profile("fuzz", derandomize=False, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gate"))
 
 DATA = Path(os.environ.get("RADSEEK_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))

@@ -381,7 +381,7 @@ def killed(loud: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[s
     jobs = json.dumps([[str(path), step] for step, path in paths.items()])
     before = pooled(paths["local_store, 'write_manifest', True"])
     command = [sys.executable, "-B", "-c", code]
-    done = subprocess.run(command, input=jobs, capture_output=True, text=True, check=True, timeout=100)
+    done = subprocess.run(command, input=jobs, capture_output=True, text=True, check=True, timeout=280)
     assert json.loads(done.stdout) == [-signal.SIGKILL] * len(STEPS)
     return paths, before
 

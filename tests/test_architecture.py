@@ -10,7 +10,7 @@ import sys
 import zipfile
 from pathlib import Path
 
-import pytest
+from tests.each_support import each
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ["prompts", "retrieval", "index_builder", "demo", "radseek"]
@@ -64,7 +64,7 @@ def imported(path: Path) -> set[str]:
     return names
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(ROOT)))
+@each("path", modules(), ids=lambda p: str(p.relative_to(ROOT)))
 def test_packages_import_one_way(path: Path) -> None:
     own = PACKAGES.index(path.relative_to(ROOT).parts[0])
     later = {n for n in imported(path) if n.split(".")[0] in PACKAGES[own + 1 :]}
@@ -76,7 +76,7 @@ def layer_of(module: str) -> int | None:
     return next((i for i, names in enumerate(LAYERS) if module in names), None)
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "retrieval").rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
+@each("path", sorted((ROOT / "retrieval").rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
 def test_retrieval_is_layered(path: Path) -> None:
     parts = path.relative_to(ROOT / "retrieval").with_suffix("").parts
     if parts[0] == "__init__":
@@ -99,7 +99,7 @@ def test_workers_start_without_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-@pytest.mark.parametrize("package", PACKAGES)
+@each("package", PACKAGES)
 def test_public_door_is_sorted_and_real(package: str) -> None:
     module = importlib.import_module(package)
     assert module.__all__ == sorted(module.__all__, key=lambda n: (not n.isupper(), not n[0].isupper(), n))

@@ -15,6 +15,7 @@ from radseek.cli import app, run
 from radseek.console import MEANINGLESS
 from retrieval.results import NOTICE
 from tests.build_support import write_ct, write_nifti, write_picture
+from tests.each_support import each
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +160,7 @@ def test_another_model_is_exit_code_3(index: Path, tmp_path: Path, monkeypatch: 
     assert run(["search", "nodule", "--index", str(index)]) == 3
 
 
-@pytest.mark.parametrize(
+@each(
     ("arguments", "code", "says"),
     [
         (["screen", "/no/such/path", "--findings", "chest_ct"], 2, "does not exist"),

@@ -15,6 +15,7 @@ from retrieval.encoders.calibration import CALIBRATION, Calibrator, calibrator_o
 from retrieval.encoders.concepts import CONCEPTS, Concept, concept_names, concepts_of, load_concepts
 from retrieval.encoders.self_test import PASS_MARK, negation_self_test
 from retrieval.errors import EncoderError
+from tests.each_support import each
 from tests.encoder_support import TinyEncoder
 
 
@@ -111,7 +112,7 @@ def test_a_calibrator_answers_only_what_was_fitted(tmp_path):
     assert calibrator.probability("effusion", "radiograph", 1, 0.1) is None
 
 
-@pytest.mark.parametrize("margin", [-1e9, -2.0, 0.0, 2.0, 1e9])
+@each("margin", [-1e9, -2.0, 0.0, 2.0, 1e9])
 def test_no_margin_overflows(tmp_path, margin):
     write(tmp_path, CALIBRATION, {"towers": "abc", "entries": [ENTRY]})
     probability = load_calibrator(tmp_path, "abc").probability("pneumonia", "picture", 1, margin)

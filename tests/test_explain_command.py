@@ -26,6 +26,7 @@ from retrieval.results import NOTICE
 from retrieval.study_vectors import embed_study
 from retrieval.summary import SummarySentence
 from tests.build_support import write_ct, write_nifti
+from tests.each_support import each
 from tests.encoder_support import TinyEncoder
 from tests.explain_support import explained, items, measurements, neighbours, sentences
 from tests.test_report_html import Reading
@@ -270,7 +271,7 @@ def test_a_narrator_that_fails_leaves_the_templates_words_and_says_why(
     assert "gave no answer" in Reading((tmp_path / "x.html").read_text("utf8")).text
 
 
-@pytest.mark.parametrize(
+@each(
     ("arguments", "code", "says"),
     [
         (["/no/such/path", "--index", "{index}"], 2, "does not exist"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import resource
 import subprocess
 import sys
-import time
 import tracemalloc
 import zlib
 from pathlib import Path
@@ -25,6 +24,7 @@ from retrieval.imaging.codestream import FrameSize, frame_size
 from retrieval.imaging.dicom import read_dicom_series
 from retrieval.imaging.dicom_header import read_header
 from tests.dicom_support import dataset, nested, save
+from tests.each_support import each
 
 
 def header(**tags: object) -> Dataset:
@@ -41,7 +41,7 @@ def reason(call: object, *args: object, **named: object) -> Reason:
 HERE = Path("scan.dcm")
 
 
-@pytest.mark.parametrize(
+@each(
     ("tags", "code"),
     [
         ({"Rows": 0}, Reason.BAD_HEADER),
@@ -107,12 +107,11 @@ def test_a_deflated_bomb_is_refused_before_it_is_inflated(tmp_path: Path) -> Non
     bomb = deflated(tmp_path / "bomb.dcm", 1024)
     assert bomb.stat().st_size < 1_200_000
     tracemalloc.start()
-    before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert reason(read_header, bomb) is Reason.TOO_LARGE
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    assert time.monotonic() - started < 30  # a loaded machine; alone it takes half a second
     assert peak < 16 << 20
     assert grown < 64 << 10  # kilobytes
     series, skipped = read_dicom_series([bomb])

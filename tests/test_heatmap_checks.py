@@ -19,6 +19,7 @@ from retrieval.heatmap_check_store import CHECKS, CheckStore, cache_path, check_
 from retrieval.heatmap_checks import MapCheck, check_maps, curves
 from retrieval.heatmap_hiding import block_means, hidden, partly_hidden
 from retrieval.heatmap_random_weights import randomised_tower
+from tests.each_support import each
 from tests.heatmap_support import BRIGHT, SIZE, BlockEncoder, random_pair, random_slice, tower_encoder
 
 NODULE = next(one for one in load_set("chest_ct").findings if one.name == "lung_nodule")
@@ -194,7 +195,7 @@ def test_an_encoder_s_own_checks_come_first(tmp_path: Path) -> None:
     assert store.get("mine") == GOOD
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"a": 1}', '{"a": {"passes": true}}', "\x00\xff"])
+@each("content", ["", "{", "[]", '{"a": 1}', '{"a": {"passes": true}}', "\x00\xff"])
 def test_a_damaged_file_of_checks_is_as_none(tmp_path: Path, content: str) -> None:
     path = tmp_path / "checks.json"
     path.write_text(content, encoding="latin-1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,8 @@ def test_readers_never_see_a_mixture(tmp_path: Path) -> None:
     for i in range(100, 100 + 2 * ROUNDS, 2):
         writer.add([make_record(i), make_record(i + 1)])
         writer.remove([key_of("study", i)])
+    while not seen and any(thread.is_alive() for thread in readers):
+        time.sleep(0.01)
     done.set()
     for thread in readers:
         thread.join()

@@ -100,7 +100,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
                 store.add(make_records(5, sentences=["A small effusion."]))
     jobs = json.dumps([[str(paths[job]), steps] for job, steps in JOBS.items()])
     command = [sys.executable, "-B", "-c", DRIVER.format(root=str(ROOT))]
-    done = subprocess.run(command, input=jobs, capture_output=True, text=True, check=True, timeout=200)
+    done = subprocess.run(command, input=jobs, capture_output=True, text=True, check=True, timeout=280)
     codes = dict(zip(JOBS, json.loads(done.stdout), strict=True))
     assert codes == dict.fromkeys(JOBS, -signal.SIGKILL)
     return paths

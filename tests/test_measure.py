@@ -22,6 +22,7 @@ from retrieval.measure import Measurement, measure, measure_all
 from retrieval.measure_axial import axial_diameters
 from retrieval.region import Region
 from retrieval.types import Volume
+from tests.each_support import each
 from tests.mask_support import affine_of, ellipsoid, empty_volume, middle, places, volume_of
 
 
@@ -63,7 +64,7 @@ SOLIDS = [  # spacing x, y, z; semi axes x, y, z mm; the solid's turn; the grid'
 ]
 
 
-@pytest.mark.parametrize(("spacing", "semi", "turn", "grid", "tilt"), SOLIDS)
+@each(("spacing", "semi", "turn", "grid", "tilt"), SOLIDS)
 def test_ellipsoids(
     spacing: tuple[float, ...], semi: tuple[float, ...], turn: tuple[float, ...], grid: tuple[float, ...], tilt: float
 ) -> None:

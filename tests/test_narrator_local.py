@@ -23,6 +23,7 @@ from retrieval.narrators.acceptance import keeps_the_claim
 from retrieval.narrators.loading import NARRATORS, load_narrator
 from retrieval.narrators.local import LocalNarrator
 from retrieval.narrators.prompting import MAX_TOKENS, SLACK, instructions, question
+from tests.each_support import each
 from tests.evidence_support import full
 
 CLAIM = Claim("The volume of the marked region 'lesion' is 12.3 ml.", ("M1",), "lesion", None, "measurement")
@@ -101,7 +102,7 @@ def test_what_random_weights_say_is_not_worth_saying(tmp_path: Path) -> None:
     assert narrator.rephrase(CLAIM, (), "en") == ""
 
 
-@pytest.mark.parametrize(
+@each(
     ("sentence", "kept"),
     [
         (CLAIM.text, True),
@@ -181,7 +182,7 @@ def test_another_file_in_the_packages_place_is_refused(monkeypatch: pytest.Monke
         load_narrator("local").rephrase(CLAIM, (), "en")
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "content", "rule"),
     [
         ("none.gguf", None, "There is no model"),

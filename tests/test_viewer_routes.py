@@ -23,6 +23,7 @@ from retrieval.errors import BusyError
 from retrieval.imaging import read_study
 from retrieval.types import Provenance, Series, Study, Volume
 from tests.build_support import write_ct, write_picture
+from tests.each_support import each
 from tests.imaging_support import make_series
 from tests.viewer_support import bare_app, heat_of
 
@@ -231,7 +232,7 @@ def test_a_map_that_passed_is_one_picture_a_slice(
     assert client.get(f"/viewer/studies/2.25.1/heat/{answer['token']}/4").status_code == 404
 
 
-@pytest.mark.parametrize(
+@each(
     ("body", "status"),
     [
         ({"finding": ""}, 422),

@@ -25,7 +25,7 @@ def misbehave(task: str) -> str:
     if task == "die":
         os.kill(os.getpid(), signal.SIGKILL)
     if task == "hang":
-        time.sleep(60)
+        time.sleep(3600)
     if task == "bloat":
         np.ones(4 << 30, dtype=np.uint8)
     if task == "refuse":
