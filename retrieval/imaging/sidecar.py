@@ -23,7 +23,7 @@ _FOLDERS: Final = {"anat": "MR", "func": "MR", "dwi": "MR", "fmap": "MR", "perf"
 _TEXTS: Final = (
     "SeriesDescription", "ProtocolName", "ProcedureStepDescription", "StudyDescription", "SequenceName",
     "PulseSequenceName", "ScanningSequence", "SequenceVariant", "BodyPartExamined", "Manufacturer",
-    "ManufacturersModelName", "MagneticFieldStrength", "FlipAngle",
+    "ManufacturersModelName", "MagneticFieldStrength", "FlipAngle", "Units",
 )  # fmt: skip
 # BIDS and dcm2niix write seconds; DICOM, and so everything after this module, milliseconds.
 _SECONDS: Final = ("RepetitionTime", "EchoTime", "InversionTime")
