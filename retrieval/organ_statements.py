@@ -9,7 +9,7 @@ from functools import cache
 
 from prompts.report_words import OrganWords, report_words
 from retrieval.finding_mentions import spaced
-from retrieval.polarity import Polarity, judge
+from retrieval.polarity import Judged, judge
 
 __all__ = ["organ_statements"]
 
@@ -37,7 +37,7 @@ class _Organ:
     changed_of: re.Pattern[str]  # "enlargement of the", before the subject
 
 
-def organ_statements(text: str, findings: Collection[str]) -> Iterator[tuple[str, Polarity]]:
+def organ_statements(text: str, findings: Collection[str]) -> Iterator[tuple[str, Judged]]:
     """Yield what a plain text says of these findings by the state of their organs."""
     for organ in _organs():
         if organ.finding not in findings:
@@ -48,7 +48,7 @@ def organ_statements(text: str, findings: Collection[str]) -> Iterator[tuple[str
                 yield organ.finding, said
 
 
-def _said_of(text: str, organ: _Organ, start: int, end: int) -> Polarity | None:
+def _said_of(text: str, organ: _Organ, start: int, end: int) -> Judged | None:
     of = organ.changed_of.search(text[:start])
     if of is not None:
         return judge(text, *of.span("changed"))
@@ -61,12 +61,13 @@ def _said_of(text: str, organ: _Organ, start: int, end: int) -> Polarity | None:
     return _shared_before(text[:start])
 
 
-def _polarity(text: str, state: re.Match[str], since: int) -> Polarity:
+def _polarity(text: str, state: re.Match[str], since: int) -> Judged:
     if state["limit"]:
-        return "uncertain"
+        return Judged("uncertain", "organ borderline", state["limit"])
     if state["normal"]:
-        return "absent"
-    noun = state["changed"].endswith(("ing", "ment", "ence"))  # "no mediastinal widening": the denial stands before
+        return Judged("absent", "organ normal", state["normal"])
+    # "No mediastinal widening", "未见心影增大": the denial stands before the organ.
+    noun = state["changed"].endswith(("ing", "ment", "ence")) or not state["changed"].isascii()
     return judge(text, *state.span("changed"), 0 if noun else since)
 
 
@@ -90,9 +91,10 @@ def _state_after(text: str, organ: _Organ, at: int) -> re.Match[str] | None:
 _SHARED = re.compile(r"(?<!not )\b(?:normal|unremarkable)\s+(?:\w+\s+){1,4}and\s+(?:the\s+)?(?:\w+\s+)?$")
 
 
-def _shared_before(before: str) -> Polarity | None:
+def _shared_before(before: str) -> Judged | None:
     """Read "normal heart size and ..." as said of both."""
-    return "absent" if _SHARED.search(before) else None
+    shared = _SHARED.search(before)
+    return Judged("absent", "organ normal", shared[0].strip()) if shared is not None else None
 
 
 @cache
@@ -107,8 +109,8 @@ def _made(words: OrganWords) -> list[_Organ]:
 
 def _organ(words: OrganWords, subjects: tuple[str, ...], changed: tuple[str, ...]) -> _Organ:
     subject = spaced("|".join(subjects))
-    normal = "|".join([_NORMAL, *words.normal])
     change = "|".join(changed) or "(?!)"
+    normal = "|".join([_NORMAL, rf"(?:no\s+longer|never|not)\s+(?:\w+ly\s+)?(?:{change})", *words.normal])
     state = rf"(?:(?P<limit>{_LIMIT})|(?P<normal>{normal})|(?P<changed>{change}))(?![a-z0-9])"
     between = r"(?:\s+(?:in|sized?|central|hilar|pulmonary|appearing|overall|the|thoracic|upper|superior|lobe)){0,3}\s+"
     return _Organ(
