@@ -90,20 +90,20 @@ class DelimitedTable:
             reader = csv.reader(self._lines, delimiter=self.separator, strict=True)
             try:
                 cells = next(reader, None)
-            except csv.Error:
-                yield self._unquoted()
+            except csv.Error as error:
+                yield self._unquoted(is_cut="end of data" in str(error))
                 continue
             if cells is None:
                 return
             if any(cell.strip() for cell in cells):
                 yield _Cells(self._lines.first, cells)
 
-    def _unquoted(self) -> _Cells | BadRow:
+    def _unquoted(self, *, is_cut: bool) -> _Cells | BadRow:
         """Read the first line of a row whose quotes do not pair up as if quotes were letters; give the others back."""
         first, count = self._lines.taken[0], len(self._lines.taken)
         self._lines.give_back(count - 1)
         cells = first.rstrip("\r\n").split(self.separator)
-        if count == 1 and len(cells) == len(self.headings):
+        if count == 1 and not is_cut and len(cells) == len(self.headings):
             return _Cells(self._lines.first, cells)
         rule = 'has quotes that do not pair up; write a quote inside quoted text twice, as in "a ""large"" mass"'
         return BadRow(self._lines.first, rule)

@@ -34,7 +34,7 @@ __all__ = ["LocalStore"]
 
 _CATALOG = "catalog.sqlite"
 _LOCK = ".writer.lock"
-_EMPTY_BYTES = 256 << 10  # an index of nothing, its linkage and SQLite's side files while it is open
+_EMPTY_BYTES = 384 << 10  # an index of nothing and its linkage, with SQLite's logs while they are made
 _HALF_MADE = (_CATALOG, f"{_CATALOG}-wal", f"{_CATALOG}-shm", f"{_CATALOG}-journal", ".manifest.json.draft")
 
 
