@@ -75,7 +75,7 @@ def _state_after(text: str, organ: _Organ, at: int) -> re.Match[str] | None:
     """Find the organ's state after its name; a comma ends the search once a verb has been read."""
     verb = False
     for _ in range(_REACH):
-        here = re.compile(r"\s*").match(text, at)
+        here = re.compile(r"\s*:?\s*").match(text, at)  # "heart: normal"
         at = here.end() if here else at
         state = organ.state.match(text, at)
         if state is not None:

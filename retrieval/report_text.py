@@ -13,9 +13,7 @@ from prompts.report_words import report_words
 __all__ = ["plain_text"]
 
 _HAN = re.compile(r"[\u3400-\u9fff]")
-_DASHES = str.maketrans(
-    dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-") | {"\u2019": "'", "\u2018": "'"}
-)
+_DASHES = str.maketrans("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u2018\u2019", "-------''")
 _VERBS = "is|are|was|were|do|does|did|has|have|had|could|would|should|need|must"
 # Longer forms first; each is tried at word ends only.
 _IN_FULL: tuple[tuple[re.Pattern[str], str], ...] = tuple(
@@ -69,9 +67,15 @@ def _reordered(match: re.Match[str]) -> str:
     organs = [one[0] for one in re.finditer(_any_of(_organs()), match["organs"])]
     names: list[str] = []
     for noun in re.findall("|".join(joined.nouns), match["nouns"]):
-        made = [f"{organ}{noun}" for organ in organs if organ in _partners()[noun]]
+        made = [f"{partner}{noun}" for organ in organs if (partner := _partner(organ, noun)) is not None]
         names += made or [noun]
     return match["verb"] + "及".join(names) if set(names) - set(joined.nouns) else match[0]
+
+
+def _partner(organ: str, noun: str) -> str | None:
+    """Return the longest beginning of the organ's words that makes a name with the noun: 肝 of 肝内, for 占位."""
+    ends = range(len(organ), 0, -1)
+    return next((organ[:end] for end in ends if organ[:end] in _partners()[noun]), None)
 
 
 @cache
