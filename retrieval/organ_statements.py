@@ -19,7 +19,7 @@ _LIMIT = (
 )
 _NORMAL = (
     r"(?<!not )(?:normal(?:ly)?|within\s+(?:the\s+)?(?:normal\s+)?limits?|unremarkable|non[\s-]?enlarged|"
-    r"not\s+enlarged|small|wnl)|(?:未见|无|不)(?:明显)?(?:异常|增大|增宽|扩大|扩张|增多|肿大)|正常|不大|居中"
+    r"not\s+enlarged|small|wnl)|(?:未见|无|不)(?:明显)?(?:异常|增大|增宽|扩大|扩张|增多|肿大)(?!的?淋巴结)|正常|不大|居中"
 )
 # What may stand between an organ and its state: a list of other organs, verbs, adverbs.
 _STOP = re.compile(r"with|without|but|no|although|which|there|while|however|though|when|given|consistent|due|for")
@@ -75,7 +75,7 @@ def _state_after(text: str, organ: _Organ, at: int) -> re.Match[str] | None:
     """Find the organ's state after its name; a comma ends the search once a verb has been read."""
     verb = False
     for _ in range(_REACH):
-        here = re.compile(r"\s*").match(text, at)
+        here = re.compile(r"\s*:?\s*").match(text, at)  # "heart: normal"
         at = here.end() if here else at
         state = organ.state.match(text, at)
         if state is not None:

@@ -24,9 +24,9 @@ NO_FINDING: Final = "no_finding"  # the one "finding" that is about everything
 class Said:
     """A finding that a sentence speaks of, by its slug, and what the sentence says of it.
 
-    `rule` names the cue that decided, as `polarity_cues.toml` calls it, `cue` its words in the sentence as the rules read
-    it (`retrieval.report_text.plain_text`); both are empty where the finding is named and nothing more is said. For a
-    present one the cue is one that looks like a denial and is none. Two that say the same are equal.
+    `rule` names the cue that decided, as `polarity_cues.toml` calls it, `cue` gives its words in the sentence as the
+    rules read it (`retrieval.report_text.plain_text`); both are empty where the finding is named and nothing more is
+    said. For a present one the cue is one that looks like a denial and is none. Two that say the same are equal.
     """
 
     finding: str

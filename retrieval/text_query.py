@@ -27,7 +27,8 @@ _TERM = re.compile(r'\s*([+-]?)\s*"([^"]*)"\s*')
 _ALGEBRA = re.compile(r'^\s*[+-]?\s*"|[+-]\s*"')
 # What may stand around the thing itself in a query for words that no catalogue has: "there is no evidence of ...".
 _FILLER = re.compile(
-    r"(?:there|is|are|was|were|has|have|does|do|patient|study|any|longer|an?|the|evidence|signs?|of|for|明显|明确)(?![a-z])\s*"
+    r"(?:there|is|are|was|were|has|have|does|do|patient|study|any|longer|an?|the|evidence|signs?|of|for)(?![a-z])\s*"
+    r"|(?:明显|明确)"
 )
 _MARKS = " .?!,:;。？！，：；"
 _ENOUGH = 1e-6  # length under which a sum of vectors has no direction left
