@@ -1,4 +1,4 @@
-"""Sentence polarity on sentences of our own, English, Chinese and the Chinese in traditional characters (docs/polarity.md).
+"""Sentence polarity on our own 200 English and 200 Chinese sentences, in both scripts, by lines tuned on and held out.
 
     python -m benchmarks.polarity_own                     # macro F1 by set, and by lines tuned on and held out
     python -m benchmarks.polarity_own --errors even       # what is read otherwise than labelled, on even lines
@@ -91,9 +91,8 @@ def print_errors(labelled: Sequence[Labelled]) -> None:
     for one in labelled:
         if rules(one) != one.says:
             said = findings_in(one.text, region=one.region)
-            print(
-                f"{one.text}\n    labels {dict(one.says)}\n    said   {[(s.finding, s.polarity, s.rule, s.cue) for s in said]}"
-            )
+            why = [(s.finding, s.polarity, s.rule, s.cue) for s in said]
+            print(f"{one.text}\n    labels {dict(one.says)}\n    said   {why}")
 
 
 def main() -> None:
