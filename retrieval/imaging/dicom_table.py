@@ -107,12 +107,11 @@ def _words(value: Any, little: bool) -> bytes:
 def _entries(data: bytes, said: int, bits: int, *, little: bool) -> tuple[NDArray[np.int64], bool, tuple[str, ...]]:
     """The entries, whether they were packed two a word, and what did not fit."""
     words = np.frombuffer(data[: len(data) // 2 * 2], "<u2" if little else ">u2").astype(np.int64)
-    packed = said > 1 and len(data) in (said, said + said % 2)
-    packed = packed or (bits <= _FEWEST_BITS and bool((words > 0xFF).any()))
-    found = _unpacked(data, little=little) if packed else words
-    if len(found) >= said:
-        return found[:said], packed, ()
-    return found, packed, (f"{len(found)} entries where {said} are announced",)
+    if said > 1 and len(data) in (said, said + said % 2):
+        return _unpacked(data, little=little)[:said], True, ()  # without the byte that makes the length even
+    packed = 0 < bits <= _FEWEST_BITS and len(words) < said and bool((words > 0xFF).any())
+    found = (_unpacked(data, little=little) if packed else words)[:_MOST]
+    return found, packed, (f"{len(found)} entries where {said} are announced",) if len(found) != said else ()
 
 
 def _unpacked(data: bytes, *, little: bool) -> NDArray[np.int64]:
