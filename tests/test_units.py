@@ -1,4 +1,4 @@
-"""Units that a file states are honoured, those that it cannot have are not claimed, and what cannot be known is said."""
+"""Units that files state: honoured where they can be known, said where they cannot, and claimed nowhere else."""
 
 from __future__ import annotations
 
