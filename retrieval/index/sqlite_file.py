@@ -62,7 +62,7 @@ def guarded(path: Path) -> Iterator[None]:
 
 
 def _open(path: Path, options: str) -> sqlite3.Connection:
-    uri = f"file:{quote(str(path.resolve()))}?{options}"
+    uri = f"file:{quote(os.fsencode(path.resolve()))}?{options}"
     connection = sqlite3.connect(uri, uri=True, timeout=_WAIT, isolation_level=None, check_same_thread=False)
     try:
         connection.execute("PRAGMA foreign_keys=ON")
