@@ -1,12 +1,15 @@
 """Words of a question that are nobody's and near a term of the catalogue: what was probably meant, for the user to say.
 
 Nothing is changed in silence: what was asked is asked, and the nearest term is offered beside the answer. A word is
-left alone where it is one of the catalogue, of radiology (`spelling.toml`), or of the built-in encoder's vocabulary.
+left alone where it is one of the catalogue, of radiology (`spelling.toml`), or of everyday English: the vocabularies of
+the built-in encoder and of CLIP, which open_clip brings.
 """
 
 from __future__ import annotations
 
 import difflib
+import gzip
+import importlib.util
 import itertools
 import json
 import re
@@ -15,6 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Any, Final
 
 from prompts.finding import Finding
@@ -23,13 +27,16 @@ from prompts.normalise import normalise
 
 __all__ = ["Suggestion", "spelling_of", "spelling_of_findings"]
 
-_NEAR: Final = 0.78  # similarity (difflib's ratio) from which a word may be a slip of another
+_NEAR: Final = 0.77  # similarity (difflib's ratio) from which a word may be a slip of another
 _NEARER: Final = 0.85  # the same for words that the catalogue does not ask for
 _SAME: Final = 0.9  # from which the rests of two words are one
-_SHORTEST: Final = 5  # letters; of shorter words only two letters that changed places are corrected
+_SHORTEST: Final = 4  # letters
 _FURTHEST: Final = 3  # letters more or fewer
 _WORD: Final = re.compile(r"[^\W\d_]+")
 _HAN: Final = re.compile(r"[\u3400-\u9fff]")
+_END: Final = 5  # letters of an end that says so much that the stems before it decide
+_LEADING: Final = 7  # letters from which a correction stands alone; a shorter one must make a term with its neighbours
+_MERGES: Final = 48_895  # lines of CLIP's vocabulary that are used: 49,152 less 256 bytes and 2 marks, after a heading
 _LONGEST_TERM: Final = 7  # words of a catalogue term
 _ENDINGS: Final = ("s", "es", "ed", "d", "ing", "al", "ly", "like")
 
@@ -78,11 +85,17 @@ def _latin(words: Sequence[str]) -> Iterator[Suggestion]:
     for at, found in enumerate(choices):  # what makes a term with its neighbours is meant rather than what is nearest
         tried = ((one, _term_around([*mended[:at], one, *mended[at + 1 :]], at)) for one in found)
         mended[at] = max(tried, key=lambda one: one[1][1] - one[1][0], default=(mended[at], None))[0]
-    wrong = [at for at, found in enumerate(choices) if found]
+    wrong = [at for at, found in enumerate(choices) if found and _is_meant(mended, at)]
     while wrong:
         start, end = _term_around(mended, wrong[0])
         yield Suggestion(" ".join(words[start:end]), " ".join(mended[start:end]))
         wrong = [at for at in wrong if at >= end]
+
+
+def _is_meant(words: Sequence[str], at: int) -> bool:
+    """Say whether a correction is worth offering: long, a term of the catalogue, or one with its neighbours."""
+    start, end = _term_around(words, at)
+    return end - start > 1 or len(words[at]) >= _LEADING or bool(_singular(words[at]) & terms().keys())
 
 
 def _term_around(words: Sequence[str], at: int) -> tuple[int, int]:
@@ -98,21 +111,19 @@ def _term_around(words: Sequence[str], at: int) -> tuple[int, int]:
 def _rejoined(words: Sequence[str]) -> Suggestion | None:
     """Return a term that was written in two words: `pneumo thorax`."""
     for first, second in itertools.pairwise(words):
-        if first + second in _catalogue_words() and not (_is_word(first) and _is_word(second)):
+        if first + second in _catalogue_words():
             return Suggestion(f"{first} {second}", first + second)
     return None
 
 
 def _corrections(word: str) -> list[str]:
     """Return what a word may be a slip of, the likeliest first; [] where it is a word, or nothing is near."""
-    if len(word) < _SHORTEST - 1 or _is_word(word):
+    if len(word) < _SHORTEST or _is_word(word):
         return []
-    if len(word) < _SHORTEST:
-        swapped = (f"{word[:i]}{word[i + 1]}{word[i]}{word[i + 2 :]}" for i in range(len(word) - 1))
-        return [one for one in swapped if one in _catalogue_words()]
     candidates, asked = _candidates(), _catalogue_words()
-    near = difflib.get_close_matches(word, candidates, n=8, cutoff=_NEAR)
-    ratios = {one: _ratio(one, word) for one in near}
+    swapped = {f"{word[:i]}{word[i + 1]}{word[i]}{word[i + 2 :]}" for i in range(len(word) - 1)} & candidates.keys()
+    near = sorted({*difflib.get_close_matches(word, candidates, n=8, cutoff=_NEAR), *swapped})
+    ratios = {one: 1.0 if one in swapped else _ratio(one, word) for one in near}
     fitting = [
         one
         for one in near
@@ -132,11 +143,11 @@ def _another_word(word: str, other: str) -> bool:
     if (
         own
         and own != others
-        and (_ratio(rest, other.removeprefix(others)) >= _SAME if others else rest in _known_words())
+        and (_ratio(rest, other.removeprefix(others)) >= _SAME if others else rest in _medical_words())
     ):
         return True
     end, other_end = _last_part(word, table["ends"]), _last_part(other, table["ends"])
-    if end and end == other_end and len(end) >= _SHORTEST:  # what differs must then be in the stems
+    if end and end == other_end and len(end) >= _END:  # what differs must then be in the stems
         return _ratio(word.removesuffix(end), other.removesuffix(end)) < _NEAR
     return bool(end and other_end and not end.endswith(other_end) and not other_end.endswith(end))
 
@@ -155,8 +166,12 @@ def _ratio(one: str, other: str) -> float:
 
 def _is_word(word: str) -> bool:
     known = _known_words()
-    stems = (word.removesuffix(end) for end in _ENDINGS if word.endswith(end) and len(word) - len(end) >= _SHORTEST - 1)
-    return word in known or any(stem in known or f"{stem}e" in known for stem in stems)
+    forms = {word, f"{word}s"}
+    for ending in _ENDINGS:
+        if word.endswith(ending) and len(word) - len(ending) >= _SHORTEST:
+            stem = word.removesuffix(ending)
+            forms |= {stem, f"{stem}e"} if ending in ("ed", "ing") else {stem}
+    return not forms.isdisjoint(known)
 
 
 def _singular(text: str) -> set[str]:
@@ -208,14 +223,14 @@ def _catalogue_words() -> frozenset[str]:
 def _candidates() -> Mapping[str, str]:
     """Return what a word may be a slip of, and how that is written; two words of a term also as one."""
     words = _catalogue_words() | set(_table()["words"].split())
-    found = {word: word for word in words if len(word) >= _SHORTEST - 1}
+    found = {word: word for word in words if len(word) >= _SHORTEST}
     for term in terms():
         parts = term.split()
         if term.isascii():
             for size in (2, len(parts)):
                 for start in range(len(parts) - size + 1):
                     some = parts[start : start + size]
-                    if size > 1 and len("".join(some)) > 2 * _SHORTEST:
+                    if size > 1 and len("".join(some)) > 2 * _END:
                         found.setdefault("".join(some), " ".join(some))
     return found
 
@@ -223,9 +238,26 @@ def _candidates() -> Mapping[str, str]:
 @cache
 def _known_words() -> frozenset[str]:
     tokenizer = json.loads((files("retrieval.encoders") / "builtin" / "tokenizer.json").read_text("utf-8"))
-    plain = {word for word in tokenizer["model"]["vocab"] if word.isalpha()}
+    plain = {word for word in tokenizer["model"]["vocab"] if word.isalpha()} | _clip_words()
+    return frozenset(plain) | _medical_words()
+
+
+@cache
+def _medical_words() -> frozenset[str]:
     every = {word for term in terms() for word in _WORD.findall(term)}
-    return frozenset(plain | every | set(_table()["words"].split()))
+    return frozenset(every | set(_table()["words"].split()))
+
+
+def _clip_words() -> set[str]:
+    """Return the whole words of CLIP's byte-pair vocabulary, which open_clip need not be imported for; none without."""
+    package = importlib.util.find_spec("open_clip")
+    places = list(package.submodule_search_locations or ()) if package is not None else []
+    path = Path(places[0]) / "bpe_simple_vocab_16e6.txt.gz" if places else Path()
+    if not path.is_file():
+        return set()
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        merges = ("".join(line.split()) for line in itertools.islice(file, 1, _MERGES))
+        return {one.removesuffix("</w>") for one in merges if one.endswith("</w>") and one[:-4].isalpha()}
 
 
 @cache

@@ -16,13 +16,14 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ["prompts", "retrieval", "index_builder", "demo", "radseek"]
 # Inside retrieval: a module may import from its own layer and those before it.
 LAYERS = [
-    ["errors", "types"],
+    ["errors", "types", "path_text", "storage"],
     ["imaging"],
     ["encoders"],
     ["index"],
     [
         *("scoring", "search", "prompt_vectors", "text_query", "study_vectors", "judging", "percentiles"),
         *("polarity", "polarity_cues", "finding_mentions", "organ_statements", "report_findings", "report_text"),
+        *("filtering", "spelling"),
     ],
     ["region", "mask_names", "mask_resampling", "mask_placing", "mask_nifti", "mask_seg", "mask_planes", "masks"],
     ["measure_axial", "measure_side", "measure", "change"],
