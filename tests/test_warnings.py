@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[1]
 LIBRARY = """
 import warnings
@@ -54,6 +56,7 @@ def test_a_thread_that_dies():
 """
 
 
+@pytest.mark.slow
 def test_only_ours_and_what_our_calls_cause_are_errors(tmp_path: Path) -> None:
     (tmp_path / "library.py").write_text(LIBRARY)
     (tmp_path / "test_some.py").write_text(TESTS)
