@@ -37,6 +37,8 @@ from tests.build_support import write_ct
 from tests.encoder_support import DIM, TinyEncoder
 from tests.index_support import key_of
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[1]
 COUNT = 100
 EPOCHS = 45
@@ -149,7 +151,6 @@ def test_every_view_is_pooled_again_and_no_tower_was_asked(
     assert np.abs(pooled(index).astype(float) - pooled(plain)).max() > 0.05
 
 
-@pytest.mark.slow
 def test_the_same_again_is_the_same_and_cannot_beat_itself(
     plain: Path,
     adapted: tuple[Path, adapting.AdaptReport],
@@ -264,7 +265,6 @@ def test_a_query_pools_as_the_index_does(plain: Path, loud: Path, tmp_path: Path
         assert store.with_own_pooling(other) is other  # other towers are refused elsewhere, by name
 
 
-@pytest.mark.slow
 def test_engine_build_and_command_use_the_adapter(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
