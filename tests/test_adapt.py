@@ -37,6 +37,8 @@ from tests.build_support import write_ct
 from tests.encoder_support import DIM, TinyEncoder
 from tests.index_support import key_of
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[1]
 COUNT = 100
 EPOCHS = 45

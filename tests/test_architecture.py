@@ -10,6 +10,8 @@ import sys
 import zipfile
 from pathlib import Path
 
+import pytest
+
 from tests.each_support import each
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -90,6 +92,7 @@ def test_retrieval_is_layered(path: Path) -> None:
             assert other <= own, f"{path} imports {name}, a later layer"
 
 
+@pytest.mark.slow
 def test_serving_never_imports_building() -> None:
     code = "import sys, retrieval.engine; sys.exit(any(m.startswith('index_builder') for m in sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
@@ -160,6 +163,7 @@ def test_library_neither_prints_exits_nor_asserts() -> None:
     assert not found
 
 
+@pytest.mark.slow
 def test_wheel_owns_the_five_names(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+import pytest
+
 from prompts.library import all_findings
 from retrieval.checker import check
 from retrieval.claims import Claim, claims
@@ -145,6 +147,7 @@ def test_hidden_characters_and_homoglyphs_are_caught() -> None:
     assert not survivors(changed)
 
 
+@pytest.mark.slow
 @each(
     "more",
     [

@@ -110,6 +110,7 @@ def test_what_was_brought_can_be_dropped_and_what_is_stored_cannot(desk: Desk, f
     assert desk.target(stored) == stored
 
 
+@pytest.mark.slow
 def test_a_desk_reopened_sees_what_was_added_and_keeps_what_was_brought(
     folders: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

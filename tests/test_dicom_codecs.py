@@ -86,6 +86,7 @@ def test_known_oddities_have_their_code(name: str, code: Reason) -> None:
     assert [line.reason_code for line in skipped] == [code]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", [TEST_FILES, PACKAGE / "charset_files"], ids=lambda p: p.name)
 def test_a_folder_of_everything_accounts_for_every_file(folder: Path) -> None:
     """All files as if they were one study: what is not skipped gave a series, or repeats a position of one."""
@@ -100,6 +101,7 @@ def test_a_folder_of_everything_accounts_for_every_file(folder: Path) -> None:
     assert [line.path for line in again[1]] == lines
 
 
+@pytest.mark.slow
 @each(("path", "tool"), compressed())
 def test_pixels_equal_dcmtk(path: Path, tool: str, tmp_path: Path) -> None:
     """Exact for the lossless and, with these codecs, for the lossy too: 12-bit extended JPEG among them."""

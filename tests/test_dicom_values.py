@@ -300,6 +300,7 @@ def test_any_pixels_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory
         assert one.volume.voxels.ndim == (4 if one.volume.is_colour else 3)
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_damaged_files_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:

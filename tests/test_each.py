@@ -38,6 +38,7 @@ def test_fails_though_another_skips(number):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", ["0", "1"])
 def test_every_failure_is_shown_and_what_skips_is_said(tmp_path: Path, workers: str) -> None:
     (tmp_path / "test_looped.py").write_text(LOOPED)

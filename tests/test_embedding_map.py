@@ -14,6 +14,8 @@ from retrieval.errors import UsageError
 from tests.archive_support import made_desk
 from tests.index_support import key_of, make_records
 
+pytestmark = pytest.mark.slow
+
 
 def two_groups(size: int) -> np.ndarray:
     rng = np.random.default_rng(0)

@@ -45,6 +45,7 @@ def test_an_encoder_that_is_deaf_to_no_fails():
     assert negation_self_test(TinyEncoder(hears_negation=False), EFFUSION) < PASS_MARK
 
 
+@pytest.mark.slow
 def test_every_catalogue_finding_can_be_tested():
     deaf, hears = TinyEncoder(hears_negation=False), TinyEncoder()
     for name in list_sets():

@@ -118,6 +118,7 @@ def test_the_terminal_shows_sentences_with_their_marks(
     assert "\x1b" not in shown.out
 
 
+@pytest.mark.slow
 def test_in_chinese(archive: Path, index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "zh.html"
     asked = ["explain", str(archive / "ct0"), "--index", str(index), *ASKED, "--lang", "zh", "--out", str(out)]
@@ -130,6 +131,7 @@ def test_in_chinese(archive: Path, index: Path, tmp_path: Path, capsys: pytest.C
     assert words_in("zh").page["findings"] in text
 
 
+@pytest.mark.slow
 def test_the_page_has_slices_cases_and_sources(
     archive: Path, index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -151,6 +153,7 @@ def test_the_page_has_slices_cases_and_sources(
     assert len(overlays) + read.text.count("No heat map: ") >= 1
 
 
+@pytest.mark.slow
 def test_a_stored_study_by_its_key_is_drawn_from_where_it_was_read(
     index: Path, archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -191,6 +194,7 @@ def test_the_set_that_fits_is_asked_by_default(archive: Path, index: Path, capsy
     assert answer["findings_version"].startswith("chest_ct@")
 
 
+@pytest.mark.slow
 def test_a_mask_is_measured(
     archive: Path, index: Path, mask: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -246,6 +250,7 @@ def test_a_terminal_is_told_nothing_by_paths_labels_and_reports(capsys: pytest.C
     assert "[link=" in shown.replace("\n", "")  # text, not markup
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -210,6 +210,7 @@ def test_codestream_sizes() -> None:
     assert frame_size(b"\x01\x00\x00\x00") is None  # RLE
 
 
+@pytest.mark.slow
 @given(st.binary(max_size=64))
 def test_codestream_of_anything_never_raises(tail: bytes) -> None:
     for start in (b"", b"\xff\xd8", b"\xff\x4f\xff\x51", b"\xff\xd8\xff\xc0"):

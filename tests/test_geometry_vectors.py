@@ -18,6 +18,7 @@ from tests.each_support import each
 FOLDERS = sorted((DATA / "dicom_orientation").glob("*/*")) if DATA.is_dir() else []
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 @pytest.mark.skipif(shutil.which("dcm2niix") is None, reason="dcm2niix is not installed (Debian: dcm2niix)")
 @each("folder", FOLDERS, ids=lambda p: f"{p.parent.name}-{p.name}")

@@ -100,6 +100,7 @@ def test_occlusion_of_a_known_encoder_passes() -> None:
     assert check.gain == pytest.approx(check.insertion - check.deletion - check.random)
 
 
+@pytest.mark.slow
 def test_a_map_no_better_than_chance_does_not_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     encoder = tower_encoder("timm_conv_avg")
 
@@ -112,6 +113,7 @@ def test_a_map_no_better_than_chance_does_not_pass(monkeypatch: pytest.MonkeyPat
     assert check.reason == "no_better_than_random_order"
 
 
+@pytest.mark.slow
 def test_a_map_that_does_not_know_the_weights_does_not_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     """Edges of the picture, whatever the tower: Adebayo's case. Its curves are made good so that only this can fail."""
     encoder = tower_encoder("timm_conv_avg")
@@ -141,6 +143,7 @@ def test_a_single_slice_is_judged_against_more_orders_and_speaks_for_itself_only
         check_maps(BlockEncoder(BLOCK), bright_block()[:0], BRIGHT)
 
 
+@pytest.mark.slow
 def test_the_same_slices_give_the_same_check() -> None:
     encoder, slices, pair = tower_encoder("timm_conv_avgmax"), random_slice((4, 3, SIZE, SIZE)), random_pair(64)
     assert check_maps(encoder, slices, pair) == check_maps(encoder, slices, pair)

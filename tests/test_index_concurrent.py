@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from retrieval.index.local_store import LocalStore
 from tests.encoder_support import tiny_spec
@@ -15,6 +16,7 @@ from tests.index_support import key_of, make_record, make_records, unit
 ROUNDS = 25
 
 
+@pytest.mark.slow
 def test_readers_never_see_a_mixture(tmp_path: Path) -> None:
     path = tmp_path / "busy.index"
     writer = LocalStore.create(path, tiny_spec())

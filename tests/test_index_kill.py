@@ -17,6 +17,8 @@ from retrieval.index.local_store import LocalStore
 from tests.encoder_support import tiny_spec
 from tests.index_support import key_of, make_record, make_records
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[1]
 
 # One process is started and forks a writer for every job; each writer dies at its own step: a function of ours or of

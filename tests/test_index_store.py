@@ -296,6 +296,7 @@ def test_copy_and_read_only_folder(index: Path, tmp_path: Path) -> None:
         assert {c.path for c in store.cases()} == {None}  # names nobody without the linkage file
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() == 0 and shutil.which("setpriv") is None, reason="root can write anywhere")
 def test_opens_on_a_disk_that_cannot_be_written(index: Path) -> None:
     for path in [index, *index.rglob("*")]:

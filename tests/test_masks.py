@@ -278,6 +278,7 @@ def expected(volume: Volume, ball: tuple[Any, float]) -> NDArray[np.bool_]:
     return np.linalg.norm(places(volume.voxels.shape, volume.affine) - np.array(ball[0]), axis=-1) <= ball[1]
 
 
+@pytest.mark.slow
 @each("kind", ["BINARY", "FRACTIONAL", "LABELMAP"])
 @each("seed", [0, 5])  # how the archive happens to flip the series
 def test_segments_lie_where_they_were_drawn(tmp_path: Path, kind: str, seed: int) -> None:

@@ -91,6 +91,7 @@ def test_a_server_that_hangs_is_given_up(wait: float, drip: float) -> None:
         assert len(chat.asked) <= 2
 
 
+@pytest.mark.slow
 @each(
     "body",
     [

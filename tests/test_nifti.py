@@ -252,6 +252,7 @@ def test_no_float64_volume_ever_exists(tmp_path):
     assert header.dtype == np.float64
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 351), st.integers(0, 255)), min_size=1, max_size=6))
 def test_mutated_headers_are_read_or_refused(tmp_path, edits):

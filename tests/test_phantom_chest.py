@@ -15,6 +15,8 @@ from demo.phantoms import FINDINGS, make_phantom
 from prompts.errors import UnknownNameError
 from tests.each_support import each
 
+pytestmark = pytest.mark.cohort
+
 # One study a finding and a seed of its own; drawn once for the whole module.
 CT_CASES = [(name, 40 + k) for k, name in enumerate(FINDINGS["chest_ct"])]
 XRAY_CASES = [(name, 60 + k) for k, name in enumerate(FINDINGS["chest_xray"])]

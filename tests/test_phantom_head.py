@@ -14,6 +14,8 @@ from demo.phantom_head_plan import OEDEMA_CUT_ML, SHIFT_CUT_MM
 from demo.phantom_types import FINDINGS, Lesion, Phantom
 from tests.each_support import each
 
+pytestmark = pytest.mark.cohort
+
 # What a request brings with it: a subdural haematoma is an intracranial haemorrhage.
 IMPLIED = {"subdural_haematoma": {"subdural_haematoma", "intracranial_haemorrhage"}}
 

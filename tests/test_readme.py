@@ -43,6 +43,7 @@ def table(first: str) -> list[str]:
     return [row.split("|")[1].strip().strip("`") for row in rows[1].splitlines()]
 
 
+@pytest.mark.cohort
 @pytest.mark.parametrize("code", blocks("python"))
 def test_python_runs_on_a_small_archive(
     code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

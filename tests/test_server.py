@@ -112,6 +112,7 @@ def test_studies_are_listed_and_described_without_path_stamp_or_uid(client: http
     assert one["study"]["series"][0]["shape"] == [6, 40, 48]
 
 
+@pytest.mark.slow
 def test_a_study_is_uploaded_asked_about_and_dropped(
     client: httpx.Client,
     archive: Archive,
@@ -137,6 +138,7 @@ def test_a_study_is_uploaded_asked_about_and_dropped(
     assert is_problem(client.get(f"/v1/studies/{study['study']}"), 404, "unknown_name")
 
 
+@pytest.mark.slow
 def test_nifti_needs_its_modality_said(client: httpx.Client, tmp_path: Path) -> None:
     write_nifti(tmp_path / "head.nii.gz", 1)
     sent = {"files": ("head.nii.gz", (tmp_path / "head.nii.gz").read_bytes())}
@@ -281,6 +283,7 @@ def test_scripts_in_reports_come_back_as_data_only(client: httpx.Client, desk: D
     assert "<script>alert(1)</script>" in seen, "the reports hold the payloads, or this test shows nothing"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["bomb", "overlapping", "parent", "link_absolute"])
 def test_hostile_archives_are_refused_over_http(
     name: str, client: httpx.Client, tmp_path: Path, temporary: Path

@@ -39,6 +39,7 @@ def allowed(path: str, method: str, role: str) -> bool:
     return role == "admin" or (role == "read" and needed == [{"token": ["read"]}])
 
 
+@pytest.mark.slow
 @each("role", sorted(TOKENS))
 @each(("path", "method"), OPERATIONS)
 def test_every_operation_by_every_token(path: str, method: str, role: str, guarded_server: str) -> None:
@@ -66,6 +67,7 @@ def test_no_route_is_left_out_of_the_description(desk: Desk) -> None:
     assert known <= {*DOCUMENT["paths"], *OPEN, "/openapi.json"}
 
 
+@pytest.mark.slow
 @each(
     "path", ["/", "/anything", "/openapi.json", "/gradio_api/info", "/viewer/viewer.js", "/file=/etc/passwd", "/v1/x"]
 )
@@ -268,6 +270,7 @@ print("ENDED", code, flush=True)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [False, True])
 def test_the_process_connects_to_nothing_off_loopback_and_ends_when_told(
     page: bool,

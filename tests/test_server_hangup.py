@@ -18,7 +18,7 @@ from retrieval.engine import Engine
 from tests.build_support import write_ct
 
 pytest_plugins = ["tests.server_support"]
-pytestmark = pytest.mark.usefixtures("own_key")
+pytestmark = [pytest.mark.usefixtures("own_key"), pytest.mark.slow]
 LIMIT = 120  # seconds until a wait has failed; what is waited for takes less than one
 
 

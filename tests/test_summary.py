@@ -10,7 +10,7 @@ from retrieval.claims import Claim, claims
 from retrieval.errors import NarratorError
 from retrieval.evidence import Item, Lang
 from retrieval.narrators.template import TemplateNarrator
-from retrieval.summary import narration_failure, summarize
+from retrieval.summary import FIXED, narration_failure, summarize
 from tests.checker_support import said
 from tests.evidence_support import full
 
@@ -90,4 +90,4 @@ def test_each_claim_is_worded_once() -> None:
             return super().rephrase(claim, items, lang)
 
     summarize(full(), Counting(), "en")
-    assert asked == [claim.text for claim in claims(full(), "en")]
+    assert asked == [claim.text for claim in claims(full(), "en") if claim.part not in FIXED]

@@ -46,6 +46,7 @@ def zipped(folder: Path, path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_files_and_their_zip_are_the_same_study_as_from_the_folder(tmp_path: Path, temporary: Path) -> None:
     write_ct(tmp_path / "ct", 1)
     expected = read_study(tmp_path / "ct")
@@ -60,6 +61,7 @@ def test_files_and_their_zip_are_the_same_study_as_from_the_folder(tmp_path: Pat
     assert len(sent) == len(sorted((tmp_path / "ct").iterdir())), "what was sent is left as it is"
 
 
+@pytest.mark.slow
 def test_every_study_of_an_upload_comes_and_what_is_no_image_is_named(tmp_path: Path, temporary: Path) -> None:
     for seed in (1, 2):
         write_ct(tmp_path / str(seed), seed)
@@ -73,6 +75,7 @@ def test_every_study_of_an_upload_comes_and_what_is_no_image_is_named(tmp_path: 
     assert not left_in(temporary)
 
 
+@pytest.mark.slow
 def test_files_of_one_name_from_several_folders_are_all_read(tmp_path: Path, temporary: Path) -> None:
     files = []
     for seed in (1, 2):
@@ -83,6 +86,7 @@ def test_files_of_one_name_from_several_folders_are_all_read(tmp_path: Path, tem
     )
 
 
+@pytest.mark.slow
 def test_a_study_that_cannot_be_read_costs_only_itself(tmp_path: Path, temporary: Path) -> None:
     write_ct(tmp_path / "good", 1)
     write_ct(tmp_path / "bad", 2)
@@ -95,6 +99,7 @@ def test_a_study_that_cannot_be_read_costs_only_itself(tmp_path: Path, temporary
     assert all(line.path.startswith("bad") for line in received.skipped)
 
 
+@pytest.mark.slow
 def test_of_an_upload_without_an_image_the_reason_is_said(tmp_path: Path, temporary: Path) -> None:
     (tmp_path / "a.txt").write_text("no image")
     with pytest.raises(InputError, match=r"a\.txt") as refused:
@@ -105,6 +110,7 @@ def test_of_an_upload_without_an_image_the_reason_is_said(tmp_path: Path, tempor
         receive([])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "limits", [UploadLimits(files=3), UploadLimits(stored=2_000), UploadLimits(members=3), UploadLimits(unpacked=2_000)]
 )
@@ -118,6 +124,7 @@ def test_past_a_limit_the_upload_is_refused(tmp_path: Path, temporary: Path, lim
     assert not left_in(temporary)
 
 
+@pytest.mark.slow
 def test_more_studies_than_can_be_held_are_refused(tmp_path: Path, temporary: Path) -> None:
     for seed in range(3):
         write_ct(tmp_path / str(seed), seed)
@@ -134,6 +141,7 @@ def test_an_upload_can_be_stopped_and_leaves_nothing(tmp_path: Path, temporary: 
     assert not left_in(temporary)
 
 
+@pytest.mark.slow
 def test_progress_is_told(tmp_path: Path, temporary: Path) -> None:
     for seed in (1, 2):
         write_ct(tmp_path / str(seed), seed)
@@ -143,6 +151,7 @@ def test_progress_is_told(tmp_path: Path, temporary: Path) -> None:
     assert told[-1] == ("read", 2, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("seconds", "memory", "reason"), [(0.0, 4 << 30, Reason.TIMEOUT), (60.0, 600 << 20, Reason.TOO_LARGE)]
 )
@@ -180,6 +189,7 @@ def outside(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("outside") / "evil.dcm"
 
 
+@pytest.mark.slow
 @each("name", sorted(HOSTILE))
 def test_hostile_archives_write_nothing_and_are_refused(
     name: str, tmp_path: Path, temporary: Path, outside: Path
@@ -208,6 +218,7 @@ def test_there_are_enough_hostile_archives() -> None:
     assert len(HOSTILE) >= 25
 
 
+@pytest.mark.slow
 def test_a_hostile_archive_beside_a_good_study_costs_only_itself(
     tmp_path: Path, temporary: Path, outside: Path
 ) -> None:

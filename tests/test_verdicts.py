@@ -87,6 +87,7 @@ def test_lines_of_another_kind_are_said_not_raised(tmp_path: Path, line: bytes) 
     assert (len(read.verdicts), read.unreadable) == (1, (1,))
 
 
+@pytest.mark.slow
 def test_processes_that_write_at_once_lose_no_line(tmp_path: Path) -> None:
     program = (
         "import sys; from pathlib import Path\n"

@@ -196,6 +196,7 @@ def test_scrolling_does_not_wait_for_the_engine(
     assert answer.headers["Retry-After"]
 
 
+@pytest.mark.slow
 def test_a_map_that_failed_its_check_says_why_and_still_has_its_profile(client: TestClient, desk: Desk) -> None:
     key = desk.cases()[0].key
     answer = client.post(f"/viewer/studies/{key}/heat", json={"finding": "肺结节", "lang": "zh"}).json()
