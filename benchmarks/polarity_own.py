@@ -81,7 +81,9 @@ def row(name: str, labelled: Sequence[Labelled], say: Rules = rules) -> str:
     counts = confusion(labelled, say)
     table = scores(counts)
     classes = " | ".join(f"{table[one][2]:.3f}" for one in CLASSES)
-    return f"| {name} | {len(labelled)} | {sum(len(one.says) for one in labelled)} | {classes} | {macro_f1(counts):.3f} |"
+    return (
+        f"| {name} | {len(labelled)} | {sum(len(one.says) for one in labelled)} | {classes} | {macro_f1(counts):.3f} |"
+    )
 
 
 def print_errors(labelled: Sequence[Labelled]) -> None:
@@ -89,7 +91,9 @@ def print_errors(labelled: Sequence[Labelled]) -> None:
     for one in labelled:
         if rules(one) != one.says:
             said = findings_in(one.text, region=one.region)
-            print(f"{one.text}\n    labels {dict(one.says)}\n    said   {[(s.finding, s.polarity, s.rule, s.cue) for s in said]}")
+            print(
+                f"{one.text}\n    labels {dict(one.says)}\n    said   {[(s.finding, s.polarity, s.rule, s.cue) for s in said]}"
+            )
 
 
 def main() -> None:

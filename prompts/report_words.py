@@ -35,6 +35,8 @@ class DividedWords:
     adverbs: tuple[str, ...]
     degrees: tuple[str, ...]
     endings: tuple[str, ...]
+    states: tuple[str, ...]
+    within: tuple[str, ...]
     joins: tuple[str, ...]
     sides: tuple[str, ...]
 

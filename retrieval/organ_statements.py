@@ -19,7 +19,7 @@ _LIMIT = (
 )
 _NORMAL = (
     r"(?<!not )(?:normal(?:ly)?|within\s+(?:the\s+)?(?:normal\s+)?limits?|unremarkable|non[\s-]?enlarged|"
-    r"not\s+enlarged|small|wnl)|(?:未见|无|不)(?:明显)?(?:异常|增大|增宽|扩大|扩张|增多|肿大)|正常|不大|居中"
+    r"not\s+enlarged|small|wnl)|(?:未见|无|不)(?:明显)?(?:异常|增大|增宽|扩大|扩张|增多|肿大)(?!的?淋巴结)|正常|不大|居中"
 )
 # What may stand between an organ and its state: a list of other organs, verbs, adverbs.
 _STOP = re.compile(r"with|without|but|no|although|which|there|while|however|though|when|given|consistent|due|for")

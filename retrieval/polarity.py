@@ -29,7 +29,7 @@ _WEIGHED: tuple[tuple[str, Polarity, str], ...] = (
     ("answered_no", "absent", "rest"),
     ("answered_yes", "present", "rest"),
     ("open_before", "uncertain", "reach"),
-    ("open_after", "uncertain", "rest"),
+    ("open_after", "uncertain", "own rest"),
     ("denied_before", "absent", "reach"),
     ("denied_inside", "absent", "name"),
     ("denied_after", "absent", "own"),
@@ -112,6 +112,7 @@ def judge(text: str, start: int, end: int, since: int = 0) -> Judged:
         "rest": rest,
         "name": "" if is_denial else blanked[start:end],
         "own": "" if is_owned else after,
+        "own rest": "" if is_owned else rest,
         # A mark behind a list counts for bare names only: "small effusion, pneumothorax: none".
         "list": "" if SIZED.search(reach) else after,
     }

@@ -33,6 +33,7 @@ _IN_FULL: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"neg", "negative"),
     )
 )
+_TURNED = re.compile(r"(?:肿大|增大)的?淋巴结")
 _SIGNED = ((re.compile(r"(?<!\w)-ve(?!\w)"), "negative"), (re.compile(r"(?<!\w)\+ve(?!\w)"), "positive"))
 
 
@@ -58,7 +59,7 @@ def plain_text(text: str) -> str:
 
 def _together(text: str) -> str:
     """Put "胸腔未见积液" as "未见胸腔积液": an organ, a verb and a noun that are one finding's name."""
-    return _divided().sub(_reordered, text)
+    return _divided().sub(_reordered, _TURNED.sub("淋巴结肿大", text))
 
 
 def _reordered(match: re.Match[str]) -> str:
@@ -66,10 +67,11 @@ def _reordered(match: re.Match[str]) -> str:
     joined = report_words().divided
     organs = [one[0] for one in re.finditer(_any_of(_organs()), match["organs"])]
     names: list[str] = []
-    for noun in re.findall("|".join(joined.nouns), match["nouns"]):
+    for noun in re.findall(_any_of(joined.nouns), match["nouns"]):
         made = [f"{partner}{noun}" for organ in organs if (partner := _partner(organ, noun)) is not None]
         names += made or [noun]
-    return match["verb"] + "及".join(names) if set(names) - set(joined.nouns) else match[0]
+    before = match["organs"] + match["state"] if match["state"] else ""
+    return before + match["verb"] + "及".join(names) if set(names) - set(joined.nouns) else match[0]
 
 
 def _partner(organ: str, noun: str) -> str | None:
@@ -86,6 +88,7 @@ def _divided() -> re.Pattern[str]:
     noun = _any_of(words.nouns)
     return re.compile(
         f"(?P<organs>{organ}(?:{join}{organ})*)"
+        f"(?P<state>(?:{_any_of(words.states)})*，(?:{_any_of(words.within)})?)?"
         f"(?P<verb>(?:{_any_of(words.adverbs)})*(?:{_any_of(words.verbs)})(?:{_any_of(words.degrees)})*)"
         f"(?P<nouns>(?:{noun})(?:(?:{_any_of(words.joins)})(?:{noun}))*)"
     )
