@@ -1,4 +1,4 @@
-"""Sentence polarity on sentences of our own, English, Chinese and the Chinese in traditional characters (docs/polarity.md).
+"""Sentence polarity on our own sentences: English, and Chinese in both scripts (docs/polarity.md).
 
     python -m benchmarks.polarity_own                     # macro F1 by set, and by lines tuned on and held out
     python -m benchmarks.polarity_own --errors even       # what is read otherwise than labelled, on even lines
@@ -81,19 +81,17 @@ def row(name: str, labelled: Sequence[Labelled], say: Rules = rules) -> str:
     counts = confusion(labelled, say)
     table = scores(counts)
     classes = " | ".join(f"{table[one][2]:.3f}" for one in CLASSES)
-    return (
-        f"| {name} | {len(labelled)} | {sum(len(one.says) for one in labelled)} | {classes} | {macro_f1(counts):.3f} |"
-    )
+    labels = sum(len(one.says) for one in labelled)
+    return f"| {name} | {len(labelled)} | {labels} | {classes} | {macro_f1(counts):.3f} |"
 
 
 def print_errors(labelled: Sequence[Labelled]) -> None:
     """Show what the rules read otherwise than the labels say, with the cue that decided."""
     for one in labelled:
         if rules(one) != one.says:
-            said = findings_in(one.text, region=one.region)
-            print(
-                f"{one.text}\n    labels {dict(one.says)}\n    said   {[(s.finding, s.polarity, s.rule, s.cue) for s in said]}"
-            )
+            print(f"{one.text}\n    labels {dict(one.says)}")
+            for said in findings_in(one.text, region=one.region):
+                print(f"    said   {said}")
 
 
 def main() -> None:
