@@ -142,4 +142,6 @@ def test_an_answer_stays_with_its_question() -> None:
     ]
     assert split_sentences("氣胸？無。胸水？少量。") == ["氣胸？無。", "胸水？", "少量。"]
     assert split_sentences("影像所見：氣胸。診斷：肺炎。") == ["氣胸。", "肺炎。"]
+    asked = report_says("INDICATION: pneumonia.\nFINDINGS: No effusion.")
+    assert asked == {"pneumonia": "uncertain", "pleural_effusion": "absent"}
     assert report_says("Pneumothorax? No. Effusion? Yes.") == {"pneumothorax": "absent", "pleural_effusion": "present"}

@@ -12,9 +12,14 @@ _TITLES = ("dr", "drs", "mr", "mrs", "ms", "prof", "st", "m.d", "pt", "pts")
 _SHORT_WORDS = ("vs", "e.g", "i.e", "eg", "ie", "cf", "approx", "fig", "figs", "ca", "resp", "incl", "art")
 _ABBREVIATIONS = frozenset((*_TITLES, *_SHORT_WORDS))
 _HEADINGS = re.compile(
-    r"^(?:findings?|impressions?|conclusions?|indications?|techniques?|comparisons?|history|clinical history|"
-    r"clinical information|examination|exam|report|"
-    r"影像所见|影像表现|所见|检查所见|印象|诊断意见|影像诊断|诊断|结论|检查方法|临床信息)\s*[:：]\s*",
+    r"^(?:findings?|impressions?|conclusions?|techniques?|comparisons?|examination|exam|report|"
+    r"影像所见|影像表现|所见|检查所见|印象|诊断意见|影像诊断|诊断|结论|检查方法)\s*[:：]\s*",
+    re.IGNORECASE,
+)
+# What is asked or told stands under these; they stay, so that "Indication: pneumonia" is not read as a finding.
+_ASKED = re.compile(
+    r"^(?:(?:clinical )?(?:indications?|history|information|questions?|details)|reason for (?:exam(?:ination)?|study)|"
+    r"临床信息|临床诊断|病史|检查目的)\s*[:：]\s*",
     re.IGNORECASE,
 )
 _MARKER = re.compile(r"^\s*(?:\(?\d{1,2}[.)、](?!\d)|[-*•·])\s*")
@@ -28,7 +33,7 @@ _LETTER = re.compile(r"[^\W\d_]")
 
 
 def split_sentences(text: str) -> list[str]:
-    """Return the sentences of a report in order, without section headings and list numbers.
+    """Return the sentences of a report in order, without headings of sections that describe and list numbers.
 
     A full stop inside a number, after an abbreviation (`Dr.`, `vs.`) or after a list number does not end a
     sentence; a line that goes on in lower case is joined to the one before, and a one-word answer to its question.
@@ -63,9 +68,13 @@ def _paragraphs(text: str) -> list[str]:
 
 
 def _goes_on(before: str, line: str) -> bool:
-    if _MARKER.match(line) or _HEADINGS.match(simplified(line)) or before.endswith((":", "：", "。", "；")):
+    if _MARKER.match(line) or _is_heading(simplified(line)) or before.endswith((":", "：", "。", "；")):
         return False
     return not before.endswith((".", "!", "?")) or line[0].islower()
+
+
+def _is_heading(line: str) -> bool:
+    return _HEADINGS.match(line) is not None or _ASKED.match(line) is not None
 
 
 def _split(paragraph: str) -> list[str]:
