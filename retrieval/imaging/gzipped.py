@@ -68,7 +68,7 @@ def gunzipped(places: Mapping[str, Path]) -> Iterator[Mapping[str, Path]]:
     with tempfile.TemporaryDirectory(prefix="radseek-") as folder:
         found = dict(places)
         for number, name in enumerate(zipped):
-            found[name] = Path(folder) / str(number) / places[name].name
+            found[name] = Path(folder) / f"{number:06d}" / places[name].name
             with using_temporary_folder(Path(folder)):
                 _inflate(places[name], found[name])
         yield found
