@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from index_builder.pooling_measures import Comparison, compare, estimate, query_values, shared, similarities
 from index_builder.report_labels import affirmed, report_labels
 from index_builder.report_pairs import Pair, Pairs, find_pairs
+from index_builder.report_table import Named
 from retrieval.encoders.adapted import Pool
 from retrieval.encoders.loading import load_encoder
 from retrieval.encoders.protocol import Encoder
@@ -92,13 +93,16 @@ def adapt_index(
     index: str | Path,
     *,
     reports: str | Path | None = None,
+    study_column: str | None = None,
+    report_column: str | None = None,
     encoder: Encoder | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> AdaptReport:
     """Fit a slice-pooling adapter on an index's studies and reports; keep it only where validation says it is better.
 
-    `reports` (CSV, JSONL or Parquet) gives reports to studies that have none. Patients are never on both sides of
+    `reports` (CSV, JSONL or Parquet) gives reports to studies that have none; `study_column` and `report_column` name
+    its columns where its headings do not tell. Patients are never on both sides of
     the split. Kept, the adapter lies in the index, every view is pooled again, and whoever opens the index pools
     with it. `encoder` is loaded by the index's word for it where it is not given and is needed.
 
@@ -115,7 +119,8 @@ def adapt_index(
             check_match(store.spec, encoder.spec)
             return encoder
 
-        pairs = find_pairs(store, None if reports is None else Path(reports), towers)
+        named = Named(study_column, report_column)
+        pairs = find_pairs(store, None if reports is None else Path(reports), towers, named)
         chosen = _chosen(pairs, report, seed)
         mean = store.spec.pooling_hash == MEAN_POOLING
         before = store.own_pool() or (mean_pool if mean else towers().pool)

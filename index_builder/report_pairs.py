@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from index_builder.reports import Report, find_report, load_reports, unmatched_reports
+from index_builder.reports import Named, Report, find_report, load_reports, unmatched_reports
 from index_builder.scratch import scratch_database
 from retrieval.encoders.protocol import Encoder
 from retrieval.errors import UsageError
@@ -49,14 +49,20 @@ class Pairs:
     unmatched: int
 
 
-def find_pairs(store: LocalStore, reports: Path | None, encoder: Callable[[], Encoder]) -> Pairs:
+def find_pairs(
+    store: LocalStore,
+    reports: Path | None,
+    encoder: Callable[[], Encoder],
+    named: Named = Named(),  # noqa: B008 - frozen
+) -> Pairs:
     """Return every study that has a report and a view of two slices or more.
 
-    `reports` (see `load_reports`) gives reports to studies that have none; only they are encoded, with `encoder()`.
+    `reports` (see `load_reports`, and there `named`) gives reports to studies that have none; only they are encoded,
+    with `encoder()`.
     Without the linkage file beside the index, its rows can name studies by their keys only.
     """
     cases = store.cases()
-    with _outside(store, reports) as lookup:
+    with _outside(store, reports, named) as lookup:
         found = [pair for case in cases if (pair := _pair(store, case, lookup(case), encoder)) is not None]
         unmatched = lookup.unmatched()
     return Pairs(tuple(found), len(cases), unmatched)
@@ -80,12 +86,12 @@ class _Lookup:
 
 
 @contextmanager
-def _outside(store: LocalStore, reports: Path | None) -> Iterator[_Lookup]:
+def _outside(store: LocalStore, reports: Path | None, named: Named) -> Iterator[_Lookup]:
     if reports is None:
         yield _Lookup(store, None)
         return
     with scratch_database() as database:
-        load_reports(reports, database)
+        load_reports(reports, database, named=named)
         yield _Lookup(store, database)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from radseek.console import errors, print_json, print_notice, print_table, progress
-from radseek.options import Json
+from radseek.options import Json, ReportColumn, StudyColumn
 
 if TYPE_CHECKING:
     from index_builder.adapting import AdaptReport
@@ -22,6 +22,8 @@ def adapt(
     reports: Annotated[
         Path | None, typer.Option(help="CSV, JSONL or Parquet with columns study and report, for studies without one.")
     ] = None,
+    study_column: StudyColumn = None,
+    report_column: ReportColumn = None,
     seed: Annotated[int, typer.Option(help="The same seed splits and fits the same way.")] = 0,
     json: Json = False,
 ) -> None:
@@ -29,7 +31,14 @@ def adapt(
     from index_builder.adapting import adapt_index
 
     with progress() as update:
-        report = adapt_index(index, reports=reports, seed=seed, progress=update)
+        report = adapt_index(
+            index,
+            reports=reports,
+            study_column=study_column,
+            report_column=report_column,
+            seed=seed,
+            progress=update,
+        )
     if json:
         print_json(report.to_json())
     else:

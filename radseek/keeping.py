@@ -11,7 +11,7 @@ import typer
 from demo.verdicts import VerdictLog
 from index_builder import BuildReport, build_index
 from radseek.console import errors, interruptible, print_json, print_notice, print_skipped, print_table, progress
-from radseek.options import Json, Modality, Workers
+from radseek.options import Json, Modality, ReportColumn, StudyColumn, Workers
 from retrieval.encoders.fetch import fetch as fetch_model
 from retrieval.errors import InputError, UsageError
 from retrieval.index.keys import keyed_hash, load_key, patient_key
@@ -40,12 +40,8 @@ def build(
     ] = "builtin",
     modality: Modality = None,
     reports: Annotated[Path | None, typer.Option(help="CSV, JSONL or Parquet with columns study and report.")] = None,
-    study_column: Annotated[
-        str | None, typer.Option(help="The heading in --reports that names studies, where it is an unusual one.")
-    ] = None,
-    report_column: Annotated[
-        str | None, typer.Option(help="The heading in --reports that holds the text, where it is an unusual one.")
-    ] = None,
+    study_column: StudyColumn = None,
+    report_column: ReportColumn = None,
     workers: Workers = None,
     on_duplicate: Annotated[
         OnDuplicate, typer.Option(help="A study that is there with other files.")

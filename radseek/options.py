@@ -13,6 +13,8 @@ __all__ = [
     "Modality",
     "Model",
     "OptionalIndex",
+    "ReportColumn",
+    "StudyColumn",
     "TargetPath",
     "WhereFilters",
     "Workers",
@@ -32,7 +34,14 @@ Modality = Annotated[
 ]
 Count = Annotated[int, typer.Option("-k", min=1, help="How many results.")]
 WhereFilters = Annotated[
-    list[str] | None, typer.Option("--where", help="Filter, such as modality=CT or age=40-60; repeat for more.")
+    list[str] | None, typer.Option("--where", help="Filter, such as modality=MRI, sex=female or age=40-60; repeatable.")
+]
+StudyColumn = Annotated[
+    str | None, typer.Option("--study-column", help="The heading in --reports that names studies, where it is unusual.")
+]
+ReportColumn = Annotated[
+    str | None,
+    typer.Option("--report-column", help="The heading in --reports that holds the text, where it is unusual."),
 ]
 Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Reading processes.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]

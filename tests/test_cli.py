@@ -232,3 +232,27 @@ def test_people_are_told_what_it_is(index: Path, capsys: pytest.CaptureFixture[s
         shown = capsys.readouterr().err
         assert NOTICE in shown
         assert MEANINGLESS in shown
+
+
+def test_ctrl_c_in_a_build_is_one_sentence(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("radseek.keeping.build_index", interrupted)
+    error = document(capsys, "build", archive, "--index", tmp_path / "i.index", code=130)["error"]
+    assert error["exit_code"] == 130
+    assert "same command again" in error["message"]
+
+
+def test_the_columns_of_a_table_can_be_named(archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = tmp_path / "reports.csv"
+    table.write_text("Fall;Brief\nACC1;Kleiner Rundherd.\n;niemand\n", encoding="cp1252")
+    command = ["build", archive / "ct1", "--index", tmp_path / "b.index", "--model", "random", "--reports", table]
+    assert "'Fall', 'Brief'" in document(capsys, *command, code=2)["error"]["message"]
+    made = document(capsys, *command, "--study-column", "Fall", "--report-column", "Brief")
+    assert (made["sentences"], made["reports_unmatched"]) == (1, 0)
+    assert [(line["path"], line["reason_code"]) for line in made["skipped"]] == [("reports.csv:3", "bad_header")]
+    assert made["notes"] == ["reports.csv: its columns are separated by semicolons"]
+    assert run(["build", str(archive / "ct1"), "--index", str(tmp_path / "b.index"), "--study-column", "Fall"]) == 2

@@ -26,7 +26,7 @@ from radseek.server.describing import without_paths
 from radseek.server.settings import Settings
 from radseek.server.streaming import explanation_events
 from retrieval import prompt_vectors
-from retrieval.errors import NarratorError
+from retrieval.errors import NarratorError, StorageError
 from retrieval.results import NOTICE, ExplainResult
 from tests.build_support import write_ct, write_nifti
 from tests.each_support import each
@@ -200,6 +200,8 @@ def test_a_narrator_that_falls_silent_is_said_and_the_template_stands(desk: Desk
         ("/v1/classify", {"study": "{key}", "labels": ["a", "a"]}, 422, "usage"),
         ("/v1/similar", {"study": "{key}", "where": ["colour=red"]}, 404, "unknown_name"),
         ("/v1/similar", {"study": "{key}", "where": ["age=x-y"]}, 422, "usage"),
+        ("/v1/similar", {"study": "{key}", "where": ["sex=X"]}, 422, "usage"),
+        ("/v1/search", {"text": "nodule", "where": ["modality=ultrasound"]}, 422, "usage"),
         ("/v1/similar", {"study": "{key}", "k": 10_000}, 422, "usage"),
         ("/v1/search", {"text": '"a" - '}, 422, "usage"),
         ("/v1/nothing", {}, 404, "unknown_name"),
@@ -254,6 +256,31 @@ def test_what_is_unforeseen_says_nothing_of_itself(desk: Desk, caplog: pytest.Lo
     assert answer.headers["x-request-id"] == "mine-1"
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert "mine-1" in caplog.text
+
+
+@pytest.mark.parametrize("error", [StorageError("/secret/folder has no room left"), OSError(28, "No space left")])
+def test_a_full_disk_is_said_without_its_folder(error: Exception, desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    class Full:
+        index = None
+
+        def cases(self, offset: int, limit: int) -> None:
+            raise error
+
+    with listening(create_app(Full())) as base:  # type: ignore[arg-type]
+        answer = httpx.get(f"{base}/v1/studies")
+    assert is_problem(answer, 507, "storage")
+    assert "secret" not in answer.text
+    assert str(error) in caplog.text
+
+
+def test_filters_and_misspelt_words_are_answered_with_what_was_meant(client: httpx.Client) -> None:
+    found = client.post("/v1/search", json={"text": "pnuemothorax", "where": ["sex=female"]}).json()
+    assert found["suggestions"] == [{"words": "pnuemothorax", "meant": "pneumothorax"}]
+    assert found["query"] == {"text": "pnuemothorax", "where": ["sex=f"], "within": "both"}
+    assert found["studies"]
+    empty = client.post("/v1/search", json={"text": "nodule", "where": ["age=90-99"]}).json()
+    assert (empty["studies"], empty["sentences"]) == ([], [])
+    assert empty["notes"][0].startswith("No study passes age=90-99")
 
 
 def test_every_answer_has_a_request_id_and_security_headers(client: httpx.Client) -> None:
