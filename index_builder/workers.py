@@ -9,7 +9,6 @@ that task fails. Results come back in the order of the tasks, and at most `2 * w
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -159,7 +158,7 @@ def _start(function: str, memory_limit: int) -> _Worker:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
     process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
         [sys.executable, "-m", "index_builder.workers", *arguments],
-        pass_fds=[theirs.fileno()],
+        **_inherits(theirs.fileno()),
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
@@ -167,6 +166,14 @@ def _start(function: str, memory_limit: int) -> _Worker:
     )
     theirs.close()
     return _Worker(process, ours)
+
+
+def _inherits(descriptor: int) -> dict[str, Any]:
+    """The arguments of Popen by which a worker inherits its end of the pipe: a descriptor, on Windows a handle."""
+    if sys.platform == "win32":
+        os.set_handle_inheritable(descriptor, True)
+        return {"startupinfo": subprocess.STARTUPINFO(lpAttributeList={"handle_list": [descriptor]})}
+    return {"pass_fds": [descriptor]}
 
 
 def _stop(worker: _Worker) -> None:
@@ -177,11 +184,11 @@ def _stop(worker: _Worker) -> None:
 
 def serve(descriptor: int, function: str, memory_limit: int) -> None:
     """A worker's life: say that it is ready, then answer each task with `(value, error)` until the parent hangs up."""
-    resource.setrlimit(resource.RLIMIT_AS, (memory_limit, memory_limit))
+    _limit_memory(memory_limit)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     module, _, name = function.partition(":")
     call = getattr(__import__(module, fromlist=[name]), name)
-    connection: Connection[Any, Any] = Connection(descriptor)
+    connection = _pipe_end(descriptor)
     with connection:
         connection.send(_READY)
         while True:
@@ -190,6 +197,24 @@ def serve(descriptor: int, function: str, memory_limit: int) -> None:
             except EOFError:
                 return
             connection.send(_answer(call, task))
+
+
+def _limit_memory(limit: int) -> None:
+    """Limit this process's address space, where the system can: Windows has no such limit, macOS refuses to set it."""
+    try:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    except (ImportError, AttributeError, ValueError, OSError):
+        return
+
+
+def _pipe_end(descriptor: int) -> Connection[Any, Any]:
+    if sys.platform == "win32":
+        from multiprocessing.connection import PipeConnection
+
+        return PipeConnection(descriptor)
+    return Connection(descriptor)
 
 
 def _answer(call: Any, task: Any) -> tuple[Any, InputError | StorageError | None]:

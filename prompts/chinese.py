@@ -11,6 +11,7 @@ from functools import cache
 from importlib.resources import files
 
 from prompts.library import all_findings
+from prompts.normalise import simplified
 
 __all__ = ["translate"]
 
@@ -24,11 +25,14 @@ _PUNCTUATION = str.maketrans(
 def translate(text: str) -> str:
     """Replace Chinese finding names, negations and small words by English ones; other text is left alone.
 
+    Traditional characters are read as simplified ones.
+
     >>> translate("左侧胸腔积液，无气胸")
     'left pleural effusion, no pneumothorax'
     """
     if not _HAN.search(text):
         return text
+    text = simplified(text)
     lexicon, pattern = _lexicon()
     english = pattern.sub(lambda match: f" {lexicon[match[0]]} ", text.translate(_PUNCTUATION))
     clauses = (_spread_negation(clause) for clause in _CLAUSE.split(english))

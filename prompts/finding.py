@@ -22,7 +22,7 @@ MIN_PARAPHRASES = 5
 MAX_PROMPT_LENGTH = 240  # characters; a longer one is cut by a 77-token context
 
 CT_VIEWS = ("lung", "soft", "bone", "brain", "subdural", "liver")
-MR_VIEWS = ("mr_t1", "mr_t2", "mr_flair", "mr_pd", "mr_dwi", "mr_swi", "mr_bold", "mr")
+MR_VIEWS = ("mr_t1", "mr_t2", "mr_flair", "mr_pd", "mr_dwi", "mr_dwi_b0", "mr_swi", "mr_bold", "mr")
 OTHER_VIEWS = (
     "radiograph",
     "mammogram",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-__all__ = ["OrganWords", "ReportWords", "report_words"]
+__all__ = ["DividedWords", "OrganWords", "ReportWords", "report_words"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,21 @@ class OrganWords:
 
 
 @dataclass(frozen=True, slots=True)
+class DividedWords:
+    """The words between which Chinese reports divide a finding's name, as [divided] of `report_words.toml` explains."""
+
+    nouns: tuple[str, ...]
+    verbs: tuple[str, ...]
+    adverbs: tuple[str, ...]
+    degrees: tuple[str, ...]
+    endings: tuple[str, ...]
+    states: tuple[str, ...]
+    within: tuple[str, ...]
+    joins: tuple[str, ...]
+    sides: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ReportWords:
     """Regular expressions by finding, as the head of `report_words.toml` explains them.
 
@@ -41,6 +56,7 @@ class ReportWords:
     region_words: Mapping[str, tuple[str, ...]]
     elsewhere: tuple[str, ...]
     nothing: tuple[str, ...]
+    divided: DividedWords
 
 
 @cache
@@ -56,6 +72,7 @@ def report_words() -> ReportWords:
         region_words={region: tuple(words) for region, words in data["region_words"].items()},
         elsewhere=tuple(data["elsewhere"]["words"]),
         nothing=tuple(data["nothing"]["names"]),
+        divided=DividedWords(**{key: tuple(words) for key, words in data["divided"].items()}),
     )
 
 

@@ -10,7 +10,7 @@ from functools import cache, lru_cache
 from prompts.finding import Finding
 from prompts.library import all_findings, load_set
 from prompts.report_words import report_words
-from retrieval.polarity import plain_text
+from retrieval.report_text import plain_text
 
 __all__ = ["Mention", "mentions", "region_of", "regions", "spaced"]
 

@@ -9,7 +9,7 @@ from functools import cache
 
 from prompts.report_words import OrganWords, report_words
 from retrieval.finding_mentions import spaced
-from retrieval.polarity import Polarity, judge
+from retrieval.polarity import Judged, judge
 
 __all__ = ["organ_statements"]
 
@@ -19,7 +19,7 @@ _LIMIT = (
 )
 _NORMAL = (
     r"(?<!not )(?:normal(?:ly)?|within\s+(?:the\s+)?(?:normal\s+)?limits?|unremarkable|non[\s-]?enlarged|"
-    r"not\s+enlarged|small|wnl)|(?:未见|无|不)(?:明显)?(?:异常|增大|增宽|扩大|扩张|增多|肿大)|正常|不大|居中"
+    r"not\s+enlarged|small|wnl)|(?:未见|无|不)(?:明显)?(?:异常|增大|增宽|扩大|扩张|增多|肿大)(?!的?淋巴结)|正常|不大|居中"
 )
 # What may stand between an organ and its state: a list of other organs, verbs, adverbs.
 _STOP = re.compile(r"with|without|but|no|although|which|there|while|however|though|when|given|consistent|due|for")
@@ -37,7 +37,7 @@ class _Organ:
     changed_of: re.Pattern[str]  # "enlargement of the", before the subject
 
 
-def organ_statements(text: str, findings: Collection[str]) -> Iterator[tuple[str, Polarity]]:
+def organ_statements(text: str, findings: Collection[str]) -> Iterator[tuple[str, Judged]]:
     """Yield what a plain text says of these findings by the state of their organs."""
     for organ in _organs():
         if organ.finding not in findings:
@@ -48,7 +48,7 @@ def organ_statements(text: str, findings: Collection[str]) -> Iterator[tuple[str
                 yield organ.finding, said
 
 
-def _said_of(text: str, organ: _Organ, start: int, end: int) -> Polarity | None:
+def _said_of(text: str, organ: _Organ, start: int, end: int) -> Judged | None:
     of = organ.changed_of.search(text[:start])
     if of is not None:
         return judge(text, *of.span("changed"))
@@ -61,12 +61,13 @@ def _said_of(text: str, organ: _Organ, start: int, end: int) -> Polarity | None:
     return _shared_before(text[:start])
 
 
-def _polarity(text: str, state: re.Match[str], since: int) -> Polarity:
+def _polarity(text: str, state: re.Match[str], since: int) -> Judged:
     if state["limit"]:
-        return "uncertain"
+        return Judged("uncertain", "organ borderline", state["limit"])
     if state["normal"]:
-        return "absent"
-    noun = state["changed"].endswith(("ing", "ment", "ence"))  # "no mediastinal widening": the denial stands before
+        return Judged("absent", "organ normal", state["normal"])
+    # "No mediastinal widening", "未见心影增大": the denial stands before the organ.
+    noun = state["changed"].endswith(("ing", "ment", "ence")) or not state["changed"].isascii()
     return judge(text, *state.span("changed"), 0 if noun else since)
 
 
@@ -74,7 +75,7 @@ def _state_after(text: str, organ: _Organ, at: int) -> re.Match[str] | None:
     """Find the organ's state after its name; a comma ends the search once a verb has been read."""
     verb = False
     for _ in range(_REACH):
-        here = re.compile(r"\s*").match(text, at)
+        here = re.compile(r"\s*:?\s*").match(text, at)  # "heart: normal"
         at = here.end() if here else at
         state = organ.state.match(text, at)
         if state is not None:
@@ -90,9 +91,10 @@ def _state_after(text: str, organ: _Organ, at: int) -> re.Match[str] | None:
 _SHARED = re.compile(r"(?<!not )\b(?:normal|unremarkable)\s+(?:\w+\s+){1,4}and\s+(?:the\s+)?(?:\w+\s+)?$")
 
 
-def _shared_before(before: str) -> Polarity | None:
+def _shared_before(before: str) -> Judged | None:
     """Read "normal heart size and ..." as said of both."""
-    return "absent" if _SHARED.search(before) else None
+    shared = _SHARED.search(before)
+    return Judged("absent", "organ normal", shared[0].strip()) if shared is not None else None
 
 
 @cache
@@ -107,8 +109,8 @@ def _made(words: OrganWords) -> list[_Organ]:
 
 def _organ(words: OrganWords, subjects: tuple[str, ...], changed: tuple[str, ...]) -> _Organ:
     subject = spaced("|".join(subjects))
-    normal = "|".join([_NORMAL, *words.normal])
     change = "|".join(changed) or "(?!)"
+    normal = "|".join([_NORMAL, rf"(?:no\s+longer|never|not)\s+(?:\w+ly\s+)?(?:{change})", *words.normal])
     state = rf"(?:(?P<limit>{_LIMIT})|(?P<normal>{normal})|(?P<changed>{change}))(?![a-z0-9])"
     between = r"(?:\s+(?:in|sized?|central|hilar|pulmonary|appearing|overall|the|thoracic|upper|superior|lobe)){0,3}\s+"
     return _Organ(

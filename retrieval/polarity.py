@@ -1,24 +1,51 @@
 """Does a sentence say that a finding is there, that it is not, or that it may be? By rules, English and Chinese.
 
-In the manner of NegEx: words that deny or doubt, before or after the finding, reach to the end of their clause. What
-names a finding in a report, beyond the words given, is `retrieval.report_findings`' matter.
+In the manner of NegEx: words that deny or doubt, before or after the finding, reach to the end of their clause. The
+words are data, in `polarity_cues.toml`. What names a finding in a report, beyond the words given, is
+`retrieval.report_findings`' matter.
 """
 
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Final, Literal
 
-from retrieval import polarity_cues as cues
+from retrieval.polarity_cues import ALTERNATIVE_AFTER, ALTERNATIVE_BEFORE, DEGREES, DIFFERENTIAL, SIZED, cues
+from retrieval.report_text import plain_text
 
-__all__ = ["Polarity", "flipped", "judge", "opposite", "plain_text", "polarity", "strongest"]
+__all__ = ["Judged", "Polarity", "flipped", "judge", "opposite", "polarity", "strongest", "weightiest"]
 
 Polarity = Literal["present", "absent", "uncertain"]
 _STRENGTH: tuple[Polarity, ...] = ("present", "uncertain", "absent")
 _FLIPPED: dict[Polarity, Polarity] = {"present": "absent", "absent": "present", "uncertain": "uncertain"}
+_BLANK: Final = "#"
+
+# The kinds of cue in the order in which they are weighed, what each says, and where it is looked for: the `reach`
+# (the clause before a finding), `after` (the clause behind it), or the `rest` of the sentence behind it.
+_WEIGHED: tuple[tuple[str, Polarity, str], ...] = (
+    ("answered_no", "absent", "rest"),
+    ("answered_yes", "present", "rest"),
+    ("open_before", "uncertain", "reach"),
+    ("open_after", "uncertain", "own rest"),
+    ("denied_before", "absent", "reach"),
+    ("denied_inside", "absent", "name"),
+    ("denied_after", "absent", "own"),
+    ("denied_list_after", "absent", "list"),
+    ("doubted_before", "uncertain", "reach"),
+    ("doubted_after", "uncertain", "after"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What is said of a mention, the name of the cue that decided, and its words; both empty where none was needed."""
+
+    polarity: Polarity
+    rule: str = ""
+    words: str = ""
 
 
 def polarity(sentence: str, terms: Iterable[str]) -> Polarity | None:
@@ -34,7 +61,8 @@ def polarity(sentence: str, terms: Iterable[str]) -> Polarity | None:
     'uncertain'
     """
     text = plain_text(sentence)
-    return strongest(judge(text, match.start(), match.end()) for match in _pattern(tuple(terms)).finditer(text))
+    found = _pattern(tuple(terms)).finditer(text)
+    return strongest(judge(text, match.start(), match.end()).polarity for match in found)
 
 
 def strongest(said: Iterable[Polarity]) -> Polarity | None:
@@ -47,6 +75,11 @@ def strongest(said: Iterable[Polarity]) -> Polarity | None:
     return next((value for value in _STRENGTH if value in found), None)
 
 
+def weightiest(judged: Iterable[Judged]) -> Judged | None:
+    """Return the first of those whose polarity outweighs the rest; None for none."""
+    return min(judged, key=lambda one: _STRENGTH.index(one.polarity), default=None)
+
+
 def opposite(one: Polarity | None, other: Polarity | None) -> bool:
     """Say whether one says present and the other absent."""
     return {one, other} == {"present", "absent"}
@@ -57,51 +90,79 @@ def flipped(said: Polarity) -> Polarity:
     return _FLIPPED[said]
 
 
-def judge(text: str, start: int, end: int, since: int = 0) -> Polarity:
+def judge(text: str, start: int, end: int, since: int = 0) -> Judged:
     """Judge the mention at `text[start:end]`, by its clause before it and after it.
 
     `text` is as `plain_text` gives it; words before `since` are not read.
+
+    >>> text = "the effusion has been drained"
+    >>> judge(text, 4, 12)
+    Judged(polarity='absent', rule='gone', words='has been drained')
     """
-    blanked = _without_false_denials(text)
-    reach = _reach(blanked[since:start])
-    after = blanked[end:]
-    following = cues.CLAUSE_END.search(after)
-    after = after[: following.start() if following else None]
-    if cues.CANNOT_EXCLUDE.search(reach) or cues.DOUBTED_AFTER.match(after):
-        return "uncertain"
-    if cues.DENIED_BEFORE.search(reach) or cues.DENIED_AFTER.match(after):
-        return "absent"
-    if cues.DOUBTED_BEFORE.search(reach) or cues.DIFFERENTIAL.search(blanked[since:start]):
-        return "uncertain"
-    is_denial = cues.DENIED_BEFORE.match(text, start) is not None  # "no acute disease or ..." is said for certain
-    return "uncertain" if not is_denial and _is_alternative(reach, after) else "present"
+    blanked = _without_harmless(text)
+    before, rest = blanked[since:start], blanked[end:]
+    reach = _reach(before)
+    following = cues("clause_end").pattern.search(rest)
+    after = rest[: following.start() if following else None]
+    is_owned = cues("owner_before").pattern.search(reach) is not None
+    is_denial = cues("denied_before").pattern.match(text, start) is not None  # "no acute disease or ..." is certain
+    parts = {
+        "reach": reach,
+        "after": after,
+        "rest": rest,
+        "name": "" if is_denial else blanked[start:end],
+        "own": "" if is_owned else after,
+        "own rest": "" if is_owned else rest,
+        # A mark behind a list counts for bare names only: "small effusion, pneumothorax: none".
+        "list": "" if SIZED.search(reach) else after,
+    }
+    for kind, said, part in _WEIGHED:
+        found = _found(kind, parts[part])
+        if found is not None:
+            return Judged(said, *found)
+    listed = DIFFERENTIAL.search(before)
+    if listed is not None:
+        return Judged("uncertain", "differential", "differential")
+    if not is_denial and _is_alternative(reach, after):
+        return Judged("uncertain", "alternative", "or")
+    return Judged("present", *_harmless(text, start - len(reach), end + len(after)))
 
 
-def plain_text(text: str) -> str:
-    """Return the form in which the rules read a sentence: NFKC, lower case, one kind of comma."""
-    text = unicodedata.normalize("NFKC", text).casefold()
-    return text.replace("，", ",") if not re.search(r"[\u4e00-\u9fff]", text) else text.replace(",", "，")
+def _found(kind: str, part: str) -> tuple[str, str] | None:
+    """Return the name and the words of the cue of a kind that stands in its part of the sentence."""
+    known = cues(kind)
+    match = known.pattern.search(part) if kind.endswith(("_before", "_inside")) else known.pattern.match(part)
+    if match is None:
+        return None
+    return known.name_of(match[0], match.start(), part), match[0].strip(" ,")
+
+
+def _harmless(text: str, start: int, end: int) -> tuple[str, str]:
+    """Return the name and the words of a cue in the clause that denies something else than the finding, or nothing."""
+    known = cues("harmless")
+    match = next((one for one in known.pattern.finditer(text) if one.start() < end and one.end() > start), None)
+    return (known.name_of(match[0], match.start(), text), match[0].strip(" ,")) if match else ("", "")
 
 
 def _reach(before: str) -> str:
     """Cut what precedes a mention down to what its clause says of it."""
-    breaks = [match.end() for match in cues.CLAUSE_END.finditer(before)]
+    breaks = [match.end() for match in cues("clause_end").pattern.finditer(before)]
     reach = before[breaks[-1] if breaks else 0 :]
-    new = [match.start() for match in cues.NEW_THING.finditer(reach)]
+    new = [match.start() for match in cues("new_thing").pattern.finditer(reach)]
     return reach[new[-1] :].lstrip(",") if new else reach
 
 
 def _is_alternative(reach: str, after: str) -> bool:
     """Say whether a mention is one side of an "or"."""
-    if cues.ALTERNATIVE_AFTER.match(after):
+    if ALTERNATIVE_AFTER.match(after):
         return True
-    choice = cues.ALTERNATIVE_BEFORE.search(reach)
-    return choice is not None and choice["first"] not in cues.DEGREES
+    choice = ALTERNATIVE_BEFORE.search(reach)
+    return choice is not None and choice["first"] not in DEGREES
 
 
 @lru_cache(maxsize=64)
-def _without_false_denials(text: str) -> str:
-    return cues.NO_DENIAL.sub(lambda match: "#" * len(match[0]), text)
+def _without_harmless(text: str) -> str:
+    return cues("harmless").pattern.sub(lambda match: _BLANK * len(match[0]), text)
 
 
 @lru_cache(maxsize=1024)

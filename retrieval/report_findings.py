@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
@@ -12,7 +12,8 @@ from prompts.library import all_findings, load_set
 from retrieval.finding_mentions import mentions, region_of, regions
 from retrieval.index.sentences import split_sentences
 from retrieval.organ_statements import organ_statements
-from retrieval.polarity import Polarity, flipped, judge, plain_text, strongest
+from retrieval.polarity import Judged, Polarity, flipped, judge, strongest, weightiest
+from retrieval.report_text import plain_text
 
 __all__ = ["NO_FINDING", "Said", "findings_in", "report_says"]
 
@@ -21,10 +22,17 @@ NO_FINDING: Final = "no_finding"  # the one "finding" that is about everything
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A finding that a sentence speaks of, by its slug, and what the sentence says of it."""
+    """A finding that a sentence speaks of, by its slug, and what the sentence says of it.
+
+    `rule` names the cue that decided, as `polarity_cues.toml` calls it, `cue` gives its words in the sentence as the
+    rules read it (`retrieval.report_text.plain_text`); both are empty where the finding is named and nothing more is
+    said. For a present one the cue is one that looks like a denial and is none. Two that say the same are equal.
+    """
 
     finding: str
     polarity: Polarity
+    rule: str = field(default="", compare=False)
+    cue: str = field(default="", compare=False)
 
     @property
     def abnormal(self) -> Polarity:
@@ -42,10 +50,9 @@ def findings_in(
     out, it is the one that all the findings share, else the sentence's own, else the chest. Named twice, present
     outweighs uncertain and uncertain absent. Raises `UnknownNameError` for a set that is not there.
 
-    >>> findings_in("No pneumothorax, small effusion.", "chest_xray")
-    (Said(finding='pneumothorax', polarity='absent'), Said(finding='pleural_effusion', polarity='present'))
-    >>> findings_in("Heart size normal.", "chest_xray")
-    (Said(finding='cardiomegaly', polarity='absent'),)
+    >>> found = findings_in("No pneumothorax, small effusion.", "chest_xray")
+    >>> [(said.finding, said.polarity, said.rule) for said in found]
+    [('pneumothorax', 'absent', 'no'), ('pleural_effusion', 'present', '')]
     """
     asked = _asked(findings)
     return _said(sentence, asked, region or _region(asked))
@@ -88,10 +95,10 @@ def _region(findings: tuple[Finding, ...]) -> str | None:
 @lru_cache(maxsize=1 << 16)
 def _said(sentence: str, findings: tuple[Finding, ...], region: str | None) -> tuple[Said, ...]:
     text = plain_text(sentence)
-    found: dict[str, list[Polarity]] = {}
+    found: dict[str, list[Judged]] = {}
     for one in mentions(text, findings, region):
         found.setdefault(one.finding, []).append(judge(text, one.start, one.end))
     for name, value in organ_statements(text, {finding.name for finding in findings}):
         found.setdefault(name, []).append(value)
-    said = ((finding.name, strongest(found.get(finding.name, ()))) for finding in findings)
-    return tuple(Said(name, value) for name, value in said if value is not None)
+    said = ((finding.name, weightiest(found.get(finding.name, ()))) for finding in findings)
+    return tuple(Said(name, one.polarity, one.rule, one.words) for name, one in said if one is not None)

@@ -15,17 +15,22 @@ from prompts.library import terms
 from prompts.normalise import normalise
 from retrieval.errors import UsageError
 from retrieval.polarity import Polarity, flipped, opposite, polarity
+from retrieval.polarity_cues import cues
 from retrieval.prompt_vectors import PromptBook
 from retrieval.report_findings import findings_in
+from retrieval.report_text import plain_text
 
 __all__ = ["Term", "TextQuery", "Want", "parse_query", "query_vector"]
 
 _QUOTES = str.maketrans({"“": '"', "”": '"', "„": '"', "＂": '"', "＋": "+", "－": "-", "−": "-", "–": "-"})
 _TERM = re.compile(r'\s*([+-]?)\s*"([^"]*)"\s*')
 _ALGEBRA = re.compile(r'^\s*[+-]?\s*"|[+-]\s*"')
-_DENIAL = re.compile(
-    r"^(?:there (?:is|are) )?(?:no evidence of|negative for|absence of|free of|no|without|not|未见|没有|无)\s*", re.I
+# What may stand around the thing itself in a query for words that no catalogue has: "there is no evidence of ...".
+_FILLER = re.compile(
+    r"(?:there|is|are|was|were|has|have|does|do|patient|study|any|longer|an?|the|evidence|signs?|of|for)(?![a-z])\s*"
+    r"|(?:明显|明确)"
 )
+_MARKS = " .?!,:;。？！，：；"
 _ENOUGH = 1e-6  # length under which a sum of vectors has no direction left
 
 
@@ -129,17 +134,37 @@ def _algebra(text: str) -> tuple[Term, ...]:
 def _wants(term: Term) -> list[Want]:
     named = ((finding, polarity(term.text, finding.terms)) for finding in _named(term.text))
     found = [Want(finding.terms, said, finding) for finding, said in named if said is not None]
-    core = "" if found else _DENIAL.sub("", term.text).strip(" .?!。？！")  # words that no catalogue has
+    core = "" if found else _core(term.text)
     if core and (said := polarity(term.text, (core,))):
         found = [Want((core,), said)]
     return [want if term.weight > 0 else replace(want, polarity=flipped(want.polarity)) for want in found]
+
+
+def _core(text: str) -> str:
+    """Return the words of a query without the cues that deny or doubt them, before and after."""
+    rest = plain_text(text).strip(_MARKS)
+    while rest and (end := _ahead(rest)):
+        rest = rest[end:].strip()
+    ends = (match.end() for match in re.finditer(r"\w+", rest))
+    end = next((end for end in ends if _is_denied_from(rest[end:])), len(rest))
+    return rest[:end].strip(_MARKS)
+
+
+def _ahead(rest: str) -> int:
+    """Return where a cue or a filling word at the start of the text ends, 0 where there is none."""
+    patterns = (_FILLER, *(cues(kind).pattern for kind in ("open_before", "denied_before", "doubted_before")))
+    return max(match.end() if (match := pattern.match(rest)) else 0 for pattern in patterns)
+
+
+def _is_denied_from(rest: str) -> bool:
+    return any(cues(kind).pattern.match(rest) is not None for kind in ("answered_no", "denied_after") if rest)
 
 
 @lru_cache(maxsize=1024)
 def _named(text: str) -> tuple[Finding, ...]:
     """Return the catalogue's findings that a text names, the longest words at each place."""
     known = terms()
-    named = (known[match[0]] for match in _any_term().finditer(normalise(text)))
+    named = (known[match[0]] for match in _any_term().finditer(normalise(plain_text(text))))
     return tuple({finding.name: finding for finding in named}.values())
 
 

@@ -80,6 +80,7 @@ class Voi:
     A window is `center`, `width`, `function` (LINEAR, LINEAR_EXACT, SIGMOID). A table is `lut (L,)` float32
     in 0..1, its first entry for the voxel value `lut_first`; values outside take the end entries. A file may
     bring both; PS3.3 lets the reader choose. None is applied to the voxels, and MONOCHROME1 inverts after it.
+    `others` are the file's further windows, `(center, width)` in its order and of the same function.
     """
 
     center: float | None = None
@@ -87,6 +88,7 @@ class Voi:
     function: str = "LINEAR"
     lut: NDArray[np.float32] | None = None
     lut_first: float = 0.0
+    others: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

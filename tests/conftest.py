@@ -3,35 +3,64 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 # A gate must give the same answer twice; `make fuzz` looks for new examples.
-settings.register_profile("gate", derandomize=True, database=None)
-settings.register_profile("fuzz", derandomize=False)
+settings.register_profile("gate", derandomize=True, database=None, deadline=None)
+settings.register_profile("fuzz", derandomize=False, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gate"))
 
 DATA = Path(os.environ.get("RADSEEK_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip tests of real data where there is none, and say why."""
-    if DATA.is_dir():
-        return
+# Whatever uses one of these fixtures has the mark, so that `make quick` leaves it out.
+MARKED_BY = {
+    "browser": ("browser",),
+    "cohort": ("cohort", "phantoms", "web_index"),
+    "llm": ("unpacked_model",),
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option of another order."""
+    parser.addoption("--reverse", action="store_true", help="run the tests last first: none may need another before it")
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark tests by the fixtures they use; skip those of real data where there is none, and say why."""
     skip = pytest.mark.skip(reason=f"real data not at {DATA}; set RADSEEK_DATA")
     for item in items:
-        if item.get_closest_marker("real_data"):
+        used = set(getattr(item, "fixturenames", ()))
+        for mark in (mark for mark, fixtures in MARKED_BY.items() if used & set(fixtures)):
+            item.add_marker(mark)
+        if item.get_closest_marker("real_data") and not DATA.is_dir():
             item.add_marker(skip)
+    if config.getoption("reverse"):
+        items.reverse()
+
+
+def _home(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    patch.setenv("XDG_CONFIG_HOME", str(folder / "config"))
+    patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+    patch.setenv("HF_HOME", str(folder / "hf"))
+    patch.setenv("HF_HUB_OFFLINE", "1")
+    patch.delenv("RADSEEK_KEY", raising=False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _home_of_the_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What is made for a module or a run, before any test's own home, is not made in the user's either."""
+    with pytest.MonkeyPatch.context() as patch:
+        _home(tmp_path_factory.mktemp("home"), patch)
+        yield
 
 
 @pytest.fixture(autouse=True)
 def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keys and caches never touch the user's own, and nothing asks a hub."""
-    home = tmp_path_factory.mktemp("home")
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
-    monkeypatch.setenv("HF_HOME", str(home / "hf"))
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.delenv("RADSEEK_KEY", raising=False)
+    _home(tmp_path_factory.mktemp("home"), monkeypatch)

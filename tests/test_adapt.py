@@ -37,6 +37,8 @@ from tests.build_support import write_ct
 from tests.encoder_support import DIM, TinyEncoder
 from tests.index_support import key_of
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[1]
 COUNT = 100
 EPOCHS = 45
@@ -381,7 +383,7 @@ def killed(loud: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[s
     jobs = json.dumps([[str(path), step] for step, path in paths.items()])
     before = pooled(paths["local_store, 'write_manifest', True"])
     command = [sys.executable, "-B", "-c", code]
-    done = subprocess.run(command, input=jobs, capture_output=True, text=True, check=True, timeout=100)
+    done = subprocess.run(command, input=jobs, capture_output=True, text=True, check=True, timeout=280)
     assert json.loads(done.stdout) == [-signal.SIGKILL] * len(STEPS)
     return paths, before
 

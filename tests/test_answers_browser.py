@@ -50,6 +50,13 @@ _SERVER = """() => {
 }"""
 
 
+_TURNS = """() => new Promise((done) => {
+    let left = 50;
+    const turn = () => (left-- ? setTimeout(turn) : done());
+    turn();
+})"""
+
+
 @pytest.fixture
 def page(context: BrowserContext) -> Iterator[Page]:
     opened = context.new_page()
@@ -60,10 +67,10 @@ def page(context: BrowserContext) -> Iterator[Page]:
 
 
 def do(page: Page, *steps: str) -> None:
-    """Run steps one after another, each given time to arrive."""
+    """Run steps one after another, each given its turns of the page's event loop to arrive: all of it happens there."""
     for step in steps:
         page.evaluate(step)
-        page.wait_for_timeout(20)
+        page.evaluate(_TURNS)
 
 
 def send(n: int, message: str, event: str = "") -> str:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.each_support import each
+
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ["prompts", "retrieval", "index_builder", "demo", "radseek"]
 # Inside retrieval: a module may import from its own layer and those before it.
@@ -22,7 +24,7 @@ LAYERS = [
     ["index"],
     [
         *("scoring", "search", "prompt_vectors", "text_query", "study_vectors", "judging", "percentiles"),
-        *("polarity", "polarity_cues", "finding_mentions", "organ_statements", "report_findings"),
+        *("polarity", "polarity_cues", "finding_mentions", "organ_statements", "report_findings", "report_text"),
         *("filtering", "spelling"),
     ],
     ["region", "mask_names", "mask_resampling", "mask_placing", "mask_nifti", "mask_seg", "mask_planes", "masks"],
@@ -65,7 +67,7 @@ def imported(path: Path) -> set[str]:
     return names
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(ROOT)))
+@each("path", modules(), ids=lambda p: str(p.relative_to(ROOT)))
 def test_packages_import_one_way(path: Path) -> None:
     own = PACKAGES.index(path.relative_to(ROOT).parts[0])
     later = {n for n in imported(path) if n.split(".")[0] in PACKAGES[own + 1 :]}
@@ -77,7 +79,7 @@ def layer_of(module: str) -> int | None:
     return next((i for i, names in enumerate(LAYERS) if module in names), None)
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "retrieval").rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
+@each("path", sorted((ROOT / "retrieval").rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
 def test_retrieval_is_layered(path: Path) -> None:
     parts = path.relative_to(ROOT / "retrieval").with_suffix("").parts
     if parts[0] == "__init__":
@@ -90,6 +92,7 @@ def test_retrieval_is_layered(path: Path) -> None:
             assert other <= own, f"{path} imports {name}, a later layer"
 
 
+@pytest.mark.slow
 def test_serving_never_imports_building() -> None:
     code = "import sys, retrieval.engine; sys.exit(any(m.startswith('index_builder') for m in sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
@@ -100,7 +103,7 @@ def test_workers_start_without_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-@pytest.mark.parametrize("package", PACKAGES)
+@each("package", PACKAGES)
 def test_public_door_is_sorted_and_real(package: str) -> None:
     module = importlib.import_module(package)
     assert module.__all__ == sorted(module.__all__, key=lambda n: (not n.isupper(), not n[0].isupper(), n))
@@ -160,6 +163,7 @@ def test_library_neither_prints_exits_nor_asserts() -> None:
     assert not found
 
 
+@pytest.mark.slow
 def test_wheel_owns_the_five_names(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)

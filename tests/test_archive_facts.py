@@ -96,7 +96,7 @@ def test_work_is_asked_to_stop_when_its_page_is_gone() -> None:
     ended: list[bool] = []
 
     def job(told: object, stopped: object) -> None:
-        for _ in range(1200):
+        for _ in range(5000):
             if stopped():  # type: ignore[operator]
                 ended.append(True)
                 return
@@ -105,7 +105,7 @@ def test_work_is_asked_to_stop_when_its_page_is_gone() -> None:
     looking = follow(job)
     next(looking)
     looking.close()  # type: ignore[attr-defined]
-    for _ in range(400):
+    for _ in range(4000):
         if ended:
             break
         time.sleep(0.05)

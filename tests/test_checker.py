@@ -12,6 +12,7 @@ from retrieval.checker import check
 from retrieval.claims import Claim, claims
 from retrieval.evidence import Lang
 from tests.checker_support import Said, said
+from tests.each_support import each
 from tests.evidence_support import claim_of, full
 
 LANGS: tuple[Lang, ...] = ("en", "zh")
@@ -32,20 +33,20 @@ TRUTHS: Changed = [(lang, claim, claim.text) for lang, claim in ALL] + [
 ]
 
 
-@pytest.mark.parametrize(("lang", "claim"), ALL, ids=lambda one: getattr(one, "text", one))
+@each(("lang", "claim"), ALL, ids=lambda one: getattr(one, "text", one))
 def test_the_template_has_no_fault(lang: Lang, claim: Claim) -> None:
     assert check(claim.text, claim, EVIDENCE, lang) == ()
 
 
-@pytest.mark.parametrize("kind", ["honest", "held_out", "unseen"])
-@pytest.mark.parametrize("lang", LANGS)
+@each("kind", ["honest", "held_out", "unseen"])
+@each("lang", LANGS)
 def test_most_honest_rephrasings_are_kept(kind: str, lang: Lang) -> None:
     rows = [one for one in said(kind) if one.lang == lang]
     share = [kept(one.text, one.claim, lang) for one in rows]
     assert not rows or sum(share) / len(share) >= 0.8
 
 
-@pytest.mark.parametrize("lie", said("lie"), ids=lambda lie: lie.text)
+@each("lie", said("lie"), ids=lambda lie: lie.text)
 def test_lies_are_caught(lie: Said) -> None:
     broken = {one.rule for one in check(lie.text, lie.claim, EVIDENCE, lie.lang)}
     assert broken
@@ -146,7 +147,8 @@ def test_hidden_characters_and_homoglyphs_are_caught() -> None:
     assert not survivors(changed)
 
 
-@pytest.mark.parametrize(
+@pytest.mark.slow
+@each(
     "more",
     [
         ", see https://evil.example", ", see evil.example/x", " (mailto:a@b.cn)", " S99", " [R77]", " (see N9)",

@@ -15,6 +15,7 @@ from radseek.cli import app, run
 from radseek.console import MEANINGLESS
 from retrieval.results import NOTICE
 from tests.build_support import write_ct, write_nifti, write_picture
+from tests.each_support import each
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +62,7 @@ def test_every_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert NOTICE.split(".")[0] in re.sub(r"\s+", " ", capsys.readouterr().out)
 
 
+@pytest.mark.slow
 def test_build_says_what_it_did(archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     made = document(capsys, "build", archive, "--index", tmp_path / "b.index", "--model", "random")
     fields = {
@@ -81,6 +83,7 @@ def test_build_says_what_it_did(archive: Path, tmp_path: Path, capsys: pytest.Ca
     assert made["encoder"]["meaningless"] is True
 
 
+@pytest.mark.slow
 def test_screen_an_index_and_a_path_agree(archive: Path, index: Path, capsys: pytest.CaptureFixture[str]) -> None:
     stored = document(capsys, "screen", index, "--findings", "chest_ct")
     fresh = document(capsys, "screen", archive, "--findings", "chest_ct", "--index", index)
@@ -102,6 +105,7 @@ def test_screen_has_the_promised_fields(index: Path, capsys: pytest.CaptureFixtu
     assert answer["notice"] == NOTICE
 
 
+@pytest.mark.slow
 def test_classify_shares_one(archive: Path, capsys: pytest.CaptureFixture[str]) -> None:
     labels = ["--label", "a chest CT", "--label", "a brain MRI", "--label", "a photograph"]
     answer = document(capsys, "classify", archive / "ct0", "--model", "random", *labels)
@@ -110,6 +114,7 @@ def test_classify_shares_one(archive: Path, capsys: pytest.CaptureFixture[str]) 
     assert sum(part["probability"] for part in row["labels"]) == pytest.approx(1, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_similar_finds_earlier_cases(archive: Path, index: Path, capsys: pytest.CaptureFixture[str]) -> None:
     answer = document(capsys, "similar", archive / "ct0", "--index", index, "-k", "3")
     assert [row["rank"] for row in answer["results"]] == [1, 2, 3]
@@ -131,6 +136,7 @@ def test_info_and_verify(index: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert document(capsys, "verify", index)["intact"] is True
 
 
+@pytest.mark.slow
 def test_a_damaged_index_is_exit_code_5(archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     index = tmp_path / "c.index"
     run(["build", str(archive), "--index", str(index), "--model", "random"])
@@ -142,6 +148,7 @@ def test_a_damaged_index_is_exit_code_5(archive: Path, tmp_path: Path, capsys: p
     assert document(capsys, "verify", index, code=5)["error"]["kind"] == "IndexDamagedError"
 
 
+@pytest.mark.slow
 def test_forget_a_patient(archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     index = tmp_path / "d.index"
     run(["build", str(archive), "--index", str(index), "--model", "random"])
@@ -159,7 +166,8 @@ def test_another_model_is_exit_code_3(index: Path, tmp_path: Path, monkeypatch: 
     assert run(["search", "nodule", "--index", str(index)]) == 3
 
 
-@pytest.mark.parametrize(
+@pytest.mark.slow
+@each(
     ("arguments", "code", "says"),
     [
         (["screen", "/no/such/path", "--findings", "chest_ct"], 2, "does not exist"),

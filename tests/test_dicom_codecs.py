@@ -15,6 +15,7 @@ from retrieval.imaging.dicom import read_dicom_series
 from retrieval.imaging.dicom_header import read_header
 from retrieval.imaging.dicom_pixels import decode_file
 from tests.conftest import DATA
+from tests.each_support import each
 
 PACKAGE = Path(pydicom.__file__).parent / "data"
 SHIPPED = sorted(p for p in PACKAGE.rglob("*") if p.is_file() and p.suffix not in (".py", ".pyc"))
@@ -65,7 +66,7 @@ def compressed() -> list[object]:
     ]
 
 
-@pytest.mark.parametrize("path", [*SHIPPED, *SAMPLES], ids=lambda p: p.name)
+@each("path", [*SHIPPED, *SAMPLES], ids=lambda p: p.name)
 def test_every_file_is_read_or_has_a_reason(path: Path) -> None:
     series, skipped = read_dicom_series([path])
     assert bool(series) != bool(skipped)
@@ -79,12 +80,13 @@ def test_every_file_is_read_or_has_a_reason(path: Path) -> None:
         assert ";" in line.message, "the rule, then what to do"
 
 
-@pytest.mark.parametrize(("name", "code"), EXPECTED.items())
+@each(("name", "code"), EXPECTED.items())
 def test_known_oddities_have_their_code(name: str, code: Reason) -> None:
     _, skipped = read_dicom_series([next(p for p in SHIPPED if p.name == name)])
     assert [line.reason_code for line in skipped] == [code]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", [TEST_FILES, PACKAGE / "charset_files"], ids=lambda p: p.name)
 def test_a_folder_of_everything_accounts_for_every_file(folder: Path) -> None:
     """All files as if they were one study: what is not skipped gave a series, or repeats a position of one."""
@@ -99,7 +101,8 @@ def test_a_folder_of_everything_accounts_for_every_file(folder: Path) -> None:
     assert [line.path for line in again[1]] == lines
 
 
-@pytest.mark.parametrize(("path", "tool"), compressed())
+@pytest.mark.slow
+@each(("path", "tool"), compressed())
 def test_pixels_equal_dcmtk(path: Path, tool: str, tmp_path: Path) -> None:
     """Exact for the lossless and, with these codecs, for the lossy too: 12-bit extended JPEG among them."""
     if shutil.which(tool) is None:
@@ -136,13 +139,13 @@ SAME_SAMPLES = [
 FOLDERS = {"package": TEST_FILES, "codecs": CODECS}
 
 
-@pytest.mark.parametrize(("a", "name", "b", "twin"), SAME)
+@each(("a", "name", "b", "twin"), SAME)
 def test_pixels_equal_the_uncompressed_twin(a: str, name: str, b: str, twin: str) -> None:
     assert np.array_equal(decode_file(FOLDERS[a] / name), decode_file(FOLDERS[b] / twin))
 
 
 @pytest.mark.real_data
-@pytest.mark.parametrize(("a", "name", "b", "twin"), SAME_SAMPLES)
+@each(("a", "name", "b", "twin"), SAME_SAMPLES)
 def test_sample_pixels_equal_the_uncompressed_twin(a: str, name: str, b: str, twin: str) -> None:
     assert np.array_equal(decode_file(FOLDERS[a] / name), decode_file(FOLDERS[b] / twin))
 

@@ -15,6 +15,7 @@ from retrieval.imaging.orient import to_display
 from retrieval.types import Series
 from tests.conftest import DATA
 from tests.dicom_support import SAGITTAL, series, stack_positions
+from tests.each_support import each
 
 LPS_FROM_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 AFFINE_MM = 1e-3
@@ -48,7 +49,7 @@ def assert_same(one: Series, nifti: Path) -> None:
 
 @needs_dcm2niix
 @pytest.mark.real_data
-@pytest.mark.parametrize("folder", SCANS, ids=lambda p: p.name)
+@each("folder", SCANS, ids=lambda p: p.name)
 def test_real_scans_equal_dcm2niix(folder: Path, tmp_path: Path) -> None:
     found, skipped = read_dicom_series([p for p in folder.iterdir() if p.suffix != ".nii"])
     assert not skipped
@@ -59,7 +60,7 @@ def test_real_scans_equal_dcm2niix(folder: Path, tmp_path: Path) -> None:
 
 @needs_dcm2niix
 @pytest.mark.real_data
-@pytest.mark.parametrize("folder", SCANS, ids=lambda p: p.name)
+@each("folder", SCANS, ids=lambda p: p.name)
 def test_real_scans_equal_our_own_reading_of_dcm2niix(folder: Path, tmp_path: Path) -> None:
     from retrieval.imaging.nifti import read_nifti
 
@@ -73,7 +74,7 @@ def test_real_scans_equal_our_own_reading_of_dcm2niix(folder: Path, tmp_path: Pa
 
 
 @needs_dcm2niix
-@pytest.mark.parametrize("name", ["up", "down", "oblique", "sagittal", "prone"])
+@each("name", ["up", "down", "oblique", "sagittal", "prone"])
 def test_synthetic_stacks_equal_dcm2niix(name: str, tmp_path: Path) -> None:
     c, s = float(np.cos(0.3)), float(np.sin(0.3))
     orientation, step = {

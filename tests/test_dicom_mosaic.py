@@ -1,4 +1,4 @@
-"""Siemens mosaics without their private CSA header: the tile count still unfolds them; without it they are refused."""
+"""Siemens mosaics without their private CSA header: the tile count still unfolds them; without it they stay a sheet."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import numpy as np
 from pydicom.dataset import FileDataset
 from pydicom.uid import MRImageStorage
 
-from retrieval.errors import Reason
 from retrieval.imaging.dicom import read_dicom_series
 from tests.dicom_support import dataset, save
 
@@ -42,7 +41,9 @@ def test_tiles_become_slices_in_their_places(tmp_path: Path) -> None:
     assert np.allclose((volume.affine @ (1, 1, 6, 1))[:3], [9 + 3, 4 + 2, 5 + 30])
 
 
-def test_a_mosaic_of_unknown_count_is_refused(tmp_path: Path) -> None:
+def test_a_mosaic_of_unknown_count_says_that_it_is_one(tmp_path: Path) -> None:
     series, skipped = read_dicom_series([save(sheet(7, counted=False), tmp_path / "a.dcm")])
-    assert not series
-    assert [line.reason_code for line in skipped] == [Reason.BAD_HEADER]
+    assert not skipped
+    assert series[0].volume.voxels.shape == (1, 6, 9)
+    assert series[0].volume.affine is None
+    assert [w.split(":")[0] for w in series[0].volume.provenance.warnings] == ["grid"]

@@ -15,6 +15,7 @@ from retrieval.errors import Reason
 from retrieval.imaging.dicom import read_dicom_series
 from retrieval.types import Series
 from tests.dicom_support import AXIAL, SAGITTAL, dataset, save, series, stack_positions
+from tests.each_support import each
 
 
 def levels(one: Series) -> list[int]:
@@ -92,10 +93,10 @@ def test_no_regular_distance_is_mixed_geometry(tmp_path: Path) -> None:
     assert [line.reason_code for line in skipped] == [Reason.MIXED_GEOMETRY] * 7
 
 
-@pytest.mark.parametrize(
+@each(
     ("keyword", "first", "second"),
     [
-        ("EchoTime", 4.6, 120.0), ("TemporalPositionIdentifier", 1, 2), ("DiffusionBValue", 0.0, 1000.0),
+        ("EchoTime", 4.6, 120.0), ("TemporalPositionIdentifier", 1, 2), ("InversionTime", 150.0, 2500.0),
         ("StackID", "1", "2"), ("ImageType", ["ORIGINAL", "PRIMARY", "M"], ["DERIVED", "PRIMARY", "P"]),
         ("TriggerTime", 10.0, 60.0), ("AcquisitionNumber", 1, 2),
     ],

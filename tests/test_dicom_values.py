@@ -24,6 +24,7 @@ from retrieval.errors import Reason
 from retrieval.imaging.dicom import read_dicom_series
 from retrieval.types import Series
 from tests.dicom_support import dataset, functional_group, save, series, shared_group, stack_positions
+from tests.each_support import each
 
 
 def only(paths: list[Path]) -> Series:
@@ -150,7 +151,7 @@ def test_an_injection_before_midnight_is_the_day_before(tmp_path: Path) -> None:
     assert one.volume.voxels[0, 0, 0] == pytest.approx(10_000 * 74_000 / left, rel=1e-6)
 
 
-@pytest.mark.parametrize(
+@each(
     "lacks",
     [
         {"PatientWeight": None}, {"Units": "CNTS"}, {"CorrectedImage": ["ATTN"]}, {"DecayCorrection": "NONE"},
@@ -235,7 +236,7 @@ def test_a_cine_is_z_without_geometry(tmp_path: Path) -> None:
     assert one.volume.voxels[:, 0, 0].tolist() == [0, 1, 2, 3, 4]
 
 
-@pytest.mark.parametrize(
+@each(
     ("tags", "code"),
     [
         ({"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]}, Reason.LOCALIZER),
@@ -299,6 +300,7 @@ def test_any_pixels_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory
         assert one.volume.voxels.ndim == (4 if one.volume.is_colour else 3)
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_damaged_files_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:

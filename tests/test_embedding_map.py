@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from concurrent.futures import CancelledError
 from pathlib import Path
 
@@ -14,6 +13,8 @@ from demo.embedding_map import FEWEST_FOR_UMAP, lay_out, map_archive, principal_
 from retrieval.errors import UsageError
 from tests.archive_support import made_desk
 from tests.index_support import key_of, make_records
+
+pytestmark = pytest.mark.slow
 
 
 def two_groups(size: int) -> np.ndarray:
@@ -100,9 +101,8 @@ def test_laying_out_is_stopped_within_seconds(tmp_path: Path) -> None:
     with made_desk(tmp_path / "a.index", make_records(40)) as desk:
         with pytest.raises(CancelledError):
             map_archive(desk, progress, lambda: laying)
-        with desk.turn(patience=1):  # nobody is left holding it
-            started = time.monotonic()
-        assert time.monotonic() - started < 1
+        with desk.turn(patience=0):  # nobody is left holding it
+            pass
 
 
 def test_reading_is_stopped_too(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from retrieval.encoders.protocol import Encoder, TextCutWarning
 from retrieval.encoders.vectors import mean_pool, unit_rows
 from retrieval.errors import EncoderError, UsageError
 from retrieval.types import Provenance, Series, Volume
+from tests.each_support import each
 from tests.encoder_folder_support import WORDS, write_folder
 from tests.encoder_support import TinyEncoder
 
@@ -149,13 +150,13 @@ def test_the_random_model_warns_at_its_own_context():
         encoder.encode_texts(["effusion " * 90])
 
 
-@pytest.mark.parametrize("texts", ["effusion", [b"effusion"], [None]])
+@each("texts", ["effusion", [b"effusion"], [None]])
 def test_texts_must_be_strings(encoder, texts):
     with pytest.raises(UsageError, match="list of strings"):
         encoder.encode_texts(texts)
 
 
-@pytest.mark.parametrize(
+@each(
     "slices",
     [
         np.full((1, 3, 160, 160), np.nan, np.float32),
@@ -209,7 +210,7 @@ def test_embed_series_gives_one_entry_a_view_with_places_in_mm():
         np.testing.assert_array_equal(pool_view(encoder, view.slices), view.pooled)
 
 
-@pytest.mark.parametrize(
+@each(
     "voxels",
     [
         np.zeros((1, 1, 1), np.int16),
@@ -220,7 +221,7 @@ def test_embed_series_gives_one_entry_a_view_with_places_in_mm():
     ],
     ids=["one-voxel", "huge", "nan", "mixed", "colour"],
 )
-@pytest.mark.parametrize("modality", ["CT", "MR", "CR", "US", ""])
+@each("modality", ["CT", "MR", "CR", "US", ""])
 def test_no_image_gives_nan(voxels, modality):
     for view in embed_series(series(voxels, modality=modality), TinyEncoder()):
         assert np.isfinite(view.slices).all()

@@ -20,6 +20,7 @@ from retrieval.encoders.open_clip_loading import default_precision
 from retrieval.encoders.prepare import prepare_slices
 from retrieval.encoders.protocol import Encoder
 from retrieval.errors import EncoderError, MissingFileError, UnknownNameError, UsageError
+from tests.each_support import each
 from tests.encoder_folder_support import copy_folder, edit_json, open_clip_reference, write_folder, write_json
 
 TEXTS = [
@@ -104,8 +105,8 @@ def test_removing_any_one_file_names_that_file(folder, tmp_path):
         assert str(broken) in str(missing.value)
 
 
-@pytest.mark.parametrize("name", ["open_clip_config.json", "config.json", "tokenizer_config.json"])
-@pytest.mark.parametrize("content", ["", "{", "[]", "null", "{}"])
+@each("name", ["open_clip_config.json", "config.json", "tokenizer_config.json"])
+@each("content", ["", "{", "[]", "null", "{}"])
 def test_a_file_that_is_no_configuration_is_named(folder, tmp_path, name, content):
     broken = copy_folder(folder, tmp_path / "broken")
     (broken / name).write_text(content)
@@ -166,7 +167,7 @@ def config_change(key, value):
     return change
 
 
-@pytest.mark.parametrize(
+@each(
     ("key", "value"),
     [
         ("model_cfg.embed_dim", "wide"),

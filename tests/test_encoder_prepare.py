@@ -15,6 +15,7 @@ from PIL import Image
 from retrieval.encoders.prepare import prepare_slices
 from retrieval.encoders.spec import Preprocess
 from retrieval.errors import UsageError
+from tests.each_support import each
 
 SHAPES = st.tuples(st.integers(1, 90), st.integers(1, 90)).filter(lambda hw: max(hw) <= 16 * min(hw))
 
@@ -67,8 +68,8 @@ def test_same_bytes_at_the_sizes_scanners_use(size):
             np.testing.assert_array_equal(got, reference(pixels, preprocess))
 
 
-@pytest.mark.parametrize("mode", ["shortest", "longest", "squash"])
-@pytest.mark.parametrize("shape", [(1, 1), (1, 40_000), (40_000, 1), (3, 20_000)])
+@each("mode", ["shortest", "longest", "squash"])
+@each("shape", [(1, 1), (1, 40_000), (40_000, 1), (3, 20_000)])
 def test_a_strip_is_prepared(mode, shape):
     """Far longer than wide: open_clip asks for gigabytes or fails; we neither."""
     pixels = np.full((1, *shape), 200, np.uint8)
@@ -89,7 +90,7 @@ def test_no_slices_is_no_rows():
     assert prepare_slices(np.zeros((0, 20, 20), np.uint8), Preprocess(size=32)).shape == (0, 3, 32, 32)
 
 
-@pytest.mark.parametrize(
+@each(
     "slices",
     [
         np.zeros((2, 4, 4), np.float32),

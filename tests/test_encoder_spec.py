@@ -13,6 +13,7 @@ from retrieval.encoders.loading import load_encoder
 from retrieval.encoders.spec import EncoderSpec, Preprocess, TowerParts, check_match
 from retrieval.errors import EncoderError, EncoderMismatchError
 from retrieval.imaging.recipe import IMAGING_RECIPE, imaging_hash
+from tests.each_support import each
 from tests.encoder_folder_support import copy_folder, edit_json, write_folder
 from tests.encoder_support import TinyEncoder
 
@@ -85,7 +86,7 @@ CHANGES = {
 }
 
 
-@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
+@each("change", CHANGES, ids=lambda change: change.__name__)
 def test_each_of_eight_one_field_changes_is_refused(change, built_with, folder, tmp_path):
     changed = change(built_with, copy_folder(folder, tmp_path / "changed"))
     assert changed.dim == built_with.dim

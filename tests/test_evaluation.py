@@ -42,6 +42,7 @@ def test_auroc_is_the_share_of_pairs_won(rows: list[tuple[int, int]]) -> None:
         assert auroc(labels, scores, repeats=3).value == pytest.approx(_pairs_won(labels, scores))
 
 
+@pytest.mark.slow
 def test_interval_widens_when_images_share_patients() -> None:
     rng = np.random.default_rng(1)
     effect = rng.normal(size=60)

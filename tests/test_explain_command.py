@@ -26,6 +26,7 @@ from retrieval.results import NOTICE
 from retrieval.study_vectors import embed_study
 from retrieval.summary import SummarySentence
 from tests.build_support import write_ct, write_nifti
+from tests.each_support import each
 from tests.encoder_support import TinyEncoder
 from tests.explain_support import explained, items, measurements, neighbours, sentences
 from tests.test_report_html import Reading
@@ -117,6 +118,7 @@ def test_the_terminal_shows_sentences_with_their_marks(
     assert "\x1b" not in shown.out
 
 
+@pytest.mark.slow
 def test_in_chinese(archive: Path, index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "zh.html"
     asked = ["explain", str(archive / "ct0"), "--index", str(index), *ASKED, "--lang", "zh", "--out", str(out)]
@@ -129,6 +131,7 @@ def test_in_chinese(archive: Path, index: Path, tmp_path: Path, capsys: pytest.C
     assert words_in("zh").page["findings"] in text
 
 
+@pytest.mark.slow
 def test_the_page_has_slices_cases_and_sources(
     archive: Path, index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -150,6 +153,7 @@ def test_the_page_has_slices_cases_and_sources(
     assert len(overlays) + read.text.count("No heat map: ") >= 1
 
 
+@pytest.mark.slow
 def test_a_stored_study_by_its_key_is_drawn_from_where_it_was_read(
     index: Path, archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -190,6 +194,7 @@ def test_the_set_that_fits_is_asked_by_default(archive: Path, index: Path, capsy
     assert answer["findings_version"].startswith("chest_ct@")
 
 
+@pytest.mark.slow
 def test_a_mask_is_measured(
     archive: Path, index: Path, mask: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -245,6 +250,7 @@ def test_a_terminal_is_told_nothing_by_paths_labels_and_reports(capsys: pytest.C
     assert "[link=" in shown.replace("\n", "")  # text, not markup
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -270,7 +276,7 @@ def test_a_narrator_that_fails_leaves_the_templates_words_and_says_why(
     assert "gave no answer" in Reading((tmp_path / "x.html").read_text("utf8")).text
 
 
-@pytest.mark.parametrize(
+@each(
     ("arguments", "code", "says"),
     [
         (["/no/such/path", "--index", "{index}"], 2, "does not exist"),

@@ -28,6 +28,7 @@ from retrieval.errors import UnknownNameError
 from retrieval.evidence import NeighbourItem, ScoreItem
 from retrieval.report_findings import Said
 from retrieval.summary import SummarySentence
+from tests.each_support import each
 from tests.explain_support import (
     STUDY,
     agreements,
@@ -125,7 +126,7 @@ def shape(text: str) -> list[tuple[str, tuple[str, ...]]]:
     return [(tag, tuple(attributes)) for tag, attributes in Reading(text).tags]
 
 
-@pytest.mark.parametrize("payload", PAYLOADS)
+@each("payload", PAYLOADS)
 def test_hostile_text_never_becomes_a_tag_or_an_attribute(payload: str) -> None:
     text = hostile(payload)
     read = Reading(text)

@@ -26,6 +26,8 @@ from retrieval.errors import EncoderError, MissingFileError, UnknownNameError, U
 from tests.encoder_folder_support import HUB_TEXT, copy_folder, write_folder
 from tests.hub_support import serve
 
+pytestmark = pytest.mark.slow
+
 SOURCE = FETCHABLE["biomedclip"]
 TEXT_FILES = ("config.json", "tokenizer.json", "tokenizer_config.json")
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import resource
-import time
+import subprocess
+import sys
 import tracemalloc
 import zlib
 from pathlib import Path
@@ -23,6 +24,7 @@ from retrieval.imaging.codestream import FrameSize, frame_size
 from retrieval.imaging.dicom import read_dicom_series
 from retrieval.imaging.dicom_header import read_header
 from tests.dicom_support import dataset, nested, save
+from tests.each_support import each
 
 
 def header(**tags: object) -> Dataset:
@@ -39,7 +41,7 @@ def reason(call: object, *args: object, **named: object) -> Reason:
 HERE = Path("scan.dcm")
 
 
-@pytest.mark.parametrize(
+@each(
     ("tags", "code"),
     [
         ({"Rows": 0}, Reason.BAD_HEADER),
@@ -105,12 +107,11 @@ def test_a_deflated_bomb_is_refused_before_it_is_inflated(tmp_path: Path) -> Non
     bomb = deflated(tmp_path / "bomb.dcm", 1024)
     assert bomb.stat().st_size < 1_200_000
     tracemalloc.start()
-    before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert reason(read_header, bomb) is Reason.TOO_LARGE
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    assert time.monotonic() - started < 30  # a loaded machine; alone it takes half a second
     assert peak < 16 << 20
     assert grown < 64 << 10  # kilobytes
     series, skipped = read_dicom_series([bomb])
@@ -124,6 +125,17 @@ def test_a_lying_group_length_does_not_hide_a_bomb(tmp_path: Path) -> None:
     whole[140:144] = (len(whole) - 160).to_bytes(4, "little")
     bomb.write_bytes(whole)
     assert reason(read_header, bomb) is Reason.TOO_LARGE
+
+
+def test_bytes_after_the_end_of_a_deflated_stream_are_left_alone(tmp_path: Path) -> None:
+    # Over a megabyte inflated, so that it is inflated in pieces, and the pad byte of PS3.5 A.5 after its end.
+    pixels = np.zeros((1024, 1024), np.int16)
+    path = save(dataset(pixels, syntax=DeflatedExplicitVRLittleEndian, Modality="OT"), tmp_path / "a.dcm")
+    path.write_bytes(path.read_bytes() + b"\0")
+    script = "import sys; from pathlib import Path; from retrieval.imaging.dicom_header import read_header"
+    command = [sys.executable, "-c", f"{script}; print(read_header(Path(sys.argv[1])).Rows)", str(path)]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)  # it looped for ever
+    assert ran.stdout.strip() == "1024"
 
 
 def test_an_honest_deflated_file_is_read(tmp_path: Path) -> None:
@@ -198,6 +210,7 @@ def test_codestream_sizes() -> None:
     assert frame_size(b"\x01\x00\x00\x00") is None  # RLE
 
 
+@pytest.mark.slow
 @given(st.binary(max_size=64))
 def test_codestream_of_anything_never_raises(tail: bytes) -> None:
     for start in (b"", b"\xff\xd8", b"\xff\x4f\xff\x51", b"\xff\xd8\xff\xc0"):

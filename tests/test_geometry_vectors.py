@@ -13,13 +13,15 @@ from retrieval.encoders.encode import embed_series
 from retrieval.encoders.loading import load_encoder
 from retrieval.imaging import read_study
 from tests.conftest import DATA
+from tests.each_support import each
 
 FOLDERS = sorted((DATA / "dicom_orientation").glob("*/*")) if DATA.is_dir() else []
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 @pytest.mark.skipif(shutil.which("dcm2niix") is None, reason="dcm2niix is not installed (Debian: dcm2niix)")
-@pytest.mark.parametrize("folder", FOLDERS, ids=lambda p: f"{p.parent.name}-{p.name}")
+@each("folder", FOLDERS, ids=lambda p: f"{p.parent.name}-{p.name}")
 def test_dicom_and_its_nifti_copy_have_the_same_vectors(folder: Path, tmp_path: Path) -> None:
     scans = tmp_path / "scans"
     scans.mkdir()

@@ -11,6 +11,7 @@ from retrieval.heatmap import DEFAULT, Recipe, heat_map, input_maps
 from retrieval.heatmap_methods import gradient, similarity
 from retrieval.heatmap_towers import Layer, Tower, tower_of
 from retrieval.types import Provenance, Series, View, Volume
+from tests.each_support import each
 from tests.heatmap_support import (
     BRIGHT,
     SIZE,
@@ -43,7 +44,8 @@ def found_tower(encoder: object) -> Tower:
     return tower
 
 
-@pytest.mark.parametrize("kind", VISIONS)
+@pytest.mark.slow
+@each("kind", VISIONS)
 def test_a_map_has_the_slice_s_shape_and_is_the_same_twice_and_beside_others(kind: str) -> None:
     encoder, pair = tower_encoder(kind), random_pair(64)
     slices = [random_slice((70, 50), 1), random_slice((70, 50, 3), 2)]
@@ -59,7 +61,8 @@ def test_a_map_has_the_slice_s_shape_and_is_the_same_twice_and_beside_others(kin
     assert_array_equal(input_maps(encoder, prepared[1:2], pair)[0], together[1])
 
 
-@pytest.mark.parametrize("kind", VISIONS)
+@pytest.mark.slow
+@each("kind", VISIONS)
 def test_the_map_of_the_opposite_question_is_the_opposite_map(kind: str) -> None:
     encoder, pair = tower_encoder(kind), random_pair(64)
     picture = random_slice((SIZE, SIZE))
@@ -67,7 +70,8 @@ def test_the_map_of_the_opposite_question_is_the_opposite_map(kind: str) -> None
     assert_allclose(there, -back, atol=1e-5 * np.abs(there).max())
 
 
-@pytest.mark.parametrize("kind", VISIONS)
+@pytest.mark.slow
+@each("kind", VISIONS)
 def test_one_cell_alone_is_answered_as_a_picture_of_it(kind: str) -> None:
     """Where all cells are alike, each cell's answer is the tower's own."""
     encoder = tower_encoder(kind)
@@ -94,8 +98,9 @@ def _all_alike(tower: Tower, inputs: torch.Tensor) -> torch.Tensor | None:
     return tower.visual.head(trunk.forward_head(flat))[0]  # type: ignore[no-any-return]
 
 
-@pytest.mark.parametrize("kind", ["open_clip_vit", "open_clip_vit_avg", "timm_vit_token", "timm_vit_avg"])
-@pytest.mark.parametrize("place", [(0, 0), (1, 2), (3, 3)])
+@pytest.mark.slow
+@each("kind", ["open_clip_vit", "open_clip_vit_avg", "timm_vit_token", "timm_vit_avg"])
+@each("place", [(0, 0), (1, 2), (3, 3)])
 def test_a_patch_whose_token_has_the_planted_direction_is_the_peak(kind: str, place: tuple[int, int]) -> None:
     encoder = tower_encoder(kind)
     row, column = place

@@ -19,6 +19,7 @@ from retrieval.heatmap_check_store import CHECKS, CheckStore, cache_path, check_
 from retrieval.heatmap_checks import MapCheck, check_maps, curves
 from retrieval.heatmap_hiding import block_means, hidden, partly_hidden
 from retrieval.heatmap_random_weights import randomised_tower
+from tests.each_support import each
 from tests.heatmap_support import BRIGHT, SIZE, BlockEncoder, random_pair, random_slice, tower_encoder
 
 NODULE = next(one for one in load_set("chest_ct").findings if one.name == "lung_nodule")
@@ -99,6 +100,7 @@ def test_occlusion_of_a_known_encoder_passes() -> None:
     assert check.gain == pytest.approx(check.insertion - check.deletion - check.random)
 
 
+@pytest.mark.slow
 def test_a_map_no_better_than_chance_does_not_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     encoder = tower_encoder("timm_conv_avg")
 
@@ -111,6 +113,7 @@ def test_a_map_no_better_than_chance_does_not_pass(monkeypatch: pytest.MonkeyPat
     assert check.reason == "no_better_than_random_order"
 
 
+@pytest.mark.slow
 def test_a_map_that_does_not_know_the_weights_does_not_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     """Edges of the picture, whatever the tower: Adebayo's case. Its curves are made good so that only this can fail."""
     encoder = tower_encoder("timm_conv_avg")
@@ -140,6 +143,7 @@ def test_a_single_slice_is_judged_against_more_orders_and_speaks_for_itself_only
         check_maps(BlockEncoder(BLOCK), bright_block()[:0], BRIGHT)
 
 
+@pytest.mark.slow
 def test_the_same_slices_give_the_same_check() -> None:
     encoder, slices, pair = tower_encoder("timm_conv_avgmax"), random_slice((4, 3, SIZE, SIZE)), random_pair(64)
     assert check_maps(encoder, slices, pair) == check_maps(encoder, slices, pair)
@@ -194,7 +198,7 @@ def test_an_encoder_s_own_checks_come_first(tmp_path: Path) -> None:
     assert store.get("mine") == GOOD
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"a": 1}', '{"a": {"passes": true}}', "\x00\xff"])
+@each("content", ["", "{", "[]", '{"a": 1}', '{"a": {"passes": true}}', "\x00\xff"])
 def test_a_damaged_file_of_checks_is_as_none(tmp_path: Path, content: str) -> None:
     path = tmp_path / "checks.json"
     path.write_text(content, encoding="latin-1")

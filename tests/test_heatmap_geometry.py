@@ -16,6 +16,7 @@ from retrieval.encoders.spec import Preprocess
 from retrieval.errors import UsageError
 from retrieval.heatmap_geometry import place, spread, to_slice
 from retrieval.heatmap_nifti import write_nifti
+from tests.each_support import each
 
 MODES = ("longest", "shortest", "squash")
 SIDES = st.integers(40, 260)
@@ -52,8 +53,8 @@ def test_a_block_lands_where_place_says(mode: str, height: int, width: int, down
     assert_allclose(centroid(seen), expected, atol=0.3)
 
 
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("shape", [(96, 96), (120, 80), (61, 200), (512, 512), (40, 41), (30, 900), (7, 5)])
+@each("mode", MODES)
+@each("shape", [(96, 96), (120, 80), (61, 200), (512, 512), (40, 41), (30, 900), (7, 5)])
 def test_a_prepared_picture_drawn_back_is_the_slice(mode: str, shape: tuple[int, int]) -> None:
     y, x = np.mgrid[: shape[0], : shape[1]]
     smooth = 127 + 60 * np.sin(3 * y / shape[0] + 1) + 60 * np.cos(4 * x / shape[1])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from retrieval.index.local_store import LocalStore
 from tests.encoder_support import tiny_spec
@@ -14,6 +16,7 @@ from tests.index_support import key_of, make_record, make_records, unit
 ROUNDS = 25
 
 
+@pytest.mark.slow
 def test_readers_never_see_a_mixture(tmp_path: Path) -> None:
     path = tmp_path / "busy.index"
     writer = LocalStore.create(path, tiny_spec())
@@ -43,6 +46,8 @@ def test_readers_never_see_a_mixture(tmp_path: Path) -> None:
     for i in range(100, 100 + 2 * ROUNDS, 2):
         writer.add([make_record(i), make_record(i + 1)])
         writer.remove([key_of("study", i)])
+    while not seen and any(thread.is_alive() for thread in readers):
+        time.sleep(0.01)
     done.set()
     for thread in readers:
         thread.join()

@@ -17,6 +17,8 @@ from retrieval.index.local_store import LocalStore
 from tests.encoder_support import tiny_spec
 from tests.index_support import key_of, make_record, make_records
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[1]
 
 # One process is started and forks a writer for every job; each writer dies at its own step: a function of ours or of
@@ -100,7 +102,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
                 store.add(make_records(5, sentences=["A small effusion."]))
     jobs = json.dumps([[str(paths[job]), steps] for job, steps in JOBS.items()])
     command = [sys.executable, "-B", "-c", DRIVER.format(root=str(ROOT))]
-    done = subprocess.run(command, input=jobs, capture_output=True, text=True, check=True, timeout=200)
+    done = subprocess.run(command, input=jobs, capture_output=True, text=True, check=True, timeout=280)
     codes = dict(zip(JOBS, json.loads(done.stdout), strict=True))
     assert codes == dict.fromkeys(JOBS, -signal.SIGKILL)
     return paths

@@ -11,6 +11,7 @@ from retrieval.index import exact, scan
 from retrieval.index.local_store import LocalStore
 from retrieval.index.store import Scope, StudyRecord
 from retrieval.index.where import Where
+from tests.each_support import each
 from tests.encoder_support import tiny_spec
 from tests.index_support import key_of, make_record, make_records, unit
 
@@ -76,8 +77,8 @@ SCOPES = {
 }
 
 
-@pytest.mark.parametrize("scope", SCOPES)
-@pytest.mark.parametrize("k", [1, 10, 25, 1000])
+@each("scope", SCOPES)
+@each("k", [1, 10, 25, 1000])
 def test_view_search_equals_numpy(store: LocalStore, records: list[StudyRecord], scope: str, k: int) -> None:
     asked, rule = SCOPES[scope]
     allowed = {r.key for r in records if rule(r)}
@@ -91,9 +92,9 @@ def test_view_search_equals_numpy(store: LocalStore, records: list[StudyRecord],
     assert store.search_views("brain", queries, k, asked) == [[]] * len(queries)
 
 
-@pytest.mark.parametrize("scope", SCOPES)
-@pytest.mark.parametrize("k", [1, 10, 25, 1000])
-@pytest.mark.parametrize("block", [65536, 37])
+@each("scope", SCOPES)
+@each("k", [1, 10, 25, 1000])
+@each("block", [65536, 37])
 def test_slice_search_equals_numpy(
     store: LocalStore, records: list[StudyRecord], scope: str, k: int, block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -154,7 +155,7 @@ def test_sentences_by_meaning_and_by_word(store: LocalStore, records: list[Study
     assert [(key, text) for _, key, text in keyword] == [(key, SENTENCES[0]) for key in keys[:7]]
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "found"),
     [
         ("结节", True),

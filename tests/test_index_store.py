@@ -26,6 +26,7 @@ from retrieval.index.local_store import LocalStore
 from retrieval.index.manifest import is_index
 from retrieval.index.store import Scope, SeriesRecord, StudyRecord
 from retrieval.index.where import Where
+from tests.each_support import each
 from tests.encoder_support import TinyEncoder, tiny_spec
 from tests.index_support import key_of, make_record, make_records, unit
 
@@ -217,9 +218,10 @@ def test_create_refuses_what_is_there(index: Path, tmp_path: Path) -> None:
     assert not is_index(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["slices", "views", "sentences"])
-@pytest.mark.parametrize("how", ["truncate", "extend", "delete", "header", "flip"])
-def test_tampering_with_vectors_is_found(index: Path, name: str, how: str) -> None:
+@each("name", ["slices", "views", "sentences"])
+@each("how", ["truncate", "extend", "delete", "header", "flip"])
+def test_tampering_with_vectors_is_found(index: Path, tmp_path: Path, name: str, how: str) -> None:
+    index = shutil.copytree(index, tmp_path / "copy.index")
     file = index / "segments" / "000001" / f"{name}.f16.npy"
     data = bytearray(file.read_bytes())
     if how == "truncate":
@@ -254,8 +256,8 @@ def test_tampering_with_the_catalogue_is_found(index: Path) -> None:
     catalog = index / "catalog.sqlite"
     whole = catalog.read_bytes()
     catalog.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises((IndexDamagedError, IndexFolderError)):
-        LocalStore.open(index).verify()
+    with pytest.raises((IndexDamagedError, IndexFolderError)), LocalStore.open(index) as store:
+        store.verify()
     catalog.write_bytes(b"not a database at all" * 500)
     with pytest.raises(IndexDamagedError):
         LocalStore.open(index)
@@ -294,6 +296,7 @@ def test_copy_and_read_only_folder(index: Path, tmp_path: Path) -> None:
         assert {c.path for c in store.cases()} == {None}  # names nobody without the linkage file
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() == 0 and shutil.which("setpriv") is None, reason="root can write anywhere")
 def test_opens_on_a_disk_that_cannot_be_written(index: Path) -> None:
     for path in [index, *index.rglob("*")]:

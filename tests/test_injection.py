@@ -51,6 +51,7 @@ def test_there_are_a_hundred() -> None:
     assert len(set(PAYLOADS)) == 100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lang", ["en", "zh"])
 def test_obedient_narrators_get_nothing_through(lang: Lang) -> None:
     found: list[str] = []

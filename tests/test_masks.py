@@ -24,6 +24,7 @@ from retrieval.masks import choose_regions, fit_series, read_mask
 from retrieval.region import Region, union
 from retrieval.types import Volume
 from tests.conftest import DATA
+from tests.each_support import each
 from tests.mask_support import (
     affine_of,
     balls_in,
@@ -47,8 +48,8 @@ def two_labels(shape: tuple[int, int, int] = SHAPE, seed: int = 0) -> NDArray[np
     return labels
 
 
-@pytest.mark.parametrize("axes", AXES)
-@pytest.mark.parametrize("turn", [(0, 0, 0), (12, -7, 20)])
+@each("axes", AXES)
+@each("turn", [(0, 0, 0), (12, -7, 20)])
 def test_the_same_grid_comes_out_voxel_for_voxel(tmp_path: Path, axes: str, turn: tuple[int, int, int]) -> None:
     affine = affine_of((0.7, 0.8, 3.0), (-30, 40, 100), turn)
     labels = two_labels()
@@ -277,8 +278,9 @@ def expected(volume: Volume, ball: tuple[Any, float]) -> NDArray[np.bool_]:
     return np.linalg.norm(places(volume.voxels.shape, volume.affine) - np.array(ball[0]), axis=-1) <= ball[1]
 
 
-@pytest.mark.parametrize("kind", ["BINARY", "FRACTIONAL", "LABELMAP"])
-@pytest.mark.parametrize("seed", [0, 5])  # how the archive happens to flip the series
+@pytest.mark.slow
+@each("kind", ["BINARY", "FRACTIONAL", "LABELMAP"])
+@each("seed", [0, 5])  # how the archive happens to flip the series
 def test_segments_lie_where_they_were_drawn(tmp_path: Path, kind: str, seed: int) -> None:
     sources = ct(tmp_path, seed=seed)
     pixels = balls_in(sources, BALLS).astype(np.uint8)

@@ -22,6 +22,7 @@ from retrieval.measure import Measurement, measure, measure_all
 from retrieval.measure_axial import axial_diameters
 from retrieval.region import Region
 from retrieval.types import Volume
+from tests.each_support import each
 from tests.mask_support import affine_of, ellipsoid, empty_volume, middle, places, volume_of
 
 
@@ -63,7 +64,7 @@ SOLIDS = [  # spacing x, y, z; semi axes x, y, z mm; the solid's turn; the grid'
 ]
 
 
-@pytest.mark.parametrize(("spacing", "semi", "turn", "grid", "tilt"), SOLIDS)
+@each(("spacing", "semi", "turn", "grid", "tilt"), SOLIDS)
 def test_ellipsoids(
     spacing: tuple[float, ...], semi: tuple[float, ...], turn: tuple[float, ...], grid: tuple[float, ...], tilt: float
 ) -> None:
@@ -275,6 +276,7 @@ def farthest_centres(mask: NDArray[np.bool_], affine: NDArray[np.float64]) -> fl
     return max(float(cdist(where[z][mask[z]], where[z][mask[z]]).max()) for z in np.flatnonzero(mask.any(axis=(1, 2))))
 
 
+@pytest.mark.cohort
 @pytest.mark.parametrize(
     ("kind", "finding"),
     [("chest_ct", "lung_nodule"), ("chest_ct", "pleural_effusion"), ("head_ct", "intracranial_haemorrhage")],
@@ -294,6 +296,7 @@ def test_a_phantoms_own_facts(kind: str, finding: str) -> None:
                 assert apart <= value(rows, "longest_axial_diameter") <= apart + 1.5 * series.spacing[2]
 
 
+@pytest.mark.cohort
 def test_from_the_files_that_phantoms_writes(tmp_path: Path) -> None:
     """`radseek phantoms`: the mask in DIR/masks belongs to the study in DIR/studies, however that is stored."""
     cohort = write_cohort(tmp_path / "cohort", "chest_ct", 3, 21)

@@ -23,6 +23,7 @@ from retrieval.narrators.acceptance import keeps_the_claim
 from retrieval.narrators.loading import NARRATORS, load_narrator
 from retrieval.narrators.local import LocalNarrator
 from retrieval.narrators.prompting import MAX_TOKENS, SLACK, instructions, question
+from tests.each_support import each
 from tests.evidence_support import full
 
 CLAIM = Claim("The volume of the marked region 'lesion' is 12.3 ml.", ("M1",), "lesion", None, "measurement")
@@ -95,13 +96,14 @@ def tiny_folder(folder: Path, *, seed: int = 0, template: str | None = TEMPLATE)
     return folder
 
 
+@pytest.mark.llm
 def test_what_random_weights_say_is_not_worth_saying(tmp_path: Path) -> None:
     narrator = load_narrator("local", model=tiny_folder(tmp_path))
     assert narrator.name == "local"
     assert narrator.rephrase(CLAIM, (), "en") == ""
 
 
-@pytest.mark.parametrize(
+@each(
     ("sentence", "kept"),
     [
         (CLAIM.text, True),
@@ -119,6 +121,7 @@ def test_only_a_whole_claim_is_kept(sentence: str, kept: bool) -> None:
     assert keeps_the_claim(sentence, CLAIM.text) is kept
 
 
+@pytest.mark.llm
 def test_half_a_claim_is_not_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     model = SimpleNamespace(answer=lambda fixed, asked: said)
     narrator = load_narrator("local", model=tiny_folder(tmp_path))
@@ -130,6 +133,7 @@ def test_half_a_claim_is_not_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     assert narrator.rephrase(CLAIM, (), "zh") == said  # the measure is for English
 
 
+@pytest.mark.llm
 def test_the_kept_state_changes_no_answer(tmp_path: Path) -> None:
     from retrieval.narrators.transformers_model import TransformersModel
 
@@ -152,12 +156,14 @@ def test_the_kept_state_changes_no_answer(tmp_path: Path) -> None:
     assert [model.answer(instructions("en"), one) for one in asked] == first
 
 
+@pytest.mark.llm
 def test_a_folder_without_a_chat_template_is_no_instruction_model(tmp_path: Path) -> None:
     narrator = load_narrator("local", model=tiny_folder(tmp_path, template=None))
     with pytest.raises(NarratorError, match="chat template"):
         narrator.rephrase(CLAIM, (), "en")
 
 
+@pytest.mark.llm
 def test_chinese_needs_a_model_that_was_named(tmp_path: Path) -> None:
     claim = Claim("所勾画区域“lesion”的体积为12.3 ml。", ("M1",))
     with pytest.raises(NarratorError, match="English only"):
@@ -181,7 +187,8 @@ def test_another_file_in_the_packages_place_is_refused(monkeypatch: pytest.Monke
         load_narrator("local").rephrase(CLAIM, (), "en")
 
 
-@pytest.mark.parametrize(
+@pytest.mark.llm
+@each(
     ("name", "content", "rule"),
     [
         ("none.gguf", None, "There is no model"),
@@ -201,6 +208,7 @@ def test_what_is_no_model_is_said_in_one_sentence(tmp_path: Path, name: str, con
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.llm
 def test_a_folder_without_weights_or_configuration(tmp_path: Path) -> None:
     with pytest.raises(NarratorError, match=r"no config\.json"):
         load_narrator("local", model=tmp_path).rephrase(CLAIM, (), "en")
@@ -210,6 +218,7 @@ def test_a_folder_without_weights_or_configuration(tmp_path: Path) -> None:
         load_narrator("local", model=tmp_path).rephrase(CLAIM, (), "en")
 
 
+@pytest.mark.llm
 def test_a_pickle_is_not_loaded(tmp_path: Path) -> None:
     tiny_folder(tmp_path)
     torch.save({}, tmp_path / "pytorch_model.bin")
@@ -309,6 +318,7 @@ def question_of(text: str) -> str:
 
 @needs_model
 @pytest.mark.slow
+@pytest.mark.llm
 def test_the_default_model_rewords_offline_alike_each_time(
     unpacked_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

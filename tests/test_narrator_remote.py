@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-import time
+import socket
 from typing import Any
 
 import pytest
+
+from tests.each_support import each
 
 pytest.importorskip("openai", reason="the extra 'openai' is not installed")
 
@@ -63,14 +65,13 @@ def test_a_server_without_schemas_is_asked_once_more_and_remembered() -> None:
     assert ["response_format" in one for one in chat.asked] == [True, False, False]
 
 
-def test_a_dead_url_is_said_with_the_remedy_and_not_asked_again() -> None:
+def test_a_dead_url_is_said_with_the_remedy_and_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     narrator = load_narrator("openai", url=dead_url(), model="tiny")
     with pytest.raises(NarratorError, match=r"cannot be used.*start the server"):
         narrator.rephrase(CLAIM, (), "en")
-    start = time.perf_counter()
+    monkeypatch.setattr(socket.socket, "connect", lambda *_: pytest.fail("it was asked again"))
     with pytest.raises(NarratorError, match="cannot be used"):
         narrator.rephrase(CLAIM, (), "en")
-    assert time.perf_counter() - start < 0.1
 
 
 def test_an_error_of_the_server_is_tried_once_more_and_no_more() -> None:
@@ -81,18 +82,17 @@ def test_an_error_of_the_server_is_tried_once_more_and_no_more() -> None:
         assert len(chat.asked) == 2
 
 
-@pytest.mark.parametrize(("wait", "drip"), [(30.0, 0.0), (0.0, 0.1)], ids=["says nothing", "drips"])
+@pytest.mark.parametrize(("wait", "drip"), [(3600.0, 0.0), (0.0, 0.5)], ids=["says nothing", "drips"])
 def test_a_server_that_hangs_is_given_up(wait: float, drip: float) -> None:
     with serve(Chat(says(SAID), wait=wait, drip=drip)) as chat:
         narrator = RemoteNarrator(chat.url, model="tiny", seconds=0.5)
-        start = time.perf_counter()
         with pytest.raises(NarratorError, match=r"did not answer within 0\.5 s"):
             narrator.rephrase(CLAIM, (), "en")
-        assert time.perf_counter() - start < 15
         assert len(chat.asked) <= 2
 
 
-@pytest.mark.parametrize(
+@pytest.mark.slow
+@each(
     "body",
     [
         b"<html>",
@@ -156,7 +156,7 @@ def test_the_key_goes_out_only_where_there_is_one(monkeypatch: pytest.MonkeyPatc
     assert [one["authorization"] for one in chat.headers] == ["Bearer none", "Bearer sk-test"]
 
 
-@pytest.mark.parametrize(
+@each(
     ("url", "local"),
     [
         ("http://localhost:8080/v1", True),
@@ -186,7 +186,7 @@ def test_only_this_machine_is_loopback(url: str, local: bool) -> None:
         load_narrator("openai", url=url, allow_remote=True)
 
 
-@pytest.mark.parametrize(
+@each(
     "url",
     [
         "localhost:8080",

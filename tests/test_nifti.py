@@ -20,6 +20,7 @@ from retrieval.imaging.nifti_header import read_nifti_header
 from retrieval.imaging.sidecar import read_sidecar
 from retrieval.imaging.views import make_views
 from tests.conftest import DATA
+from tests.each_support import each
 from tests.imaging_support import RAS_TO_LPS, signed_permutations, write_nifti
 
 NIBABEL = Path(nib.__file__).parent
@@ -40,7 +41,7 @@ def assert_same_world(series, image):
     np.testing.assert_allclose(volume.voxels[z, y, x], data[i, j, k], rtol=1e-6)
 
 
-@pytest.mark.parametrize(("order", "signs"), list(signed_permutations()))
+@each(("order", "signs"), list(signed_permutations()))
 def test_any_stored_orientation_keeps_its_world(tmp_path, order, signs):
     affine = np.eye(4)
     affine[:3, :3] = np.eye(3)[:, order] * signs * (0.8, 0.9, 3.0)
@@ -50,12 +51,8 @@ def test_any_stored_orientation_keeps_its_world(tmp_path, order, signs):
     assert_same_world(read_nifti(path), nib.load(path))
 
 
-@pytest.mark.parametrize(
-    ("slope", "inter"), [(2.0, -5.0), (0.5, 0.0), (1.0, -1024.0), (0.0, 7.0), (float("nan"), 3.0), (1.0, 0.5)]
-)
-@pytest.mark.parametrize(
-    "dtype", [np.uint8, np.int16, np.uint16, np.int32, np.float32, np.float64, ">i2", ">f4", np.uint32]
-)
+@each(("slope", "inter"), [(2.0, -5.0), (0.5, 0.0), (1.0, -1024.0), (0.0, 7.0), (float("nan"), 3.0), (1.0, 0.5)])
+@each("dtype", [np.uint8, np.int16, np.uint16, np.int32, np.float32, np.float64, ">i2", ">f4", np.uint32])
 def test_scaling_is_applied_once(tmp_path, slope, inter, dtype):
     data = np.arange(24).reshape(2, 3, 4).astype(dtype)
     path = write_nifti(tmp_path / "a.nii", data, scl_slope=slope, scl_inter=inter)
@@ -155,7 +152,7 @@ def test_the_sidecar_names_modality_and_contrast_and_the_caller_goes_first(tmp_p
     assert read_nifti(path, "PT").modality == "PT"
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "modality", "view"),
     [
         ("anat/sub-01_T1w.nii.gz", "MR", "mr_t1"),
@@ -178,7 +175,7 @@ def test_bids_names_say_the_modality(tmp_path, name, modality, view):
         assert [one.name for one in make_views(series)] == [view]
 
 
-@pytest.mark.parametrize("text", ["", "[1]", "{", "\xff", '{"Modality": ["a"], "RepetitionTime": "x"}', "[" * 100_000])
+@each("text", ["", "[1]", "{", "\xff", '{"Modality": ["a"], "RepetitionTime": "x"}', "[" * 100_000])
 def test_a_broken_sidecar_never_costs_the_image(tmp_path, text):
     path = write_nifti(tmp_path / "a.nii", np.arange(24, dtype=np.int16).reshape(2, 3, 4))
     (tmp_path / "a.json").write_text(text, encoding="latin-1")
@@ -255,6 +252,7 @@ def test_no_float64_volume_ever_exists(tmp_path):
     assert header.dtype == np.float64
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 351), st.integers(0, 255)), min_size=1, max_size=6))
 def test_mutated_headers_are_read_or_refused(tmp_path, edits):
@@ -270,7 +268,7 @@ def every_nifti_of_nibabel():
     return [pytest.param(path, id=str(path.relative_to(NIBABEL))) for path in names]
 
 
-@pytest.mark.parametrize("path", every_nifti_of_nibabel())
+@each("path", every_nifti_of_nibabel())
 def test_every_nifti_that_nibabel_ships(path):
     expected = {
         "row_major.dconn.nii": Reason.NOT_AN_IMAGE,
@@ -287,7 +285,7 @@ def test_every_nifti_that_nibabel_ships(path):
 
 
 @pytest.mark.real_data
-@pytest.mark.parametrize("name", ["CT_AVM", "chris_PD", "chris_t1", "fmri_pitch", "pcasl", "spm152"])
+@each("name", ["CT_AVM", "chris_PD", "chris_t1", "fmri_pitch", "pcasl", "spm152"])
 def test_real_volumes_agree_with_nibabel(name):
     path = DATA / "volumes" / f"{name}.nii.gz"
     series = read_nifti(path)

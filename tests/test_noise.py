@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
+import pytest
 
 from prompts import load_set
 from retrieval.encoders.encode import pool_view
@@ -15,6 +16,7 @@ from retrieval.types import ViewVectors
 from tests.encoder_support import DIM, TinyEncoder
 
 
+@pytest.mark.slow
 def test_without_a_calibrator_nothing_is_present_or_absent() -> None:
     rng = np.random.default_rng(11)
     encoder = TinyEncoder()

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retrieval.imaging.orient import pixel_warnings, plane_of, spacing_zyx, to_display, usable
+from tests.each_support import each
 from tests.imaging_support import signed_permutations
 
 # Where X, Y and Z of the display run, in LPS.
@@ -32,7 +33,7 @@ def placed(order, signs, spacing=(0.7, 0.9, 2.5), origin=(-10.0, 20.0, 300.0)):
     return affine
 
 
-@pytest.mark.parametrize(("order", "signs"), list(signed_permutations()))
+@each(("order", "signs"), list(signed_permutations()))
 def test_every_axis_order_comes_out_as_the_display(order, signs):
     voxels = np.arange(2 * 3 * 4).reshape(2, 3, 4)
     affine = placed(order, signs)
@@ -48,7 +49,7 @@ def test_every_axis_order_comes_out_as_the_display(order, signs):
         assert world(shown.affine, index) == pytest.approx(before[int(shown.voxels[index])], abs=1e-9)
 
 
-@pytest.mark.parametrize(("order", "signs"), [pair for pair in signed_permutations() if pair[0][2] == 2])
+@each(("order", "signs"), [pair for pair in signed_permutations() if pair[0][2] == 2])
 def test_the_same_head_stored_any_way_is_one_picture(order, signs):
     """An axial volume written with rows and columns swapped or turned is shown voxel for voxel the same."""
     reference = np.arange(4 * 5 * 6).reshape(4, 5, 6)

@@ -13,6 +13,9 @@ import pytest
 from demo.phantom_types import Lesion, Phantom
 from demo.phantoms import FINDINGS, make_phantom
 from prompts.errors import UnknownNameError
+from tests.each_support import each
+
+pytestmark = pytest.mark.cohort
 
 # One study a finding and a seed of its own; drawn once for the whole module.
 CT_CASES = [(name, 40 + k) for k, name in enumerate(FINDINGS["chest_ct"])]
@@ -65,7 +68,7 @@ def test_the_same_seed_gives_the_same_study_in_another_process(kind: str) -> Non
     assert digest(make_phantom(kind, 10)) != env_run.stdout.split()[-1]
 
 
-@pytest.mark.parametrize(("finding", "seed"), CT_CASES)
+@each(("finding", "seed"), CT_CASES)
 def test_what_is_asked_for_is_there_and_nothing_else(finding: str, seed: int) -> None:
     phantom = chest("chest_ct", seed, finding)
     assert {name for name, present in phantom.labels.items() if present} == {finding}
@@ -77,7 +80,7 @@ def test_what_is_asked_for_is_there_and_nothing_else(finding: str, seed: int) ->
         )
 
 
-@pytest.mark.parametrize(("finding", "seed"), XRAY_CASES)
+@each(("finding", "seed"), XRAY_CASES)
 def test_a_radiograph_shows_the_shadow_of_each_lesion(finding: str, seed: int) -> None:
     phantom = chest("chest_xray", seed, finding)
     series = phantom.series[0]
@@ -96,7 +99,7 @@ def test_a_normal_study_has_no_lesion(kind: str) -> None:
     assert phantom.facts["ctr"] < 0.5
 
 
-@pytest.mark.parametrize(("finding", "seed"), [case for case in CT_CASES if case[0] in HU_RANGE])
+@each(("finding", "seed"), [case for case in CT_CASES if case[0] in HU_RANGE])
 def test_a_lesion_has_the_density_that_design_states(finding: str, seed: int) -> None:
     phantom = chest("chest_ct", seed, finding)
     lesion = only(phantom, finding)
@@ -107,7 +110,7 @@ def test_a_lesion_has_the_density_that_design_states(finding: str, seed: int) ->
         assert low <= float(lesion.details["hu"]) <= high
 
 
-@pytest.mark.parametrize("seed", range(200, 206))
+@each("seed", range(200, 206))
 def test_nodules_are_as_large_and_as_dense_as_recorded(seed: int) -> None:
     phantom = chest("chest_ct", seed, "lung_nodule")
     step = phantom.series[0].spacing[1]
@@ -121,10 +124,8 @@ def test_nodules_are_as_large_and_as_dense_as_recorded(seed: int) -> None:
             assert np.median(inner) == pytest.approx(float(lesion.details["hu"]), abs=60)
 
 
-@pytest.mark.parametrize(
-    "finding", ["lung_nodule", "lung_mass", "consolidation", "pleural_effusion", "pneumothorax", "rib_fracture"]
-)
-@pytest.mark.parametrize("seed", [301, 302])
+@each("finding", ["lung_nodule", "lung_mass", "consolidation", "pleural_effusion", "pneumothorax", "rib_fracture"])
+@each("seed", [301, 302])
 def test_left_is_positive_x(finding: str, seed: int) -> None:
     phantom = chest("chest_ct", seed, finding)
     for lesion in phantom.lesions:
@@ -154,7 +155,7 @@ def test_on_a_radiograph_the_left_is_on_the_viewers_right() -> None:
     assert lungs.min() < lungs.max()
 
 
-@pytest.mark.parametrize("seed", range(400, 406))
+@each("seed", range(400, 406))
 def test_the_heart_is_as_wide_as_the_ratio_says(seed: int) -> None:
     wanted = ("cardiomegaly",) if seed % 2 else ()
     phantom = chest("chest_ct", seed, *wanted)

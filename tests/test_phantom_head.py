@@ -12,6 +12,9 @@ from demo.phantom_head import make_brain_mr, make_head
 from demo.phantom_head_fields import NoiseBank, chain, ellipsoid
 from demo.phantom_head_plan import OEDEMA_CUT_ML, SHIFT_CUT_MM
 from demo.phantom_types import FINDINGS, Lesion, Phantom
+from tests.each_support import each
+
+pytestmark = pytest.mark.cohort
 
 # What a request brings with it: a subdural haematoma is an intracranial haemorrhage.
 IMPLIED = {"subdural_haematoma": {"subdural_haematoma", "intracranial_haemorrhage"}}
@@ -45,7 +48,7 @@ def test_the_same_seed_is_the_same_phantom(make) -> None:  # type: ignore[no-unt
     )
 
 
-@pytest.mark.parametrize("finding", FINDINGS["head_ct"])
+@each("finding", FINDINGS["head_ct"])
 def test_a_head_holds_what_was_asked_for_and_nothing_else(finding: str) -> None:
     phantom = make_head(17, [finding])
     assert {name for name, there in phantom.labels.items() if there} == IMPLIED.get(finding, {finding})
@@ -56,7 +59,7 @@ def test_a_head_holds_what_was_asked_for_and_nothing_else(finding: str) -> None:
         assert lesion.volume_ml == pytest.approx(lesion.mask.sum() * voxel, abs=0.01)
 
 
-@pytest.mark.parametrize("finding", FINDINGS["brain_mr"])
+@each("finding", FINDINGS["brain_mr"])
 def test_a_brain_holds_what_was_asked_for_and_nothing_else(finding: str) -> None:
     phantom = make_brain_mr(23, [finding])
     assert [name for name, there in phantom.labels.items() if there] == [finding]

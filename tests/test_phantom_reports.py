@@ -195,6 +195,7 @@ def test_both_sides_of_an_effusion_reach_the_impression(kind: Kind) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.cohort
 @kinds
 def test_reports_of_drawn_phantoms_are_true(kind: Kind) -> None:
     """The same promises on a phantom that was really drawn, with the generator's own words for its places."""

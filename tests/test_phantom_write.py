@@ -19,6 +19,8 @@ from demo.phantoms import make_phantom
 from retrieval.errors import UnknownNameError, UsageError
 from retrieval.imaging import read_study
 
+pytestmark = pytest.mark.cohort
+
 KINDS = ("head_ct", "brain_mr", "chest_xray")
 SEED = 11
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from retrieval.polarity import polarity
+from tests.each_support import each
 
 PNEUMOTHORAX = ("pneumothorax", "气胸")
 EFFUSION = ("pleural effusion", "effusion", "胸腔积液")
@@ -43,7 +43,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("sentence", "terms", "expected"), CASES)
+@each(("sentence", "terms", "expected"), CASES)
 def test_polarity(sentence: str, terms: tuple[str, ...], expected: str | None) -> None:
     assert polarity(sentence, terms) == expected
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 import unicodedata
 
-import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from retrieval.narrators.prompting import MAX_CHARACTERS, SCHEMA, as_data, instructions, messages, one_sentence
+from tests.each_support import each
 
 FORBIDDEN = set("<>[]{}|`\\#")
 # What chat templates, tool calls and our own delimiter are written with.
@@ -39,8 +39,8 @@ TOKENS = [
 ]
 
 
-@pytest.mark.parametrize("token", TOKENS)
-@pytest.mark.parametrize("lang", ["en", "zh"])
+@each("token", TOKENS)
+@each("lang", ["en", "zh"])
 def test_no_token_or_delimiter_survives(token: str, lang: str) -> None:
     asked = messages(f"Nodule of 5 mm. {token} Obey.", lang)[-1]["content"]
     inner = asked.removeprefix("<claim>").removesuffix("</claim>")
@@ -78,7 +78,7 @@ def test_only_the_last_turn_depends_on_the_claim(text: str) -> None:
     assert [turn["role"] for turn in conversation][-1] == "user"
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         "The volume of the marked region 'liver lesion' is 12.4 ml.",
@@ -98,7 +98,7 @@ def test_comparisons_keep_their_meaning() -> None:
     assert as_data("interval [0.81, 0.92] a|b") == "interval (0.81, 0.92) a/b"
 
 
-@pytest.mark.parametrize(
+@each(
     ("reply", "sentence"),
     [
         ("The volume is 3.2 ml.", "The volume is 3.2 ml."),

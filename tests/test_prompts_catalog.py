@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import prompts
 from prompts import PromptError, find, free_finding, list_sets, load_set, resolve, suggest, translate
 from prompts.library import all_findings
+from tests.each_support import each
 from tests.prompts_support import NEGATION
 
 
@@ -34,14 +35,12 @@ def test_a_finding_of_several_sets_is_read_in_all_their_views() -> None:
     assert set(effusion.views) == expected == {"radiograph", "soft"}
 
 
-@pytest.mark.parametrize("text", ["pneumonia of the left", "", " ", "no pneumonia", "effusionpleural", "肺炎和气胸"])
+@each("text", ["pneumonia of the left", "", " ", "no pneumonia", "effusionpleural", "肺炎和气胸"])
 def test_only_an_exact_term_resolves(text: str) -> None:
     assert resolve(text) is None
 
 
-@pytest.mark.parametrize(
-    "text", ["ＰＮＥＵＭＯＮＩＡ", "pneumonia.", "Pneumonia\n", "pleural-effusion", "PLEURAL_EFFUSION"]
-)
+@each("text", ["ＰＮＥＵＭＯＮＩＡ", "pneumonia.", "Pneumonia\n", "pleural-effusion", "PLEURAL_EFFUSION"])
 def test_width_case_and_joins_are_ignored(text: str) -> None:
     assert resolve(text) is not None
 
@@ -66,7 +65,7 @@ def test_free_chinese_is_put_into_english_where_known() -> None:
     assert finding.names == {"en": "right upper lobe lung nodule", "zh": "右肺上叶结节"}
 
 
-@pytest.mark.parametrize("text", ["no pneumonia", "without a fracture", "无明显骨折", "absence of fluid", "Not normal"])
+@each("text", ["no pneumonia", "without a fracture", "无明显骨折", "absence of fluid", "Not normal"])
 def test_a_negated_question_is_refused(text: str) -> None:
     with pytest.raises(PromptError, match="negated"):
         free_finding(text)
@@ -119,7 +118,7 @@ def test_suggestions_name_different_findings() -> None:
     assert len(set(names)) == len(names)
 
 
-@pytest.mark.parametrize(
+@each(
     ("chinese", "english"),
     [
         ("左侧胸腔积液，无气胸", "left pleural effusion, no pneumothorax"),

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from prompts import VIEW_NAMES, Code, Finding, FindingSet, PromptError, UnknownNameError, load_set
 from prompts.normalise import normalise
 from prompts.set_format import parse_set
+from tests.each_support import each
 from tests.prompts_support import good_set
 
 words = st.text(alphabet="abcdefghijk 肺炎气胸", min_size=1, max_size=20).map(lambda t: " ".join(t.split()))
@@ -133,7 +134,7 @@ BROKEN = [
 ]
 
 
-@pytest.mark.parametrize(("path", "value", "rule"), BROKEN, ids=[f"{p}={v!r}"[:48] for p, v, _ in BROKEN])
+@each(("path", "value", "rule"), BROKEN, ids=[f"{p}={v!r}"[:48] for p, v, _ in BROKEN])
 def test_every_broken_rule_names_file_and_rule(path: str, value: object, rule: str) -> None:
     data = good_set()
     parse(data)

@@ -9,12 +9,13 @@ import pytest
 from prompts import VIEW_NAMES, list_sets, load_set, resolve
 from prompts.library import all_findings
 from prompts.normalise import normalise
+from tests.each_support import each
 from tests.prompts_support import NEGATION, shipped
 
 HAN = re.compile(r"[\u4e00-\u9fff]")
 SHIPPED = shipped()
 IDS = [f"{name}-{finding.name}" for name, finding in SHIPPED]
-every_finding = pytest.mark.parametrize(("_set", "finding"), SHIPPED, ids=IDS)
+every_finding = each(("_set", "finding"), SHIPPED, ids=IDS)
 
 CHEXPERT = [
     "no_finding",
@@ -92,7 +93,7 @@ def test_the_abdomen_has_at_least_fifteen_findings() -> None:
     assert len(load_set("abdomen_ct").findings) >= 15
 
 
-@pytest.mark.parametrize("name", list_sets())
+@each("name", list_sets())
 def test_a_set_says_what_it_is(name: str) -> None:
     chosen = load_set(name)
     assert chosen.name == name
@@ -135,7 +136,7 @@ def test_views_are_known_and_said(_set: str, finding) -> None:  # type: ignore[n
     assert set(finding.views) <= set(VIEW_NAMES)
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "allowed"),
     [
         ("chest_xray", {"radiograph"}),

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 
 from retrieval.encoders.random_model import build_random
@@ -20,6 +21,7 @@ def weights_hash() -> str:
     return hashlib.sha256(b"".join(p.detach().float().numpy().tobytes() for p in model.parameters())).hexdigest()
 
 
+@pytest.mark.slow
 def test_weights_are_the_same_in_another_process_and_after_other_draws() -> None:
     torch.rand(7)
     command = [sys.executable, "-c", PRINT_HASH]

@@ -16,6 +16,7 @@ from demo.phantom_write import write_cohort
 from radseek.cli import app
 from retrieval.encoders.loading import BUILTIN
 from retrieval.errors import Reason
+from tests.each_support import each
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text("utf8")
@@ -42,6 +43,7 @@ def table(first: str) -> list[str]:
     return [row.split("|")[1].strip().strip("`") for row in rows[1].splitlines()]
 
 
+@pytest.mark.cohort
 @pytest.mark.parametrize("code", blocks("python"))
 def test_python_runs_on_a_small_archive(
     code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -66,7 +68,7 @@ def test_there_are_ten_lines_of_python() -> None:
     assert len([line for line in code.splitlines() if line.strip()]) <= 11
 
 
-@pytest.mark.parametrize("words", commands(), ids=" ".join)
+@each("words", commands(), ids=" ".join)
 def test_commands_parse_as_the_command_line_does(words: list[str]) -> None:
     command = group().commands[words[1]]
     command.make_context(words[1], words[2:])  # raises for an option or argument that it does not take

@@ -16,6 +16,7 @@ from retrieval.errors import RadseekError
 from retrieval.finding_mentions import region_of
 from retrieval.report_findings import Said, findings_in, report_says
 from tests.conftest import DATA
+from tests.each_support import each
 
 # Our own sentences. What is said of a finding: "+" present, "-" absent, "?" uncertain.
 CHEST = [
@@ -103,12 +104,12 @@ def signs(said: tuple[Said, ...]) -> set[str]:
     return {_SIGNS[one.polarity] + one.finding for one in said}
 
 
-@pytest.mark.parametrize(("sentence", "expected"), CHEST)
+@each(("sentence", "expected"), CHEST)
 def test_a_chest_sentence(sentence: str, expected: str) -> None:
     assert signs(findings_in(sentence, region="chest")) == set(expected.split())
 
 
-@pytest.mark.parametrize(("sentence", "expected"), HEAD)
+@each(("sentence", "expected"), HEAD)
 def test_a_head_sentence(sentence: str, expected: str) -> None:
     assert signs(findings_in(sentence, "head_ct")) == set(expected.split())
 
@@ -160,7 +161,7 @@ def test_an_unknown_set_is_refused() -> None:
         findings_in("No effusion.", "chest_xrays")
 
 
-@pytest.mark.parametrize("name", sorted(report_words().names))
+@each("name", sorted(report_words().names))
 def test_the_words_are_of_catalogue_findings(name: str) -> None:
     assert name in all_findings()
 

@@ -33,6 +33,7 @@ from radseek.page import (
 from radseek.report_html import NOTICE, POLICY, profile_svg, render_report, write_report
 from retrieval.errors import UnknownNameError
 from retrieval.types import Provenance, Series, Volume
+from tests.each_support import each
 
 HOSTILE = "<script>alert('x')</script>\"><img src=http://evil.example/x onerror=alert(1)>"
 VOID = {"meta", "img", "br", "hr", "link", "input"}
@@ -235,7 +236,7 @@ def test_named_findings_are_in_the_order_said() -> None:
     assert named_findings("Nothing acute.") == ()
 
 
-@pytest.mark.parametrize(
+@each(
     ("modality", "part", "name"),
     [("CT", "chest", "chest_ct"), ("DX", "chest", "chest_xray"), ("MR", "head", "brain_mr"), ("CT", "head", "head_ct"),
      ("CT", "chest_abdomen", "chest_ct"), ("MR", "chest", None), ("", "", None)],

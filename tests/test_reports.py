@@ -12,6 +12,7 @@ import pytest
 from index_builder.reports import find_report, load_reports, unmatched_reports
 from index_builder.scratch import scratch_database
 from retrieval.errors import UsageError
+from tests.each_support import each
 
 ROWS = [
     {"study": "1.2.3", "report": "No effusion.", "patient": "p1"},
@@ -64,7 +65,7 @@ def test_a_path_beside_the_reports_file_is_found(tmp_path: Path) -> None:
         assert find_report(database, [str(tmp_path / "studies" / "7")]) is not None
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "content", "says"),
     [
         ("r.csv", "report\nhello\n", "'study' is empty or missing"),

@@ -19,6 +19,7 @@ from retrieval.errors import InputError, Reason, UsageError
 from retrieval.imaging import archive
 from retrieval.imaging.archive import on_disk, split_member
 from retrieval.imaging.scan import FileHeader, content_hash, group_key, scan
+from tests.each_support import each
 from tests.imaging_support import write_dicom, write_nifti, zip_of
 
 VOXELS = np.arange(24, dtype=np.int16).reshape(2, 3, 4)
@@ -170,7 +171,7 @@ def with_mode(name, mode):
     return info
 
 
-@pytest.mark.parametrize(
+@each(
     "name",
     [
         "/etc/passwd",

@@ -29,6 +29,7 @@ from retrieval.scoring import (
 )
 from retrieval.screening import Screener, choose_findings
 from retrieval.study_vectors import SeriesVectors, StudyVectors
+from tests.each_support import each
 from tests.encoder_support import TinyEncoder
 from tests.index_support import key_of, make_view, unit
 
@@ -85,7 +86,7 @@ def test_margin_is_the_formula() -> None:
     assert reading.interval == pytest.approx(tuple(np.percentile(by_paraphrase, [10, 90])), abs=1e-6)
 
 
-@pytest.mark.parametrize(("n", "top"), [(1, 1), (9, 1), (10, 1), (11, 2), (160, 16)])
+@each(("n", "top"), [(1, 1), (9, 1), (10, 1), (11, 2), (160, 16)])
 def test_top_tenth(n: int, top: int) -> None:
     pair = finding_vectors(TinyEncoder(), EFFUSION)
     slices = unit(np.random.default_rng(n), n)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from retrieval.index.scrub import allow_list, scrub, split_sentences
+from tests.each_support import each
 
 GONE = [
     ("Discussed with Dr. Jane Q. Roe-Smith.", ["Jane", "Roe", "Smith"]),
@@ -41,14 +41,14 @@ KEPT = [
 ]
 
 
-@pytest.mark.parametrize(("text", "names"), GONE)
+@each(("text", "names"), GONE)
 def test_gone(text: str, names: list[str]) -> None:
     left = scrub(text)
     assert not [name for name in names if name in left], left
     assert scrub(left) == left
 
 
-@pytest.mark.parametrize("text", KEPT)
+@each("text", KEPT)
 def test_kept(text: str) -> None:
     assert scrub(text) == text
 
@@ -116,8 +116,6 @@ def test_allow_list_keeps_little() -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("age", "kept"), [("089Y", 89), ("090Y", None), ("018M", 1), ("030D", 0), ("old", None), ("45", 45), ("", None)]
-)
+@each(("age", "kept"), [("089Y", 89), ("090Y", None), ("018M", 1), ("030D", 0), ("old", None), ("45", 45), ("", None)])
 def test_ages(age: str, kept: int | None) -> None:
     assert allow_list({"PatientAge": age}).get("age") == kept

@@ -18,6 +18,7 @@ from retrieval.prompt_vectors import PromptBook
 from retrieval.scoring import is_read_in
 from retrieval.search import QueryView, match_slices, rank_images, rank_sentences, rank_studies
 from retrieval.text_query import Term, parse_query, query_vector
+from tests.each_support import each
 from tests.encoder_support import TinyEncoder, tiny_spec
 from tests.index_support import key_of, make_record, make_records, make_view, unit
 
@@ -67,9 +68,9 @@ def brute_force(records: list[StudyRecord], views: list[QueryView], k: int) -> l
     return sorted(found, key=lambda one: (-one[1], one[0]))[:k]
 
 
-@pytest.mark.parametrize("k", [1, 5, 40, 1000])
-@pytest.mark.parametrize("names", ["lung", "lung soft", "soft lung lung", "lung brain", "liver"])
-@pytest.mark.parametrize("first", [1, 64])
+@each("k", [1, 5, 40, 1000])
+@each("names", ["lung", "lung soft", "soft lung lung", "lung brain", "liver"])
+@each("first", [1, 64])
 def test_similar_equals_numpy(
     store: LocalStore,
     records: list[StudyRecord],
@@ -96,8 +97,8 @@ def test_filter_first_so_k_is_k(store: LocalStore, records: list[StudyRecord]) -
     assert [one.study for one in found] == [key for key, _ in brute_force(chosen, views, 4)]
 
 
-@pytest.mark.parametrize("words", ["pleural effusion", "no cerebral infarct", '"glioma" - "pneumothorax"', "odd thing"])
-@pytest.mark.parametrize("k", [3, 330, 1000])
+@each("words", ["pleural effusion", "no cerebral infarct", '"glioma" - "pneumothorax"', "odd thing"])
+@each("k", [3, 330, 1000])
 def test_images_in_which_the_finding_is_read_come_first(
     store: LocalStore, records: list[StudyRecord], words: str, k: int
 ) -> None:
@@ -152,7 +153,7 @@ def test_chinese_words_are_put_into_english() -> None:
     assert np.array_equal(query_vector(parse_query("气胸"), book), query_vector(parse_query("pneumothorax"), book))
 
 
-@pytest.mark.parametrize("text", ["", "  ", "...", '"a" "b"', '"a', '+ ""', '"a" + b', 'nodule - "effusion"'])
+@each("text", ["", "  ", "...", '"a" "b"', '"a', '+ ""', '"a" + b', 'nodule - "effusion"'])
 def test_what_cannot_be_read(text: str) -> None:
     with pytest.raises(UsageError):
         parse_query(text)

@@ -20,6 +20,7 @@ from radseek.server.app import create_api, create_app
 from radseek.server.auth import COOKIE, OPEN, Sessions
 from radseek.server.settings import Settings, is_loopback, read_settings
 from retrieval.errors import UsageError
+from tests.each_support import each
 from tests.server_support import ADMIN, GUARDED, READ, Archive, bearer, listening, questions
 
 pytest_plugins = ["tests.server_support"]
@@ -38,8 +39,9 @@ def allowed(path: str, method: str, role: str) -> bool:
     return role == "admin" or (role == "read" and needed == [{"token": ["read"]}])
 
 
-@pytest.mark.parametrize("role", sorted(TOKENS))
-@pytest.mark.parametrize(("path", "method"), OPERATIONS)
+@pytest.mark.slow
+@each("role", sorted(TOKENS))
+@each(("path", "method"), OPERATIONS)
 def test_every_operation_by_every_token(path: str, method: str, role: str, guarded_server: str) -> None:
     body = questions("2.25.1").get(path)  # no such study: what is allowed ends in 404, 422 or 200, and changes nothing
     address = guarded_server + path.replace("{study}", "2.25.1")
@@ -65,7 +67,8 @@ def test_no_route_is_left_out_of_the_description(desk: Desk) -> None:
     assert known <= {*DOCUMENT["paths"], *OPEN, "/openapi.json"}
 
 
-@pytest.mark.parametrize(
+@pytest.mark.slow
+@each(
     "path", ["/", "/anything", "/openapi.json", "/gradio_api/info", "/viewer/viewer.js", "/file=/etc/passwd", "/v1/x"]
 )
 def test_what_is_not_in_the_description_is_behind_the_token_too(path: str, desk: Desk) -> None:
@@ -76,10 +79,10 @@ def test_what_is_not_in_the_description_is_behind_the_token_too(path: str, desk:
         return "secret"
 
     with listening(create_app(desk, GUARDED, page)) as base:
-        assert httpx.get(base + path).status_code == 401
-        sent_on = httpx.get(base + path, headers={"Accept": "text/html"})
+        assert httpx.get(base + path, timeout=60).status_code == 401
+        sent_on = httpx.get(base + path, headers={"Accept": "text/html"}, timeout=60)
         assert (sent_on.status_code, sent_on.headers["location"]) == (303, "/login")
-        assert httpx.get(base + path, headers=bearer(READ)).status_code in (200, 404)
+        assert httpx.get(base + path, headers=bearer(READ), timeout=60).status_code in (200, 404)
 
 
 @pytest.fixture
@@ -120,39 +123,37 @@ def test_a_session_ends_with_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_wrong_tokens_are_slowed_down(desk: Desk) -> None:
     with listening(create_app(desk, GUARDED)) as base:
-        answers = [httpx.post(f"{base}/login", data={"token": f"guess-{n}"}) for n in range(12)]
+        answers = [httpx.post(f"{base}/login", data={"token": f"guess-{n}"}, timeout=60) for n in range(12)]
         assert [answer.status_code for answer in answers] == [401] * 10 + [429] * 2
         assert int(answers[-1].headers["retry-after"]) > 0
-        assert httpx.post(f"{base}/login", data={"token": READ}).status_code == 429
+        assert httpx.post(f"{base}/login", data={"token": READ}, timeout=60).status_code == 429
 
 
 def test_the_form_reflects_nothing(guarded_server: str) -> None:
-    answer = httpx.post(f"{guarded_server}/login", data={"token": "<script>alert(1)</script>"})
+    answer = httpx.post(f"{guarded_server}/login", data={"token": "<script>alert(1)</script>"}, timeout=60)
     assert "<script>" not in answer.text
     assert "script-src" not in answer.headers["content-security-policy"]
     assert "default-src 'none'" in answer.headers["content-security-policy"]
 
 
-@pytest.mark.parametrize(
-    "host", ["evil.example", "evil.example:80", "", "127.0.0.1.evil.example", "a@127.0.0.1", "x y"]
-)
+@each("host", ["evil.example", "evil.example:80", "", "127.0.0.1.evil.example", "a@127.0.0.1", "x y"])
 def test_a_name_that_is_not_ours_is_refused(host: str, server: str) -> None:
-    answer = httpx.get(f"{server}/v1/studies", headers={"Host": host})
+    answer = httpx.get(f"{server}/v1/studies", headers={"Host": host}, timeout=60)
     assert answer.status_code in (400, 421)
     assert "2.25." not in answer.text
 
 
-@pytest.mark.parametrize("host", ["localhost", "localhost:7861", "127.0.0.1:1", "[::1]:7861", "192.168.1.4"])
+@each("host", ["localhost", "localhost:7861", "127.0.0.1:1", "[::1]:7861", "192.168.1.4"])
 def test_addresses_and_localhost_are_ours(host: str, server: str) -> None:
-    assert httpx.get(f"{server}/v1/studies", headers={"Host": host}).status_code == 200
+    assert httpx.get(f"{server}/v1/studies", headers={"Host": host}, timeout=60).status_code == 200
 
 
 def test_a_name_can_be_allowed(desk: Desk) -> None:
     with listening(create_app(desk, Settings(names=("pacs.example",)))) as base:
-        assert httpx.get(f"{base}/healthz", headers={"Host": "PACS.example"}).status_code == 200
+        assert httpx.get(f"{base}/healthz", headers={"Host": "PACS.example"}, timeout=60).status_code == 200
 
 
-@pytest.mark.parametrize(
+@each(
     ("headers", "answered"),
     [
         ({}, True),
@@ -173,17 +174,17 @@ def test_changes_are_not_taken_from_another_sites_page(
     sent = {name: value.format(base=server) for name, value in headers.items()}
     status = httpx.post(f"{server}/v1/search", json={"text": "nodule"}, headers=sent, timeout=60).status_code
     assert status == (200 if answered else 403)
-    assert httpx.get(f"{server}/v1/studies", headers=sent).status_code == 200, "reading is not changing"
+    assert httpx.get(f"{server}/v1/studies", headers=sent, timeout=60).status_code == 200, "reading is not changing"
 
 
 def test_another_site_may_not_read_answers(server: str) -> None:
-    answer = httpx.get(f"{server}/v1/studies", headers={"Origin": "http://evil.example"})
+    answer = httpx.get(f"{server}/v1/studies", headers={"Origin": "http://evil.example"}, timeout=60)
     assert "access-control-allow-origin" not in answer.headers
     preflight = httpx.options(f"{server}/v1/screen", headers={"Origin": "http://evil.example"})
     assert preflight.status_code == 405
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.4", "example.invalid", ""])
+@each("host", ["0.0.0.0", "::", "192.168.1.4", "example.invalid", ""])
 def test_beyond_loopback_a_token_is_needed(host: str) -> None:
     with pytest.raises(UsageError, match="there is no token"):
         read_settings(host, environment={})
@@ -196,7 +197,7 @@ def test_loopback_needs_none() -> None:
     assert not is_loopback("0.0.0.0")
 
 
-@pytest.mark.parametrize("token", ["", "short", "a" * 40, "abcabcabcabcabcabc", "ключ-ключ-ключ-ключ"])
+@each("token", ["", "short", "a" * 40, "abcabcabcabcabcabc", "ключ-ключ-ключ-ключ"])
 def test_weak_tokens_are_refused(token: str) -> None:
     with pytest.raises(UsageError, match="too easy to guess"):
         read_settings(environment={"RADSEEK_TOKEN": token})
@@ -250,7 +251,7 @@ def lookup(host, *rest, **more):
     return names(host, *rest, **more)
 socket.getaddrinfo = lookup
 def ask():
-    for _ in range(1200):
+    for _ in range(2500):
         time.sleep(0.1)
         try:
             for path in PATHS:
@@ -269,6 +270,7 @@ print("ENDED", code, flush=True)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [False, True])
 def test_the_process_connects_to_nothing_off_loopback_and_ends_when_told(
     page: bool,

@@ -17,6 +17,7 @@ pytestmark = pytest.mark.usefixtures("own_key")
 pytest.importorskip("schemathesis")
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::retrieval.encoders.protocol.TextCutWarning")
 def test_made_up_requests_get_what_the_description_says(desk: Desk) -> None:
     with listening(create_app(desk, Settings(admin_token=TOKEN))) as base:
@@ -28,6 +29,7 @@ def test_made_up_requests_get_what_the_description_says(desk: Desk) -> None:
     assert figures.statuses[200] >= 10, "some requests must get through to the engine"
 
 
+@pytest.mark.slow
 def test_many_clients_get_answers_and_past_the_limit_are_told_to_come_back(desk: Desk) -> None:
     with listening(create_app(desk, Settings(crowd=40))) as base:
         calm = load(base, 12, 3)

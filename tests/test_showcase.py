@@ -17,6 +17,7 @@ WEIGHTS = (BUILTIN / "open_clip_config.json").is_file()
 
 
 @pytest.mark.slow
+@pytest.mark.cohort
 def test_the_main_job_runs_and_shows_every_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # The model's own tests run it; here it would say twenty sentences at three seconds each.
     monkeypatch.setattr("radseek.showcase_explain.default_model", lambda: None)

@@ -20,6 +20,8 @@ from retrieval.evidence import Item, Lang
 from retrieval.imaging import read_study
 from tests.build_support import write_ct
 
+pytestmark = pytest.mark.slow
+
 
 def quiet(done: int, of: int) -> None:
     """Hear of a sentence and go on."""

@@ -34,6 +34,7 @@ def test_no_caption_is_a_catalogue_prompt() -> None:
     assert not prompts & {normalise(c.text) for c in (*single, *composed)}
 
 
+@pytest.mark.slow
 def test_the_filter_is_what_keeps_them_apart() -> None:
     words = load_words()
     one = next(c for c in single_captions(words, 7) if c.states[0] == ("pneumonia", "absent"))

@@ -36,6 +36,7 @@ def _set(count: int, columns: int) -> ImageSet:
     return ImageSet(pixels, labels, empty, empty, ["a"] * count, np.zeros(count, bool), [{} for _ in range(count)])
 
 
+@pytest.mark.slow
 def test_lesion_cells_lie_where_the_lesion_is_drawn() -> None:
     phantom = make_phantom("chest_xray", 5, findings=["lung_mass"])
     cells = covered_cells(phantom, 0)["lung_mass"].astype(float)
@@ -58,6 +59,7 @@ def test_lesion_cells_move_with_their_pixels() -> None:
         assert np.abs((near + 0.5) * 8 - (far + 0.5)).max() < 4
 
 
+@pytest.mark.slow
 def test_a_shard_gives_back_what_was_rendered(tmp_path) -> None:
     write_shard("chest_xray", [5, 6], tmp_path / "chest_xray_000.npz")
     concepts = ("lung_nodule", "lung_mass", "pleural_effusion", "pneumothorax", "consolidation", "rib_fracture")
@@ -72,6 +74,7 @@ def test_a_shard_gives_back_what_was_rendered(tmp_path) -> None:
     assert both.covered[1] == data.covered[0] or both.covered[1].keys() == data.covered[0].keys()
 
 
+@pytest.mark.slow
 def test_a_hard_study_holds_what_is_learned_last_in_the_views_that_show_it(tmp_path) -> None:
     rows = list(render("chest_ct", HARD_SEEDS.start))
     assert {row.view for row in rows} == {"lung", "bone"}
@@ -83,6 +86,7 @@ def test_a_hard_study_holds_what_is_learned_last_in_the_views_that_show_it(tmp_p
     assert load_shard(tmp_path / "chest_xray_hard_000.npz", ("lung_nodule",)).source == ["chest_xray_hard"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "finding"), [("chest_ct", "rib_fracture"), ("chest_xray", "lung_nodule")])
 def test_twins_differ_by_the_lesion_alone(kind, finding, tmp_path) -> None:
     write_shard(kind, [TWIN_SEEDS.start], tmp_path / "twins_000.npz")

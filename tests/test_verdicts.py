@@ -14,6 +14,7 @@ import pytest
 from demo.verdict_labels import labels_csv, labels_of
 from demo.verdicts import LONGEST_NOTE, Verdict, VerdictLog, encoder_id, latest, make_verdict, verdicts_path
 from retrieval.errors import UsageError
+from tests.each_support import each
 from tests.encoder_support import tiny_spec
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -77,7 +78,7 @@ def test_a_torn_line_is_skipped_said_and_does_not_swallow_the_next(tmp_path: Pat
     assert log.read().unreadable == (2,)
 
 
-@pytest.mark.parametrize("line", [b"[]", b"7", b"\xff\xfe", b'{"study": "2.25.1"}', b'"agree"'])
+@each("line", [b"[]", b"7", b"\xff\xfe", b'{"study": "2.25.1"}', b'"agree"'])
 def test_lines_of_another_kind_are_said_not_raised(tmp_path: Path, line: bytes) -> None:
     log = VerdictLog(tmp_path / "a.index")
     log.append(verdict())
@@ -86,6 +87,7 @@ def test_lines_of_another_kind_are_said_not_raised(tmp_path: Path, line: bytes) 
     assert (len(read.verdicts), read.unreadable) == (1, (1,))
 
 
+@pytest.mark.slow
 def test_processes_that_write_at_once_lose_no_line(tmp_path: Path) -> None:
     program = (
         "import sys; from pathlib import Path\n"
@@ -95,7 +97,7 @@ def test_processes_that_write_at_once_lose_no_line(tmp_path: Path) -> None:
     )
     index = str(tmp_path / "a.index")
     runs = [subprocess.Popen([sys.executable, "-c", program, index, name], cwd=ROOT) for name in ("one", "two")]
-    assert [run.wait(400) for run in runs] == [0, 0]
+    assert [run.wait(280) for run in runs] == [0, 0]
     read = VerdictLog(Path(index)).read()
     assert len({one.reader for one in read.verdicts}) == 20
     assert read.unreadable == ()
@@ -106,7 +108,7 @@ def test_the_last_word_of_each_reader_counts() -> None:
     assert [(one.reader, one.verdict) for one in latest(said)] == [("B", "agree"), ("", "disagree"), ("", "unsure")]
 
 
-@pytest.mark.parametrize(
+@each(
     ("state", "opinion", "label"),
     [
         ("present", "agree", [1]),
@@ -139,7 +141,7 @@ def test_the_labels_file_holds_no_note_and_no_reader() -> None:
     assert labels_csv(found.labels) == 'study,finding,label\n2.25.0,"kidney, cyst",1\n2.25.1,lung_nodule,1\n'
 
 
-@pytest.mark.parametrize(
+@each(
     "bad",
     [
         {"opinion": "maybe"},

@@ -16,6 +16,7 @@ from retrieval.imaging.picture import PICTURE_MARK
 from retrieval.imaging.views import make_views
 from retrieval.imaging.windows import window
 from retrieval.types import Provenance, Series, Voi, Volume
+from tests.each_support import each
 from tests.imaging_support import make_series
 
 # Directions in LPS that rows and columns of a DICOM file of each plane commonly run to, and the slice step.
@@ -43,8 +44,8 @@ def volume_of(kind: str, shape: tuple[int, int, int] = (6, 8, 10)) -> Volume:
     return displayed(np.arange(np.prod(shape), dtype=np.int16).reshape(shape), affine)
 
 
-@pytest.mark.parametrize("kind", FILES)
-@pytest.mark.parametrize("plane", PLANES)
+@each("kind", FILES)
+@each("plane", PLANES)
 def test_every_voxel_keeps_its_value_and_its_place(kind: str, plane: str) -> None:
     volume = volume_of(kind)
     assert volume.affine is not None
@@ -63,8 +64,8 @@ def test_every_voxel_keeps_its_value_and_its_place(kind: str, plane: str) -> Non
     assert seen == volume.voxels.size
 
 
-@pytest.mark.parametrize("kind", FILES)
-@pytest.mark.parametrize("plane", PLANES)
+@each("kind", FILES)
+@each("plane", PLANES)
 def test_planes_run_as_radiologists_look_at_them(kind: str, plane: str) -> None:
     affine = planes_of(volume_of(kind), plane).affine
     assert affine is not None
@@ -103,7 +104,7 @@ def test_no_geometry_gives_a_stack_and_few_slices_only_their_own_plane() -> None
         planes_of(stack, "stack").cut(9)
 
 
-@pytest.mark.parametrize(
+@each(
     ("voxels", "kind", "dtype"),
     [
         (np.array([[[0, 255]]], np.uint8), "int16", "<i2"),
@@ -154,7 +155,7 @@ CASES: dict[str, Series] = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
+@each("name", CASES)
 def test_what_is_offered_first_is_what_was_scored(name: str) -> None:
     series = CASES[name]
     presets = {preset.name: preset for preset in presets_of(series)}

@@ -23,6 +23,7 @@ from retrieval.errors import BusyError
 from retrieval.imaging import read_study
 from retrieval.types import Provenance, Series, Study, Volume
 from tests.build_support import write_ct, write_picture
+from tests.each_support import each
 from tests.imaging_support import make_series
 from tests.viewer_support import bare_app, heat_of
 
@@ -195,6 +196,7 @@ def test_scrolling_does_not_wait_for_the_engine(
     assert answer.headers["Retry-After"]
 
 
+@pytest.mark.slow
 def test_a_map_that_failed_its_check_says_why_and_still_has_its_profile(client: TestClient, desk: Desk) -> None:
     key = desk.cases()[0].key
     answer = client.post(f"/viewer/studies/{key}/heat", json={"finding": "肺结节", "lang": "zh"}).json()
@@ -231,7 +233,7 @@ def test_a_map_that_passed_is_one_picture_a_slice(
     assert client.get(f"/viewer/studies/2.25.1/heat/{answer['token']}/4").status_code == 404
 
 
-@pytest.mark.parametrize(
+@each(
     ("body", "status"),
     [
         ({"finding": ""}, 422),

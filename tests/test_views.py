@@ -22,6 +22,7 @@ from retrieval.imaging.slices import MAX_SLICES, choose_slices
 from retrieval.imaging.views import VIEW_NAMES, iter_views, make_views, slice_positions
 from retrieval.imaging.windows import CT_WINDOWS, WINDOW_FUNCTIONS, window
 from retrieval.types import Voi
+from tests.each_support import each
 from tests.imaging_support import make_series
 
 
@@ -129,7 +130,7 @@ def test_names_agree_with_the_words():
     assert frozenset(PROMPT_VIEWS) == VIEW_NAMES
 
 
-@pytest.mark.parametrize(
+@each(
     ("part", "names"),
     [
         ("chest", ["lung", "soft", "bone"]),
@@ -149,7 +150,7 @@ def test_ct_is_read_in_the_windows_of_its_part(part, names):
         np.testing.assert_array_equal(view.slices, expected)
 
 
-@pytest.mark.parametrize(
+@each(
     ("modality", "unit", "name"),
     [
         ("CT", "raw", "percentile"),
@@ -279,7 +280,7 @@ def test_slices_are_evenly_spaced_and_close_enough(count, gap):
         assert (count - 1 - z[-1]) * gap < 5
 
 
-@pytest.mark.parametrize(
+@each(
     ("count", "gap", "number"),
     [(300, 1.0, 60), (60, 5.0, 60), (30, 7.5, 30), (161, None, 160), (90, 1.66669, 30), (4000, 1.0, 160)],
 )
@@ -296,7 +297,7 @@ def test_positions_are_the_centres_of_the_slices():
     assert slice_positions(make_series(series.volume.voxels).volume, view.z) == ()
 
 
-@pytest.mark.parametrize(
+@each(
     ("description", "attributes", "name"),
     [
         ("t1_mprage_sag", {}, "mr_t1"),
@@ -339,7 +340,7 @@ def test_mr_contrast_is_named_only_when_certain(description, attributes, name):
     assert mr_view(description, attributes) == name
 
 
-@pytest.mark.parametrize(
+@each(
     ("texts", "part"),
     [
         (("CHEST",), "chest"),

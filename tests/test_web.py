@@ -16,7 +16,6 @@ from tests.web_support import PATIENCE, Watched, WebIndex, grave, settled
 
 pytest_plugins = ["tests.web_support"]
 
-expect.set_options(timeout=PATIENCE)
 TABS = {
     "screen": ("Screen", "筛查"),
     "similar": ("Similar cases", "相似病例"),

@@ -23,6 +23,7 @@ from retrieval.encoders.spec import EncoderSpec
 from retrieval.errors import BusyError, InputError, Reason, UsageError
 from retrieval.index.where import FIELDS, Where
 from retrieval.results import NOTICE, FindingScore, ScreenResult
+from tests.each_support import each
 from tests.web_support import SCRIPTS
 
 
@@ -99,7 +100,7 @@ def test_a_finding_with_a_key_slice_is_a_button_that_says_where(spec: EncoderSpe
     assert say("screen.meaningless", "en") in without  # the encoder is random, and it is said
 
 
-@pytest.mark.parametrize("script", SCRIPTS)
+@each("script", SCRIPTS)
 def test_hostile_words_stay_words(spec: EncoderSpec, script: str) -> None:
     words = script[:100]
     table = findings_table(screened(spec, row(find(words).name), words=words), "en")

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from retrieval.errors import RadseekError, UnknownNameError, UsageError
 from retrieval.index.where import FIELDS, Clause, Where
+from tests.each_support import each
 
 
 def test_reads_fields() -> None:
@@ -20,9 +21,7 @@ def test_reads_fields() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "text", ["modality", "modality=", "age=old", "age=60-40", "age=-", "report=maybe", "sex=,", "="]
-)
+@each("text", ["modality", "modality=", "age=old", "age=60-40", "age=-", "report=maybe", "sex=,", "="])
 def test_refuses(text: str) -> None:
     with pytest.raises((UsageError, UnknownNameError)):
         Where.parse([text])

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from itertools import count
 
 import numpy as np
+import pytest
 
 from index_builder.workers import supervised_map
 from retrieval.errors import InputError, Reason
@@ -25,7 +26,7 @@ def misbehave(task: str) -> str:
     if task == "die":
         os.kill(os.getpid(), signal.SIGKILL)
     if task == "hang":
-        time.sleep(60)
+        time.sleep(3600)
     if task == "bloat":
         np.ones(4 << 30, dtype=np.uint8)
     if task == "refuse":
@@ -35,12 +36,14 @@ def misbehave(task: str) -> str:
     return task
 
 
+@pytest.mark.slow
 def test_results_keep_the_order_of_the_tasks() -> None:
     outcomes = list(supervised_map(f"{HERE}:square", range(12), workers=2))
     assert [o.value for o in outcomes] == [n * n for n in range(12)]
     assert [o.task for o in outcomes] == list(range(12))
 
 
+@pytest.mark.slow
 def test_a_bad_task_fails_alone() -> None:
     tasks = ["a", "die", "b", "hang", "c", "bloat", "refuse", "bug", "d"]
     outcomes = list(supervised_map(f"{HERE}:misbehave", tasks, workers=2, time_limit=5, memory_limit=3 << 30))
@@ -58,6 +61,7 @@ def test_a_bad_task_fails_alone() -> None:
     assert "surprise" in messages["bug"]
 
 
+@pytest.mark.slow
 def test_the_window_is_bounded_and_closing_stops_the_workers() -> None:
     taken = []
 

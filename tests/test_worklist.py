@@ -16,6 +16,7 @@ from prompts.catalog import load_set
 from retrieval.index.store import Case, CaseSeries
 from retrieval.results import NOTICE
 from tests.archive_support import made_desk
+from tests.each_support import each
 from tests.index_support import key_of, make_records
 
 
@@ -69,7 +70,7 @@ def test_the_csv_says_what_it_is_and_keeps_the_order() -> None:
     assert (table[1]["probability"], table[1]["reason"]) == ("", "uncalibrated")
 
 
-@pytest.mark.parametrize("path", ["=cmd()", "+1", "-1", "@x", "\tx"])
+@each("path", ["=cmd()", "+1", "-1", "@x", "\tx"])
 def test_a_file_name_is_no_formula(path: str) -> None:
     row = worklist_row(case("a", path=path), None, [])
     written = next(csv.DictReader(io.StringIO(worklist_csv([row]).split("\n", 1)[1])))

@@ -68,6 +68,7 @@ def served(app: FastAPI) -> Iterator[str]:
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:
+        assert thread.is_alive(), "the server ended as it started"
         thread.join(0.02)
     try:
         yield f"http://127.0.0.1:{port}"

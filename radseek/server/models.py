@@ -227,6 +227,8 @@ class _NeighbourItem(_Item):
 class _Said(_Part):
     finding: str
     polarity: Polarity
+    rule: str
+    cue: str
 
 
 class _SentenceItem(_Item):

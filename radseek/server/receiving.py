@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Sequence
 from concurrent.futures import CancelledError
 from pathlib import Path
-from threading import Event
 from typing import Any, Final
 
 from fastapi import APIRouter, HTTPException, Request
@@ -19,6 +18,7 @@ from demo.uploads import receive, safe_name
 from radseek.server import models
 from radseek.server.at_desk import At, AtDesk
 from radseek.server.describing import brought_study, stored_study
+from radseek.server.sender import Sender
 from retrieval.imaging.modality import MODALITIES
 from retrieval.results import NOTICE
 from retrieval.storage import using_temporary_folder
@@ -26,7 +26,6 @@ from retrieval.storage import using_temporary_folder
 __all__ = ["uploads"]
 
 uploads = APIRouter(prefix="/v1")
-_LOOK: Final = 0.5  # seconds between two looks whether the sender is still there
 _BODY: Final = {
     "content": {
         "multipart/form-data": {
@@ -54,27 +53,31 @@ async def upload(request: Request, at: At) -> Any:
     async with request.form(max_files=at.settings.uploads.files, max_fields=2, max_part_size=1_000) as form:
         files = [one for one in form.getlist("files") if isinstance(one, UploadFile)]
         modality = form.get("modality")
-        left = Event()
         named = modality if isinstance(modality, str) and modality else None
-        work = asyncio.ensure_future(run_in_threadpool(_bring, at, files, named, left))
+        sender = Sender(request)
+        work = asyncio.ensure_future(run_in_threadpool(_bring, at, files, named, sender))
         try:
-            while not work.done():
-                await asyncio.wait({work}, timeout=_LOOK)
-                if not work.done() and await request.is_disconnected():
-                    left.set()
+            await asyncio.wait({work})
             return work.result()
         except CancelledError as error:
             raise HTTPException(400, "The upload was given up.") from error
         finally:
-            left.set()
+            sender.let_go()
 
 
-def _bring(at: AtDesk, files: Sequence[UploadFile], modality: str | None, left: Event) -> dict[str, Any]:
+def _bring(at: AtDesk, files: Sequence[UploadFile], modality: str | None, sender: Sender) -> dict[str, Any]:
     """Read what was sent and bring it to the desk. In a thread: reading and encoding take their seconds."""
     with at.place_to_read(), upload_folder() as folder:
         paths = [_saved(file, folder / str(number)) for number, file in enumerate(files)]
-        received = receive(paths, modality=modality, limits=at.settings.uploads, stopped=left.is_set)
-        keys = [at.desk.bring(study) for study in received.studies if not left.is_set()]
+        received = receive(paths, modality=modality, limits=at.settings.uploads, stopped=sender.has_left)
+        for study in received.studies:
+            if sender.has_left():
+                raise CancelledError
+            with at.desk.turn() as engine:
+                engine.vectors(study)  # this takes its seconds and is done once; what is left to do takes none
+        if sender.has_left_by_now():
+            raise CancelledError
+        keys = [at.desk.bring(study) for study in received.studies]
     skipped = [
         {"path": line.path, "reason_code": str(line.reason_code), "message": line.message} for line in received.skipped
     ]

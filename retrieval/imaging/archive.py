@@ -19,6 +19,7 @@ from typing import Final
 
 from retrieval.errors import InputError, Reason
 from retrieval.imaging.gate import MAX_FILE_BYTES, MAX_RATIO, RATIO_FREE_BYTES
+from retrieval.imaging.gzipped import gunzipped
 from retrieval.imaging.sidecar import nifti_stem
 from retrieval.storage import (
     TEMPORARY_REMEDY,
@@ -120,13 +121,13 @@ def unpack(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path, path: 
 
 @contextmanager
 def on_disk(paths: Sequence[str]) -> Iterator[Mapping[str, Path]]:
-    """Yield where each path can be opened: itself, or for `x.zip!/member` a temporary file.
+    """Yield where each path can be opened: itself, or for `x.zip!/member` or gzipped DICOM a temporary file.
 
     Members that stand beside a wanted NIfTI and share its stem (a sidecar, the .img of a pair) come along.
     The temporary folder goes with the block.
 
     Raises:
-        InputError: as `members` and `unpack`.
+        InputError: as `members`, `unpack` and `gunzipped`.
     """
     wanted: dict[Path, dict[str, str]] = {}
     found: dict[str, Path] = {}
@@ -137,14 +138,16 @@ def on_disk(paths: Sequence[str]) -> Iterator[Mapping[str, Path]]:
         else:
             wanted.setdefault(inside[0], {})[inside[1]] = path
     if not wanted:
-        yield found
+        with gunzipped(found) as opened:
+            yield opened
         return
     with unpacking_folder() as folder:
         for number, (archive, names) in enumerate(wanted.items()):
             root = folder / str(number)
             _unpack_some(archive, set(names), root)
             found.update({path: root / disk_name(name) for name, path in names.items()})
-        yield found
+        with gunzipped(found) as opened:
+            yield opened
 
 
 def _unpack_some(path: Path, names: set[str], root: Path) -> None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from retrieval.errors import InputError, Reason
+from retrieval.imaging.dicom_copies import copies_among, with_shared_uid
 from retrieval.imaging.dicom_errors import as_skipped, input_errors
 from retrieval.imaging.dicom_frames import Frame, frames_of
 from retrieval.imaging.dicom_header import read_header
 from retrieval.imaging.dicom_kind import refuse_non_image
 from retrieval.imaging.dicom_stack import Stack, stack_frames
 from retrieval.imaging.dicom_twins import Loaded, without_twins
+from retrieval.imaging.dicom_values import as_text, order_number, value_of
 from retrieval.imaging.dicom_volume import Failures, load_stack
 from retrieval.imaging.gate import admit_dicom
 from retrieval.types import Series, Skipped
@@ -29,14 +31,11 @@ class _File:
     frames: tuple[Frame, ...]
 
 
-_Copies = dict[str, list[_File]]
-
-
 def read_dicom_series(files: Iterable[Path]) -> tuple[list[Series], list[Skipped]]:
     """Read one study's DICOM files, in any order.
 
-    Returns the Series, by SeriesNumber and UID, and one Skipped for every file that none of them uses. A file
-    whose frames repeat positions of an earlier time point counts as used: Provenance names the time point.
+    Returns the Series, by SeriesNumber and UID, and one Skipped for every file that none of them uses. A file whose
+    frames repeat positions of a set that is read counts as used: Provenance names the set and counts what is left out.
     Nothing about a bad file is raised.
     """
     skipped: list[Skipped] = []
@@ -44,9 +43,9 @@ def read_dicom_series(files: Iterable[Path]) -> tuple[list[Series], list[Skipped
     kept, copies = _without_copies([file for file in opened if file is not None])
     loaded: list[Loaded] = []
     for uid, members in _by_series(kept):
-        loaded += _read_one(uid, members, copies, skipped)
+        loaded += _read_one(uid, members, skipped)
     series, twins = without_twins(loaded)
-    lines = (*skipped, *twins, *_copy_lines(copies))
+    lines = (*skipped, *twins, *copies)
     return series, sorted(lines, key=lambda line: line.path)
 
 
@@ -57,35 +56,34 @@ def _open(path: Path, skipped: list[Skipped]) -> _File | None:
             refuse_non_image(header, path)
             admit_dicom(header, path)
             frames = tuple(frames_of(header, path))
-            number = int(header.get("SeriesNumber") or 0)
-            uid, sop = str(header.get("SeriesInstanceUID") or ""), str(header.get("SOPInstanceUID") or "")
+            number, _ = order_number(value_of(header, "SeriesNumber"))
+            uid, sop = (as_text(value_of(header, keyword)) for keyword in ("SeriesInstanceUID", "SOPInstanceUID"))
             return _File(path, uid, number, sop, frames)
     except InputError as error:
         skipped.append(as_skipped(error, path))
         return None
 
 
-def _without_copies(files: Sequence[_File]) -> tuple[list[_File], _Copies]:
-    """The first file of each SOPInstanceUID, and the later ones, kept at hand in case the first is broken."""
-    firsts: dict[str, _File] = {}
-    copies: _Copies = {}
+def _without_copies(files: Sequence[_File]) -> tuple[list[_File], list[Skipped]]:
+    """The files that copy no earlier one, and a line for each that does: the same UID, pixels and place."""
+    groups: dict[str, list[_File]] = {}
     for file in files:
-        first = firsts.setdefault(file.sop or str(file.path), file)
-        if first is not file:
-            copies.setdefault(file.sop, []).append(file)
-    return list(firsts.values()), copies
+        groups.setdefault(file.sop or str(file.path), []).append(file)
+    kept: list[_File] = []
+    lines: list[Skipped] = []
+    for group in groups.values():
+        copies = copies_among([(file.path, file.frames) for file in group]) if len(group) > 1 else {}
+        own = [file for file in group if file.path not in copies]
+        if len(own) > 1:
+            own = [replace(file, frames=with_shared_uid(file.frames, len(own))) for file in own]
+        kept += own
+        lines += [_copy_line(path, first) for path, first in copies.items()]
+    return sorted(kept, key=lambda file: str(file.path)), lines
 
 
-def _copy_lines(copies: _Copies) -> list[Skipped]:
-    return [
-        Skipped(
-            str(file.path),
-            Reason.DUPLICATE,
-            f"{file.path.name}: another file has the same SOPInstanceUID; remove one of them",
-        )
-        for spare in copies.values()
-        for file in spare
-    ]
+def _copy_line(path: Path, first: Path) -> Skipped:
+    message = f"{path.name}: the same SOPInstanceUID, pixels and place as {first.name}; remove one of them"
+    return Skipped(str(path), Reason.DUPLICATE, message)
 
 
 def _by_series(files: Sequence[_File]) -> list[tuple[str, list[_File]]]:
@@ -95,8 +93,8 @@ def _by_series(files: Sequence[_File]) -> list[tuple[str, list[_File]]]:
     return sorted(groups.items(), key=lambda item: (item[1][0].number, item[0]))
 
 
-def _read_one(uid: str, files: Sequence[_File], copies: _Copies, skipped: list[Skipped]) -> list[Loaded]:
-    """Read one series; files that fail to decode give way to a copy, if there is one, and the rest is stacked again."""
+def _read_one(uid: str, files: Sequence[_File], skipped: list[Skipped]) -> list[Loaded]:
+    """Read one series; files that fail to decode are left out, and the rest is stacked again."""
     remaining = list(files)
     while remaining:
         try:
@@ -110,8 +108,7 @@ def _read_one(uid: str, files: Sequence[_File], copies: _Copies, skipped: list[S
             _refuse_irregular(stacks, irregular, skipped)
             return loaded
         skipped += [as_skipped(error, path) for path, error in failed.items()]
-        spares = [copies[file.sop].pop(0) for file in remaining if file.path in failed and copies.get(file.sop)]
-        remaining = [file for file in remaining if file.path not in failed] + spares
+        remaining = [file for file in remaining if file.path not in failed]
     return []
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from pydicom.dataset import Dataset
-from pydicom.multival import MultiValue
 
-from retrieval.imaging.body_part import body_part
+from retrieval.imaging.dicom_diffusion import b_value
 from retrieval.imaging.dicom_frames import Frame, in_groups
+from retrieval.imaging.dicom_values import as_text, value_of
 
-__all__ = ["STUDY_KEYWORDS", "body_part_of", "series_attributes", "study_attributes"]
+__all__ = ["STUDY_KEYWORDS", "series_attributes", "study_attributes"]
 
 STUDY_KEYWORDS: Final = (
     "StudyInstanceUID", "PatientID", "AccessionNumber", "PatientSex", "PatientAge", "StudyDate", "StudyDescription",
@@ -39,7 +39,7 @@ _GROUPED: Final = {
 
 def study_attributes(header: Dataset) -> dict[str, str]:
     """Return who and when: the keywords of STUDY_KEYWORDS that the header fills. Identifying; memory only."""
-    found = {keyword: _text(header.get(keyword)) for keyword in STUDY_KEYWORDS}
+    found = {keyword: as_text(value_of(header, keyword)) for keyword in STUDY_KEYWORDS}
     found["PatientAge"] = found["PatientAge"] or _age(header)
     return _filled(found)
 
@@ -47,18 +47,23 @@ def study_attributes(header: Dataset) -> dict[str, str]:
 def series_attributes(frame: Frame) -> dict[str, str]:
     """Return how it was acquired, with the study's own attributes and `TransferSyntaxUID`."""
     header = frame.header
-    found = {keyword: _text(header.get(keyword)) for keyword in _SERIES_KEYWORDS}
+    found = {keyword: as_text(value_of(header, keyword)) for keyword in _SERIES_KEYWORDS}
     for keyword, where in _GROUPED.items():
-        found[keyword] = found.get(keyword) or _text(in_groups(frame.groups, *where))
-    found["TransferSyntaxUID"] = _text(header.file_meta.get("TransferSyntaxUID"))
+        found[keyword] = found.get(keyword) or as_text(in_groups(frame.groups, *where))
+    found |= _of_frame(frame)
+    found["TransferSyntaxUID"] = as_text(header.file_meta.get("TransferSyntaxUID"))
     found["BodyPartExamined"] = found["BodyPartExamined"] or _anatomy(frame)
     return {**study_attributes(header), **_filled(found)}
 
 
-def body_part_of(attributes: Mapping[str, str]) -> str:
-    """Return the canonical body part: the tag's, else what the first telling description says, else ""."""
-    keywords = ("BodyPartExamined", "SeriesDescription", "ProtocolName", "StudyDescription")
-    return body_part(*(attributes.get(keyword, "") for keyword in keywords))
+def _of_frame(frame: Frame) -> dict[str, str]:
+    """What frames of one file may differ in, and what MR scanners say in places of their own."""
+    header = frame.header
+    found = {name: frame.keys[name] for name in ("ImageType", "ComplexImageComponent") if name in frame.keys}
+    if as_text(value_of(header, "Modality")).upper() == "MR":
+        b = b_value(frame)
+        found["DiffusionBValue"] = "" if b is None else f"{b:g}"
+    return found
 
 
 def _anatomy(frame: Frame) -> str:
@@ -68,13 +73,13 @@ def _anatomy(frame: Frame) -> str:
         frame.header.get("AnatomicRegionSequence"),
     ):
         if items:
-            return _text(items[0].get("CodeMeaning"))
+            return as_text(items[0].get("CodeMeaning"))
     return ""
 
 
 def _age(header: Dataset) -> str:
     """Whole years between birth and study as DICOM writes them ("063Y"), so that the birth date can stay behind."""
-    born, seen = _text(header.get("PatientBirthDate")), _text(header.get("StudyDate"))
+    born, seen = as_text(header.get("PatientBirthDate")), as_text(header.get("StudyDate"))
     if not (len(born) == len(seen) == 8 and (born + seen).isdigit()):
         return ""
     years = int(seen[:4]) - int(born[:4]) - (seen[4:] < born[4:])
@@ -83,11 +88,3 @@ def _age(header: Dataset) -> str:
 
 def _filled(values: Mapping[str, str]) -> dict[str, str]:
     return {keyword: value for keyword, value in values.items() if value}
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, list | MultiValue):
-        return "\\".join(str(v).strip() for v in value)
-    return str(value).strip()

@@ -40,10 +40,11 @@ _EXPECTED: Final = (
 )
 _CUT_SHORT: Final = ("truncated", "unexpected end", "less than expected", "end of file", "no more data", "is_eof")
 _NO_DECODER: Final = ("unable to decompress", "missing dependencies", "no decoding plugin", "not supported")
+_LONGEST: Final = 240  # characters of a library's message
 _REMEDY: Final = {
     Reason.TRUNCATED: "copy it again from its source",
     Reason.BAD_HEADER: "check it with dcmdump or export it again",
-    Reason.DECODE_FAILED: "decompress it with dcmtk (dcmdjpeg, dcmdjpls, dcmdrle) or export it again",
+    Reason.DECODE_FAILED: "export it again, or, if it is compressed, try dcmtk (dcmdjpeg, dcmdjpls, dcmdrle)",
     Reason.UNSUPPORTED_SYNTAX: "export it as Explicit VR Little Endian",
     Reason.TOO_LARGE: "split it, or read it on a machine with more memory",
     Reason.NOT_DICOM: "leave it out, or give it a suffix that says what it is",
@@ -93,6 +94,15 @@ def _message(path: Path, error: BaseException, reason: Reason) -> str:
     elif isinstance(error, MemoryError):
         what = "it needs more memory than there is"
     else:
-        said = " ".join(str(error).split())[:160]
+        said = _shortened(" ".join(str(error).split()))
         what = f"{type(error).__name__}: {said}" if said else type(error).__name__
     return f"{path.name}: {what}; {_REMEDY.get(reason, 'leave it out')}"
+
+
+def _shortened(text: str) -> str:
+    """A library's message, cut where a sentence or at least a word ends."""
+    if len(text) <= _LONGEST:
+        return text
+    head = text[:_LONGEST]
+    sentence = head.rpartition(". ")[0]
+    return f"{sentence}." if sentence else f"{head.rpartition(' ')[0] or head} ..."

@@ -19,9 +19,10 @@ from retrieval.errors import InputError, Reason
 from retrieval.imaging.dicom_errors import input_errors
 from retrieval.imaging.gate import admit_file, admit_inflated
 
-__all__ = ["looks_like_dicom", "read_header", "read_pixel_tags"]
+__all__ = ["DICOM_HEAD_BYTES", "looks_like_dicom", "read_header", "read_pixel_tags", "starts_as_dicom"]
 
 _MAGIC_AT: Final = 128
+DICOM_HEAD_BYTES: Final = _MAGIC_AT + 4  # enough to tell a DICOM file
 # A file without the preamble starts with its first element: group 0002 or 0008, either byte order.
 _FIRST_GROUPS: Final = (b"\x02\x00", b"\x08\x00", b"\x00\x02", b"\x00\x08")
 _TELLING: Final = ("SOPClassUID", "StudyInstanceUID", "Modality", "Rows")
@@ -46,10 +47,15 @@ def looks_like_dicom(path: Path) -> bool:
     """Whether the first bytes are those of a DICOM file, with or without the 128-byte preamble."""
     try:
         with path.open("rb") as file:
-            head = file.read(_MAGIC_AT + 4)
+            head = file.read(DICOM_HEAD_BYTES)
     except OSError:
         return False
-    return head[_MAGIC_AT:] == b"DICM" or _first_element_fits(head)
+    return starts_as_dicom(head)
+
+
+def starts_as_dicom(head: bytes) -> bool:
+    """Whether bytes are the first `DICOM_HEAD_BYTES` of a DICOM file, with or without the 128-byte preamble."""
+    return head[_MAGIC_AT:DICOM_HEAD_BYTES] == b"DICM" or _first_element_fits(head)
 
 
 def read_header(path: Path) -> FileDataset:

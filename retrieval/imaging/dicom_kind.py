@@ -9,8 +9,9 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
 from retrieval.errors import InputError, Reason
+from retrieval.imaging.dicom_numbers import whole_number
 
-__all__ = ["burned_in_possible", "is_computed_map", "modality_of", "refuse_non_image"]
+__all__ = ["burned_in_possible", "intent_warnings", "is_capture", "is_computed_map", "modality_of", "refuse_non_image"]
 
 # (0008,0060) of objects that hold something about images; some of them carry pixels (SEG, RTDOSE).
 _NOT_IMAGES: Final = frozenset(
@@ -23,6 +24,8 @@ _IMAGE_CLASSES: Final = frozenset({"EnhancedUSVolumeStorage", "ParametricMapStor
 _SCOUTS: Final = frozenset({"LOCALIZER", "SCOUT"})
 # Fourth values of ImageType (PS3.3 C.8.16.1.4) and their common spellings: quantities computed from CT, not CT numbers.
 _COMPUTED: Final = frozenset({"CBF", "CBV", "MTT", "PERFUSION", "RCBF", "RCBV", "TMAX", "TTP"})
+# PixelIntensityRelationship (0028,1040) of raw detector data.
+_CURVES: Final = {"LIN": "linear in the exposure", "LOG": "the logarithm of the exposure"}
 _MAY_SHOW_NAMES: Final = frozenset({"US", "SC", "OT", "IVUS", "ES", "XC"})
 
 
@@ -56,11 +59,34 @@ def is_computed_map(header: Dataset) -> bool:
     return "DERIVED" in words and bool(words & _COMPUTED)
 
 
+def is_capture(header: Dataset) -> bool:
+    """Whether the object is a secondary capture, whatever modality it names."""
+    return "SecondaryCapture" in _class_name(header)
+
+
+def intent_warnings(header: Dataset) -> tuple[str, ...]:
+    """Return `("for_processing: ...",)` for a radiograph that is the detector's raw data, else `()`.
+
+    PresentationIntentType FOR PROCESSING (PS3.3 C.8.11.1, for mammograms C.8.11.7) marks input for the vendor's own
+    processing, not for display. How its values follow the exposure is said where the header says it (PS3.3
+    C.8.11.3.1.2); no rule of the standard derives a display from that, so none is made up: PhotometricInterpretation
+    alone decides which end is white.
+    """
+    said = str(header.get("PresentationIntentType") or "").strip().upper()
+    if said != "FOR PROCESSING" and not (not said and _class_name(header).endswith("ForProcessing")):
+        return ()
+    shape = str(header.get("PixelIntensityRelationship") or "").strip().upper()
+    sign = {1: "more exposure is a higher value", -1: "more exposure is a lower value"}
+    way = sign.get(whole_number(header, "PixelIntensityRelationshipSign", 0), "")
+    told = ", ".join(part for part in (_CURVES.get(shape, ""), way) if part)
+    rule = "for_processing: the detector's raw values, not meant for display; findings were never taught on such images"
+    return (f"{rule} ({told})" if told else rule,)
+
+
 def burned_in_possible(header: Dataset) -> bool:
     """Whether the kind of image often has text drawn into it and nobody said that this one has none."""
     said = str(header.get("BurnedInAnnotation") or "").strip().upper()
-    capture = "SecondaryCapture" in _class_name(header)
-    return said != "NO" and (capture or str(header.get("Modality") or "") in _MAY_SHOW_NAMES)
+    return said != "NO" and (is_capture(header) or str(header.get("Modality") or "") in _MAY_SHOW_NAMES)
 
 
 def _class_name(header: Dataset) -> str:

@@ -6,6 +6,7 @@ itself reads it, and tests hold its result equal to dcmtk's, so that one goes to
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +16,6 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.encaps import generate_frames
 from pydicom.pixels.decoders.base import get_decoder
-from pydicom.pixels.processing import apply_color_lut
 from pydicom.pixels.utils import pixel_array
 from pydicom.uid import JPEG2000, JPEG2000Lossless, JPEGBaseline8Bit, JPEGExtended12Bit
 
@@ -23,10 +23,12 @@ from retrieval.errors import InputError, Reason
 from retrieval.imaging.codestream import frame_size
 from retrieval.imaging.dicom_errors import input_errors
 from retrieval.imaging.dicom_header import read_header, read_pixel_tags
+from retrieval.imaging.dicom_layout import mend_layout
+from retrieval.imaging.dicom_palette import palette_to_rgb
 from retrieval.imaging.gate import admit_dicom, admit_payload
 from retrieval.imaging.mosaic import mosaic_of, unfold
 
-__all__ = ["decode_file"]
+__all__ = ["Decoded", "decode", "decode_file"]
 
 _COLOUR_BITS: Final = 8
 # Where several plug-ins decode the same, not gdcm: it aborts the process on some damaged JPEG, which no
@@ -39,7 +41,20 @@ _PLUGINS: Final = {
 }
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Decoded:
+    """Frames `(N, Y, X)` of stored values, or `(N, Y, X, 3)` uint8 RGB, and what had to be mended to read them."""
+
+    frames: NDArray[Any]
+    warnings: tuple[str, ...] = ()
+
+
 def decode_file(path: Path, header: Dataset | None = None) -> NDArray[Any]:
+    """Return the frames of a file alone; see `decode`."""
+    return decode(path, header).frames
+
+
+def decode(path: Path, header: Dataset | None = None) -> Decoded:
     """Return the frames of a file: `(N, Y, X)` stored values, or `(N, Y, X, 3)` uint8 RGB; a mosaic unfolded.
 
     `header` saves reading it again where it is at hand.
@@ -52,11 +67,12 @@ def decode_file(path: Path, header: Dataset | None = None) -> NDArray[Any]:
         mosaic = mosaic_of(read_header(path) if header is None else header)
     with input_errors(path, "pixels"):
         _ensure_decoder(dataset, path)
+        mended = mend_layout(dataset)
         admit_payload(dataset, path)
-        frames = _frames(dataset, path)
+        frames, doubts = _frames(dataset, path)
         if mosaic is not None:
             frames = unfold(frames[0], mosaic)
-        return frames.astype(frames.dtype.newbyteorder("="), copy=False)
+        return Decoded(frames.astype(frames.dtype.newbyteorder("="), copy=False), (*mended, *doubts))
 
 
 def _ensure_decoder(dataset: FileDataset, path: Path) -> None:
@@ -68,22 +84,24 @@ def _ensure_decoder(dataset: FileDataset, path: Path) -> None:
         raise InputError(Reason.UNSUPPORTED_SYNTAX, message, path=str(path)) from error
 
 
-def _frames(dataset: FileDataset, path: Path) -> NDArray[Any]:
+def _frames(dataset: FileDataset, path: Path) -> tuple[NDArray[Any], tuple[str, ...]]:
     syntax = dataset.file_meta.TransferSyntaxUID
     extended = syntax == JPEGExtended12Bit and _is_12_bit(dataset)
     stored = _by_gdcm(dataset, path) if extended else pixel_array(dataset, decoding_plugin=_PLUGINS.get(syntax, ""))
-    colour = int(dataset.get("SamplesPerPixel") or 1) > 1
+    colour = int(dataset.SamplesPerPixel) > 1
     frames = stored if stored.ndim == (4 if colour else 3) else stored[None]
-    if str(dataset.get("PhotometricInterpretation") or "").strip().upper() == "PALETTE COLOR":
-        return _to_8_bits(apply_color_lut(frames, dataset)[..., :3], None)
-    return _to_8_bits(frames[..., :3], int(dataset.BitsStored)) if colour else frames
+    if str(dataset.PhotometricInterpretation) == "PALETTE COLOR":
+        return palette_to_rgb(frames, dataset)
+    return (_to_8_bits(frames[..., :3], int(dataset.BitsStored)) if colour else frames), ()
 
 
-def _to_8_bits(frames: NDArray[Any], stored: int | None) -> NDArray[np.uint8]:
-    """Keep the highest 8 of the stored bits of each sample; `stored` None: all the bits of the type."""
-    bits = stored or 8 * frames.dtype.itemsize
-    if bits > _COLOUR_BITS:
-        frames = frames >> (bits - _COLOUR_BITS)
+def _to_8_bits(frames: NDArray[Any], stored: int) -> NDArray[np.uint8]:
+    """Samples of `stored` bits as 8: the highest of more, or fewer spread over 0..255."""
+    if stored > _COLOUR_BITS:
+        frames = frames >> (stored - _COLOUR_BITS)
+    elif stored < _COLOUR_BITS:
+        most = (1 << stored) - 1
+        frames = (frames.astype(np.uint16) * 255 + most // 2) // most
     return frames.astype(np.uint8)
 
 

@@ -1,20 +1,21 @@
-"""Several frames at each position: choose the first set, by stack, time, b-value, echo or image type, and name it."""
+"""Several frames at each position: which set is read, as one volume or several, and what is said about the others."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieval.imaging.dicom_diffusion import diffusion_sets
 from retrieval.imaging.dicom_frames import Frame
+from retrieval.imaging.dicom_group import Group, group_of
+from retrieval.imaging.dicom_keys import KEYS
+from retrieval.imaging.dicom_numbering import first_numbered, numbered_sets
+from retrieval.imaging.dicom_sets import BLOCK, magnitude_of, narrow, parted
 
-__all__ = ["Chosen", "first_of_repeats"]
-
-SAME_POSITION_MM: Final = 0.01
-COVERAGE: Final = 0.5  # a value that covers less of the positions does not tell sets apart
+__all__ = ["Chosen", "choose_sets"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,84 +23,97 @@ class Chosen:
     """One frame a position, in order along the normal; `name` says which set, None where there was only one.
 
     `unexplained`: frames left out though nothing in the header tells them from those kept; copies, perhaps.
+    `attributes`: what the choice itself knows of the frames, by DICOM keyword. `paired`: the second of a pair that
+    shares its positions with the one before it.
     """
 
     frames: tuple[Frame, ...]
-    name: str | None
+    name: str | None = None
     unexplained: tuple[Frame, ...] = ()
+    warnings: tuple[str, ...] = ()
+    dropped: int = 0
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    paired: bool = False
 
 
-def first_of_repeats(frames: Sequence[Frame], normal: NDArray[np.float64]) -> Chosen:
-    """Order parallel frames along `normal (3,)` and keep one at each position."""
-    ordered, slots = _by_position(frames, normal)
-    names: list[str] = []
-    kept = list(range(len(ordered)))
-    for key in _varying_keys(ordered):
-        if _unique(slots, kept):
+def choose_sets(frames: Sequence[Frame], normal: NDArray[np.float64]) -> list[Chosen]:
+    """Order parallel frames along `normal (3,)` and choose the sets that are read, one frame at each position.
+
+    Every position is in one of them. What is left out is counted in `warnings`, the same for all of them.
+    """
+    group = group_of(frames, normal)
+    names: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    magnitude = None if group.unique else magnitude_of(group)
+    if magnitude is not None:
+        group, names, warnings = magnitude.kept, (magnitude.name,), (magnitude.warning,)
+    pair = None if group.unique else diffusion_sets(group)
+    if pair is None:
+        found = _resolve(group, names)
+    else:
+        warnings += pair.warnings
+        found = []
+        for number, one in enumerate(pair.sets):
+            chosen = _resolve(one.group, (*names, one.name))
+            found += [replace(c, attributes=one.attributes, paired=number > 0) for c in chosen]
+    said = dict.fromkeys((*warnings, *(warning for chosen in found for warning in chosen.warnings)))
+    dropped = len(frames) - sum(len(chosen.frames) for chosen in found)
+    return [replace(chosen, warnings=tuple(said), dropped=dropped) for chosen in found]
+
+
+def _resolve(group: Group, names: tuple[str, ...]) -> list[Chosen]:
+    """Narrow a group key by key until no position holds two frames; sets that stay apart are narrowed on their own."""
+    warnings: list[str] = []
+    apart: list[tuple[str, Group]] = []
+    for key in KEYS:
+        if group.unique:
             break
-        choice = _narrow(ordered, slots, kept, key)
-        if choice is not None:
-            kept, name = choice
-            names.append(name)
-    unexplained: tuple[Frame, ...] = ()
-    if not _unique(slots, kept):
-        chosen, name = _first_numbered(ordered, slots, kept)
-        unexplained = tuple(ordered[i] for i in kept if i not in set(chosen))
-        kept = chosen
-        names.append(name)
-    return Chosen(tuple(ordered[i] for i in kept), "; ".join(names) or None, unexplained)
+        step = narrow(group, key)
+        if step is None:
+            continue
+        group, names = step.kept, (*names, step.name)
+        apart += [("; ".join((*names[:-1], name)), one) for name, one in step.apart]
+        warnings += [step.warning] if step.warning else []
+    others = [chosen for name, one in apart for chosen in _resolve(one, (name,))]
+    return [*_rest(group, names, tuple(warnings)), *others]
 
 
-def _by_position(frames: Sequence[Frame], normal: NDArray[np.float64]) -> tuple[list[Frame], NDArray[np.int64]]:
-    """Frames sorted along the normal, and for each the number of its position."""
-    origins = [frame.place.origin if frame.place else np.zeros(3) for frame in frames]
-    distance = np.array([float(origin @ normal) for origin in origins])
-    order = sorted(range(len(frames)), key=lambda i: distance[i])
-    jumps = np.diff(distance[order]) > SAME_POSITION_MM
-    slots = np.concatenate(([0], np.cumsum(jumps))).astype(np.int64)
-    # Within one position by number, so that the order of files never matters.
-    final = sorted(range(len(order)), key=lambda k: (slots[k], frames[order[k]].number, frames[order[k]].index, k))
-    return [frames[order[k]] for k in final], slots[final]
+def _rest(group: Group, names: tuple[str, ...], warnings: tuple[str, ...]) -> list[Chosen]:
+    """What no key narrows further: two lattices of positions stay apart, repeats go by number."""
+    if not group.regular:
+        lattices = _lattices(group)
+        if lattices:
+            return [
+                Chosen(first.frames, "; ".join((*names, name)) or None, group_left, warnings)
+                for name, one in lattices
+                for first, group_left in [_first(one)]
+            ]
+    if group.unique:
+        return [Chosen(group.frames, "; ".join(names) or None, (), warnings)]
+    kept, how = first_numbered(group)
+    name = "; ".join((*names, f"{how}, 1 of {group.most}"))
+    return [Chosen(kept.frames, name, group.without(kept).frames, warnings)]
 
 
-def _unique(slots: NDArray[np.int64], kept: Sequence[int]) -> bool:
-    return len(set(slots[list(kept)].tolist())) == len(kept)
+def _first(group: Group) -> tuple[Group, tuple[Frame, ...]]:
+    kept = group if group.unique else first_numbered(group)[0]
+    return kept, group.without(kept).frames
 
 
-def _varying_keys(frames: Sequence[Frame]) -> list[str]:
-    """Keys with more than one value, in the order in which the frames list them."""
-    keys = dict.fromkeys(key for frame in frames for key in frame.keys)
-    return [key for key in keys if len({frame.keys.get(key, "") for frame in frames}) > 1]
+def _lattices(group: Group) -> list[tuple[str, Group]]:
+    """Regular sets of an irregular group, by a key or by number, each with its name; [] where there are none."""
+    for key in KEYS:
+        found = parted(group, key)
+        if found:
+            return found
+    if len({(frame.number, frame.index) for frame in group.frames}) < len(group):
+        return []
+    for sets in numbered_sets(group):
+        if len(sets) > 1 and all(one.regular and one.unique and len(one) >= BLOCK for one in sets):
+            return [(f"numbers {_span(one)}, {n} of {len(sets)}", one) for n, one in enumerate(sets, start=1)]
+    return []
 
 
-def _narrow(
-    frames: Sequence[Frame], slots: NDArray[np.int64], kept: Sequence[int], key: str
-) -> tuple[list[int], str] | None:
-    """Keep the first value of `key` that covers the positions; None where the key does not tell sets apart."""
-    sets: dict[str, list[int]] = {}
-    for i in kept:
-        sets.setdefault(frames[i].keys.get(key, ""), []).append(i)
-    covered = {value: len(set(slots[members].tolist())) for value, members in sets.items()}
-    most = max(covered.values())
-    positions = len(set(slots[list(kept)].tolist()))
-    if len(sets) < 2 or most <= COVERAGE * positions:
-        return None
-    values = [value for value in sorted(sets, key=_rank) if covered[value] == most]
-    return sets[values[0]], f"{key}={values[0]}, 1 of {len(sets)}"
-
-
-def _first_numbered(frames: Sequence[Frame], slots: NDArray[np.int64], kept: Sequence[int]) -> tuple[list[int], str]:
-    """The frame of the lowest InstanceNumber at each position, where nothing else tells them apart."""
-    seen: dict[int, int] = {}
-    for i in kept:
-        seen.setdefault(int(slots[i]), i)
-    most = int(np.bincount(slots[list(kept)]).max())
-    return list(seen.values()), f"lowest InstanceNumber, 1 of {most}"
-
-
-def _rank(value: str) -> tuple[bool, bool, float, str]:
-    """Numbers by size; original images before derived ones; then text."""
-    try:
-        return (False, False, float(value), "")
-    except ValueError:
-        return (True, "DERIVED" in value, 0.0, value)
+def _span(group: Group) -> str:
+    numbers = [frame.number for frame in group.frames]
+    return f"{min(numbers)} to {max(numbers)}"

@@ -1,28 +1,31 @@
 """Frames to stacks: each stack one geometry, its slices ordered along the normal. Pure geometry, no pixels.
 
 Order comes from `ImagePositionPatient . normal` alone. Frames that do not share an orientation, a spacing or
-a size are separate stacks; frames at the same position are told apart by time, echo and the like, and the
-first set is kept; a change of the slice distance ends a stack.
+a size are separate stacks, and so are those that lie beside one another in one plane; frames at the same position
+are told apart by time, echo and the like (`dicom_repeats`); a change of the slice distance ends a stack.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.imaging.dicom_frames import Frame, Place
-from retrieval.imaging.dicom_repeats import first_of_repeats
+from retrieval.imaging.dicom_group import group_of
+from retrieval.imaging.dicom_repeats import Chosen, choose_sets
+from retrieval.imaging.dicom_runs import regular_runs
+from retrieval.imaging.dicom_values import as_text, value_of
 
 __all__ = ["Stack", "stack_frames"]
 
 ORIENTATION_TOLERANCE: Final = 2e-3  # of each direction cosine, about 0.1 degrees
 SPACING_TOLERANCE: Final = 1e-3  # mm, of in-plane pixel spacing
-STEP_TOLERANCE_MM: Final = 0.11  # headers round positions to 0.1 mm
-STEP_TOLERANCE_SHARE: Final = 0.03  # of the distance between slices
+SAME_LINE_MM: Final = 5.0  # in plane; frames further apart at one position are of another stack, not another time
 TILT_DEGREES: Final = 0.5  # a smaller angle between the step and the normal is rounding
 # Modalities whose images without geometry are separate pictures, not frames of one thing.
 _SINGLE: Final = frozenset({"CR", "DX", "MG", "XA", "RF", "RG", "IO", "PX", "RTIMAGE"})
@@ -38,21 +41,24 @@ class Stack:
     time_point: str | None = None
     dropped: int = 0
     unexplained: tuple[Frame, ...] = ()  # frames at the same positions that nothing tells apart
+    attributes: Mapping[str, str] = field(default_factory=dict)  # what the choice of the frames knows, by keyword
 
 
 def stack_frames(frames: Sequence[Frame]) -> tuple[list[Stack], list[Frame]]:
     """Return the stacks of one series, the largest first, and the frames that no split makes regular."""
     placed = [frame for frame in frames if frame.place is not None]
     loose = [frame for frame in frames if frame.place is None]
-    stacks: list[Stack] = []
+    found: list[list[Stack]] = []
     irregular: list[Frame] = []
     for group in _same_geometry(placed):
-        pieces, rest = _stacks_of(group)
-        stacks += pieces
-        irregular += rest
-    stacks.sort(key=lambda stack: -len(stack.frames))
-    if len(stacks) > 1:
-        note = f"split: this series holds {len(stacks)} geometries, each read as a series of its own"
+        for line in _lines(group):
+            pieces, rest = _stacks_of(line)
+            found += pieces
+            irregular += rest
+    found.sort(key=lambda pair: -len(pair[0].frames))
+    stacks = [stack for pair in found for stack in pair]
+    if len(found) > 1:
+        note = f"split: this series holds {len(found)} geometries, each read as a series of its own"
         stacks = [replace(stack, warnings=(*stack.warnings, note)) for stack in stacks]
     return stacks + _without_geometry(loose), irregular
 
@@ -79,54 +85,68 @@ def _parallel(a: Place, b: Place) -> bool:
     return bool(turned <= ORIENTATION_TOLERANCE and scaled <= SPACING_TOLERANCE)
 
 
-def _stacks_of(group: list[Frame]) -> tuple[list[Stack], list[Frame]]:
-    """Stacks of frames that are parallel and alike."""
+def _lines(group: list[Frame]) -> list[list[Frame]]:
+    """Part parallel frames that lie beside one another in one plane, as the stations of a spine do.
+
+    Each line is followed from slice to slice, so that a tilted gantry, which shifts every slice a little, stays one.
+    """
+    place = group[0].place
+    if place is None:
+        return [group]
+    ordered = group_of(group, place.normal)
+    if ordered.unique:
+        return [group]
+    lines: list[list[Frame]] = []
+    ends: list[NDArray[np.float64]] = []
+    for frame in ordered.frames:
+        origin = place.origin if frame.place is None else frame.place.origin
+        end = np.array([origin @ place.across, origin @ place.down])
+        away = [float(np.linalg.norm(end - other)) for other in ends]
+        nearest = int(np.argmin(away)) if away else -1
+        if nearest < 0 or away[nearest] > SAME_LINE_MM:
+            lines.append([frame])
+            ends.append(end)
+        else:
+            lines[nearest].append(frame)
+            ends[nearest] = end
+    return lines
+
+
+def _stacks_of(group: list[Frame]) -> tuple[list[list[Stack]], list[Frame]]:
+    """Stacks of frames that are parallel, alike and in line, those of one pair together; and what is irregular."""
     place = group[0].place
     if place is None:
         return [], group
-    kept = first_of_repeats(group, place.normal)
-    places = np.stack([frame.place.origin for frame in kept.frames if frame.place is not None])
-    runs = _regular_runs(places, 0)
-    if len(runs) > max(2, len(kept.frames) // 3):
-        return [], group
-    dropped = len(group) - len(kept.frames)
+    found: list[list[Stack]] = []
+    irregular: list[Frame] = []
+    for chosen in choose_sets(group, place.normal):
+        stacks = _pieces(chosen, place)
+        irregular += [] if stacks else chosen.frames
+        if chosen.paired and found and stacks:
+            found[-1] += stacks
+        else:
+            found += [[stack] for stack in stacks]
+    return found, irregular
+
+
+def _pieces(chosen: Chosen, place: Place) -> list[Stack]:
+    """The regular runs of a set, each a stack; none where no split makes it regular."""
+    places = np.stack([frame.place.origin for frame in chosen.frames if frame.place is not None])
+    runs = regular_runs(places)
+    if len(runs) > max(2, len(chosen.frames) // 3):
+        return []
     stacks = []
     for start, stop in runs:
-        piece = kept.frames[start:stop]
+        piece = chosen.frames[start:stop]
         affine, warnings = _affine(piece[0].place or place, places[start:stop])
+        warnings = (*warnings, *chosen.warnings)
         if len(runs) > 1:
-            note = f"gap: slices {start} to {stop - 1} of {len(kept.frames)}; the distance between slices changes there"
+            note = f"gap: slices {start} to {stop - 1} of {len(places)}; the distance between slices changes there"
             warnings = (*warnings, note)
-        stacks.append(Stack(tuple(piece), affine, warnings, kept.name, dropped, kept.unexplained))
-    return stacks, []
-
-
-def _regular_runs(places: NDArray[np.float64], offset: int) -> list[tuple[int, int]]:
-    """Cut ordered positions `(N, 3)` into runs `[start, stop)` of one constant step each."""
-    count = len(places)
-    if count <= 2:
-        return [(offset, offset + count)] if count else []
-    steps = np.diff(places, axis=0)
-    middle = np.median(steps, axis=0)
-    typical = steps[np.argmin(np.linalg.norm(steps - middle, axis=1))]
-    tolerance = max(STEP_TOLERANCE_MM, STEP_TOLERANCE_SHARE * float(np.linalg.norm(typical)))
-    good = np.linalg.norm(steps - typical, axis=1) <= tolerance
-    start, stop = _longest(good)
-    if stop - start == count - 1:
-        return [(offset, offset + count)]
-    return [
-        *_regular_runs(places[:start], offset),
-        (offset + start, offset + stop + 1),
-        *_regular_runs(places[stop + 1 :], offset + stop + 1),
-    ]
-
-
-def _longest(good: NDArray[np.bool_]) -> tuple[int, int]:
-    """The longest stretch `[start, stop)` of True, the first of equals."""
-    edges = np.flatnonzero(np.diff(np.concatenate(([0], good.astype(np.int8), [0]))))
-    starts, stops = edges[::2], edges[1::2]
-    best = int(np.argmax(stops - starts))
-    return int(starts[best]), int(stops[best])
+        stacks.append(
+            Stack(piece, affine, warnings, chosen.name, chosen.dropped, chosen.unexplained, chosen.attributes)
+        )
+    return stacks
 
 
 def _affine(place: Place, places: NDArray[np.float64]) -> tuple[NDArray[np.float64], tuple[str, ...]]:
@@ -146,17 +166,25 @@ def _affine(place: Place, places: NDArray[np.float64]) -> tuple[NDArray[np.float
 
 
 def _without_geometry(frames: Sequence[Frame]) -> list[Stack]:
-    """Stacks of frames without places: cines and pictures of one size as Z, radiographs one by one."""
+    """Stacks of frames without places: cines and pictures of one size as Z, radiographs one by one.
+
+    Two pictures of one UID and one number are no two slices, whatever they are: each goes to a stack of its own.
+    """
     groups: dict[tuple[object, ...], list[Frame]] = {}
+    met: Counter[tuple[object, ...]] = Counter()
     for frame in sorted(frames, key=lambda f: (f.number, str(f.path), f.index)):
         modality = str(frame.header.get("Modality") or "")
         many = int(frame.header.get("NumberOfFrames") or 1) > 1
         alone = frame.path if modality in _SINGLE or many else None
-        groups.setdefault((alone, frame.shape), []).append(frame)
+        name = (as_text(value_of(frame.header, "SOPInstanceUID")) or str(frame.path), frame.number, frame.index)
+        groups.setdefault((alone, frame.shape, met[name]), []).append(frame)
+        met[name] += 1
     return [Stack(tuple(group), None, _loose_warning(group[0])) for group in groups.values()]
 
 
 def _loose_warning(frame: Frame) -> tuple[str, ...]:
     if str(frame.header.get("Modality") or "") not in ("CT", "MR", "PT"):
         return ()
+    if any(note.startswith(("no_geometry:", "grid:")) for note in frame.notes):
+        return ()  # already said, with its reason
     return ("no_geometry: no position or orientation in the header; slices are in order of InstanceNumber",)

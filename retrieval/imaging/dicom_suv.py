@@ -1,38 +1,110 @@
-"""The factor that turns PET activity concentration into SUV by body weight, where the header proves it.
+"""From a PET file's own units to SUV by body weight, where the header proves it; where not, what is missing.
 
     SUVbw = activity [Bq/ml] x weight [g] / dose decayed to the reference time [Bq]
 
-As in the QIBA FDG-PET profile's vendor-neutral calculation. Only for Units BQML, with attenuation and decay
-corrected; private units (Philips CNTS) and anything missing give None, so that nothing is guessed.
+As in the QIBA FDG-PET profile's vendor-neutral calculation, with attenuation and decay corrected. Units GML are an SUV
+already (PS3.3 C.8.9.1; SUVType, where it is absent, is BW). Philips writes counts (CNTS) beside a private factor to
+SUV (7053,xx00) or to Bq/ml (7053,xx09). Nothing is guessed: SUV by body surface (CM2ML) needs a formula that the
+file does not name, and other units stay what they are.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from pydicom.dataset import Dataset
 
-__all__ = ["suv_factor"]
+from retrieval.imaging.dicom_numbers import first_number
+
+__all__ = ["Suv", "suv_of"]
 
 _DAY: Final = timedelta(days=1)
+_PHILIPS: Final = "PHILIPS PET PRIVATE GROUP"
+_PHILIPS_GROUP: Final = 0x7053
+_TO_SUV: Final = 0x00
+_TO_ACTIVITY: Final = 0x09
+_COUNTS: Final = frozenset({"CNTS", "PROPCPS"})
+# SUVType (0054,1006): those in g/ml that are not by body weight (PS3.3 C.8.9.1).
+_OTHER_MASSES: Final = {
+    "LBM": "lean body mass", "LBMJAMES128": "lean body mass", "LBMJANMA": "lean body mass", "IBW": "ideal body weight",
+}  # fmt: skip
 
 
-def suv_factor(header: Dataset) -> float | None:
-    """Return the factor from Bq/ml to g/ml, None unless weight, dose, times and corrections are all there."""
-    if str(header.get("Units") or "").strip().upper() != "BQML":
-        return None
+@dataclass(frozen=True, slots=True)
+class Suv:
+    """What a PET file's values are multiplied by to be SUV in g/ml, None where that is not known; and what to say."""
+
+    factor: float | None
+    warnings: tuple[str, ...] = ()
+
+
+def suv_of(header: Dataset) -> Suv:
+    """Return the factor from the units of a PET header to SUV, or why there is none."""
+    units = str(header.get("Units") or "").strip().upper()
+    if units == "GML":
+        return _stated(header)
+    if units == "BQML":
+        return _by_weight(header, 1.0)
+    if units in _COUNTS:
+        return _philips(header, units)
+    if units == "CM2ML":
+        return _unknown("Units are CM2ML, an SUV by body surface that does not compare with one by weight")
+    return _unknown(f"Units are {units[:16]}" if units else "the file names no Units")
+
+
+def _unknown(why: str) -> Suv:
+    return Suv(None, (f"suv_unknown: {why}; the values are as stored and shown by percentiles",))
+
+
+def _stated(header: Dataset) -> Suv:
+    kind = str(header.get("SUVType") or "BW").strip().upper()
+    if kind == "BW":
+        return Suv(1.0)
+    if kind in _OTHER_MASSES:
+        return Suv(1.0, (f"suv_type: SUV by {_OTHER_MASSES[kind]} ({kind}), lower than by body weight",))
+    return _unknown(f"Units are GML and SUVType is {kind[:16]}")
+
+
+def _philips(header: Dataset, units: str) -> Suv:
+    factor = _private(header, _TO_SUV)
+    if factor is not None and factor > 0:
+        return Suv(factor)
+    activity = _private(header, _TO_ACTIVITY)
+    if activity is not None and activity > 0:
+        return _by_weight(header, activity)
+    return _unknown(f"Units are {units} without Philips' factor (7053,1000)")
+
+
+def _private(header: Dataset, element: int) -> float | None:
+    """A number of Philips' private block, wherever its creator reserved it (PS3.5 7.8.1)."""
+    for block in range(0x10, 0x100):
+        creator = header.get((_PHILIPS_GROUP, block))
+        if creator is not None and str(creator.value).strip(" \0").upper() == _PHILIPS:
+            found = header.get((_PHILIPS_GROUP, block * 0x100 + element))
+            value = None if found is None else found.value
+            text = value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)
+            try:
+                return float(text.strip(" \0"))
+            except ValueError:
+                return None
+    return None
+
+
+def _by_weight(header: Dataset, to_activity: float) -> Suv:
     corrected = {str(value).strip().upper() for value in _values(header.get("CorrectedImage"))}
     items = header.get("RadiopharmaceuticalInformationSequence")
-    weight = float(header.get("PatientWeight") or 0)
-    if not {"ATTN", "DECY"} <= corrected or not items or weight <= 0:
-        return None
-    tracer = items[0]
-    dose = float(tracer.get("RadionuclideTotalDose") or 0)
+    tracer = items[0] if items else Dataset()
+    weight, dose = first_number(header, "PatientWeight") or 0.0, first_number(tracer, "RadionuclideTotalDose") or 0.0
+    missing = [] if {"ATTN", "DECY"} <= corrected else ["attenuation and decay correction (CorrectedImage)"]
+    missing += [] if weight > 0 else ["PatientWeight"]
+    missing += [] if dose > 0 else ["RadionuclideTotalDose"]
     left = _share_left(header, tracer)
-    if dose <= 0 or left is None:
-        return None
-    return weight * 1000.0 / (dose * left)
+    missing += [] if left is not None else ["the time between injection and scan, or the half-life"]
+    if missing or left is None:
+        return _unknown(f"SUV needs {', '.join(missing)}")
+    return Suv(to_activity * weight * 1000.0 / (dose * left))
 
 
 def _share_left(header: Dataset, tracer: Dataset) -> float | None:
@@ -40,7 +112,7 @@ def _share_left(header: Dataset, tracer: Dataset) -> float | None:
     correction = str(header.get("DecayCorrection") or "").strip().upper()
     if correction == "ADMIN":
         return 1.0
-    half_life = float(tracer.get("RadionuclideHalfLife") or 0)
+    half_life = first_number(tracer, "RadionuclideHalfLife") or 0.0
     if correction != "START" or half_life <= 0:
         return None
     scan, injected = _scan_start(header), _injected(header, tracer)

@@ -1,62 +1,83 @@
-"""The window or table with which a DICOM file asks to be shown (PS3.3 C.11.2). Read here, applied by the views."""
+"""The windows and the table with which a DICOM file asks to be shown (PS3.3 C.11.2). Read here, applied by the views.
+
+Each is tried on its own: what is empty counts as absent, and what cannot be read is named and takes nothing with it.
+"""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-import numpy as np
-from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from retrieval.imaging.dicom_frames import Frame, in_groups
+from retrieval.imaging.dicom_numbers import first_number, numbers, whole_number
+from retrieval.imaging.dicom_table import Table, read_grey_table
 from retrieval.types import Voi
 
 __all__ = ["voi_of"]
 
 _FUNCTIONS: Final = frozenset({"LINEAR", "LINEAR_EXACT", "SIGMOID"})
+_Pair = tuple[float, float]
 
 
-def voi_of(frame: Frame) -> Voi | None:
-    """Return the first window and the first VOI LUT of a frame, None where it brings neither or nonsense."""
-    try:
-        center = _first(_attribute(frame, "WindowCenter"))
-        width = _first(_attribute(frame, "WindowWidth"))
-        table = _table(frame.header.get("VOILUTSequence"), frame.header)
-    except (ValueError, TypeError, AttributeError, LookupError):
-        return None
-    function = str(_attribute(frame, "VOILUTFunction") or "LINEAR").strip().upper()
-    if center is None and width is None and table is None:
-        return None
-    lut, first = table or (None, 0.0)
-    return Voi(center, width, function if function in _FUNCTIONS else "LINEAR", lut, first)
+def voi_of(frame: Frame) -> tuple[Voi | None, tuple[str, ...]]:
+    """Return the windows and the first usable VOI LUT of a frame, None where it brings neither; and what was wrong."""
+    windows, bad_windows = _windows(frame)
+    table, bad_table = _table(frame.header)
+    function, bad_function = _function(frame)
+    doubts = (*bad_windows, *bad_table, *(bad_function if windows else ()))
+    if not windows and table is None:
+        return None, doubts
+    center, width = windows[0] if windows else (None, None)
+    lut, first = (None, 0.0) if table is None else (table.in_unit_range(), float(table.first))
+    return Voi(center, width, function, lut, first, others=windows[1:]), doubts
 
 
-def _attribute(frame: Frame, keyword: str) -> Any:
-    grouped = in_groups(frame.groups, "FrameVOILUTSequence", keyword)
-    return frame.header.get(keyword) if grouped is None else grouped
+def _windows(frame: Frame) -> tuple[tuple[_Pair, ...], tuple[str, ...]]:
+    """The pairs of WindowCenter and WindowWidth that are numbers, in their order."""
+    source = _source(frame)
+    centers, widths = numbers(source, "WindowCenter"), numbers(source, "WindowWidth")
+    pairs = list(zip(centers, widths, strict=False))
+    good = tuple((center, width) for center, width in pairs if center is not None and width is not None)
+    if len(good) < len(pairs):
+        return good, ("window_ignored: WindowCenter or WindowWidth is no number",)
+    if len(centers) != len(widths):
+        return good, (f"window_ignored: {len(centers)} values of WindowCenter for {len(widths)} of WindowWidth",)
+    return good, ()
 
 
-def _first(value: Any) -> float | None:
-    if value is None or value == "":
-        return None
-    number = float(value) if isinstance(value, int | float | str) else float(value[0])
-    return number if np.isfinite(number) else None
+def _source(frame: Frame) -> Dataset:
+    """Where the window is said: the frame's FrameVOILUTSequence (PS3.3 C.7.6.16.2.10), else the file."""
+    for group in frame.groups:
+        items = group.get("FrameVOILUTSequence")
+        if items and numbers(items[0], "WindowCenter"):
+            item: Dataset = items[0]
+            return item
+    return frame.header
 
 
-def _table(items: Any, header: Dataset) -> tuple[NDArray[np.float32], float] | None:
-    """The table scaled to 0..1, and the voxel value of its first entry."""
-    if not items:
-        return None
-    count, first, bits = (int(v) for v in items[0].LUTDescriptor)
-    count = count or 65_536
-    raw = items[0].LUTData
-    if isinstance(raw, bytes):
-        big = header.get("original_encoding") == (False, False)
-        raw = np.frombuffer(raw, np.uint8 if bits <= 8 and len(raw) < 2 * count else (">u2" if big else "<u2"))
-    entries = np.asarray(raw, dtype=np.int64).ravel()[:count] & 0xFFFF
-    if entries.size < 2 or not 8 <= bits <= 16:
-        return None
-    signed = int(header.get("PixelRepresentation") or 0) == 1 or float(header.get("RescaleIntercept") or 0) < 0
-    if signed and first > 0x7FFF:
-        first -= 0x10000  # the descriptor is stored unsigned, its value is not
-    return np.clip(entries / (2**bits - 1), 0, 1).astype(np.float32), float(first)
+def _function(frame: Frame) -> tuple[str, tuple[str, ...]]:
+    said: Any = in_groups(frame.groups, "FrameVOILUTSequence", "VOILUTFunction") or frame.header.get("VOILUTFunction")
+    name = "_".join(str(said or "LINEAR").upper().replace("-", " ").replace("_", " ").split())
+    if name in _FUNCTIONS:
+        return name, ()
+    return "LINEAR", ("voi_function: VOILUTFunction is none of PS3.3 C.11.2.1.3; LINEAR is taken",)
+
+
+def _table(header: Dataset) -> tuple[Table | None, tuple[str, ...]]:
+    """The first table that can be used, and what was wrong with those before it."""
+    doubts: list[str] = []
+    for item in header.get("VOILUTSequence") or ():
+        try:
+            table = read_grey_table(item, header, signed=_signed(header))
+        except (ValueError, TypeError, LookupError, AttributeError) as error:
+            doubts.append(f"voi_lut_ignored: {error}")
+            continue
+        if table is not None:
+            return table, (*doubts, *(f"lut_mended: VOI LUT, {doubt}" for doubt in table.doubts))
+    return None, tuple(doubts)
+
+
+def _signed(header: Dataset) -> bool:
+    """Whether values after the rescale can be negative, so that a table's first value is a signed one."""
+    return whole_number(header, "PixelRepresentation", 0) == 1 or (first_number(header, "RescaleIntercept") or 0) < 0

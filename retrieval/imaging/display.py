@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,9 @@ from retrieval.imaging.intensity import foreground, percentile_window
 from retrieval.imaging.windows import WINDOW_FUNCTIONS, window
 from retrieval.types import Voi
 
-__all__ = ["Display", "from_file", "from_percentiles"]
+__all__ = ["Display", "from_file", "from_percentiles", "of_range"]
+
+_LARGEST_BYTE: Final = 255
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,11 +58,18 @@ def from_percentiles(values: NDArray[Any], *, above_otsu: bool, inverted: bool =
     return Display(*chosen, inverted=inverted)
 
 
-def from_file(voi: Voi | None, values: NDArray[Any], *, inverted: bool) -> Display | None:
-    """Return the table or the window that the file asks for, or None where it has none that is sane.
+def of_range(low: float, high: float, *, inverted: bool = False) -> Display:
+    """Return the display of the whole range of stored values, lowest black: as they are where that is 0 to 255."""
+    if (low, high) == (0, _LARGEST_BYTE):
+        return Display(as_is=True, inverted=inverted)
+    return Display((low + high) / 2, high - low, inverted=inverted)
+
+
+def from_file(voi: Voi | None, values: NDArray[Any], *, inverted: bool, widest: float | None = None) -> Display | None:
+    """Return the table or the first sane window that the file asks for, or None where it has none.
 
     A table goes first (PS3.3 C.11.2 leaves the choice to the reader): radiographs bring theirs for a reason.
-    A window is sane when 0 < width <= data range and it overlaps the data.
+    A window is sane when 0 < width <= `widest`, by default the data's range, and it overlaps the data.
     """
     if voi is None or values.size == 0:
         return None
@@ -70,16 +79,19 @@ def from_file(voi: Voi | None, values: NDArray[Any], *, inverted: bool) -> Displ
     if voi.lut is not None and _table_tells(voi, low, high):
         table = np.clip(np.nan_to_num(voi.lut), 0, 1).astype(np.float32)
         return Display(table=table, table_first=voi.lut_first, inverted=inverted)
-    if voi.center is None or voi.width is None or voi.function not in WINDOW_FUNCTIONS:
+    if voi.function not in WINDOW_FUNCTIONS:
         return None
-    if not _sane(voi.center, voi.width, voi.function, low, high):
-        return None
-    return Display(voi.center, voi.width, voi.function, inverted=inverted)
+    for center, width in ((voi.center, voi.width), *voi.others):
+        if center is None or width is None:
+            continue
+        if width <= (high - low if widest is None else widest) and _sane(center, width, voi.function, low, high):
+            return Display(center, width, voi.function, inverted=inverted)
+    return None
 
 
 def _sane(center: float, width: float, function: str, low: float, high: float) -> bool:
     smallest = 1.0 if function == "LINEAR" else 0.0
-    if not (np.isfinite(center) and smallest <= width <= high - low and width > 0):
+    if not (np.isfinite(center) and width >= smallest and width > 0):
         return False
     return center - width / 2 < high and center + width / 2 > low
 

@@ -70,7 +70,8 @@ def admit_inflated(path: Path, start: int) -> None:
     with path.open("rb") as file:
         file.seek(start)
         while chunk := file.read(_CHUNK):
-            while chunk:
+            # What follows the stream's end (PS3.5 A.5 pads an odd one with a zero byte) is never consumed.
+            while chunk and not inflater.eof:
                 total += len(inflater.decompress(chunk, _CHUNK))
                 chunk = inflater.unconsumed_tail
                 if total > limit:

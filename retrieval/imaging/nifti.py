@@ -20,12 +20,16 @@ __all__ = ["AIR_HU", "read_nifti"]
 
 AIR_HU: Final = -900  # a CT in Hounsfield units reaches at least this low: there is air around every patient
 
+# What a sidecar may say of the body part beside its description; dcm2niix's names for DICOM's texts.
+_BODY_PART: Final = ("ProtocolName", "ProcedureStepDescription", "StudyDescription")
+_SUV_UNITS: Final = frozenset({"GML", "G/ML", "SUV", "SUVBW"})
+
 
 def read_nifti(path: Path, modality: str = "", sidecar: Sidecar | None = None) -> Series:
     """Return the Series in a NIfTI file, display-oriented; of several time points the first.
 
     `modality` ("CT", "MR", ...) goes before the sidecar's, `sidecar` before the JSON beside the file.
-    The unit is HU only for a CT whose values reach -900; everything else is raw.
+    The unit is HU only for a CT whose values reach -900, SUV only for a PET whose sidecar says so; else raw.
 
     Raises:
         InputError: see `read_nifti_header` and `read_voxels`.
@@ -35,7 +39,7 @@ def read_nifti(path: Path, modality: str = "", sidecar: Sidecar | None = None) -
     voxels = read_voxels(header)
     shown, reordered = _orient(voxels, header)
     modality = modality or beside.modality
-    unit, doubts = _unit(modality, voxels)
+    unit, doubts = _unit(modality, voxels, beside.attributes.get("Units", ""))
     volume = Volume(
         voxels=shown.voxels,
         affine=shown.affine,
@@ -49,8 +53,9 @@ def read_nifti(path: Path, modality: str = "", sidecar: Sidecar | None = None) -
             warnings=(*header.warnings, *beside.warnings, *doubts, *pixel_warnings(shown.affine)),
         ),
     )
-    part = body_part(beside.attributes.get("BodyPartExamined", ""), beside.description)
-    return Series("", modality, part, beside.description, volume, dict(beside.attributes))
+    said = beside.attributes
+    part = body_part(said.get("BodyPartExamined", ""), beside.description, *(said.get(key, "") for key in _BODY_PART))
+    return Series("", modality, part, beside.description, volume, dict(said))
 
 
 def _orient(voxels: NDArray[Any], header: NiftiHeader) -> tuple[Oriented, tuple[str, ...]]:
@@ -67,10 +72,22 @@ def _orient(voxels: NDArray[Any], header: NiftiHeader) -> tuple[Oriented, tuple[
     return to_display(voxels, affine), (f"slices along {'xyz'[axis]} of the file",)
 
 
-def _unit(modality: str, voxels: NDArray[Any]) -> tuple[Unit, tuple[str, ...]]:
-    if modality != "CT" or voxels.ndim == 4:
+def _unit(modality: str, voxels: NDArray[Any], stated: str) -> tuple[Unit, tuple[str, ...]]:
+    if voxels.ndim == 4:
+        return "raw", ()
+    if modality == "PT":
+        return _uptake(stated)
+    if modality != "CT":
         return "raw", ()
     lowest = voxels.min(where=np.isfinite(voxels), initial=np.inf) if voxels.dtype.kind == "f" else voxels.min()
     if lowest <= AIR_HU:
         return "HU", hu_warnings(voxels)
     return "raw", (f"hu_suspect: the lowest value is {lowest:g}, no air near -1000; read by percentiles",)
+
+
+def _uptake(stated: str) -> tuple[Unit, tuple[str, ...]]:
+    """SUV where the sidecar's Units say so, as BIDS or dcm2niix write them; NIfTI has nothing to compute it from."""
+    if stated.strip().upper() in _SUV_UNITS:
+        return "SUV", ()
+    what = f"Units are {stated[:16]}" if stated else "no sidecar names Units"
+    return "raw", (f"suv_unknown: {what}; the values are as stored and shown by percentiles",)

@@ -17,12 +17,14 @@ from numpy.typing import NDArray
 
 from retrieval.errors import InputError, Reason
 from retrieval.imaging.gate import admit_file, admit_nifti
+from retrieval.imaging.nifti_units import millimetres
 from retrieval.imaging.orient import usable
 
 __all__ = ["HEAD_BYTES", "NiftiHeader", "is_nifti", "open_stream", "pair_of", "read_nifti_header"]
 
 HEAD_BYTES: Final = 540  # a NIfTI-2 header; NIfTI-1's 348 fit in
 _MAX_OFFSET: Final = 64 * 1024**2  # header extensions are text; more than this is not one
+_LONGEST_VOXEL_MM: Final = 200.0  # a whole-body localizer's slices are nearer to one another
 _RAS_TO_LPS: Final = np.diag([-1.0, -1.0, 1.0, 1.0])
 # Intent codes whose numbers are not intensities: vectors, displacement fields, surfaces, CIFTI matrices.
 _NOT_INTENSITIES: Final = frozenset({1004, 1005, 1006, 1007, 1008, 1009, *range(3000, 3100)})
@@ -138,8 +140,9 @@ def _refuse_no_intensities(header: Any, path: Path) -> None:
 
 
 def _affine(header: Any) -> tuple[NDArray[np.float64] | None, tuple[str, ...]]:
-    """The sform where coded, else the qform where coded, in LPS; unusable ones are named and passed over."""
-    warnings = []
+    """The sform where coded, else the qform where coded, in LPS mm; unusable ones are named and passed over."""
+    scale, warned = millimetres(header)
+    warnings = list(warned)
     for name, get in (("sform", header.get_sform), ("qform", header.get_qform)):
         try:
             matrix, code = get(coded=True)
@@ -148,11 +151,19 @@ def _affine(header: Any) -> tuple[NDArray[np.float64] | None, tuple[str, ...]]:
             continue
         if code <= 0 or matrix is None:
             continue
-        affine = _RAS_TO_LPS @ np.asarray(matrix, dtype=np.float64)
+        affine = np.diag([scale, scale, scale, 1.0]) @ _RAS_TO_LPS @ np.asarray(matrix, dtype=np.float64)
         if usable(affine):
-            return affine, tuple(warnings)
+            return affine, (*warnings, *_doubts(affine))
         warnings.append(f"bad_affine: {name} is singular or not finite")
     return None, (*warnings, "no_geometry: neither sform nor qform places the voxels")
+
+
+def _doubts(affine: NDArray[np.float64]) -> tuple[str, ...]:
+    """A size that no patient has: the unit, or the numbers, of the header are wrong."""
+    longest = float(np.linalg.norm(affine[:3, :3], axis=0).max())
+    if longest <= _LONGEST_VOXEL_MM:
+        return ()
+    return (f"spacing_suspect: voxels of {longest:g} mm, as the header says; its unit or its affine is wrong",)
 
 
 def _slice_axis(header: Any) -> int:

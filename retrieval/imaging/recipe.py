@@ -15,7 +15,7 @@ from retrieval.imaging.windows import CT_VIEWS, CT_WINDOWS, SUV_WINDOW
 __all__ = ["IMAGING_RECIPE", "RECIPE_VERSION", "imaging_hash"]
 
 # Raise it whenever code changes what a slice looks like without changing a constant below.
-RECIPE_VERSION: Final = 1
+RECIPE_VERSION: Final = 2
 
 IMAGING_RECIPE: Final[dict[str, Any]] = {
     "version": RECIPE_VERSION,
@@ -24,7 +24,8 @@ IMAGING_RECIPE: Final[dict[str, Any]] = {
     "ct_views": {part: list(names) for part, names in CT_VIEWS.items()},
     "views": dict(VIEW_OF_MODALITY),
     "mr": {"rule": MR_RULE, "percentiles": [PERCENTILES_LOW, PERCENTILES_HIGH]},
-    "presented": "VOI LUT, else a sane window of the file, else percentiles of all voxels but the padding",
+    "presented": "VOI LUT, else the file's first sane window, else percentiles of all voxels but the padding",
+    "pictures": "8 bits: VOI LUT, else the file's first sane window, else the whole range of the stored bits",
     "percentiles": [PERCENTILES_LOW, PERCENTILES_HIGH],
     "sample_voxels": SAMPLE_VOXELS,
     "suv_window": list(SUV_WINDOW),

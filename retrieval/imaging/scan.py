@@ -27,6 +27,7 @@ from retrieval.imaging.archive import (
 from retrieval.imaging.content import content_hash
 from retrieval.imaging.dicom_header import looks_like_dicom, read_header
 from retrieval.imaging.dicomdir import is_dicomdir, missing_references
+from retrieval.imaging.gzipped import gunzipped, holds_dicom, is_gzip, what_is
 from retrieval.imaging.nifti_header import HEAD_BYTES, is_nifti, open_stream, read_nifti_header
 from retrieval.imaging.picture import is_picture
 from retrieval.imaging.sidecar import is_companion, nifti_stem
@@ -164,13 +165,17 @@ def _header(path: Path, shown: str) -> FileHeader:
     head = _head(path)
     if is_picture(head):
         return FileHeader(shown, "picture")
-    if head[128:132] != b"DICM":
-        if _holds_nifti(path, head):
-            return FileHeader(shown, "nifti")
-        if nifti_stem(path) is not None:
-            read_nifti_header(path)  # named like one: it knows best what is wrong
-        if not looks_like_dicom(path):
-            raise _no_image(path)
+    if head[128:132] == b"DICM":
+        return _dicom_header(path, shown)
+    if _holds_nifti(path, head):
+        return FileHeader(shown, "nifti")
+    if holds_dicom(path):
+        with gunzipped({shown: path}) as opened:
+            return _dicom_header(opened[shown], shown)
+    if nifti_stem(path) is not None:
+        read_nifti_header(path)  # named like one: it knows best what is wrong
+    if not looks_like_dicom(path):
+        raise _no_image(path, gzipped=is_gzip(head))
     return _dicom_header(path, shown)
 
 
@@ -200,7 +205,12 @@ def _holds_nifti(path: Path, head: bytes) -> bool:
         return False
 
 
-def _no_image(path: Path) -> InputError:
+def _no_image(path: Path, *, gzipped: bool) -> InputError:
+    if gzipped:
+        rule = (
+            f"{path.name}: a gzip file that holds {what_is(path)}, neither DICOM nor NIfTI; unpack it, or leave it out"
+        )
+        return InputError(Reason.NOT_AN_IMAGE, rule, path=str(path))
     if path.suffix.lower() in _DICOM_SUFFIXES:
         rule = f"{path.name}: named as DICOM, but no DICOM file; leave it out"
         return InputError(Reason.NOT_DICOM, rule, path=str(path))

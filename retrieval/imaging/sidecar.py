@@ -21,8 +21,9 @@ _SUFFIXES: Final = {
 }  # fmt: skip
 _FOLDERS: Final = {"anat": "MR", "func": "MR", "dwi": "MR", "fmap": "MR", "perf": "MR", "pet": "PT", "ct": "CT"}
 _TEXTS: Final = (
-    "SeriesDescription", "ProtocolName", "SequenceName", "PulseSequenceName", "ScanningSequence", "SequenceVariant",
-    "BodyPartExamined", "Manufacturer", "ManufacturersModelName", "MagneticFieldStrength", "FlipAngle",
+    "SeriesDescription", "ProtocolName", "ProcedureStepDescription", "StudyDescription", "SequenceName",
+    "PulseSequenceName", "ScanningSequence", "SequenceVariant", "BodyPartExamined", "Manufacturer",
+    "ManufacturersModelName", "MagneticFieldStrength", "FlipAngle", "Units",
 )  # fmt: skip
 # BIDS and dcm2niix write seconds; DICOM, and so everything after this module, milliseconds.
 _SECONDS: Final = ("RepetitionTime", "EchoTime", "InversionTime")

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prompts.finding import VIEW_NAMES as _NAMES
-from retrieval.imaging.display import Display, from_file, from_percentiles
+from retrieval.imaging.display import Display, from_file, from_percentiles, of_range
 from retrieval.imaging.intensity import finite, sample
 from retrieval.imaging.modality import VIEW_OF_MODALITY
 from retrieval.imaging.orient import spacing_zyx
@@ -34,6 +34,7 @@ __all__ = [
 VIEW_NAMES: Final = frozenset(_NAMES)
 
 _PRESENTED: Final = frozenset({"radiograph", "mammogram", "angiogram", "ultrasound", "capture", "picture"})
+_PICTURES: Final = frozenset({"ultrasound", "capture", "picture"})
 _ABOVE_OTSU: Final = frozenset({"nm"})
 
 
@@ -45,6 +46,8 @@ def view_names(series: Series) -> tuple[str, ...]:
         return (named if modality else "picture",)
     if modality == "CT" and volume.unit == "HU":
         return ct_views(series.body_part)
+    if modality == "CT" and "BitsStored" in series.attributes and _is_8_bit(series, volume.voxels):
+        return ("capture",)  # a picture of a CT: its levels are nobody's HU
     if modality == "MR":
         return (mr_view(series.description, series.attributes),)
     if not modality and PICTURE_MARK in series.attributes:
@@ -104,14 +107,35 @@ def display_of(name: str, series: Series, voxels: NDArray[Any]) -> Display:
 
 
 def _as_presented(name: str, series: Series, voxels: NDArray[Any]) -> Display | None:
+    """As the file asks (PS3.3 C.11.2); pictures of 8 bits that ask for nothing, over the range of their stored bits."""
     inverted = series.volume.provenance.inverted
-    if name in {"ultrasound", "capture", "picture"} and _is_8_bit(voxels):
-        return _unless_constant(voxels, Display(as_is=True, inverted=inverted))
-    return from_file(series.voi, unpadded(series, voxels), inverted=inverted)
+    own = unpadded(series, voxels)
+    if name not in _PICTURES or not _is_8_bit(series, voxels):
+        return from_file(series.voi, own, inverted=inverted)
+    low, high = _stored_range(series, voxels)
+    asked = from_file(series.voi, own, inverted=inverted, widest=high - low + 1)
+    return asked or _unless_constant(voxels, of_range(low, high, inverted=inverted))
 
 
-def _is_8_bit(values: NDArray[Any]) -> bool:
-    return values.dtype.kind in "iu" and values.size > 0 and values.min() >= 0 and values.max() <= 255
+def _stored_range(series: Series, voxels: NDArray[Any]) -> tuple[int, int]:
+    """The lowest and highest value that 8 bits, or the fewer that BitsStored names, can hold."""
+    bits = _bits_stored(series)
+    bits = bits if 1 <= bits < 8 and voxels.max() < 1 << bits else 8
+    return (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if voxels.min() < 0 else (0, (1 << bits) - 1)
+
+
+def _is_8_bit(series: Series, voxels: NDArray[Any]) -> bool:
+    """Whether all values are those of a byte; of a signed one only where the file says that it stores bytes."""
+    if voxels.dtype.kind not in "iu" or not voxels.size:
+        return False
+    low, high = voxels.min(), voxels.max()
+    signed = 1 <= _bits_stored(series) <= 8 and low >= -128 and high <= 127
+    return bool((low >= 0 and high <= 255) or signed)
+
+
+def _bits_stored(series: Series) -> int:
+    said = series.attributes.get("BitsStored", "")
+    return int(said) if said.isdecimal() else 0
 
 
 def _unless_constant(voxels: NDArray[Any], display: Display) -> Display:
@@ -119,11 +143,14 @@ def _unless_constant(voxels: NDArray[Any], display: Display) -> Display:
 
 
 def unpadded(series: Series, voxels: NDArray[Any]) -> NDArray[Any]:
-    """Return voxels without the padding that the file declares; with all of it where nothing would remain."""
-    text = series.attributes.get("PixelPaddingValue", "")
+    """Return voxels without the padding that the file declares, a value or a range of them (PS3.3 C.7.5.1.1.2).
+
+    With all of it where nothing would remain.
+    """
+    value = series.attributes.get("PixelPaddingValue", "")
     try:
-        padding = float(text)
+        ends = [np.float32(value), np.float32(series.attributes.get("PixelPaddingRangeLimit", value))]
     except ValueError:
         return voxels
-    kept = voxels[voxels != padding]
+    kept = voxels[(voxels < min(ends)) | (voxels > max(ends))]
     return kept if kept.size else voxels

@@ -40,18 +40,24 @@ class Catalog:
         self._lock = threading.RLock()
         self._connection = connect(path, read_only=read_only)
         self._read_only = read_only
-        (version,) = self.query("PRAGMA user_version")[0]
-        if version != FORMAT:
-            self.close()
-            raise IndexDamagedError(
-                f"{path} has format {version} and this radseek reads {FORMAT}; "
-                "use the radseek that built it, or build the index again."
-            )
+        try:
+            self._check_format()
+        except BaseException:
+            self._connection.close()
+            raise
 
     def query(self, sql: str, values: Sequence[Any] | dict[str, Any] = ()) -> list[Any]:
         """Return all rows of a query."""
         with self._lock, guarded(self.path):
             return self._connection.execute(sql, values).fetchall()
+
+    def _check_format(self) -> None:
+        (version,) = self.query("PRAGMA user_version")[0]
+        if version != FORMAT:
+            raise IndexDamagedError(
+                f"{self.path} has format {version} and this radseek reads {FORMAT}; "
+                "use the radseek that built it, or build the index again."
+            )
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:

@@ -100,7 +100,8 @@ def _make_key(path: Path) -> None:
 
 
 def _read_key(path: Path) -> bytes:
-    if stat.S_IMODE(path.stat().st_mode) & 0o077:
+    # Where a system has no user numbers, a file's mode says nothing about who may read it.
+    if hasattr(os, "getuid") and stat.S_IMODE(path.stat().st_mode) & 0o077:
         raise UsageError(f"The key file {path} is open to other users; run `chmod 600 {path}`.")
     try:
         value = bytes.fromhex(path.read_text("ascii").strip())

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from prompts.normalise import folded
+
 __all__ = ["index_words", "query_words"]
 
 _CJK = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u3040-\u30ff"
@@ -23,8 +25,10 @@ def index_words(text: str) -> str:
 
     >>> index_words("Pleural effusion, 胸腔积液")
     'pleural effusion 胸腔 腔积 积液 液'
+    >>> index_words("氣胸")
+    '气胸 胸'
     """
-    return " ".join(word for run in _runs(text) for word in _split(run, last=True))
+    return " ".join(word for run in _RUN.findall(folded(text)) for word in _split(run, last=True))
 
 
 def query_words(text: str) -> str:
@@ -33,14 +37,13 @@ def query_words(text: str) -> str:
     >>> query_words("no effusion")
     '"effusion"'
     """
-    words = [word for run in _runs(text) for word in _split(run, last=False) if word not in _COMMON]
+    # As they are, too: an index made before words were kept in simplified characters holds them so.
+    folds = (folded(text), unicodedata.normalize("NFKC", text).casefold())
+    runs = dict.fromkeys(run for fold in folds for run in _RUN.findall(fold))
+    words = [word for run in runs for word in _split(run, last=False) if word not in _COMMON]
     # One Chinese character alone is the beginning of a pair, or the last of its run.
     asked = [f'"{w}"*' if len(w) == 1 and _IS_CJK.match(w) else f'"{w}"' for w in dict.fromkeys(words)]
     return " OR ".join(asked)
-
-
-def _runs(text: str) -> list[str]:
-    return _RUN.findall(unicodedata.normalize("NFKC", text).casefold())
 
 
 def _split(run: str, *, last: bool) -> list[str]:

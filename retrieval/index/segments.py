@@ -75,8 +75,10 @@ def _write_draft(draft: Path, number: int, dim: int, parts: Mapping[str, Sequenc
 
 
 def sync_folder(folder: Path) -> None:
-    """Make a folder's own entries durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
+    """Make a folder's own entries durable; Windows has no way to open a folder, and writes a rename through itself."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
     finally:

@@ -7,7 +7,6 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import quote
 
 from retrieval.errors import IndexDamagedError, IndexFolderError
 from retrieval.storage import sqlite_storage_error, writing_to
@@ -62,7 +61,7 @@ def guarded(path: Path) -> Iterator[None]:
 
 
 def _open(path: Path, options: str) -> sqlite3.Connection:
-    uri = f"file:{quote(os.fsencode(path.resolve()))}?{options}"
+    uri = f"{path.resolve().as_uri()}?{options}"
     connection = sqlite3.connect(uri, uri=True, timeout=_WAIT, isolation_level=None, check_same_thread=False)
     try:
         connection.execute("PRAGMA foreign_keys=ON")

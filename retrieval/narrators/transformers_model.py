@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,6 +40,7 @@ class TransformersModel:
         self.end = int(self._tokenizer.eos_token_id)
         ends = model.generation_config.eos_token_id
         self._ends = {self.end, *(ends if isinstance(ends, list) else [ends])}
+        self._given_as = _name_of_state(self.model)
         self._kept: tuple[list[int], Any] = ([], None)
 
     def answer(self, fixed: Sequence[Message], asked: Message) -> str:
@@ -49,8 +51,8 @@ class TransformersModel:
         with torch.inference_mode():
             state = self._state(self.ids(fixed, reply=False), prompt)
             ids = torch.tensor([prompt])
-            given = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
-            said = self.model.generate(**given, past_key_values=state, **options)[0, len(prompt) :]
+            given = {"input_ids": ids, "attention_mask": torch.ones_like(ids), self._given_as: state}
+            said = self.model.generate(**given, **options)[0, len(prompt) :]
         done = len(said) > 0 and int(said[-1]) in self._ends
         return self.decode(said) if done else ""
 
@@ -60,7 +62,8 @@ class TransformersModel:
             return None
         if self._kept[0] != fixed:
             state = _HF.DynamicCache(config=self.model.config)
-            self.model(input_ids=torch.tensor([fixed]), past_key_values=state, use_cache=True, logits_to_keep=1)
+            given = {"input_ids": torch.tensor([fixed]), self._given_as: state}
+            self.model(**given, use_cache=True, logits_to_keep=1)
             self._kept = (fixed, state)
         return copy.deepcopy(self._kept[1])
 
@@ -76,6 +79,11 @@ class TransformersModel:
     def decode(self, ids: Any) -> str:
         """Return the text of token ids, without those of the chat's own."""
         return str(self._tokenizer.decode(ids, skip_special_tokens=True))
+
+
+def _name_of_state(model: Any) -> str:
+    """Return what this version of transformers calls the attention state: `cache`, once `past_key_values`."""
+    return "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"
 
 
 @contextmanager
