@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from retrieval.errors import MaskError
+from retrieval.errors import InputError, MaskError
 from retrieval.imaging.dicom_header import looks_like_dicom
+from retrieval.imaging.gzipped import gunzipped
 from retrieval.mask_nifti import read_label_map
 from retrieval.mask_placing import LEAST_INSIDE, Drawn, inside_share, is_on_grid, place
 from retrieval.mask_planes import drawn_on
@@ -72,7 +73,12 @@ def _read(path: Path) -> _Mask:
         raise MaskError(f"{path} is a folder; a mask is one file, DICOM SEG or NIfTI. Name it.")
     if not path.is_file():
         raise MaskError(f"{path} does not exist; give a mask file, DICOM SEG or NIfTI.")
-    return read_segmentation(path) if looks_like_dicom(path) else read_label_map(path)
+    try:
+        with gunzipped({"mask": path}) as opened:
+            found = opened["mask"]
+            return read_segmentation(found) if looks_like_dicom(found) else read_label_map(found)
+    except InputError as error:
+        raise MaskError(f"The mask cannot be read: {error}") from error
 
 
 def _regions(mask: _Mask, volume: Volume, frame_of_reference: str) -> tuple[Region, ...]:

@@ -12,8 +12,16 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 from pydicom.dataset import FileDataset
-from pydicom.uid import CTImageStorage, SecondaryCaptureImageStorage, UltrasoundImageStorage
+from pydicom.uid import (
+    CTImageStorage,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    RLELossless,
+    SecondaryCaptureImageStorage,
+    UltrasoundImageStorage,
+)
 
+from retrieval.errors import Reason
 from retrieval.imaging.dicom import read_dicom_series
 from retrieval.imaging.views import make_views
 from retrieval.types import Series
@@ -231,6 +239,17 @@ def test_a_refusal_says_what_is_true_of_the_file(tmp_path: Path) -> None:
     message = read_dicom_series([path])[1][0].message
     assert "without a palette" in message
     assert "if it is compressed" in message
+
+
+def test_compressed_pixels_without_a_frame_are_cut_short(tmp_path: Path) -> None:
+    """An encapsulated value that holds nothing: a reason and a sentence, not an empty one."""
+    for syntax in (JPEGExtended12Bit, JPEGBaseline8Bit, RLELossless):
+        made = ultrasound(GREY, syntax=syntax)
+        made.PixelData = b"\xfe\xff\x00\xe0" + bytes(4)  # an empty offset table, and no fragment
+        made["PixelData"].is_undefined_length = True
+        (line,) = read_dicom_series([save(made, tmp_path / "a.dcm")])[1]
+        assert line.reason_code in (Reason.TRUNCATED, Reason.DECODE_FAILED), (syntax.name, line)
+        assert len(line.message) > 40, line
 
 
 def test_a_picture_of_a_ct_is_no_ct(tmp_path: Path) -> None:

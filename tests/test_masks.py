@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import sys
 from dataclasses import replace
@@ -469,3 +470,18 @@ def test_a_mask_drawn_on_a_real_nifti_volume_comes_back(tmp_path: Path) -> None:
     nib.save(nib.Nifti1Image(bright, image.affine), tmp_path / "bright.nii.gz")
     series, regions = fit_series(tmp_path / "bright.nii.gz", read_study(source, modality="MR"))
     assert np.array_equal(regions[0].voxels, series.volume.voxels > 60)
+
+
+def test_a_gzipped_segmentation_is_the_segmentation(tmp_path: Path) -> None:
+    """Public collections gzip their SEG files as they do their images; one that ends early is refused in words."""
+    sources = ct(tmp_path)
+    path = write_seg(tmp_path / "seg.dcm", sources, balls_in(sources, BALLS).astype(np.uint8), ["a", "b"])
+    zipped = gzip.compress(path.read_bytes())
+    (tmp_path / "seg.dcm.gz").write_bytes(zipped)
+    (tmp_path / "cut.dcm.gz").write_bytes(zipped[: len(zipped) // 2])
+    study = read_study(tmp_path / "ct")
+    plain, again = fit_series(path, study)[1], fit_series(tmp_path / "seg.dcm.gz", study)[1]
+    assert [region.label for region in again] == ["a", "b"]
+    assert all(np.array_equal(one.voxels, other.voxels) for one, other in zip(plain, again, strict=True))
+    with pytest.raises(MaskError, match="ends early"):
+        fit_series(tmp_path / "cut.dcm.gz", study)

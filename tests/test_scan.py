@@ -253,3 +253,12 @@ def test_everything_pydicom_ships_is_accounted_for():
         str(p) for p in root.rglob("*") if p.is_file() and not any(x.startswith(".") for x in p.relative_to(root).parts)
     }
     assert {one.path for one in scan(root)} == files
+
+
+def test_a_value_that_pydicom_refuses_is_a_reason(tmp_path):
+    """Values are converted when they are first looked at: an unknown VR in an identifier must not end a scan."""
+    path = write_dicom(tmp_path / "a.dcm")
+    stored = path.read_bytes()
+    at = stored.index(b"\x20\x00\x0d\x00UI")
+    path.write_bytes(stored[: at + 4] + b"U6" + stored[at + 6 :])
+    assert summary(path) == {"a.dcm": "bad_header"}

@@ -37,6 +37,7 @@ _EXPECTED: Final = (
     MemoryError,
     RuntimeError,
     AssertionError,  # nibabel asserts on what it reads
+    StopIteration,  # pydicom asks for a first fragment that is not there
 )
 _CUT_SHORT: Final = ("truncated", "unexpected end", "less than expected", "end of file", "no more data", "is_eof")
 _NO_DECODER: Final = ("unable to decompress", "missing dependencies", "no decoding plugin", "not supported")
@@ -79,7 +80,7 @@ def _reason(error: BaseException, stage: Stage) -> Reason:
         return Reason.TOO_LARGE
     if isinstance(error, InvalidDicomError):
         return Reason.NOT_DICOM
-    if isinstance(error, EOFError) or any(word in text for word in _CUT_SHORT):
+    if isinstance(error, EOFError | StopIteration) or any(word in text for word in _CUT_SHORT):
         return Reason.TRUNCATED
     if stage == "header" or isinstance(error, RecursionError):
         return Reason.BAD_HEADER
@@ -91,6 +92,8 @@ def _reason(error: BaseException, stage: Stage) -> Reason:
 def _message(path: Path, error: BaseException, reason: Reason) -> str:
     if isinstance(error, RecursionError):
         what = "its sequences are nested deeper than any real file's"
+    elif isinstance(error, StopIteration):
+        what = "its pixel data hold no frame"
     elif isinstance(error, MemoryError):
         what = "it needs more memory than there is"
     else:

@@ -106,7 +106,7 @@ def _to_8_bits(frames: NDArray[Any], stored: int) -> NDArray[np.uint8]:
 
 
 def _is_12_bit(dataset: FileDataset) -> bool:
-    first = next(generate_frames(dataset.PixelData, number_of_frames=int(dataset.get("NumberOfFrames") or 1)))
+    first = next(generate_frames(dataset.PixelData, number_of_frames=int(dataset.get("NumberOfFrames") or 1)), b"")
     announced = frame_size(first)
     return announced is not None and announced.precision == 12
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+from pydicom.dataset import Dataset
+
 from retrieval.errors import InputError, Reason, UsageError
 from retrieval.imaging.archive import (
     MEMBER_MARK,
@@ -25,6 +27,7 @@ from retrieval.imaging.archive import (
     unpacking_folder,
 )
 from retrieval.imaging.content import content_hash
+from retrieval.imaging.dicom_errors import input_errors
 from retrieval.imaging.dicom_header import looks_like_dicom, read_header
 from retrieval.imaging.dicomdir import is_dicomdir, missing_references
 from retrieval.imaging.gzipped import gunzipped, holds_dicom, is_gzip, what_is
@@ -181,6 +184,11 @@ def _header(path: Path, shown: str) -> FileHeader:
 
 def _dicom_header(path: Path, shown: str) -> FileHeader:
     dataset = read_header(path)
+    with input_errors(path, "header"):  # pydicom converts a value, and may refuse it, when it is first looked at
+        return _of_header(dataset, path, shown)
+
+
+def _of_header(dataset: Dataset, path: Path, shown: str) -> FileHeader:
     if is_dicomdir(dataset):
         missing = missing_references(dataset, path.parent)
         rule = f"{path.name}: an index; the files themselves are read"
