@@ -50,7 +50,7 @@ bench: $(READY)
 
 # Properties and the server's OpenAPI, with new examples every time; `make test` takes the same ones always.
 fuzz: $(READY)
-	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
+	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -n 2 --dist worksteal -m "not (browser or cohort or llm)"
 	$(BIN)/python -m benchmarks.server_fuzz
 
 # `sync` leaves exactly what the files list, each file of each package checked by its hash. torch and torchvision come from one resolution: mixing in

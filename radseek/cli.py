@@ -1,7 +1,7 @@
 """The `radseek` command. It parses, calls the library, and turns errors into sentences and exit codes.
 
 Exit codes: 0 done, 2 usage, 3 wrong encoder for this index, 4 every input refused, 5 index damaged, 6 something needed
-is not installed, 130 interrupted.
+is not installed, 7 busy, 8 no room or no permission, 130 interrupted.
 """
 
 from __future__ import annotations

@@ -50,10 +50,9 @@ def findings_in(
     out, it is the one that all the findings share, else the sentence's own, else the chest. Named twice, present
     outweighs uncertain and uncertain absent. Raises `UnknownNameError` for a set that is not there.
 
-    >>> findings_in("No pneumothorax, small effusion.", "chest_xray")
-    (Said(finding='pneumothorax', polarity='absent', rule='no', cue='no'), Said(finding='pleural_effusion', ...))
-    >>> findings_in("Heart size normal.", "chest_xray")
-    (Said(finding='cardiomegaly', polarity='absent', rule='organ normal', cue='normal'),)
+    >>> found = findings_in("No pneumothorax, small effusion.", "chest_xray")
+    >>> [(said.finding, said.polarity, said.rule) for said in found]
+    [('pneumothorax', 'absent', 'no'), ('pleural_effusion', 'present', '')]
     """
     asked = _asked(findings)
     return _said(sentence, asked, region or _region(asked))

@@ -26,7 +26,7 @@ from index_builder.workers import supervised_map
 from radseek.cli import run
 from retrieval.errors import IndexBusyError, StorageError
 from retrieval.imaging import archive
-from retrieval.index import catalog_write, commit, segments
+from retrieval.index import catalog_write, commit, local_store, segments
 from retrieval.index.linkage import LinkageFile
 from retrieval.index.local_store import LocalStore
 from retrieval.index.sqlite_file import guarded
@@ -56,7 +56,7 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
 
     yield mount
     for folder in mounted:
-        subprocess.run(["umount", str(folder)], check=False)
+        subprocess.run(["umount", "-l", str(folder)], check=False)
 
 
 def contents(index: Path) -> dict[str, Any]:
@@ -265,6 +265,27 @@ def test_a_folder_that_may_not_be_written_is_said(tmp_path: Path, capsys: pytest
     command = ["build", str(tmp_path / "ct"), "--index", str(tmp_path / "closed" / "a.index"), "--model", "random"]
     assert run(command) == 8
     assert "no permission" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("asks", [True, False], ids=["asks for room first", "meets the full disk"])
+def test_what_was_committed_is_there_wherever_the_disk_ends(
+    asks: bool, small_disk: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not asks:
+        for module in (commit, local_store):
+            monkeypatch.setattr(module, "require_room", lambda *_: None)
+    records = make_records(32, sentences=["A sentence of some length about the chest."] * 5, slices=20)
+    found = {}
+    for size in range(100, 1300, 150):
+        index, committed = small_disk(f"{size}k") / "a.index", 0
+        with suppress(StorageError), LocalStore.create(index, tiny_spec()) as store:
+            for start in range(0, len(records), 8):
+                store.add(records[start : start + 8])
+                committed += 8
+        there = len(contents(index)) if (index / "manifest.json").exists() else 0
+        found[size] = (committed, there)
+    assert all(committed == there for committed, there in found.values()), found
+    assert len({committed for committed, _ in found.values()}) > 2  # some sizes end in the middle
 
 
 def test_small_disks(small_disk: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

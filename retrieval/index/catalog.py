@@ -120,7 +120,8 @@ class Catalog:
         with self._lock:
             try:
                 if not self._read_only:
-                    checkpoint(self._connection)
+                    with guarded(self.path):
+                        checkpoint(self._connection)
             finally:
                 self._connection.close()
 

@@ -33,9 +33,13 @@ class LinkageFile:
         self.path = path
         self._read_only = read_only
         self._connection = connect(path, read_only=read_only)
-        if not read_only:
-            with guarded(path):
-                self._connection.executescript(_SCHEMA)
+        try:
+            if not read_only:
+                with guarded(path):
+                    self._connection.executescript(_SCHEMA)
+        except BaseException:
+            self._connection.close()
+            raise
 
     def put(self, records: Iterable[StudyRecord]) -> None:
         """Write the linkage of studies, over what there was of the same keys."""
@@ -82,7 +86,8 @@ class LinkageFile:
         """Close; a writer first moves its log into the file."""
         try:
             if not self._read_only:
-                checkpoint(self._connection)
+                with guarded(self.path):
+                    checkpoint(self._connection)
         finally:
             self._connection.close()
 
