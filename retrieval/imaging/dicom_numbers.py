@@ -6,11 +6,12 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
-__all__ = ["first_number", "numbers", "raw_value", "whole_number"]
+from retrieval.imaging.dicom_values import value_of
+
+__all__ = ["first_number", "numbers", "whole_number"]
 
 
 def numbers(dataset: Dataset, keyword: str) -> tuple[float | None, ...]:
@@ -34,20 +35,14 @@ def whole_number(dataset: Dataset, keyword: str, default: int) -> int:
 
 
 def _values(dataset: Dataset, keyword: str) -> Sequence[Any]:
-    try:
-        value = dataset.get(keyword)
-    except (ValueError, TypeError, ArithmeticError, AttributeError, LookupError):
-        value = raw_value(dataset, keyword)
-    if isinstance(value, bytes):  # VR unknown, no number, or "US or SS" that nothing settled
+    value = value_of(dataset, keyword)
+    if isinstance(value, bytes):  # VR unknown, or "US or SS" that nothing settled
         return _of_bytes(value, dataset)
-    if value is None or (isinstance(value, str) and not value.strip(" \0")):
+    if isinstance(value, str):  # one value, or several that pydicom did not split because one is no number
+        return value.strip(" \0").split("\\") if value.strip(" \0") else ()
+    if value is None:
         return ()
     return list(value) if isinstance(value, list | tuple | MultiValue) else [value]
-
-
-def raw_value(dataset: Dataset, keyword: str) -> Any:
-    """Return a value as it is stored, where pydicom cannot make of it what its VR says."""
-    return getattr(dataset.get_item(tag_for_keyword(keyword) or 0), "value", None)
 
 
 def _of_bytes(value: bytes, dataset: Dataset) -> list[Any]:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
-from retrieval.imaging.dicom_numbers import numbers, raw_value
+from retrieval.imaging.dicom_numbers import numbers
+from retrieval.imaging.dicom_values import value_of
 
 __all__ = ["Table", "is_little_endian", "read_grey_table", "read_table"]
 
@@ -53,7 +54,7 @@ def read_table(
         ValueError: only one of the two is there, or there is no table of two entries or more in them.
     """
     described = [None if value is None else int(value) for value in numbers(dataset, names[0])]
-    data = _words(_data(dataset, names[1]), little)
+    data = _words(value_of(dataset, names[1]), little)
     if not described and not data:
         return None
     if len(described) != 3 or None in described:
@@ -87,19 +88,14 @@ def is_little_endian(dataset: Dataset) -> bool:
     return getattr(dataset, "original_encoding", (None, True))[1] is not False
 
 
-def _data(dataset: Dataset, keyword: str) -> Any:
-    try:
-        return dataset.get(keyword)
-    except (ValueError, TypeError, ArithmeticError, AttributeError, LookupError):
-        return raw_value(dataset, keyword)
-
-
 def _words(value: Any, little: bool) -> bytes:
     """The data as stored, whether pydicom made numbers of it (US, SS) or left it alone (OW, OB)."""
     if value is None or value == "":
         return b""
     if isinstance(value, bytes):
         return value
+    if isinstance(value, str):
+        raise ValueError("the table's data are no numbers")
     listed = list(value) if isinstance(value, list | tuple | MultiValue) else [value]
     return (np.array([int(one) for one in listed], np.int64) & 0xFFFF).astype("<u2" if little else ">u2").tobytes()
 
