@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BufferedReader
@@ -21,6 +22,8 @@ __all__ = ["ARRAYS", "Segment", "SegmentInfo", "clean_orphans", "segment_bytes",
 
 ARRAYS = ("slices", "views", "sentences")
 _DTYPE = np.dtype("<f2")
+# NumPy reads an array's header with `ast`, which in CPython 3.11 fails now and then in several threads at once.
+_HEADERS = threading.Lock()
 _HEAD = 4096  # bytes of an array's head, as a disk's block
 
 
@@ -133,7 +136,8 @@ class Segment:
                 version = np.lib.format.read_magic(file)
                 if version != (1, 0):
                     raise ValueError(f"format {version}")
-                shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
+                with _HEADERS:
+                    shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
             except (ValueError, EOFError) as error:
                 raise _damaged(path, f"its header cannot be read ({error})") from error
         if (shape, fortran, dtype) != ((self.info.rows[name], self._dim), False, _DTYPE):
@@ -144,7 +148,8 @@ class Segment:
         if self.info.rows[name] == 0:  # nothing to map
             return np.zeros((0, self._dim), _DTYPE)
         try:
-            array: NDArray[np.float16] = np.load(path, mmap_mode="r", allow_pickle=False)
+            with _HEADERS:
+                array: NDArray[np.float16] = np.load(path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError) as error:
             raise _damaged(path, str(error)) from error
         return array
