@@ -69,6 +69,7 @@ def test_any_name_can_be_printed(name: bytes) -> None:
     printable(os.fsdecode(name)).encode("utf-8")
 
 
+@pytest.mark.slow
 def test_a_build_of_odd_names_loses_nothing(archive: Path, tmp_path: Path) -> None:
     index = tmp_path / "a.index"
     report = build_index(archive, index, encoder=TinyEncoder(), workers=1)
