@@ -60,13 +60,13 @@ def guarded(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
-        if "no such" in str(error):  # a table or a column
+        if "no such" in str(error) or "UTF-8" in str(error):  # a table, a column; bytes that are no text
             raise IndexDamagedError(f"{path} is damaged ({error}); restore it from a copy.") from error
         of_the_disk = sqlite_storage_error(error, path.parent)
         if of_the_disk is not None:
             raise of_the_disk from error
         raise IndexFolderError(f"{path} cannot be used now ({error}); see that its disk is writable.") from error
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the second: of a message about a damaged name
         raise IndexDamagedError(
             f"{path} is damaged ({error}); restore it from a copy or build the index again."
         ) from error
