@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from prompts.catalog import find
 from retrieval.encoders.calibration import load_calibrator
 from retrieval.encoders.concepts import load_concepts
 from retrieval.encoders.loading import load_encoder
+from retrieval.encoders.protocol import Encoder
 from retrieval.engine import Engine
 from retrieval.errors import EncoderError
 from retrieval.judging import Judge
@@ -155,9 +156,13 @@ def test_no_reason_is_without_a_test_of_its_words() -> None:
 
 
 @pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    with Engine(load_encoder("builtin")) as one:
-        yield one
+def builtin() -> Encoder:
+    return load_encoder("builtin")
+
+
+@pytest.fixture
+def engine(builtin: Encoder) -> Engine:
+    return Engine(builtin)  # a test's own: each has a key of its own
 
 
 @pytest.fixture(scope="module")
