@@ -301,8 +301,8 @@ _SEEN = """() => {
     const copy = new OffscreenCanvas(at.canvas.width, at.canvas.height).getContext("2d", { willReadFrequently: true });
     copy.drawImage(at.canvas, 0, 0);
     const drawn = copy.getImageData(0, 0, at.canvas.width, at.canvas.height).data;
-    const beside = [at.topLeft, at.topRight, at.bottomLeft, at.bottomRight, at.sides, at.rulerWords, ...at.edges, at.keys,
-        at.legend, at.cautions, at.series].map((one) => one.textContent).join("");
+    const beside = [at.topLeft, at.topRight, at.bottomLeft, at.bottomRight, at.sides, at.rulerWords, ...at.edges,
+        at.keys, at.legend, at.cautions, at.series].map((one) => one.textContent).join("");
     return [drawn.some((value, n) => n % 4 !== 3 && value > 0), beside, at.stage.getAttribute("aria-label")];
 }"""
 NOTHING = [False, "", "Image viewer"]
@@ -341,9 +341,7 @@ def test_nothing_of_the_last_study_is_seen_from_the_moment_another_is_asked_for(
         expect(viewer.locator(".topRight")).to_contain_text("of 0\u201359")
 
 
-def test_a_series_that_cannot_be_read_is_not_shown_as_the_one_before(
-    page: Page, bring: Callable[[Study], str]
-) -> None:
+def test_a_series_that_cannot_be_read_is_not_shown_as_the_one_before(page: Page, bring: Callable[[Study], str]) -> None:
     study = bring(study_of("1.2.13", (*boxes(12, 5.0), "CT", "box"), (*boxes(6, 4.0), "MR", "second")))
     viewer = mount(page, {"study": study})
     page.evaluate(_FETCH, [f"/{state(page, 'v.scene.series[1].key')}/", "refused"])

@@ -101,7 +101,7 @@ _DRAWN = """one => {
     return copy.getImageData(0, 0, canvas.width, canvas.height).data.some((value, n) => n % 4 !== 3 && value > 0);
 }"""
 
-# Writes down what is to be seen in the moment in which another study is chosen, after the page's own script had its turn.
+# Writes down what is to be seen as another study is chosen, right after the page's own script was told.
 _MOMENTS = f"""() => {{
     window.moments = [];
     document.addEventListener("rs-study", () => {{

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 import gradio as gr
 
