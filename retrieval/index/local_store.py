@@ -27,6 +27,7 @@ from retrieval.index.own_pooling import clean_adapters, keep_adapter, own_adapte
 from retrieval.index.schema import FORMAT
 from retrieval.index.segments import clean_orphans
 from retrieval.index.snapshot import Snapshot
+from retrieval.index.sqlite_file import identity
 from retrieval.index.store import Case, Linkage, Scope, SentenceHit, SliceHit, StudyRecord, ViewHit
 from retrieval.index.sums import changed_files, clear_sums, look_changed, write_sums
 from retrieval.index.writer_lock import LOCK, locked
@@ -65,6 +66,7 @@ class LocalStore:
                 clean_adapters(path, self._adapter)
                 clean_orphans(self._folder, {info.folder_name for info in self._catalog.segments()})
             self._now = Snapshot(self._catalog, self._folder, self._spec.dim, in_doubt=self._in_doubt)
+            self._file = identity(path / _CATALOG)
         except BaseException:
             self._close_files()
             raise
@@ -145,6 +147,15 @@ class LocalStore:
     def generation(self) -> int:
         """Return the pinned generation (reader) or the last one committed (writer)."""
         return self._now.generation
+
+    def is_current(self) -> bool:
+        """Say whether all that this generation answers from still stands: no study of it was removed or rewritten
+        by another process, and the index is the one that was opened.
+
+        What was only added since changes nothing. Raises as reading does where the catalogue cannot be read.
+        """
+        here = is_index(self.path) and identity(self.path / _CATALOG) == self._file
+        return here and self._now.is_whole()
 
     def counts(self) -> dict[str, int]:
         """Return how many studies, series, views, slices and sentences there are."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from retrieval.errors import IndexBusyError, IndexDamagedError, IndexFolderError
 from retrieval.storage import sqlite_storage_error, writing_to
 
-__all__ = ["checkpoint", "connect", "empty_log", "guarded", "make_private"]
+__all__ = ["checkpoint", "connect", "empty_log", "guarded", "identity", "make_private"]
 
 _WAIT = 30.0  # seconds to wait for another connection's lock
 
@@ -70,6 +70,15 @@ def guarded(path: Path) -> Iterator[None]:
         raise IndexDamagedError(
             f"{path} is damaged ({error}); restore it from a copy or build the index again."
         ) from error
+
+
+def identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file from another one of its name; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _open(path: Path, options: str) -> sqlite3.Connection:
