@@ -35,18 +35,21 @@ class Forgotten:
     resumed: bool
 
 
-def forget(index: Path, wanted: Sequence[Named]) -> Forgotten:
+def forget(index: Path, wanted: Sequence[Named], key: bytes | None = None) -> Forgotten:
     """Forget studies and patients; run again after it was cut short, it goes on where it stopped.
 
+    `key`, where the keys of `wanted` were made with it, must be the index's: `UsageError` otherwise.
     Raises `UnknownNameError` where one of `wanted` is not there (nothing is forgotten then, and an earlier run is
     finished all the same), `IndexBusyError` where another process writes, `StorageError` where the disk has no room.
     """
     log = VerdictLog(index)
     with LocalStore.open(index, read_only=False) as store:
-        resumed = store.unfinished()
-        found = {one: store.traces(one.studies, {one.patient}, {one.patient_id}) for one in wanted}
+        if key is not None:
+            store.require_key(key)
+        resumed = store.upkeep.unfinished()
+        found = {one: store.upkeep.traces(one.studies, {one.patient}, {one.patient_id}) for one in wanted}
         noted = {one.study for one in log.read().verdicts}
-        before = store.forgotten({key for one in wanted for key in (*one.studies, one.patient)})
+        before = store.upkeep.forgotten({key for one in wanted for key in (*one.studies, one.patient)})
         for one in wanted:
             found[one] |= noted & one.studies
             if not found[one] and not (resumed and before & {*one.studies, one.patient}):

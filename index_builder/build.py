@@ -10,38 +10,38 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from index_builder.discover import FoundStudy, discover, found_studies, relative_to
+from index_builder.choosing import Change, Choosing, OnDuplicate
+from index_builder.discover import discover, relative_to
 from index_builder.pipeline import study_records
-from index_builder.reports import Named, Report, find_report, load_reports, unmatched_reports
+from index_builder.reports import Named, load_reports, unmatched_reports
 from index_builder.scratch import scratch_database
 from retrieval.encoders.loading import load_encoder
 from retrieval.encoders.protocol import Encoder
 from retrieval.encoders.spec import check_match
-from retrieval.errors import Reason, UsageError
+from retrieval.errors import UsageError
 from retrieval.index.keys import load_key
 from retrieval.index.local_store import LocalStore
 from retrieval.index.manifest import is_index
-from retrieval.index.scrub import scrub
-from retrieval.index.store import Case, StudyRecord
+from retrieval.index.store import StudyRecord
 from retrieval.path_text import found_path, printable
 from retrieval.types import Skipped
 
 __all__ = ["SEGMENT_STUDIES", "BuildReport", "Progress", "build_index"]
 
 SEGMENT_STUDIES = 32  # studies a commit; what an interruption can cost
-OnDuplicate = Literal["skip", "error", "replace"]
 Progress = Callable[[str, int, int | None], None]  # stage, done, total (None while unknown)
 
 
 @dataclass(slots=True)
 class BuildReport:
-    """What a build did. `skipped` names every input that was not used; `already` counts finished studies; `notes` are
-    sentences about what was guessed or mended in the file of reports.
+    """What a build did. `skipped` names every input that was not used; `already` counts finished studies, `forgotten`
+    those that stay out because they, or their patients, were forgotten; `changed` says of each study that was replaced
+    what was other; `notes` are sentences about what was guessed or mended in the file of reports.
     """
 
     index: str
@@ -51,10 +51,12 @@ class BuildReport:
     files: int = 0
     studies: int = 0
     already: int = 0
+    forgotten: int = 0
     series: int = 0
     slices: int = 0
     sentences: int = 0
     reports_unmatched: int = 0
+    changed: list[Change] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     seconds: float = 0.0
     skipped: list[Skipped] = field(default_factory=list)
@@ -62,6 +64,7 @@ class BuildReport:
     def to_json(self) -> dict[str, Any]:
         """Return the document that `radseek build --json` prints."""
         document = {name: getattr(self, name) for name in self.__slots__ if name != "sources"}
+        document["changed"] = [{"path": one.path, "what": list(one.what)} for one in self.changed]
         document["skipped"] = [
             {"path": s.path, "reason_code": s.reason_code.value, "message": s.message} for s in self.skipped
         ]
@@ -86,26 +89,30 @@ def build_index(
     report_column: str | None = None,
     workers: int | None = None,
     on_duplicate: OnDuplicate = "skip",
+    readmit: bool = False,
     progress: Progress | None = None,
 ) -> BuildReport:
     """Add every study under `sources` to the index folder, made if it is not there.
 
     `modality` is what NIfTI files and pictures are (they name none). `reports` is a CSV, JSONL or Parquet file, of
     which `study_column` and `report_column` name the columns where its headings do not tell.
-    A study already there with the same files and report is passed over; one with others is skipped with a line in the
-    report, raises, or is replaced, as `on_duplicate` says. `progress(stage, done, total)` is called as work is done.
+    A study already there with the same files, pixels and report is passed over; one with others is skipped with a line
+    in the report, raises, or is replaced, as `on_duplicate` says. Files of the same sizes and times are not read again.
+    What was forgotten, studies and patients, stays out and is counted, unless `readmit` is given.
+    `progress(stage, done, total)` is called as work is done.
 
-    Raises `UsageError` for a missing source, `EncoderMismatchError` where the index was built with another encoder,
-    `IndexBusyError` where another process writes, `StorageError` where a disk is full or may not be written: what was
-    committed before stays. Bad input never raises: it is in the report's `skipped`.
+    Raises `UsageError` for a missing source, or where the index was built with another key (`RADSEEK_KEY`),
+    `EncoderMismatchError` where it was built with another encoder, `IndexBusyError` where another process writes,
+    `StorageError` where a disk is full or may not be written: what was committed before stays. Bad input never raises:
+    it is in the report's `skipped`.
     """
     started = time.monotonic()
     paths = [found_path(source) for source in ([sources] if isinstance(sources, str | Path) else sources)]
     if not paths:
         raise UsageError("no source given; name at least one file or folder")
     encoder = encoder or load_encoder(model)
-    key = load_key()
-    with scratch_database() as database, _open_or_create(Path(index), encoder) as store:
+    key = load_key(make=not is_index(Path(index)))
+    with scratch_database() as database, _open_or_create(Path(index), encoder, key) as store:
         encoder = store.with_own_pooling(encoder)
         report = BuildReport(str(index), encoder.spec.to_json(), tuple(paths), store.generation)
         bad_rows: list[Skipped] = []
@@ -113,28 +120,34 @@ def build_index(
             named = Named(study_column, report_column)
             load_reports(found_path(reports), database, named=named, skip=bad_rows.append, note=report.notes.append)
         _discover(paths, database, key, report, progress)
+        choosing = Choosing(store, database, key, on_duplicate, readmit)
         records = study_records(
-            _wanted(store, database, key, report, on_duplicate),
+            choosing.wanted(),
             encoder=encoder,
             key=key,
             skip=report.skip,
-            report=lambda found: find_report(database, found.names) or _stored_report(store, found),
+            report=choosing.report_of,
+            keep=choosing.keep,
             modality=modality,
             workers=workers,
         )
         _commit_all(records, _Commits(store, report, progress))
         report.skip(bad_rows)
+        report.skip(choosing.refused)
+        report.already, report.forgotten = choosing.already, choosing.forgotten
+        report.changed = choosing.changed
         report.reports_unmatched = unmatched_reports(database)
         report.generation = store.generation
     report.seconds = round(time.monotonic() - started, 3)
     return report
 
 
-def _open_or_create(index: Path, encoder: Encoder) -> LocalStore:
+def _open_or_create(index: Path, encoder: Encoder, key: bytes) -> LocalStore:
     if not is_index(index):
-        return LocalStore.create(index, encoder.spec)
+        return LocalStore.create(index, encoder.spec, key)
     store = LocalStore.open(index, read_only=False)
     try:
+        store.require_key(key)
         pooled = store.with_own_pooling(encoder)
         if check_match(store.spec, pooled.spec):
             store.repool(pooled)
@@ -153,40 +166,6 @@ def _discover(
             progress("find", files, None)
 
     report.skip(discover(paths, database, key, progress=count))
-
-
-def _wanted(
-    store: LocalStore, database: sqlite3.Connection, key: bytes, report: BuildReport, on_duplicate: OnDuplicate
-) -> Iterator[FoundStudy]:
-    """Yield the studies to read."""
-    for found in found_studies(database, key):
-        stored = store.cases(studies=[found.key]) if store.contains([found.key]) else []
-        report_now = find_report(database, found.names) if stored else None
-        if not stored:
-            yield found
-        elif stored[0].attributes.get("stamp") == found.stamp and _same_report(stored[0], report_now):
-            report.already += 1
-        elif on_duplicate == "replace":
-            yield found
-        else:
-            message = (
-                "this study is in the index with other files or another report; "
-                "--on-duplicate replace takes the new ones"
-            )
-            if on_duplicate == "error":
-                raise UsageError(f"{found.source_path}: {message}")
-            report.skip([Skipped(found.source_path, Reason.DUPLICATE, message)])
-
-
-def _stored_report(store: LocalStore, found: FoundStudy) -> Report | None:
-    """Return the report of a study that is about to be replaced: new files do not take it away."""
-    stored = store.cases(studies=[found.key]) if store.contains([found.key]) else []
-    return Report(text=stored[0].report, patient="") if stored and stored[0].report else None
-
-
-def _same_report(stored: Case, report: Report | None) -> bool:
-    """Say whether a stored study has the report that it is given now; none given is no difference."""
-    return report is None or scrub(report.text) == (stored.report or "")
 
 
 def _commit_all(records: Iterable[StudyRecord], commits: _Commits) -> None:

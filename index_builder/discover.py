@@ -31,7 +31,8 @@ class FoundStudy:
     `key` is its pseudonym, `stamp` a keyed hash of its instances: the same files give the same stamp wherever they
     lie. `names` are what a report may call it: UID, accession number, and its paths, relative and absolute.
     Both are as they are printed (`shown_path`), and so is `source_path`. `copies` are other paths with the same content
-    (NIfTI and pictures).
+    (NIfTI and pictures). `seen` is a hash of the files' sizes and times, wherever they lie: while it is the same, they
+    need not be read again; "" where `stamp` is of their content already.
     """
 
     key: str
@@ -40,6 +41,7 @@ class FoundStudy:
     source_path: str
     names: tuple[str, ...]
     copies: tuple[str, ...]
+    seen: str = ""
 
 
 def discover(
@@ -117,7 +119,21 @@ def _study(study: str, rows: list[tuple[bytes, bytes, bytes, str]], key: bytes) 
         source_path=shown_path(relative[0] if len(set(relative)) == 1 else _common(relative)),
         names=_names(first, relative, paths),
         copies=tuple(paths[1:]) if by_content else (),
+        seen=_seen(paths) if first.study_uid else "",
     )
+
+
+def _seen(paths: Iterable[str]) -> str:
+    """Return a hash of the files' sizes and times; "" where one cannot be looked at. A zip stands for its members."""
+    found = []
+    for path in paths:
+        inside = split_member(Path(path))
+        try:
+            status = os.stat(path if inside is None else inside[0])
+        except OSError:
+            return ""
+        found.append(f"{status.st_size} {status.st_mtime_ns}")
+    return hashlib.sha256("\n".join(sorted(found)).encode()).hexdigest()
 
 
 def relative_to(path: str, sources: Iterable[Path]) -> str:

@@ -32,6 +32,7 @@ from retrieval.types import Skipped
 __all__ = ["embed_sources", "study_records"]
 
 Skip = Callable[[Iterable[Skipped]], None]
+Keep = Callable[[FoundStudy, PreparedStudy], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +54,16 @@ def study_records(
     key: bytes,
     skip: Skip,
     report: Callable[[FoundStudy], Report | None] = lambda _: None,
+    keep: Keep | None = None,
     modality: str | None = None,
     workers: int | None = None,
 ) -> Iterator[StudyRecord]:
     """Yield a record for every study that can be read, in the order given; `skip` is told of what cannot.
 
+    `keep` sees each study once it is read, with a hash of its pixels, and says whether it goes on to be encoded.
     Studies are read in `workers` processes under a memory and a time limit, so a bad one costs only itself.
     """
-    read = _read(wanted, encoder, modality, workers or _default_workers(), skip)
+    read = _read(wanted, encoder, modality, workers or _default_workers(), skip, keep)
     for item, vectors in encode_across(encoder, read):
         yield study_record(item.found, item.study, vectors, report(item.found), encoder=encoder, key=key)
 
@@ -93,22 +96,28 @@ def embed_sources(
 
 
 def _read(
-    wanted: Iterable[FoundStudy], encoder: Encoder, modality: str | None, workers: int, skip: Skip
+    wanted: Iterable[FoundStudy],
+    encoder: Encoder,
+    modality: str | None,
+    workers: int,
+    skip: Skip,
+    keep: Keep | None,
 ) -> Iterator[_Read]:
     order: deque[FoundStudy] = deque()  # studies out with the workers: a handful
 
     def tasks() -> Iterator[ReadTask]:
         for found in wanted:
             order.append(found)
-            yield ReadTask(found.headers, modality, encoder.spec.preprocess)
+            yield ReadTask(found.headers, modality, encoder.spec.preprocess, hash_pixels=keep is not None)
 
     for outcome in supervised_map("index_builder.reading:read_prepared", tasks(), workers=workers):
         found = order.popleft()
         if outcome.error is not None:
             skip(_lines(found, outcome.error))
             continue
-        skip(outcome.value.study.skipped)
-        yield _Read(found, outcome.value)
+        if keep is None or keep(found, outcome.value):
+            skip(outcome.value.study.skipped)
+            yield _Read(found, outcome.value)
 
 
 def _lines(found: FoundStudy, error: InputError) -> list[Skipped]:

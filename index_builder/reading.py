@@ -5,8 +5,9 @@ Runs without torch, so a worker is small and starts fast. What goes back to the 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,11 +25,15 @@ __all__ = ["PreparedSeries", "PreparedStudy", "PreparedView", "ReadTask", "prepa
 
 @dataclass(frozen=True, slots=True)
 class ReadTask:
-    """One study's files, and what the reader and the resize need to know."""
+    """One study's files, and what the reader and the resize need to know.
+
+    `hash_pixels`: also tell the study's pixels from others under the same UIDs.
+    """
 
     headers: tuple[FileHeader, ...]
     modality: str | None
     preprocess: Preprocess
+    hash_pixels: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,10 +64,14 @@ class PreparedSeries:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PreparedStudy:
-    """A Study without its voxels, its views ready to encode. Identifiers are the originals."""
+    """A Study without its voxels, its views ready to encode. Identifiers are the originals.
+
+    `pixels`: a SHA-256 of all voxels as they were read, whatever the order of the series; "" where none was asked for.
+    """
 
     study: Study  # its `series` is empty
     series: tuple[PreparedSeries, ...]
+    pixels: str = ""
 
     @property
     def prepared(self) -> tuple[NDArray[np.uint8], ...]:
@@ -72,7 +81,8 @@ class PreparedStudy:
 
 def read_prepared(task: ReadTask) -> PreparedStudy:
     """Read one study and prepare it. Raises `InputError` where none of its files can be used."""
-    return prepare_study(read_files(task.headers, modality=task.modality), task.preprocess)
+    study = read_files(task.headers, modality=task.modality)
+    return replace(prepare_study(study, task.preprocess), pixels=_pixels(study) if task.hash_pixels else "")
 
 
 def prepare_study(study: Study, preprocess: Preprocess) -> PreparedStudy:
@@ -89,6 +99,19 @@ def prepare_study(study: Study, preprocess: Preprocess) -> PreparedStudy:
         attributes=study.attributes,
     )
     return PreparedStudy(bare, series)
+
+
+def _pixels(study: Study) -> str:
+    """Return a hash of a study's voxels; a study without a UID is named by its content already, and gets none."""
+    if not study.uid:
+        return ""
+    found = []
+    for one in study.series:
+        voxels = np.ascontiguousarray(one.volume.voxels)
+        digest = hashlib.sha256(f"{voxels.dtype.str} {voxels.shape}".encode())
+        digest.update(voxels.view(np.uint8).data if voxels.size else b"")
+        found.append(digest.hexdigest())
+    return hashlib.sha256(" ".join(sorted(found)).encode()).hexdigest()
 
 
 def _prepare_series(series: Series, preprocess: Preprocess) -> PreparedSeries:

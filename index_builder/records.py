@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,7 +14,7 @@ from index_builder.reports import Report
 from retrieval.encoders.encode import pool_view
 from retrieval.encoders.protocol import Encoder
 from retrieval.index.attributes import allow_list
-from retrieval.index.keys import patient_key, series_key
+from retrieval.index.keys import keyed_hash, patient_key, series_key
 from retrieval.index.scrub import scrub
 from retrieval.index.sentences import split_sentences
 from retrieval.index.store import Linkage, SeriesRecord, StudyRecord
@@ -49,7 +50,7 @@ def study_record(
         key=found.key,
         patient_key=patient_key(patient, key),
         source_path=found.source_path,
-        attributes={**_attributes(prepared), "stamp": found.stamp},
+        attributes={**_attributes(prepared), "stamp": found.stamp, **_pixels(prepared, key)},
         series=series,
         report=text,
         sentences=sentences,
@@ -58,10 +59,16 @@ def study_record(
             study_uid=study.uid,
             patient_id=patient,
             accession=study.accession,
-            paths=(*study.paths, *(path for path in found.copies if path not in study.paths)),
+            paths=tuple(dict.fromkeys(os.path.abspath(path) for path in (*study.paths, *found.copies))),
+            seen=found.seen,
             series_uids=tuple(one.uid for one in prepared.series),
         ),
     )
+
+
+def _pixels(prepared: PreparedStudy, key: bytes) -> dict[str, str]:
+    """Return a keyed hash of the study's pixels, where its stamp does not tell them already."""
+    return {"pixels": keyed_hash(key, "pixels", prepared.pixels)} if prepared.pixels else {}
 
 
 def _attributes(prepared: PreparedStudy) -> dict[str, str | int]:

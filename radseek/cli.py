@@ -44,6 +44,7 @@ for command in (
     keeping.verify,
     keeping.compact,
     keeping.forget,
+    keeping.relink,
     keeping.fetch,
     keeping.phantoms,
     serving.serve,

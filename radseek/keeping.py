@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -15,12 +16,14 @@ from index_builder import BuildReport, build_index
 from radseek.console import errors, interruptible, print_json, print_notice, print_skipped, print_table, progress
 from radseek.options import Json, Modality, ReportColumn, StudyColumn, Workers
 from retrieval.encoders.fetch import fetch as fetch_model
+from retrieval.engine import KEY_PREFIX
 from retrieval.errors import InputError, UsageError
+from retrieval.imaging.archive import split_member
 from retrieval.index.keys import keyed_hash, load_key, patient_key
 from retrieval.index.local_store import LocalStore
 from retrieval.storage import writing_to
 
-__all__ = ["build", "compact", "fetch", "forget", "info", "phantoms", "verify"]
+__all__ = ["build", "compact", "fetch", "forget", "info", "phantoms", "relink", "verify"]
 
 IndexPath = Annotated[Path, typer.Argument(help="The index folder.")]
 
@@ -47,6 +50,7 @@ def build(
     on_duplicate: Annotated[
         OnDuplicate, typer.Option(help="A study that is there with other files.")
     ] = OnDuplicate.SKIP,
+    readmit: Annotated[bool, typer.Option("--readmit", help="Take in again what was forgotten.")] = False,
     json: Json = False,
 ) -> None:
     """Add every study under SOURCES to an index. Run again after an interruption: finished studies are passed over."""
@@ -63,6 +67,7 @@ def build(
             report_column=report_column,
             workers=workers,
             on_duplicate=on_duplicate.value,
+            readmit=readmit,
             progress=update,
         )
     for note in report.notes:
@@ -71,22 +76,30 @@ def build(
         print_json(report.to_json())
     else:
         _build_summary(report)
-    if not report.studies and not report.already:
+    if not report.studies and not report.already and not report.forgotten:
         _refuse(report, sources)
 
 
 def info(index: IndexPath, json: Json = False) -> None:
     """Say what an index holds and which encoder built it."""
     with LocalStore.open(index) as store:
-        spec, counts, generation, undigested = store.spec, store.counts(), store.generation, store.undigested()
+        key_known = store.knows_key()
+        spec, counts, generation, undigested = store.spec, store.counts(), store.generation, store.upkeep.undigested()
     if json:
-        document = {"index": str(index), "generation": generation, **counts, "undigested": undigested}
+        document = {"index": str(index), "generation": generation, **counts, "undigested": undigested, "key": key_known}
         print_json({**document, "encoder": spec.to_json()})
         return
     rows = [["generation", generation], *counts.items()]
     rows += [["encoder", f"{spec.name} ({spec.dim} wide)"], ["imaging recipe", spec.imaging_hash[:16]]]
     rows += [["towers", spec.towers_hash[:16]], ["pooling", spec.pooling_hash[:32]]]
     print_table(str(index), ["", ""], rows)
+    if not key_known:
+        errors.print(
+            "The index keeps no check of the key it was built with, so another key may not be refused; "
+            "`radseek compact` with that key writes one.",
+            markup=False,
+            soft_wrap=True,
+        )
     if undigested:
         errors.print(_undigested(undigested), markup=False, soft_wrap=True)
     print_notice(meaningless=spec.meaningless)
@@ -115,6 +128,8 @@ def compact(index: IndexPath, json: Json = False) -> None:
     """Delete forgotten studies from disk for good."""
     with LocalStore.open(index, read_only=False) as store:
         generation = store.compact()
+        with suppress(UsageError):  # an older index keeps no check of its key yet, and this user may not have it
+            store.require_key(load_key(make=False))
     _said(json, {"index": str(index), "generation": generation}, f"{index} is compacted (generation {generation})")
 
 
@@ -127,10 +142,11 @@ def forget(
     """Remove studies or patients for good. Run again after an interruption: it ends when no byte is left."""
     if not study and not patient:
         raise UsageError("Say what to forget: --study KEY, or --patient ID.")
-    key = load_key()
-    wanted = [Named(f"study {one}", frozenset({one, keyed_hash(key, "study", one)})) for one in study or []]
-    wanted += [Named(f"patient {one}", patient=patient_key(one, key), patient_id=one) for one in patient or []]
-    done = forget_all(index, wanted)
+    key = load_key(make=False) if patient or not all(one.startswith(KEY_PREFIX) for one in study or []) else None
+    wanted = [Named(f"study {one}", frozenset({one, *_key_of(one, key)})) for one in study or []]
+    if key is not None:
+        wanted += [Named(f"patient {one}", patient=patient_key(one, key), patient_id=one) for one in patient or []]
+    done = forget_all(index, wanted, key)
     document = {
         "index": str(index),
         "generation": done.generation,
@@ -139,6 +155,23 @@ def forget(
     }
     finished = "; an earlier forgetting that was cut short is finished" if done.resumed else ""
     _said(json, document, f"{len(done.studies)} studies forgotten (generation {done.generation}){finished}")
+
+
+def relink(
+    index: IndexPath,
+    old: Annotated[str, typer.Option("--from", help="The folder that the files were under; . for relative paths.")],
+    new: Annotated[Path, typer.Option("--to", help="The folder that they are under now.")],
+    json: Json = False,
+) -> None:
+    """Tell an index that its archive was moved, so that images are found again."""
+    old = old if old == "." else old.rstrip("/") or "/"
+    with LocalStore.open(index, read_only=False) as store:
+        store.require_key(load_key(make=False))
+        moved = store.upkeep.relink(old, str(new.absolute()))
+    lacking = sum(not all(_is_there(path) for path in paths) for paths in moved.values())
+    document = {"index": str(index), "from": old, "to": str(new.absolute()), "studies": len(moved), "lacking": lacking}
+    missing = f"; of {lacking} of them not all files are there" if lacking else "; all their files are there"
+    _said(json, document, f"The paths of {len(moved)} studies now begin with {new.absolute()}{missing}")
 
 
 def fetch(
@@ -169,8 +202,26 @@ def phantoms(
     _said(json, document, f"{len(cohort.studies)} synthetic studies in {folder}")
 
 
+def _is_there(path: str) -> bool:
+    inside = split_member(path)
+    return Path(path).exists() if inside is None else inside[0].exists()
+
+
+def _key_of(study: str, key: bytes | None) -> list[str]:
+    return [] if key is None else [keyed_hash(key, "study", study)]
+
+
 def _build_summary(report: BuildReport) -> None:
     names = ["files", "studies", "already", "series", "slices", "sentences", "seconds"]
+    if report.forgotten:
+        names.insert(3, "forgotten")
+        errors.print(
+            f"{report.forgotten} studies found here were forgotten and stay out; --readmit takes them in again.",
+            markup=False,
+            soft_wrap=True,
+        )
+    for one in report.changed:
+        errors.print(f"{one.path}: replaced; it had {' and '.join(one.what)}.", markup=False, soft_wrap=True)
     print_table(
         f"{report.index}, generation {report.generation}", ["", ""], [[name, getattr(report, name)] for name in names]
     )

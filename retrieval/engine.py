@@ -29,6 +29,7 @@ from retrieval.index.local_store import LocalStore
 from retrieval.index.manifest import is_index
 from retrieval.index.repooled import RepooledStore
 from retrieval.index.store import Case, Scope, Store
+from retrieval.index.upkeep import warn_of_another_key
 from retrieval.index.where import Where
 from retrieval.judging import Judge
 from retrieval.narrators.protocol import Narrator
@@ -362,6 +363,7 @@ class Engine:
     def _own_key(self) -> bytes:
         if self._key is None:
             self._key = load_key()
+            warn_of_another_key(self.store, self._key)
         return self._key
 
     def _seen(self, store: Store) -> Store:

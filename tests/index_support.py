@@ -98,15 +98,17 @@ def make_format_1(index: Path) -> None:
         for column in ("digest", "views_digest", "words_digest"):
             connection.execute(f"ALTER TABLE studies DROP COLUMN {column}")
         connection.execute("ALTER TABLE segments DROP COLUMN digest")
-        connection.execute("DELETE FROM meta WHERE name IN ('digests', 'seal', 'live')")
+        connection.execute("DELETE FROM meta WHERE name IN ('digests', 'seal', 'live', 'segments', 'key_check')")
         connection.execute("PRAGMA user_version = 1")
     connection.close()
     connection = sqlite3.connect(linkage_path(index))
     with connection:
         connection.execute("ALTER TABLE studies DROP COLUMN digest")
+        connection.execute("ALTER TABLE studies DROP COLUMN seen")
         connection.execute("PRAGMA user_version = 0")
     connection.close()
     (index / "sums.json").unlink()
     manifest = index / "manifest.json"
     document = json.loads(manifest.read_text("utf8"))
+    document.pop("key_check", None)
     manifest.write_text(json.dumps({**document, "format": 1}), "utf8")

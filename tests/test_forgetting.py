@@ -56,7 +56,7 @@ def nothing_left(index: Path) -> bool:
     with LocalStore.open(index) as store:
         store.verify()
         assert {case.key for case in store.cases()} == {key_of("study", n) for n in OLD if n != GONE}
-        assert not store.unfinished()
+        assert not store.upkeep.unfinished()
     return True
 
 

@@ -118,7 +118,7 @@ def test_an_index_of_the_first_format_is_read_and_a_writer_renews_it(index: Path
     assert json.loads((index / "manifest.json").read_text())["format"] == 2
     with LocalStore.open(index, read_only=False) as store:
         store.forget([key_of("study", 2)])
-        assert store.forgotten([key_of("study", 2), key_of("study", 3)]) == {key_of("study", 2)}
+        assert store.upkeep.forgotten([key_of("study", 2), key_of("study", 3)]) == {key_of("study", 2)}
         assert store.verify()["studies"] == 7
 
 

@@ -16,7 +16,17 @@ from retrieval.errors import UsageError
 from retrieval.storage import is_storage_error, storage_error
 from retrieval.types import Study
 
-__all__ = ["forgotten_mark", "key_path", "keyed_hash", "load_key", "patient_key", "series_key", "study_key"]
+__all__ = [
+    "forgotten_mark",
+    "is_key_of",
+    "key_check",
+    "key_path",
+    "keyed_hash",
+    "load_key",
+    "patient_key",
+    "series_key",
+    "study_key",
+]
 
 _KEY_BYTES = 32
 _SHORTEST_SECRET = 16  # characters of RADSEEK_KEY; fewer could be guessed
@@ -28,10 +38,11 @@ def key_path() -> Path:
     return Path(base) / "radseek" / "key"
 
 
-def load_key() -> bytes:
+def load_key(*, make: bool = True) -> bytes:
     """Return the user's 32-byte key: from `RADSEEK_KEY`, else from the key file, made (0600) on first use.
 
-    Raises `UsageError` where `RADSEEK_KEY` is short, or the file is unreadable, malformed or open to others.
+    Raises `UsageError` where `RADSEEK_KEY` is short, or the file is unreadable, malformed or open to others; with
+    `make=False` also where there is none.
     """
     secret = os.environ.get("RADSEEK_KEY")
     if secret is not None:
@@ -44,6 +55,11 @@ def load_key() -> bytes:
     path = key_path()
     try:
         if not path.exists():
+            if not make:
+                raise UsageError(
+                    f"There is no key: RADSEEK_KEY is not set and {path} is not there. Studies of an index are named "
+                    "with the key it was built with; set RADSEEK_KEY, or restore that file from a copy."
+                )
             _make_key(path)
         return _read_key(path)
     except OSError as error:
@@ -80,6 +96,25 @@ def patient_key(patient_id: str, key: bytes) -> str:
 def series_key(study: str, series_uid: str, ordinal: int, key: bytes) -> str:
     """Return a series' pseudonym from its study's, its UID and, where it has none, its place in the study."""
     return keyed_hash(key, "series", f"{study}\0{series_uid or f'#{ordinal}'}")
+
+
+def key_check(key: bytes, salt: bytes | None = None) -> str:
+    """Return what an index keeps of its key: a salt and a scrypt digest, from which the key cannot be told.
+
+    Without `salt` a new one is drawn. Guessing a key from it costs 16 MiB and some 50 ms a guess.
+    """
+    salt = secrets.token_bytes(16) if salt is None else salt
+    digest = hashlib.scrypt(b"radseek index key\0" + key, salt=salt, n=1 << 14, r=8, p=1, dklen=32)
+    return f"{salt.hex()}:{digest.hex()}"
+
+
+def is_key_of(check: str, key: bytes) -> bool:
+    """Say whether `key` is the one that `check` was made of by `key_check`."""
+    try:
+        salt = bytes.fromhex(check.partition(":")[0])
+    except ValueError:
+        return False
+    return hmac.compare_digest(key_check(key, salt), check)
 
 
 def forgotten_mark(pseudonym: str) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,12 +18,14 @@ __all__ = ["LinkageFile", "linkage_path"]
 
 _FORMAT = 2  # PRAGMA user_version: every row has a digest; 0 in files that were made before there were any
 _COLUMNS = "key, study_uid, patient_id, accession, source_path, paths, series"
+# `seen` is no part of the digest: a shortcut, which where it is wrong costs a reading of the files.
+_ADDED = {"digest": "BLOB", "seen": "TEXT NOT NULL DEFAULT ''"}
 _HAS = "SELECT name FROM pragma_table_info('studies')"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS studies (
     key TEXT PRIMARY KEY, study_uid TEXT NOT NULL, patient_id TEXT NOT NULL, accession TEXT NOT NULL,
     source_path TEXT NOT NULL, paths TEXT NOT NULL, series TEXT NOT NULL,
-    digest BLOB
+    digest BLOB, seen TEXT NOT NULL DEFAULT ''
 ) WITHOUT ROWID;
 """
 
@@ -58,8 +61,9 @@ class LinkageFile:
         if not columns:
             with guarded(self.path):
                 self._connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_FORMAT}; COMMIT;")
-        elif ("digest",) not in columns:
-            self._query("ALTER TABLE studies ADD COLUMN digest BLOB")
+        for name, kind in _ADDED.items() if columns else ():
+            if (name,) not in columns:
+                self._query(f"ALTER TABLE studies ADD COLUMN {name} {kind}")
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -98,17 +102,57 @@ class LinkageFile:
 
     def put(self, records: Iterable[StudyRecord]) -> None:
         """Write the linkage of studies, over what there was of the same keys."""
-        rows = [_row(record) for record in records]
+        rows = [(_row(record), record) for record in records]
         with self._transaction():
             self._connection.executemany(
-                f"INSERT OR REPLACE INTO studies ({_COLUMNS}, digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                [(*row, digest_of([row])) for row in rows],
+                f"INSERT OR REPLACE INTO studies ({_COLUMNS}, digest, seen) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [(*row, digest_of([row]), record.linkage.seen) for row, record in rows],
             )
 
     def drop(self, keys: Collection[str]) -> None:
         """Forget studies."""
         with self._transaction():
             self._connection.executemany("DELETE FROM studies WHERE key = ?", [(key,) for key in keys])
+
+    def seen(self, key: str) -> str:
+        """Return the sizes and times that a study's files had when they were last read, as one hash; "" if unknown."""
+        rows = self._query("SELECT seen FROM studies WHERE key = ?", (key,))
+        return str(rows[0][0]) if rows else ""
+
+    def note_seen(self, key: str, seen: str) -> None:
+        """Note that a study's files were read again and are the same."""
+        self._query("UPDATE studies SET seen = ? WHERE key = ?", (seen, key))
+
+    def study_uids(self, limit: int) -> dict[str, str]:
+        """Return the StudyInstanceUIDs of some studies that have one, by key."""
+        rows = self._query("SELECT key, study_uid FROM studies WHERE study_uid != '' LIMIT ?", (limit,))
+        return dict(rows)
+
+    def relink(self, old: str, new: str) -> dict[str, tuple[str, ...]]:
+        """Write `new` for the folder `old` at the beginning of every path; return the new paths of the studies changed.
+
+        `old` is matched whole folder by folder; `.` stands for relative paths.
+        """
+        strict, found = self.has_all_digests(), {}
+        rows = []
+        for (key,) in self._query("SELECT key FROM studies ORDER BY key"):
+            row = self._row_of(key, strict=strict)
+            if row is None:
+                continue
+            paths = json.loads(row[5])
+            moved = [_moved(path, old, new) for path in paths]
+            if moved != paths:
+                changed = (*row[:5], json.dumps(moved), row[6])
+                rows.append((changed[5], digest_of([changed]), key))
+                found[key] = tuple(moved)
+        with self._transaction():
+            self._connection.executemany("UPDATE studies SET paths = ?, digest = ? WHERE key = ?", rows)
+        return found
+
+    def some_path(self) -> str:
+        """Return one of the paths, or "" where there is none."""
+        rows = self._query("SELECT paths FROM studies WHERE paths != '[]' LIMIT 1")
+        return str(json.loads(rows[0][0])[0]) if rows else ""
 
     def keys(self) -> set[str]:
         """Return the keys of all studies that the file knows, also of any that the index has not."""
@@ -168,6 +212,13 @@ class LinkageFile:
                     checkpoint(self._connection)
         finally:
             self._connection.close()
+
+
+def _moved(path: str, old: str, new: str) -> str:
+    if old == ".":
+        return path if os.path.isabs(path) else os.path.join(new, path)
+    rest = path.removeprefix(old)
+    return new + rest if rest != path and rest[:1] in ("", os.sep, "!") else path
 
 
 def _as_written(row: Sequence[object], *, strict: bool) -> bool:

@@ -19,8 +19,9 @@ from retrieval.encoders.encode import pool_view
 from retrieval.encoders.protocol import Encoder
 from retrieval.encoders.spec import EncoderSpec, check_match
 from retrieval.errors import IndexDamagedError, UnknownNameError, UsageError
-from retrieval.index import commit, forgetting, rewriting, verifying
+from retrieval.index import catalog_write, commit, forgetting, own_key, rewriting, verifying
 from retrieval.index.catalog import Catalog, create_catalog
+from retrieval.index.keys import key_check
 from retrieval.index.linkage import LinkageFile, linkage_path
 from retrieval.index.manifest import MANIFEST, agreed_spec, is_index, read_manifest, write_manifest
 from retrieval.index.own_pooling import clean_adapters, keep_adapter, own_adapter
@@ -30,6 +31,7 @@ from retrieval.index.snapshot import Snapshot
 from retrieval.index.sqlite_file import identity
 from retrieval.index.store import Case, Linkage, Scope, SentenceHit, SliceHit, StudyRecord, ViewHit
 from retrieval.index.sums import changed_files, clear_sums, look_changed, write_sums
+from retrieval.index.upkeep import Upkeep
 from retrieval.index.writer_lock import LOCK, locked
 from retrieval.storage import require_room, writing_to
 from retrieval.types import ViewVectors
@@ -37,6 +39,7 @@ from retrieval.types import ViewVectors
 __all__ = ["LocalStore"]
 
 _CATALOG = "catalog.sqlite"
+_KEY = "key_check"  # the catalogue's setting; the manifest has it too
 _EMPTY_BYTES = 384 << 10  # an index of nothing and its linkage, with SQLite's logs while they are made
 _HALF_MADE = (_CATALOG, f"{_CATALOG}-wal", f"{_CATALOG}-shm", f"{_CATALOG}-journal", ".manifest.json.draft")
 
@@ -55,14 +58,17 @@ class LocalStore:
         try:
             self._spec = agreed_spec(path, manifest.spec, self._catalog.setting("encoder"))
             self._adapter = self._catalog.setting("own_pooling", "")
+            self._key_check = self._catalog.setting(_KEY, "")
+            if manifest.key_check not in ("", self._key_check):
+                raise IndexDamagedError(f"{path}: manifest and catalogue name different keys; restore both.")
             self._open_linkage()
             self._in_doubt = look_changed(path, self._files())
             if lock is not None:  # the hashes are cleared below
                 self._in_doubt = self._in_doubt and changed_files(path, self._files()) != []
             if lock is not None:
                 clear_sums(path)
-                if manifest.format != FORMAT:  # the catalogue was made this format as it was opened
-                    write_manifest(path, manifest.spec)
+                if (manifest.format, manifest.key_check) != (FORMAT, self._key_check):  # it lags behind the catalogue
+                    write_manifest(path, manifest.spec, self._key_check)
                 clean_adapters(path, self._adapter)
                 clean_orphans(self._folder, {info.folder_name for info in self._catalog.segments()})
             self._now = Snapshot(self._catalog, self._folder, self._spec.dim, in_doubt=self._in_doubt)
@@ -72,8 +78,8 @@ class LocalStore:
             raise
 
     @classmethod
-    def create(cls, path: str | Path, spec: EncoderSpec) -> LocalStore:
-        """Make an empty index for an encoder's vectors and open it for writing.
+    def create(cls, path: str | Path, spec: EncoderSpec, key: bytes | None = None) -> LocalStore:
+        """Make an empty index for an encoder's vectors and open it for writing; `key` is the one it will be built with.
 
         Raises `UsageError` where the folder holds an index already, or something that is none.
         """
@@ -93,8 +99,9 @@ class LocalStore:
                 (path / name).unlink(missing_ok=True)
             with writing_to(path, _EMPTY_BYTES):
                 (path / "segments").mkdir(exist_ok=True)
-            create_catalog(path / _CATALOG, {"encoder": json.dumps(spec.to_json())})
-            write_manifest(path, spec)  # from here on it is an index
+            check = "" if key is None else key_check(key)
+            create_catalog(path / _CATALOG, {"encoder": json.dumps(spec.to_json()), _KEY: check})
+            write_manifest(path, spec, check)  # from here on it is an index
             return cls(path, lock)
         except BaseException:
             lock.release()
@@ -129,7 +136,7 @@ class LocalStore:
     def close(self) -> None:
         """Close the files; a writer leaves an index that can be copied, and gives its lock up."""
         try:
-            if self._lock is not None and not (self._in_doubt and self._problems()):
+            if self._lock is not None and not (self._in_doubt and self.upkeep.problems()):
                 self._close_files()
                 write_sums(self.path, self._files())
             else:
@@ -156,6 +163,11 @@ class LocalStore:
         """
         here = is_index(self.path) and identity(self.path / _CATALOG) == self._file
         return here and self._now.is_whole()
+
+    @property
+    def upkeep(self) -> Upkeep:
+        """Return what keepers of an index ask of it: the forgotten, the originals, what is left to do."""
+        return Upkeep(self.path, self._catalog, self._linkage)
 
     def counts(self) -> dict[str, int]:
         """Return how many studies, series, views, slices and sentences there are."""
@@ -211,20 +223,23 @@ class LocalStore:
         forgetting.hide(self._catalog, studies, {*studies, *patients} - {""})
         return self.compact()
 
-    def traces(self, studies: Collection[str], patients: Collection[str], ids: Collection[str]) -> set[str]:
-        """Return the keys of these studies, and of these patients' studies, of which anything is on disk.
+    def require_key(self, key: bytes) -> bool:
+        """Raise `UsageError` where the index was built with another key; return whether it is known to be this one.
 
-        `studies` and `patients` are keys; `ids` are the patients' original ones.
+        A writer keeps the check of a key that it knows to be the one, where an older index has none.
         """
-        return forgetting.traces(self._catalog, self._writable(), studies, patients, ids)
+        known = own_key.require_key(self._catalog, self._linkage, self._key_check, key)
+        if known and not self._key_check and self._lock is not None:
+            check = key_check(key)
+            with self._catalog.transaction() as connection:
+                catalog_write.set_value(connection, _KEY, check)
+            self._key_check = check
+            write_manifest(self.path, self._spec, check)
+        return known
 
-    def forgotten(self, keys: Collection[str]) -> set[str]:
-        """Return which of these keys of studies and patients were forgotten."""
-        return forgetting.known_forgotten(self._catalog, keys)
-
-    def unfinished(self) -> bool:
-        """Say whether removed studies are still on disk; `compact` deletes them."""
-        return forgetting.unfinished(self._catalog)
+    def knows_key(self) -> bool:
+        """Say whether the index keeps a check of its key."""
+        return bool(self._key_check)
 
     def repool(self, encoder: Encoder) -> int:
         """Pool every view again from its slice vectors, with this encoder's pooling; return the new generation.
@@ -268,10 +283,6 @@ class LocalStore:
             self._check_adapter()
         self.verified = verifying.verify(self._catalog, self._linkage, self._now.segments, self.path)
         return self.counts()
-
-    def undigested(self) -> int:
-        """Return how many studies were written before studies had digests; `compact` gives them some."""
-        return verifying.undigested(self._catalog)
 
     def linkage_of(self, study: str) -> Linkage | None:
         """Return a study's original identifiers and paths, where the linkage file is there."""
@@ -359,7 +370,7 @@ class LocalStore:
         """Rewrite the index with another pooling; the manifest follows the catalogue, old adapters go last."""
         rewriting.repool(self._catalog, self._folder, self._now.segments, spec, pool, adapter)
         self._spec, self._adapter = spec, adapter
-        write_manifest(self.path, spec)
+        write_manifest(self.path, spec, self._key_check)
         clean_adapters(self.path, adapter)
         return self._moved_on()
 
@@ -387,8 +398,3 @@ class LocalStore:
     def _files(self) -> list[Path]:
         """Return the files whose hashes are kept while the index is closed."""
         return [self._catalog.path, self.path / MANIFEST, *([] if self._linkage is None else [self._linkage.path])]
-
-    def _problems(self) -> list[str]:
-        """Return what is wrong with rows, of a catalogue or linkage that was changed from outside."""
-        linkage = self._linkage
-        return verifying.catalogue_problems(self._catalog) + ([] if linkage is None else linkage.problems())

@@ -21,10 +21,11 @@ _KIND = "radseek index"
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a manifest says: the encoder whose vectors the index holds, and the format it was written in."""
+    """What a manifest says: the encoder whose vectors the index holds, the format, a check of the key."""
 
     spec: EncoderSpec
     format: int = FORMAT
+    key_check: str = ""  # `keys.key_check` of the key that names the studies; "" where it is not known
 
 
 def is_index(path: Path) -> bool:
@@ -35,12 +36,13 @@ def is_index(path: Path) -> bool:
         return False
 
 
-def write_manifest(path: Path, spec: EncoderSpec) -> None:
+def write_manifest(path: Path, spec: EncoderSpec, key_check: str = "") -> None:
     """Write or replace the manifest, whole or not at all."""
     document = {
         "kind": _KIND,
         "format": FORMAT,
         "hashes": {"imaging": spec.imaging_hash, "towers": spec.towers_hash, "pooling": spec.pooling_hash},
+        "key_check": key_check,
         "encoder": spec.to_json(),
     }
     draft = path / f".{MANIFEST}.draft"
@@ -77,7 +79,7 @@ def read_manifest(path: Path) -> Manifest:
             raise ValueError("its hashes are not its encoder's")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, EncoderError) as error:
         raise IndexDamagedError(f"{file} cannot be read ({error}); restore it from a copy.") from error
-    return Manifest(spec, version)
+    return Manifest(spec, version, str(document.get("key_check", "")))
 
 
 def agreed_spec(path: Path, manifest: EncoderSpec, catalogue: str) -> EncoderSpec:

@@ -1,0 +1,94 @@
+"""What whoever keeps an index asks of it, beside the engine's questions: the forgotten, the originals, what is left."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Collection
+from pathlib import Path
+
+from retrieval.errors import UsageError
+from retrieval.index import forgetting, verifying
+from retrieval.index.catalog import Catalog
+from retrieval.index.linkage import LinkageFile
+
+__all__ = ["Upkeep", "warn_of_another_key"]
+
+
+class Upkeep:
+    """Of an open index; it goes with its store. What it changes needs an index that is open for writing."""
+
+    def __init__(self, path: Path, catalog: Catalog, linkage: LinkageFile | None) -> None:
+        self._path = path
+        self._catalog = catalog
+        self._linkage = linkage
+
+    def traces(self, studies: Collection[str], patients: Collection[str], ids: Collection[str]) -> set[str]:
+        """Return the keys of these studies, and of these patients' studies, of which anything is on disk.
+
+        `studies` and `patients` are keys; `ids` are the patients' original ones.
+        """
+        return forgetting.traces(self._catalog, self._writable(), studies, patients, ids)
+
+    def forgotten(self, keys: Collection[str]) -> set[str]:
+        """Return which of these keys of studies and patients were forgotten."""
+        return forgetting.known_forgotten(self._catalog, keys)
+
+    def has_forgotten(self) -> bool:
+        """Say whether anything was forgotten that would stay out of a build."""
+        return self._catalog.format > 1 and bool(self._catalog.query("SELECT 1 FROM forgotten LIMIT 1"))
+
+    def unfinished(self) -> bool:
+        """Say whether removed studies are still on disk; `compact` deletes them."""
+        return forgetting.unfinished(self._catalog)
+
+    def undigested(self) -> int:
+        """Return how many studies were written before studies had digests; `compact` gives them some."""
+        return verifying.undigested(self._catalog)
+
+    def relink(self, old: str, new: str) -> dict[str, tuple[str, ...]]:
+        """Write the folder `new` for `old` in the linkage's paths; return the new paths of the studies changed.
+
+        Raises `UsageError` where no path begins with `old`.
+        """
+        linkage = self._writable()
+        found = linkage.relink(old, new)
+        if not found:
+            there = linkage.some_path()
+            known = f"they are like {there}" if there else "it has no paths"
+            raise UsageError(
+                f"No path of {self._path} begins with {old} ({known}); give a folder that they begin with."
+            )
+        return found
+
+    def problems(self) -> list[str]:
+        """Return what is wrong with the rows of catalogue and linkage; reads all of them."""
+        linkage = [] if self._linkage is None else self._linkage.problems()
+        return verifying.catalogue_problems(self._catalog) + linkage
+
+    def seen(self, study: str) -> str:
+        """Return a hash of the sizes and times that a study's files had when they were read, "" where unknown."""
+        return "" if self._linkage is None else self._linkage.seen(study)
+
+    def note_seen(self, study: str, seen: str) -> None:
+        """Note that a study's files, of other sizes or times, were read again and hold the same."""
+        self._writable().note_seen(study, seen)
+
+    def _writable(self) -> LinkageFile:
+        if self._linkage is None:
+            raise UsageError(f"{self._path} is open without its linkage file; open it with read_only=False.")
+        return self._linkage
+
+
+def warn_of_another_key(store: object, key: bytes) -> None:
+    """Warn where an open index was built with another key than the one that names a question's study."""
+    require = getattr(store, "require_key", None)  # a store of another kind keeps no check
+    if require is None:
+        return
+    try:
+        require(key)
+    except UsageError:
+        warnings.warn(
+            "The index was built with another key than this user's: a study and its patient cannot be told among the "
+            "index's cases, so earlier ones of theirs are not left out. Set RADSEEK_KEY to that key.",
+            stacklevel=3,
+        )
