@@ -39,7 +39,7 @@ from retrieval.index.linkage import linkage_path
 from retrieval.index.local_store import LocalStore
 from retrieval.index.store import StudyRecord
 from tests.encoder_support import DIM, tiny_spec
-from tests.index_support import key_of, make_record
+from tests.index_support import KEY, key_of, make_record
 
 WATCHED = ("retrieval/index/", "retrieval/storage", "demo/forgetting", "demo/verdicts")
 EVERY = 50  # SQLite instructions between two places to die
@@ -58,7 +58,7 @@ def record(number: int, seed: int = 0) -> StudyRecord:
 def make_template(folder: Path) -> Path:
     """Make the index that every writer gets a copy of, in two segments, with verdicts and an adapter beside it."""
     index = folder / "t.index"
-    with LocalStore.create(index, tiny_spec()) as store:
+    with LocalStore.create(index, tiny_spec(), KEY) as store:
         store.add([record(number) for number in OLD[:4]])
         store.add([record(number) for number in OLD[4:]])
     log = VerdictLog(index)

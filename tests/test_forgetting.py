@@ -47,7 +47,7 @@ def index(template: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def _the_key_of_the_records(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("radseek.keeping.load_key", lambda: KEY)
+    monkeypatch.setattr("radseek.keeping.load_key", lambda **_: KEY)
 
 
 def nothing_left(index: Path) -> bool:
