@@ -19,7 +19,7 @@ from radseek.writing import write_scores
 from retrieval.engine import KEY_PREFIX, Engine
 from retrieval.errors import InputError, UsageError
 from retrieval.index.manifest import is_index
-from retrieval.results import ClassifyResult, ScreenResult, SimilarResult
+from retrieval.results import ClassifyResult, FindingScore, ScreenResult, SimilarResult
 from retrieval.spelling import spelling_of_findings
 from retrieval.study_vectors import StudyVectors
 from retrieval.types import Skipped
@@ -233,6 +233,13 @@ def _refuse_nothing(answered: bool, skipped: Sequence[Skipped], target: str) -> 
     raise InputError(first.reason_code, message, path=first.path)
 
 
+def _place(row: FindingScore) -> str:
+    """Return the view and key slice; a slice that does not stand out is in brackets."""
+    if row.view is None:
+        return "-"
+    return f"{row.view} (z={row.key_slice}, flat)" if row.stands_out is False else f"{row.view} z={row.key_slice}"
+
+
 def _screen_table(result: ScreenResult) -> None:
     rows = [
         [
@@ -243,7 +250,7 @@ def _screen_table(result: ScreenResult) -> None:
             number(row.score),
             "-" if row.interval is None else f"{row.interval[0]:+.3f} .. {row.interval[1]:+.3f}",
             number(row.percentile, 0),
-            "-" if row.view is None else f"{row.view} z={row.key_slice}",
+            _place(row),
         ]
         for row in result.results
     ]

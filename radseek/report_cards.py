@@ -190,6 +190,7 @@ def _finding_row(
     where = row.view or ""
     if row.series in deep:
         where += f", slice {row.key_slice}"
+        where += "; no slice stands out" if row.stands_out is False else ""
     return FindingRow(
         finding=_name(finding),
         score=row.score,

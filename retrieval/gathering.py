@@ -94,6 +94,7 @@ def _score(number: int, row: FindingScore, finding: Finding) -> ScoreItem:
         series=row.series,
         key_slice=row.key_slice,
         position=row.position,
+        stands_out=row.stands_out,
     )
 
 

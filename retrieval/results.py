@@ -65,7 +65,8 @@ class FindingScore:
 
     `score` is `sigmoid(scale * margin)` and only orders; `margin` the raw evidence; `interval` its 10th to 90th
     percentile over paraphrases; `percentile` (0 to 100) the share of comparable studies with a lower margin;
-    `key_slice` the zero-based Z of the Volume; `position` that slice's centre, patient LPS mm.
+    `key_slice` the zero-based Z of the Volume; `position` that slice's centre, patient LPS mm; `stands_out` says
+    whether that slice shows the finding better than most others (False: the profile is flat, any would do as well).
     """
 
     study: str
@@ -83,6 +84,7 @@ class FindingScore:
     view: str | None
     key_slice: int | None
     position: tuple[float, float, float] | None
+    stands_out: bool | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the row as JSON-able values."""

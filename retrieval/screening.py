@@ -61,7 +61,7 @@ class Screener:
             yield self._row(study, finding)
 
     def _row(self, study: StudyVectors, finding: Finding) -> FindingScore:
-        reading = read_finding(study, finding, self._book.pair(finding))
+        reading = read_finding(study, finding, self._book.pair(finding), self._book.kinds())
         verdict = self._judge.verdict(finding, reading, is_phantom=study.is_phantom)
         percentile = None
         if reading is not None and self._percentiles is not None:
@@ -81,5 +81,6 @@ class Screener:
             reason=verdict.reason,
             view=reading.view.view if reading else None,
             key_slice=reading.key_slice if reading else None,
+            stands_out=reading.stands_out if reading else None,
             position=reading.position if reading else None,
         )

@@ -83,6 +83,7 @@ class _FindingRow(_Part):
     view: str | None
     key_slice: int | None
     position: Point | None
+    stands_out: bool | None
 
 
 class ScreenAnswer(_Answer):
@@ -212,6 +213,7 @@ class _ScoreItem(_Item):
     series: str | None
     key_slice: int | None
     position: Point | None
+    stands_out: bool | None
 
 
 class _NeighbourItem(_Item):
