@@ -55,6 +55,7 @@ class ScoreItem:
     key_slice: int | None
     position: Point | None
     stands_out: bool | None = None
+    not_told_apart: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,6 +103,8 @@ def _state(row: FindingScore, lang: Lang) -> str:
         if row.reason
         else ""
     )
+    if row.not_told_apart:
+        why += f'<span class="rs-why">{_word("screen.not_told_apart", lang)}</span>'
     return f'<span class="rs-state rs-state-{row.state}">{_word(f"state.{row.state}", lang)}</span>{why}'
 
 

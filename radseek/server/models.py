@@ -84,6 +84,7 @@ class _FindingRow(_Part):
     key_slice: int | None
     position: Point | None
     stands_out: bool | None
+    not_told_apart: bool | None
 
 
 class ScreenAnswer(_Answer):
@@ -189,6 +190,7 @@ class SearchAnswer(_Answer):
     query: _Searched
     notes: list[str]
     suggestions: list[_Suggestion]
+    not_told_apart: list[str]
     studies: list[_StudyRow]
     sentences: list[_SentenceRow]
 
@@ -214,6 +216,7 @@ class _ScoreItem(_Item):
     key_slice: int | None
     position: Point | None
     stands_out: bool | None
+    not_told_apart: bool | None
 
 
 class _NeighbourItem(_Item):
