@@ -35,6 +35,7 @@ from retrieval.narrators.protocol import Narrator
 from retrieval.path_text import found_path
 from retrieval.percentiles import Percentiles
 from retrieval.prompt_vectors import PromptBook
+from retrieval.report_language import unread_notes
 from retrieval.results import (
     ClassifyResult,
     ClassifyRow,
@@ -284,7 +285,7 @@ class Engine:
             tuple(_study_row(rank, one, paths) for rank, one in enumerate(images, 1)),
             tuple(_sentence_row(rank, one, paths) for rank, one in enumerate(sentences, 1)),
             {"text": text, "where": scope.where.texts(), "within": within},
-            what_is_left(scope, store),
+            (*what_is_left(scope, store), *unread_notes(one.hit.text for one in sentences)),
             spelling_of(text),
         )
 

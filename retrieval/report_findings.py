@@ -14,6 +14,7 @@ from retrieval.finding_mentions import Mention, mentions, region_of, regions
 from retrieval.index.sentences import split_sentences
 from retrieval.organ_statements import organ_statements
 from retrieval.polarity import Judged, Polarity, flipped, judge, strongest, weightiest
+from retrieval.report_language import report_language, unread_language
 from retrieval.report_text import plain_text
 
 __all__ = ["NO_FINDING", "Said", "findings_in", "report_says"]
@@ -50,7 +51,8 @@ def findings_in(
     `findings`: a shipped set's name or a set file's path, findings themselves, or None for the whole catalogue.
     `region` ("chest", "head", "abdomen") is what the report is about, which short names such as "edema" need; left
     out, it is the one that all the findings share, else the sentence's own, else the chest. Named twice, present
-    outweighs uncertain and uncertain absent. Raises `UnknownNameError` for a set that is not there.
+    outweighs uncertain and uncertain absent. A sentence in a language other than English and Chinese says nothing, for
+    no rules read it. Raises `UnknownNameError` for a set that is not there.
 
     >>> found = findings_in("No pneumothorax, small effusion.", "chest_xray")
     >>> [(said.finding, said.polarity, said.rule) for said in found]
@@ -73,7 +75,8 @@ def report_says(
     asked = _asked(findings)
     region = region or _region(asked) or region_of(plain_text(text))
     said: dict[str, list[Polarity]] = {}
-    for sentence in split_sentences(text):
+    sentences = split_sentences(text)
+    for sentence in sentences if report_language(sentences) is None else ():
         for one in _said(sentence, asked, region):
             said.setdefault(one.finding, []).append(one.polarity)
     outweighing = ((name, strongest(values)) for name, values in said.items())
@@ -112,6 +115,8 @@ def _since_treated(text: str, one: Mention) -> Judged | None:
 
 @lru_cache(maxsize=1 << 16)
 def _said(sentence: str, findings: tuple[Finding, ...], region: str | None) -> tuple[Said, ...]:
+    if unread_language(sentence) is not None:
+        return ()
     text = plain_text(sentence)
     found: dict[str, list[Judged]] = {}
     for one in mentions(text, findings, region):

@@ -18,6 +18,7 @@ from retrieval.polarity import Polarity, flipped, opposite, polarity
 from retrieval.polarity_cues import cues
 from retrieval.prompt_vectors import PromptBook
 from retrieval.report_findings import findings_in
+from retrieval.report_language import unread_language
 from retrieval.report_text import plain_text
 
 __all__ = ["Term", "TextQuery", "Want", "parse_query", "query_vector"]
@@ -53,7 +54,7 @@ class Want:
     def said_by(self, sentence: str) -> Polarity | None:
         """Return what a sentence says of it, None where it is not named."""
         if self.finding is None:
-            return polarity(sentence, self.words)
+            return polarity(sentence, self.words) if unread_language(sentence) is None else None
         return next((said.polarity for said in findings_in(sentence, (self.finding,))), None)
 
 
