@@ -17,9 +17,17 @@ from retrieval.polarity import Judged, Polarity, flipped, judge, strongest, weig
 from retrieval.report_language import report_language, unread_language
 from retrieval.report_text import plain_text
 
-__all__ = ["NO_FINDING", "Said", "findings_in", "report_says"]
+__all__ = ["NO_FINDING", "Said", "denies_only", "findings_in", "report_says"]
 
 _TREATED: Final = re.compile(r"[^，。；、]{0,10}(?:术|疗|引流|穿刺|置管|抽吸|清除|切除|溶栓|介入)后，")
+# A denial at the start of a clause ("there is no ..."), or an organ called normal anywhere in it.
+_DENYING: Final = re.compile(
+    r"^\s*(?:(?:there|it|and|or|the|study|exam|is|are|was|were|has|have|shows?|demonstrates?|again|also)\s+)*"
+    r"(?:no|not|nor|none|without|negative|absent|free of|nothing|neither|never)\b"
+    r"|\b(?:normal|unremarkable|clear|intact|within (?:normal )?limits|negative|patent|preserved|"
+    r"(?:is|are|was|were) (?:not|no longer) \w+|(?:is|are) (?:absent|midline))\b(?<!not normal)(?<!not clear)"
+    r"|(?:未见|未发现|未及|未显示|没有|^无|均?无异常|正常|清晰|清楚|阴性|完整|通畅|居中|对称|光整|不大)"
+)
 NO_FINDING: Final = "no_finding"  # the one "finding" that is about everything
 
 
@@ -81,6 +89,20 @@ def report_says(
             said.setdefault(one.finding, []).append(one.polarity)
     outweighing = ((name, strongest(values)) for name, values in said.items())
     return {name: value for name, value in outweighing if value is not None}
+
+
+@lru_cache(maxsize=1 << 16)
+def denies_only(sentence: str) -> bool:
+    """Say whether a sentence affirms nothing: each of its clauses denies something or calls it normal.
+
+    >>> [denies_only(one) for one in ("The lungs are clear.", "No acute intracranial process.", "Blood, no shift.")]
+    [True, True, False]
+    """
+    said = findings_in(sentence)
+    if any(one.abnormal != "absent" for one in said):
+        return False
+    clauses = [one for one in re.split(r"[,;，；。]|\.(?!\d)|\bbut\b", plain_text(sentence)) if one.strip(" .!?")]
+    return bool(clauses) and all(_DENYING.search(one) is not None for one in clauses)
 
 
 def _asked(findings: str | Iterable[Finding] | None) -> tuple[Finding, ...]:
