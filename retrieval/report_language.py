@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, lru_cache
 from importlib.resources import files
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 __all__ = ["language_name", "report_language", "unread_language", "unread_note", "unread_notes", "unread_sentences"]
 
@@ -148,7 +148,7 @@ def _tables() -> dict[str, tuple[frozenset[str], frozenset[str]]]:
 
 
 @cache
-def _data() -> dict[str, dict[str, dict[str, str]]]:
+def _data() -> dict[str, dict[str, Any]]:
     text = (files("retrieval") / "report_languages.toml").read_text(encoding="utf-8")
-    data: dict[str, dict[str, dict[str, str]]] = tomllib.loads(text)
+    data: dict[str, dict[str, Any]] = tomllib.loads(text)
     return data
