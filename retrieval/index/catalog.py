@@ -7,15 +7,26 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from retrieval.errors import IndexDamagedError
-from retrieval.index.schema import FORMAT, SCHEMA
+from retrieval.index.places import Places
+from retrieval.index.schema import FORMAT, FORMATS, SCHEMA, UPGRADES
 from retrieval.index.segments import SegmentInfo
 from retrieval.index.sqlite_file import checkpoint, connect, guarded, make_private
 
-__all__ = ["Catalog", "create_catalog"]
+__all__ = ["Catalog", "Layout", "create_catalog"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Layout:
+    """Which folders there are at a generation, and where in them each commit's rows lie."""
+
+    generation: int
+    folders: tuple[SegmentInfo, ...]
+    places: Places
 
 
 def create_catalog(path: Path, settings: dict[str, str]) -> None:
@@ -41,7 +52,9 @@ class Catalog:
         self._connection = connect(path, read_only=read_only)
         self._read_only = read_only
         try:
-            self._check_format()
+            self.format = self._checked_format()
+            if not read_only:
+                self._upgrade()
         except BaseException:
             self._connection.close()
             raise
@@ -51,13 +64,22 @@ class Catalog:
         with self._lock, guarded(self.path):
             return self._connection.execute(sql, values).fetchall()
 
-    def _check_format(self) -> None:
+    def _checked_format(self) -> int:
         (version,) = self.query("PRAGMA user_version")[0]
-        if version != FORMAT:
+        if version not in FORMATS:
             raise IndexDamagedError(
-                f"{self.path} has format {version} and this radseek reads {FORMAT}; "
+                f"{self.path} has format {version} and this radseek reads {FORMATS[0]} to {FORMAT}; "
                 "use the radseek that built it, or build the index again."
             )
+        return int(version)
+
+    def _upgrade(self) -> None:
+        """Bring an index that an earlier radseek built to this one's format, a step a transaction."""
+        while self.format < FORMAT:
+            with self.transaction() as connection:
+                for statement in UPGRADES[self.format]:
+                    connection.execute(statement)
+            self.format = self._checked_format()
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -72,6 +94,19 @@ class Catalog:
                     self._connection.execute("ROLLBACK")
                 raise
 
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Make several queries see one moment."""
+        with self._lock, guarded(self.path):
+            nested = self._connection.in_transaction
+            if not nested:
+                self._connection.execute("BEGIN")
+            try:
+                yield
+            finally:
+                if not nested:
+                    self._connection.execute("COMMIT")
+
     def setting(self, name: str, default: str | None = None) -> str:
         """Return one setting; where it is missing the default, or without one `IndexDamagedError`."""
         rows = self.query("SELECT value FROM meta WHERE name = ?", (name,))
@@ -85,14 +120,20 @@ class Catalog:
         """Return the last committed generation."""
         return int(self.setting("generation"))
 
-    def segments(self) -> list[SegmentInfo]:
-        """Return all segments by number."""
-        rows = self.query("SELECT number, slices, views, sentences, files FROM segments ORDER BY number")
-        return [_segment_info(row) for row in rows]
+    def layout(self) -> Layout:
+        """Return the last generation and its folders, as one moment has them."""
+        with self._reading():
+            generation, old = self.generation(), self._checked_format() == 1
+            sums, kept = ("x''", "segments") if old else ("sums", "folders")
+            held = "number" if old else "folder"
+            folders = self.query(f"SELECT number, slices, views, sentences, files, {sums} FROM {kept} ORDER BY 1")
+            segments = self.query(f"SELECT number, {held}, slices, views, sentences FROM segments ORDER BY 1")
+        infos = tuple(_segment_info(row) for row in folders)
+        return Layout(generation, infos, Places.of(segments, infos))
 
-    def next_segment(self) -> int:
-        """Return a number that no segment has; numbers of deleted ones may come back after a compaction."""
-        return int(self.query("SELECT coalesce(max(number), 0) + 1 FROM segments")[0][0])
+    def next_folder(self) -> int:
+        """Return a number that no folder has or had, for the next folder and what is committed in it."""
+        return int(self.query("SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = 'folders'")[0][0])
 
     def log_bytes(self) -> int:
         """Return the bytes of the write-ahead log, which its file must still take up."""
@@ -126,7 +167,7 @@ class Catalog:
                 self._connection.close()
 
 
-def _segment_info(row: tuple[int, int, int, int, str]) -> SegmentInfo:
-    number, slices, views, sentences, files = row
+def _segment_info(row: tuple[int, int, int, int, str, bytes]) -> SegmentInfo:
+    number, slices, views, sentences, files, sums = row
     rows = {"slices": slices, "views": views, "sentences": sentences}
-    return SegmentInfo(number, rows, {name: (sha, size) for name, (sha, size) in json.loads(files).items()})
+    return SegmentInfo(number, rows, {name: (sha, size) for name, (sha, size) in json.loads(files).items()}, sums)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from retrieval.index.keywords import index_words
 from retrieval.index.packing import PackedStudy
 from retrieval.index.segments import SegmentInfo
 
-__all__ = ["insert_segment", "insert_study", "mark_removed", "set_value"]
+__all__ = ["insert_folder", "insert_segment", "insert_study", "mark_removed", "move_segments", "set_value"]
 
 
 def set_value(connection: sqlite3.Connection, name: str, value: str) -> None:
@@ -18,11 +18,29 @@ def set_value(connection: sqlite3.Connection, name: str, value: str) -> None:
     connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
 
 
-def insert_segment(connection: sqlite3.Connection, info: SegmentInfo) -> None:
-    """Make a segment known."""
+def insert_folder(connection: sqlite3.Connection, info: SegmentInfo) -> None:
+    """Make a folder known."""
     rows = info.rows
-    values = (info.number, rows["slices"], rows["views"], rows["sentences"], json.dumps(dict(info.files)))
-    connection.execute("INSERT INTO segments VALUES (?, ?, ?, ?, ?)", values)
+    values = (info.number, rows["slices"], rows["views"], rows["sentences"], json.dumps(dict(info.files)), info.sums)
+    connection.execute(
+        "INSERT INTO folders (number, slices, views, sentences, files, sums) VALUES (?, ?, ?, ?, ?, ?)", values
+    )
+
+
+def insert_segment(connection: sqlite3.Connection, info: SegmentInfo) -> None:
+    """Make a new folder known, and its rows as one segment of the folder's number."""
+    insert_folder(connection, info)
+    rows = info.rows
+    values = (info.number, rows["slices"], rows["views"], rows["sentences"], info.number)
+    connection.execute("INSERT INTO segments (number, slices, views, sentences, folder) VALUES (?, ?, ?, ?, ?)", values)
+
+
+def move_segments(connection: sqlite3.Connection, old: Iterable[int], new: SegmentInfo) -> None:
+    """Say that the segments of the `old` folders lie in another one now, in the order of their numbers."""
+    insert_folder(connection, new)
+    for folder in old:
+        connection.execute("UPDATE segments SET folder = ? WHERE folder = ?", (new.number, folder))
+        connection.execute("DELETE FROM folders WHERE number = ?", (folder,))
 
 
 def insert_study(connection: sqlite3.Connection, packed: PackedStudy, segment: int, generation: int) -> None:

@@ -22,9 +22,10 @@ from retrieval.errors import EncoderError, IndexBusyError, IndexDamagedError, Un
 from retrieval.index import commit, rewriting, verifying
 from retrieval.index.catalog import Catalog, create_catalog
 from retrieval.index.linkage import LinkageFile, linkage_path
-from retrieval.index.manifest import is_index, read_manifest, write_manifest
+from retrieval.index.manifest import is_current, is_index, read_manifest, write_manifest
+from retrieval.index.merging import merge
 from retrieval.index.own_pooling import clean_adapters, keep_adapter, own_adapter
-from retrieval.index.segments import clean_orphans
+from retrieval.index.segments import ARRAYS, clean_orphans
 from retrieval.index.snapshot import Snapshot
 from retrieval.index.store import Case, Linkage, Scope, SentenceHit, SliceHit, StudyRecord, ViewHit
 from retrieval.storage import require_room, storage_error, writing_to
@@ -46,15 +47,20 @@ class LocalStore:
         self._folder = path / "segments"
         self._lock = lock
         self._linkage: LinkageFile | None = None
+        self._newest = self._first_written = 0
         manifest = read_manifest(path)
         self._catalog = Catalog(path / _CATALOG, read_only=lock is None)
         try:
             self._spec = self._read_spec(manifest)
+            if lock is not None and not is_current(path):
+                write_manifest(path, self._spec)  # after the catalogue: a kill between them is no other index
             self._adapter = self._catalog.setting("own_pooling", "")
             self._open_linkage()
             if lock is not None:
                 clean_adapters(path, self._adapter)
-                clean_orphans(self._folder, {info.folder_name for info in self._catalog.segments()})
+                layout = self._catalog.layout()
+                clean_orphans(self._folder, {info.folder_name for info in layout.folders})
+                self._newest = self._first_written = self._catalog.next_folder()
             self._now = Snapshot(self._catalog, self._folder, self._spec.dim)
         except BaseException:
             self._close_files()
@@ -150,7 +156,7 @@ class LocalStore:
         linkage = self._writable()
         dim = self._spec.dim
         commit.add(self._catalog, linkage, self._folder, dim, records, replace_existing=replace_existing)
-        return self._moved_on()
+        return self._merged()
 
     def remove(self, studies: Collection[str]) -> int:
         """Hide studies and delete their linkage; their data is gone from disk after `compact`.
@@ -167,11 +173,11 @@ class LocalStore:
     def compact(self) -> int:
         """Delete removed studies from disk and return the new generation; readers must open the index again."""
         linkage = self._writable()
-        rewriting.compact(self._catalog, self._folder, self._spec.dim, self._now.segments)
+        rewriting.compact(self._catalog, self._folder, self._spec.dim, self._now.segments, self._now.places)
         if self._catalog.needs_vacuum():  # also where a writer was killed before it got here
             linkage.vacuum()
             self._catalog.vacuum()
-        return self._moved_on()
+        return self._merged()
 
     def repool(self, encoder: Encoder) -> int:
         """Pool every view again from its slice vectors, with this encoder's pooling; return the new generation.
@@ -213,8 +219,18 @@ class LocalStore:
         """Recount and re-hash everything; return the counts, or raise `IndexDamagedError` with what is wrong."""
         if self._adapter:
             self._check_adapter()
-        verifying.verify(self._catalog, self._now.segments, self.path)
+        verifying.verify(self._catalog, self._now.segments, self._now.places, self.path)
         return self.counts()
+
+    def check_written(self) -> None:
+        """Hash once what this writer has written, as it lies on the disk now.
+
+        Raises `IndexDamagedError` where a file is not what was meant.
+        """
+        for number, segment in self._now.segments.items():
+            if number >= self._first_written:
+                for name in ARRAYS:
+                    segment.check_hash(name)
 
     def linkage_of(self, study: str) -> Linkage | None:
         """Return a study's original identifiers and paths, where the linkage file is there."""
@@ -280,7 +296,8 @@ class LocalStore:
 
     def _pool_again(self, spec: EncoderSpec, pool: rewriting.Pool, adapter: str) -> int:
         """Rewrite the index with another pooling; the manifest follows the catalogue, old adapters go last."""
-        rewriting.repool(self._catalog, self._folder, self._now.segments, spec, pool, adapter)
+        now = self._now
+        rewriting.repool(self._catalog, self._folder, now.segments, now.places, spec, pool, adapter)
         self._spec, self._adapter = spec, adapter
         write_manifest(self.path, spec)
         clean_adapters(self.path, adapter)
@@ -290,8 +307,18 @@ class LocalStore:
         if load_pool(self._spec, own_adapter(self.path, self._adapter))[0] != self._spec:
             raise IndexDamagedError(f"{self.path}: its catalogue names another pooling than its adapter; restore both.")
 
+    def _merged(self) -> int:
+        """Merge what is due after a commit, which stands whatever becomes of the merging."""
+        try:
+            merge(self._catalog, self._folder, self._spec.dim)
+        finally:
+            self._moved_on()
+        return self._now.generation
+
     def _moved_on(self) -> int:
-        if self._catalog.generation() != self._now.generation:
+        newest = self._catalog.next_folder()
+        if (self._catalog.generation(), newest) != (self._now.generation, self._newest):
+            self._newest = newest
             self._now = Snapshot(self._catalog, self._folder, self._spec.dim, self._now.segments)
         return self._now.generation
 

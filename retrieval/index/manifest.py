@@ -8,11 +8,11 @@ from pathlib import Path
 
 from retrieval.encoders.spec import EncoderSpec
 from retrieval.errors import EncoderError, IndexDamagedError, UsageError
-from retrieval.index.schema import FORMAT
+from retrieval.index.schema import FORMAT, FORMATS
 from retrieval.index.segments import sync_folder
 from retrieval.storage import writing_to
 
-__all__ = ["is_index", "read_manifest", "write_manifest"]
+__all__ = ["is_current", "is_index", "read_manifest", "write_manifest"]
 
 _NAME = "manifest.json"
 _KIND = "radseek index"
@@ -24,6 +24,11 @@ def is_index(path: Path) -> bool:
         return bool(json.loads((path / _NAME).read_text("utf8")).get("kind") == _KIND)
     except (OSError, ValueError, AttributeError):
         return False
+
+
+def is_current(path: Path) -> bool:
+    """Say whether an index's manifest is of the format that is written now."""
+    return bool(json.loads((path / _NAME).read_text("utf8"))["format"] == FORMAT)
 
 
 def write_manifest(path: Path, spec: EncoderSpec) -> None:
@@ -45,7 +50,7 @@ def write_manifest(path: Path, spec: EncoderSpec) -> None:
 
 
 def read_manifest(path: Path) -> EncoderSpec:
-    """Return the encoder an index was built with.
+    """Return the encoder an index was built with; the catalogue says which format it has by now.
 
     Raises `UsageError` where the folder is no index, `IndexDamagedError` where its manifest cannot be read or
     is of another format.
@@ -58,9 +63,9 @@ def read_manifest(path: Path) -> EncoderSpec:
     try:
         document = json.loads(file.read_text("utf8"))
         version, hashes = document["format"], document["hashes"]
-        if version != FORMAT:
+        if version not in FORMATS:
             raise IndexDamagedError(
-                f"{file} has format {version} and this radseek reads {FORMAT}; "
+                f"{file} has format {version} and this radseek reads {FORMATS[0]} to {FORMAT}; "
                 "use the radseek that built it, or build the index again."
             )
         spec = EncoderSpec.from_json(document["encoder"])

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
-__all__ = ["FORMAT", "SCHEMA", "VISIBLE"]
+__all__ = ["FORMAT", "FORMATS", "SCHEMA", "UPGRADES", "VISIBLE"]
 
-FORMAT = 1
+FORMAT = 2
+FORMATS = (1, 2)  # those that can be read; a writer first brings an older one to `FORMAT`
 
 # A row is there for a reader pinned to generation :generation if it was added by then and not removed by then.
 VISIBLE = "s.added <= :generation AND (s.removed IS NULL OR s.removed > :generation)"
+
+_FOLDERS = """
+CREATE TABLE folders (               -- folders of `segments/`; a number is never given twice
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    slices INTEGER NOT NULL, views INTEGER NOT NULL, sentences INTEGER NOT NULL,
+    files TEXT NOT NULL,             -- JSON: file name -> [SHA-256, bytes]
+    sums BLOB NOT NULL               -- CRC-32 of each block of rows, uint32 little-endian; empty before format 2
+);
+"""
 
 SCHEMA = f"""
 PRAGMA user_version = {FORMAT};
 
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 
-CREATE TABLE segments (
-    number INTEGER PRIMARY KEY,
+{_FOLDERS}
+CREATE TABLE segments (              -- what one commit wrote; in a folder they follow each other by number
+    number INTEGER PRIMARY KEY,      -- its first folder's
     slices INTEGER NOT NULL, views INTEGER NOT NULL, sentences INTEGER NOT NULL,
-    files TEXT NOT NULL              -- JSON: file name -> [SHA-256, bytes]
+    folder INTEGER REFERENCES folders
 );
+CREATE INDEX segments_folder ON segments (folder);
 
 CREATE TABLE studies (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -47,8 +59,8 @@ CREATE TABLE views (
     series INTEGER NOT NULL REFERENCES series ON DELETE CASCADE,
     name TEXT NOT NULL,
     segment INTEGER NOT NULL REFERENCES segments,
-    row INTEGER NOT NULL,            -- of views.f16.npy
-    start INTEGER NOT NULL, count INTEGER NOT NULL,   -- rows of slices.f16.npy
+    row INTEGER NOT NULL,            -- of the segment's views
+    start INTEGER NOT NULL, count INTEGER NOT NULL,   -- of the segment's slices
     z BLOB NOT NULL,                 -- int32 little-endian, one a slice
     position BLOB NOT NULL           -- float64 little-endian LPS mm, three a slice; empty without geometry
 );
@@ -61,7 +73,7 @@ CREATE TABLE sentences (
     study INTEGER NOT NULL REFERENCES studies ON DELETE CASCADE,
     ordinal INTEGER NOT NULL,
     segment INTEGER NOT NULL REFERENCES segments,
-    row INTEGER NOT NULL,            -- of sentences.f16.npy
+    row INTEGER NOT NULL,            -- of the segment's sentences
     text TEXT NOT NULL
 );
 CREATE INDEX sentences_study ON sentences (study);
@@ -69,3 +81,16 @@ CREATE UNIQUE INDEX sentences_place ON sentences (segment, row);
 
 CREATE VIRTUAL TABLE words USING fts5(body, tokenize = 'porter unicode61');
 """
+
+# From a format to the next, as statements of one transaction.
+UPGRADES: dict[int, tuple[str, ...]] = {
+    1: (
+        _FOLDERS,
+        "INSERT INTO folders SELECT number, slices, views, sentences, files, x'' FROM segments",
+        "ALTER TABLE segments ADD COLUMN folder INTEGER REFERENCES folders",
+        "UPDATE segments SET folder = number",
+        "ALTER TABLE segments DROP COLUMN files",
+        "CREATE INDEX segments_folder ON segments (folder)",
+        "PRAGMA user_version = 2",
+    ),
+}

@@ -10,10 +10,11 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.errors import IndexFolderError, UnknownNameError
+from retrieval.errors import IndexDamagedError, IndexFolderError, UnknownNameError
 from retrieval.index import catalog_read, tables
 from retrieval.index.catalog import Catalog
 from retrieval.index.exact import FlatIndex
+from retrieval.index.places import Places
 from retrieval.index.scan import best_slices
 from retrieval.index.segments import Segment
 from retrieval.index.sentence_search import find_sentences
@@ -30,12 +31,7 @@ class Snapshot:
 
     def __init__(self, catalog: Catalog, folder: Path, dim: int, opened: Mapping[int, Segment] | None = None) -> None:
         self.catalog = catalog
-        self.generation = catalog.generation()
-        opened = opened or {}
-        # What is open already was checked when it was opened.
-        self.segments = {
-            info.number: opened.get(info.number) or Segment(folder, info, dim) for info in catalog.segments()
-        }
+        self.generation, self.segments, self.places = _opened(catalog, folder, dim, opened or {})
         self._lock = threading.RLock()
         self._cache: dict[str, Any] = {}
         self._last: tuple[Scope | None, NDArray[np.int64]] | None = None
@@ -71,8 +67,8 @@ class Snapshot:
     def sentence_vectors(self, study: str) -> NDArray[np.float16]:
         """Return the `(S, D)` vectors of a study's sentences in their order; `(0, 0)` without any."""
         self._check()
-        places = catalog_read.sentence_places(self.catalog, study, self.generation)
-        rows = [self.segments[segment].array("sentences")[row] for segment, row in places]
+        found = catalog_read.sentence_places(self.catalog, study, self.generation)
+        rows = [self._rows("sentences", segment, row, 1)[0] for segment, row in found]
         return np.stack(rows) if rows else np.zeros((0, 0), np.float16)
 
     def search_views(
@@ -111,7 +107,7 @@ class Snapshot:
     ) -> list[SentenceHit]:
         """Return the union of the k best sentences by cosine and the k best by keyword, in both orders' ranks."""
         self._check()
-        table = self._cached("sentences", lambda: tables.load_sentences(self.catalog, self.generation))
+        table = self._cached("sentences", lambda: self._table(tables.load_sentences))
         allowed = self._allowed(table.study, scope)
         return find_sentences(self.catalog, table, self.segments, query, text, k, allowed)
 
@@ -122,8 +118,24 @@ class Snapshot:
                 "open it again."
             )
 
+    def _table(self, load: Callable[[Catalog, int, Places], _T]) -> _T:
+        try:
+            return load(self.catalog, self.generation, self.places)
+        finally:
+            self._check()  # a compaction meanwhile is why rows are missing
+
+    def _rows(self, name: str, segment: int, start: int, count: int) -> NDArray[np.float16]:
+        """Return rows of what one commit wrote, wherever they lie by now."""
+        try:
+            (at,) = self.places.find(np.array([segment]))
+        except IndexDamagedError:
+            self._check()  # or it was compacted meanwhile
+            raise
+        first = int(self.places.first[name][at]) + start
+        return self.segments[int(self.places.folder[at])].rows(name, first, first + count)
+
     def _views(self) -> tables.ViewTable:
-        return self._cached("views", lambda: tables.load_views(self.catalog, self.generation))
+        return self._cached("views", lambda: self._table(tables.load_views))
 
     def _allowed(self, owners: NDArray[np.int64], scope: Scope | None) -> NDArray[np.bool_]:
         return np.isin(owners, self._study_ids(scope))
@@ -155,13 +167,12 @@ class Snapshot:
     def _view(
         self, series: str, name: str, segment: int, row: int, start: int, count: int, z: bytes, position: bytes
     ) -> ViewVectors:
-        arrays = self.segments[segment]
         mm = np.frombuffer(position, "<f8").reshape(-1, 3).tolist()
         return ViewVectors(
             view=name,
             series_uid=series,
-            slices=np.asarray(arrays.array("slices")[start : start + count]),
-            pooled=np.asarray(arrays.array("views")[row]),
+            slices=self._rows("slices", segment, start, count),
+            pooled=self._rows("views", segment, row, 1)[0],
             z=np.frombuffer(z, "<i4").astype(np.int32),
             position=tuple((x, y, z_mm) for x, y, z_mm in mm),
         )
@@ -172,3 +183,22 @@ class Snapshot:
                 self._cache[name] = make()
             found: _T = self._cache[name]
             return found
+
+
+def _opened(
+    catalog: Catalog, folder: Path, dim: int, opened: Mapping[int, Segment]
+) -> tuple[int, dict[int, Segment], Places]:
+    """Return the last generation, its folders and its places; what is open already was checked then.
+
+    A writer may merge folders and delete the old ones between their names and their opening: then they are asked again.
+    """
+    while True:
+        layout = catalog.layout()
+        try:
+            segments = {i.number: opened.get(i.number) or Segment(folder, i, dim) for i in layout.folders}
+        except IndexDamagedError:
+            now = catalog.layout()
+            if [info.number for info in now.folders] == [info.number for info in layout.folders]:
+                raise
+        else:
+            return layout.generation, segments, layout.places

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from retrieval.errors import IndexDamagedError, IndexFolderError
-from retrieval.storage import sqlite_storage_error, writing_to
+from retrieval.errors import IndexClosedError, IndexDamagedError, IndexFolderError, RadseekError, StoppedError
+from retrieval.storage import limit_error, sqlite_storage_error, writing_to
 
 __all__ = ["checkpoint", "connect", "guarded", "make_private"]
 
+_DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB")  # https://www.sqlite.org/rescode.html
+_DAMAGE_SAID = ("no such table", "no such column", "Could not decode to UTF-8")  # SQLITE_ERROR, and Python's own
+_CLOSED = "closed database"
 _WAIT = 30.0  # seconds to wait for another connection's lock
 
 
@@ -41,23 +45,29 @@ def checkpoint(connection: sqlite3.Connection) -> None:
 
 @contextmanager
 def guarded(path: Path) -> Iterator[None]:
-    """Turn SQLite's complaints about a damaged file into `IndexDamagedError`, about the disk into `StorageError`.
+    """Tell what SQLite complains of as what it is; only what is not as it was written is `IndexDamagedError`.
 
-    A lock that another process holds is `IndexBusyError`.
+    A full, broken or forbidden disk is `StorageError`, no more open files or memory `SystemLimitError`, another
+    process's lock `IndexBusyError`, a closed connection `IndexClosedError`, an interrupted question `StoppedError`.
     """
     try:
         yield
-    except sqlite3.OperationalError as error:
-        if "no such" in str(error):  # a table or a column
-            raise IndexDamagedError(f"{path} is damaged ({error}); restore it from a copy.") from error
-        of_the_disk = sqlite_storage_error(error, path.parent)
-        if of_the_disk is not None:
-            raise of_the_disk from error
-        raise IndexFolderError(f"{path} cannot be used now ({error}); see that its disk is writable.") from error
-    except sqlite3.DatabaseError as error:
-        raise IndexDamagedError(
-            f"{path} is damaged ({error}); restore it from a copy or build the index again."
-        ) from error
+    except sqlite3.Error as error:
+        raise _told(error, path) from error
+    except MemoryError as error:
+        raise limit_error(errno.ENOMEM, path.parent) from error
+
+
+def _told(error: sqlite3.Error, path: Path) -> RadseekError:
+    name: str = getattr(error, "sqlite_errorname", "") or ""
+    if name.startswith(_DAMAGE) or str(error).startswith(_DAMAGE_SAID):
+        return IndexDamagedError(f"{path} is damaged ({error}); restore it from a copy or build the index again.")
+    if name.startswith("SQLITE_INTERRUPT"):
+        return StoppedError(f"A question to {path} was stopped before its answer; ask again.")
+    if _CLOSED in str(error):
+        return IndexClosedError(f"{path.parent} was closed before it was asked; open it again.")
+    of_the_disk = sqlite_storage_error(error, path.parent)
+    return of_the_disk or IndexFolderError(f"{path} cannot be used now ({error}); see that its disk is writable.")
 
 
 def _open(path: Path, options: str) -> sqlite3.Connection:

@@ -8,6 +8,7 @@ import numpy as np
 
 from retrieval.errors import IndexDamagedError
 from retrieval.index.catalog import Catalog
+from retrieval.index.places import Places
 from retrieval.index.schema import VISIBLE
 from retrieval.index.segments import ARRAYS, Segment
 
@@ -33,12 +34,13 @@ def counts(catalog: Catalog, generation: int) -> dict[str, int]:
     return found
 
 
-def verify(catalog: Catalog, segments: dict[int, Segment], path: Path) -> None:
+def verify(catalog: Catalog, segments: dict[int, Segment], places: Places, path: Path) -> None:
     """Raise `IndexDamagedError`, naming the first problems, unless everything agrees."""
     problems = [f"catalogue: {row[0]}" for row in catalog.query("PRAGMA integrity_check(5)") if row[0] != "ok"]
     problems += [f"catalogue: row {row[1]} of {row[0]} has no {row[2]}" for row in _foreign_keys(catalog)]
     for segment in segments.values():
-        problems += _segment_problems(catalog, segment)
+        problems += _file_problems(segment)
+    problems += _row_problems(catalog, places)
     problems += _keyword_problems(catalog)
     if problems:
         more = f", and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
@@ -51,28 +53,37 @@ def _foreign_keys(catalog: Catalog) -> list[tuple[str, int, str, int]]:
     return catalog.query("PRAGMA foreign_key_check")
 
 
-def _segment_problems(catalog: Catalog, segment: Segment) -> list[str]:
+def _file_problems(segment: Segment) -> list[str]:
     problems = []
-    number, rows = segment.info.number, segment.info.rows
     for name in ARRAYS:
         try:
             segment.check_hash(name)
             problems += _vector_problems(segment, name)
         except IndexDamagedError as error:
             problems.append(str(error))
-    views, slices, last = catalog.query(
-        "SELECT count(*), coalesce(sum(count), 0), coalesce(max(start + count), 0) FROM views WHERE segment = ?",
-        (number,),
-    )[0]
-    sentences = catalog.query("SELECT count(*) FROM sentences WHERE segment = ?", (number,))[0][0]
-    found = {"views": views, "slices": slices, "sentences": sentences}
-    problems += [
-        f"segment {number} has {rows[name]} {name} and the catalogue {found[name]}"
-        for name in ARRAYS
-        if rows[name] != found[name]
-    ]
-    if last > rows["slices"]:
-        problems.append(f"segment {number}: a view ends at slice {last} of {rows['slices']}")
+    return problems
+
+
+def _row_problems(catalog: Catalog, places: Places) -> list[str]:
+    """Compare what each commit wrote with the rows that the catalogue has of it."""
+    views = catalog.query(
+        "SELECT segment, count(*), max(row) + 1, sum(count), max(start + count) FROM views GROUP BY segment"
+    )
+    sentences = catalog.query("SELECT segment, count(*), max(row) + 1 FROM sentences GROUP BY segment")
+    found: dict[str, dict[int, tuple[int, int]]] = {
+        "slices": {row[0]: (row[3], row[4]) for row in views},
+        "views": {row[0]: (row[1], row[2]) for row in views},
+        "sentences": {row[0]: (row[1], row[2]) for row in sentences},
+    }
+    problems = []
+    for name, of_segment in found.items():
+        written = dict(zip(places.number.tolist(), places.count[name].tolist(), strict=True))
+        for number in sorted({*written, *of_segment}):
+            count, last = of_segment.get(number, (0, 0))
+            if count != written.get(number, 0):
+                problems.append(f"segment {number} has {written.get(number, 0)} {name} and the catalogue {count}")
+            elif last != count:
+                problems.append(f"segment {number}: its {name} end at row {last} of {count}")
     return problems
 
 
@@ -81,7 +92,7 @@ def _vector_problems(segment: Segment, name: str) -> list[str]:
     for start in range(0, len(rows), _BLOCK):
         norms = np.linalg.norm(rows[start : start + _BLOCK].astype(np.float32), axis=1)
         if not np.all(np.abs(norms - 1) < _UNIT_TOLERANCE):
-            return [f"segment {segment.info.number}: {name} holds rows that are not of unit length"]
+            return [f"folder {segment.info.folder_name}: {name} holds rows that are not of unit length"]
     return []
 
 
