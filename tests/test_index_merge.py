@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -20,7 +19,7 @@ from retrieval.index.merging import due
 from retrieval.index.segments import Segment, SegmentInfo
 from retrieval.index.store import StudyRecord
 from tests.encoder_support import tiny_spec
-from tests.index_support import key_of, make_record, make_records, unit
+from tests.index_support import key_of, make_format_1, make_record, make_records, unit
 
 ROOT = Path(__file__).resolve().parents[1]
 SENTENCES = ["A small effusion.", "No pneumothorax."]
@@ -174,23 +173,6 @@ def test_a_full_disk_leaves_the_folders_as_they_are(tmp_path: Path, monkeypatch:
         assert store.verify()["studies"] == 11
 
 
-def as_format_1(index: Path) -> None:
-    """Make of an index what the radseek before made."""
-    connection = sqlite3.connect(index / "catalog.sqlite", isolation_level=None)
-    for statement in (
-        "DROP INDEX segments_folder",
-        "ALTER TABLE segments ADD COLUMN files TEXT NOT NULL DEFAULT ''",
-        "UPDATE segments SET files = (SELECT files FROM folders f WHERE f.number = segments.number)",
-        "ALTER TABLE segments DROP COLUMN folder",
-        "DROP TABLE folders",
-        "PRAGMA user_version = 1",
-    ):
-        connection.execute(statement)
-    connection.close()
-    manifest = index / "manifest.json"
-    manifest.write_text(manifest.read_text().replace('"format": 2', '"format": 1'))
-
-
 def test_an_index_of_format_1_is_read_and_a_writer_brings_it_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -200,7 +182,7 @@ def test_an_index_of_format_1_is_read_and_a_writer_brings_it_on(
         commit_each(store, make_records(12, sentences=SENTENCES))
         expected = answers(store)
     monkeypatch.undo()
-    as_format_1(path)
+    make_format_1(path)
     before = {file: file.read_bytes() for file in path.rglob("*") if file.is_file() and "-" not in file.name}
     with LocalStore.open(path) as reader:
         assert answers(reader) == expected
@@ -208,7 +190,7 @@ def test_an_index_of_format_1_is_read_and_a_writer_brings_it_on(
         assert {file: file.read_bytes() for file in before} == before
         with LocalStore.open(path, read_only=False) as store:
             assert answers(store) == expected
-            assert json.loads((path / "manifest.json").read_text())["format"] == 2
+            assert json.loads((path / "manifest.json").read_text())["format"] == 3
             store.remove([key_of("study", 3)])
             store.compact()
             assert store.verify()["studies"] == 11

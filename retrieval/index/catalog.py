@@ -13,11 +13,13 @@ from typing import Any
 
 from retrieval.errors import IndexDamagedError
 from retrieval.index.places import Places
-from retrieval.index.schema import FORMAT, FORMATS, SCHEMA, UPGRADES
+from retrieval.index.schema import FORMAT, READABLE, SCHEMA, UPGRADES
 from retrieval.index.segments import SegmentInfo
-from retrieval.index.sqlite_file import checkpoint, connect, guarded, make_private
+from retrieval.index.sqlite_file import checkpoint, connect, empty_log, guarded, make_private
 
 __all__ = ["Catalog", "Layout", "create_catalog"]
+
+_FOLDERS_SINCE = 3  # the format that has a table of folders
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,9 +54,7 @@ class Catalog:
         self._connection = connect(path, read_only=read_only)
         self._read_only = read_only
         try:
-            self.format = self._checked_format()
-            if not read_only:
-                self._upgrade()
+            self._check_format()
         except BaseException:
             self._connection.close()
             raise
@@ -64,22 +64,23 @@ class Catalog:
         with self._lock, guarded(self.path):
             return self._connection.execute(sql, values).fetchall()
 
-    def _checked_format(self) -> int:
+    def _check_format(self) -> None:
+        """See that the format is a known one; a writer makes it the newest."""
         (version,) = self.query("PRAGMA user_version")[0]
-        if version not in FORMATS:
+        if version not in READABLE:
             raise IndexDamagedError(
-                f"{self.path} has format {version} and this radseek reads {FORMATS[0]} to {FORMAT}; "
+                f"{self.path} has format {version} and this radseek reads {READABLE[0]} to {FORMAT}; "
                 "use the radseek that built it, or build the index again."
             )
-        return int(version)
-
-    def _upgrade(self) -> None:
-        """Bring an index that an earlier radseek built to this one's format, a step a transaction."""
-        while self.format < FORMAT:
-            with self.transaction() as connection:
-                for statement in UPGRADES[self.format]:
+        self.format = int(version)
+        if self._read_only or version == FORMAT:
+            return
+        with self.transaction() as connection:
+            for older in range(version, FORMAT):
+                for statement in UPGRADES[older]:
                     connection.execute(statement)
-            self.format = self._checked_format()
+            connection.execute(f"PRAGMA user_version = {FORMAT}")
+        self.format = FORMAT
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -123,9 +124,10 @@ class Catalog:
     def layout(self) -> Layout:
         """Return the last generation and its folders, as one moment has them."""
         with self._reading():
-            generation, old = self.generation(), self._checked_format() == 1
-            sums, kept = ("x''", "segments") if old else ("sums", "folders")
-            held = "number" if old else "folder"
+            generation = self.generation()
+            own = int(self.query("PRAGMA user_version")[0][0]) < _FOLDERS_SINCE  # each segment had its own folder
+            sums, kept = ("x''", "segments") if own else ("sums", "folders")
+            held = "number" if own else "folder"
             folders = self.query(f"SELECT number, slices, views, sentences, files, {sums} FROM {kept} ORDER BY 1")
             segments = self.query(f"SELECT number, {held}, slices, views, sentences FROM segments ORDER BY 1")
         infos = tuple(_segment_info(row) for row in folders)
@@ -150,7 +152,7 @@ class Catalog:
             # Deleted words stay in the keyword index until its parts are merged.
             self._connection.execute("INSERT INTO words (words) VALUES ('optimize')")
             self._connection.execute("VACUUM")
-            checkpoint(self._connection)
+            empty_log(self._connection, self.path)
             self._connection.execute(
                 "UPDATE meta SET value = (SELECT value FROM meta WHERE name = 'compacted') WHERE name = 'vacuumed'"
             )

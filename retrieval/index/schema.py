@@ -1,11 +1,11 @@
-"""The catalogue's tables, as SQL, and the number of their format."""
+"""The catalogue's tables, as SQL, the number of their format, and how older formats become this one."""
 
 from __future__ import annotations
 
-__all__ = ["FORMAT", "FORMATS", "SCHEMA", "UPGRADES", "VISIBLE"]
+__all__ = ["FORMAT", "READABLE", "SCHEMA", "UPGRADES", "VISIBLE"]
 
-FORMAT = 2
-FORMATS = (1, 2)  # those that can be read; a writer first brings an older one to `FORMAT`
+FORMAT = 3
+READABLE = (1, 2, 3)  # a writer makes an older one this one as it opens it
 
 # A row is there for a reader pinned to generation :generation if it was added by then and not removed by then.
 VISIBLE = "s.added <= :generation AND (s.removed IS NULL OR s.removed > :generation)"
@@ -15,7 +15,7 @@ CREATE TABLE folders (               -- folders of `segments/`; a number is neve
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     slices INTEGER NOT NULL, views INTEGER NOT NULL, sentences INTEGER NOT NULL,
     files TEXT NOT NULL,             -- JSON: file name -> [SHA-256, bytes]
-    sums BLOB NOT NULL               -- CRC-32 of each block of rows, uint32 little-endian; empty before format 2
+    sums BLOB NOT NULL               -- CRC-32 of each block of rows, uint32 little-endian; empty before format 3
 );
 """
 
@@ -37,7 +37,9 @@ CREATE TABLE studies (
     key TEXT NOT NULL, patient TEXT NOT NULL,
     added INTEGER NOT NULL, removed INTEGER,   -- generations
     sex TEXT, age INTEGER, year INTEGER, manufacturer TEXT, site TEXT,
-    attributes TEXT NOT NULL, report TEXT NOT NULL
+    attributes TEXT NOT NULL, report TEXT NOT NULL,
+    digest BLOB,                     -- of what the study says: its row, series and sentences; NULL before format 2
+    views_digest BLOB                -- of where its views lie
 );
 CREATE UNIQUE INDEX studies_live ON studies (key) WHERE removed IS NULL;
 CREATE INDEX studies_key ON studies (key);
@@ -79,18 +81,24 @@ CREATE TABLE sentences (
 CREATE INDEX sentences_study ON sentences (study);
 CREATE UNIQUE INDEX sentences_place ON sentences (segment, row);
 
+CREATE TABLE forgotten (mark BLOB PRIMARY KEY) WITHOUT ROWID;   -- `keys.forgotten_mark` of studies and patients
+
 CREATE VIRTUAL TABLE words USING fts5(body, tokenize = 'porter unicode61');
 """
 
-# From a format to the next, as statements of one transaction.
+# Statements that make a catalogue of a format one of the next. They run in one transaction.
 UPGRADES: dict[int, tuple[str, ...]] = {
     1: (
+        "ALTER TABLE studies ADD COLUMN digest BLOB",
+        "ALTER TABLE studies ADD COLUMN views_digest BLOB",
+        "CREATE TABLE forgotten (mark BLOB PRIMARY KEY) WITHOUT ROWID",
+    ),
+    2: (
         _FOLDERS,
         "INSERT INTO folders SELECT number, slices, views, sentences, files, x'' FROM segments",
         "ALTER TABLE segments ADD COLUMN folder INTEGER REFERENCES folders",
         "UPDATE segments SET folder = number",
         "ALTER TABLE segments DROP COLUMN files",
         "CREATE INDEX segments_folder ON segments (folder)",
-        "PRAGMA user_version = 2",
     ),
 }

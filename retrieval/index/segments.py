@@ -40,7 +40,7 @@ _CHUNK = 64 * _BLOCK  # rows held in memory while an array is written
 class SegmentInfo:
     """What the catalogue knows of a folder: rows of each array, each file's SHA-256 and bytes, and its blocks' CRC-32.
 
-    `sums`: uint32 little-endian, array after array; empty in a folder of format 1.
+    `sums`: uint32 little-endian, array after array; empty in a folder of format 1 or 2.
     """
 
     number: int
@@ -212,7 +212,7 @@ class Segment:
     def _sums_of_blocks(self) -> dict[str, NDArray[np.uint32]]:
         every = np.frombuffer(self.info.sums, "<u4") if len(self.info.sums) % 4 == 0 else np.zeros(0, "<u4")
         counts = [-(-self.info.rows[name] // _BLOCK) for name in ARRAYS]
-        if not self.info.sums:  # of format 1: `verify` knows its SHA-256
+        if not self.info.sums:  # of format 1 or 2: `verify` knows its SHA-256
             return {name: np.zeros(0, np.uint32) for name in ARRAYS}
         if len(every) != sum(counts):
             raise _damaged(self._folder, f"the catalogue has {len(every)} sums of its blocks instead of {sum(counts)}")

@@ -9,10 +9,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from retrieval.errors import IndexClosedError, IndexDamagedError, IndexFolderError, RadseekError, StoppedError
+from retrieval.errors import (
+    IndexBusyError,
+    IndexClosedError,
+    IndexDamagedError,
+    IndexFolderError,
+    RadseekError,
+    StoppedError,
+)
 from retrieval.storage import limit_error, sqlite_storage_error, writing_to
 
-__all__ = ["checkpoint", "connect", "guarded", "make_private"]
+__all__ = ["checkpoint", "connect", "empty_log", "guarded", "make_private"]
 
 _DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB")  # https://www.sqlite.org/rescode.html
 _DAMAGE_SAID = ("no such table", "no such column", "Could not decode to UTF-8")  # SQLITE_ERROR, and Python's own
@@ -38,9 +45,21 @@ def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
         return _reader(path) if read_only else _writer(path)
 
 
-def checkpoint(connection: sqlite3.Connection) -> None:
-    """Move everything from the write-ahead log into the file and truncate the log, so the file can be copied."""
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+def checkpoint(connection: sqlite3.Connection) -> bool:
+    """Move everything from the write-ahead log into the file and truncate the log, so the file can be copied.
+
+    Returns False where a reader kept part of the log in use.
+    """
+    (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return not busy
+
+
+def empty_log(connection: sqlite3.Connection, path: Path) -> None:
+    """Leave nothing in the write-ahead log of a file. Raises `IndexBusyError` where a reader keeps it in use."""
+    if not checkpoint(connection):
+        raise IndexBusyError(
+            f"{path} is being read, so what was deleted is still in its log; run the same again in a moment."
+        )
 
 
 @contextmanager
