@@ -19,6 +19,7 @@ from retrieval.errors import IndexBusyError, StorageError, SystemLimitError
 
 __all__ = [
     "TEMPORARY_REMEDY",
+    "is_limit",
     "is_storage_error",
     "limit_error",
     "require_room",
@@ -46,6 +47,11 @@ _SQLITE_BUSY: Final = ("SQLITE_BUSY", "SQLITE_LOCKED")
 def is_storage_error(error: BaseException) -> TypeGuard[OSError]:
     """Say whether an error is of the disk or the system: no room, no permission, a broken device, no more files."""
     return isinstance(error, OSError) and error.errno in (*_FULL, *_FORBIDDEN, *_LIMITS, errno.EIO)
+
+
+def is_limit(error: OSError) -> bool:
+    """Say whether the system gave no more open files or memory, which says nothing of what was to be read."""
+    return error.errno in _LIMITS
 
 
 def storage_error(error: OSError, folder: Path, needed: int | None = None, remedy: str = "") -> StorageError:

@@ -12,13 +12,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from retrieval.errors import IndexDamagedError
+from index_builder import build_index
+from retrieval.errors import IndexDamagedError, StorageError
 from retrieval.index import merging, snapshot
 from retrieval.index.local_store import LocalStore
 from retrieval.index.merging import due
 from retrieval.index.segments import Segment, SegmentInfo
 from retrieval.index.store import StudyRecord
-from tests.encoder_support import tiny_spec
+from tests.build_support import write_ct
+from tests.encoder_support import TinyEncoder, tiny_spec
 from tests.index_support import key_of, make_format_1, make_record, make_records, unit
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -157,8 +159,6 @@ def test_a_changed_byte_is_not_merged_into_a_right_hash(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_leaves_the_folders_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from retrieval.errors import StorageError
-
     def full(*_: object) -> None:
         raise StorageError("no room")
 
@@ -242,3 +242,37 @@ def test_a_thousand_commits_where_256_files_may_be_open(how: str, tmp_path: Path
     assert used <= 10
     assert before <= 40 if how == "merged" else before == 1000
     assert after <= 40
+
+
+def test_what_is_used_is_checked_and_nothing_else_is_read_first(tmp_path: Path) -> None:
+    """A changed row refuses the answers that need its block of rows, and no other."""
+    path = tmp_path / "a.index"
+    records = make_records(60, slices=10)
+    with LocalStore.create(path, tiny_spec()) as store:
+        store.add(records)
+    file = path / "segments" / "000001" / "slices.f16.npy"
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 1
+    file.write_bytes(data)
+    with LocalStore.open(path) as store:
+        assert np.array_equal(store.slice_vectors(records[0].key)[1].slices, records[0].series[0].views[1].slices)
+        with pytest.raises(IndexDamagedError, match="CRC-32"):
+            store.slice_vectors(records[-1].key)
+        with pytest.raises(IndexDamagedError, match="SHA-256"):
+            store.verify()
+
+
+@pytest.mark.slow
+def test_a_build_reads_once_more_what_it_wrote(tmp_path: Path) -> None:
+    path = tmp_path / "a.index"
+
+    def spoil(stage: str, *_: object) -> None:
+        if stage == "build":
+            file = path / "segments" / "000001" / "views.f16.npy"
+            data = bytearray(file.read_bytes())
+            data[-1] ^= 1
+            file.write_bytes(data)
+
+    write_ct(tmp_path / "ct", 1)
+    with pytest.raises(IndexDamagedError, match="SHA-256"):
+        build_index(tmp_path / "ct", path, encoder=TinyEncoder(), workers=1, progress=spoil)

@@ -32,9 +32,21 @@ class Snapshot:
     def __init__(self, catalog: Catalog, folder: Path, dim: int, opened: Mapping[int, Segment] | None = None) -> None:
         self.catalog = catalog
         self.generation, self.segments, self.places = _opened(catalog, folder, dim, opened or {})
+        self._whole_until = self.generation  # the last generation known to have taken nothing away
         self._lock = threading.RLock()
         self._cache: dict[str, Any] = {}
         self._last: tuple[Scope | None, NDArray[np.int64]] | None = None
+
+    def is_whole(self) -> bool:
+        """Say whether nothing of this generation was removed or compacted since."""
+        last = self.catalog.generation()
+        if last != self._whole_until:
+            if int(self.catalog.setting("compacted")) > self.generation or catalog_read.lost(
+                self.catalog, self.generation
+            ):
+                return False
+            self._whole_until = last
+        return True
 
     def contains(self, studies: Collection[str]) -> set[str]:
         """Return which of these study keys are there."""

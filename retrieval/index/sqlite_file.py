@@ -16,6 +16,7 @@ from retrieval.errors import (
     IndexFolderError,
     RadseekError,
     StoppedError,
+    SystemLimitError,
 )
 from retrieval.storage import limit_error, sqlite_storage_error, writing_to
 
@@ -114,8 +115,11 @@ def _reader(path: Path) -> sqlite3.Connection:
     if os.access(path.parent, os.W_OK):
         try:
             return _open(path, "mode=ro")
-        except sqlite3.OperationalError:
-            if log.exists() and log.stat().st_size:
+        except sqlite3.OperationalError as error:
+            # Only where nothing may be written is it safe to read as if nobody wrote.
+            forbidden = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+            limited = isinstance(sqlite_storage_error(error, path.parent), SystemLimitError)
+            if limited or error.sqlite_errorcode & 0xFF not in forbidden or (log.exists() and log.stat().st_size):
                 raise
     if log.exists() and log.stat().st_size:
         raise IndexFolderError(
