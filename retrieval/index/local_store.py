@@ -58,9 +58,10 @@ class LocalStore:
             if lock is not None:
                 if manifest.format != FORMAT:  # the catalogue was made this format as it was opened
                     write_manifest(path, manifest.spec)
-                clean_adapters(path, self._adapter)
                 layout = self._catalog.layout()
-                clean_orphans(self._folder, {info.folder_name for info in layout.folders})
+                with writing_to(path):
+                    clean_adapters(path, self._adapter)
+                    clean_orphans(self._folder, {info.folder_name for info in layout.folders})
                 self._newest = self._first_written = self._catalog.next_folder()
             self._now = Snapshot(self._catalog, self._folder, self._spec.dim)
             self._file = _file_of(path / _CATALOG)
