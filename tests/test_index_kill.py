@@ -28,7 +28,7 @@ DRIVER = """
 import json, os, signal, sys
 sys.path.insert(0, {root!r})
 import retrieval.index.catalog as catalog
-from retrieval.index import catalog_write, commit, local_store, merging, rewriting, segments
+from retrieval.index import catalog_write, commit, creating, merging, rewriting, segments
 from retrieval.index.local_store import LocalStore
 from tests.encoder_support import tiny_spec
 from tests.index_support import key_of, make_record
@@ -102,7 +102,7 @@ JOBS: dict[str, list[str]] = {
     **{f"compact: {step}": ["store.remove([key_of('study', 2)])", step, "store.compact()"] for step in COMPACT_STEPS},
     **{f"merge: {step}": [*MORE, step, "store.add([make_record(106)])"] for step in MERGE_STEPS},
     "committed": ["store.add([make_record(100)])", "die()"],
-    "create": ["die_at(local_store, 'write_manifest', 1)", "LocalStore.create(path, tiny_spec())"],
+    "create": ["die_at(creating, 'write_manifest', 1)", "LocalStore.create(path, tiny_spec())"],
 }
 
 

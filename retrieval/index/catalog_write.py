@@ -6,12 +6,15 @@ import json
 import sqlite3
 from collections.abc import Collection, Iterable
 
+from retrieval.index.catalog import DIGESTS, folder_digest
+from retrieval.index.digests import fill
 from retrieval.index.keys import forgotten_mark
 from retrieval.index.keywords import index_words
 from retrieval.index.packing import PackedStudy
 from retrieval.index.segments import SegmentInfo
 
 __all__ = [
+    "fill_digests",
     "insert_folder",
     "insert_segment",
     "insert_study",
@@ -19,6 +22,7 @@ __all__ = [
     "mark_removed",
     "move_segments",
     "set_value",
+    "write_digests",
 ]
 
 
@@ -32,7 +36,8 @@ def insert_folder(connection: sqlite3.Connection, info: SegmentInfo) -> None:
     rows = info.rows
     values = (info.number, rows["slices"], rows["views"], rows["sentences"], json.dumps(dict(info.files)), info.sums)
     connection.execute(
-        "INSERT INTO folders (number, slices, views, sentences, files, sums) VALUES (?, ?, ?, ?, ?, ?)", values
+        "INSERT INTO folders (number, slices, views, sentences, files, sums, digest) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (*values, folder_digest(values)),
     )
 
 
@@ -52,8 +57,11 @@ def move_segments(connection: sqlite3.Connection, old: Iterable[int], new: Segme
         connection.execute("DELETE FROM folders WHERE number = ?", (folder,))
 
 
-def insert_study(connection: sqlite3.Connection, packed: PackedStudy, segment: int, generation: int) -> None:
-    """Insert one study with its series, views and sentences, visible from `generation` on."""
+def insert_study(connection: sqlite3.Connection, packed: PackedStudy, segment: int, generation: int) -> int:
+    """Insert one study with its series, views and sentences, visible from `generation` on; return its row id.
+
+    Its digests are written by `write_digests`, when all rows of the commit are there.
+    """
     record = packed.record
     about = record.attributes
     columns = ("sex", "age", "year", "manufacturer", "site")
@@ -73,6 +81,22 @@ def insert_study(connection: sqlite3.Connection, packed: PackedStudy, segment: i
     _insert_series(connection, packed, int(study or 0), segment)
     _insert_sentences(connection, packed, int(study or 0), segment)
     _readmit(connection, [record.key, record.patient_key])
+    return int(study or 0)
+
+
+def fill_digests(connection: sqlite3.Connection) -> None:
+    """Write the digests that studies and folders of an earlier format lack, and that all have them."""
+    write_digests(connection, [row[0] for row in connection.execute("SELECT id FROM studies WHERE digest IS NULL")])
+    for row in connection.execute(
+        "SELECT number, slices, views, sentences, files, sums FROM folders WHERE digest IS NULL"
+    ).fetchall():
+        connection.execute("UPDATE folders SET digest = ? WHERE number = ?", (folder_digest(row), row[0]))
+    set_value(connection, DIGESTS, "all")
+
+
+def write_digests(connection: sqlite3.Connection, studies: Collection[int]) -> None:
+    """Write the digests of studies, by row id, as their rows are now."""
+    fill(lambda sql, values: connection.execute(sql, values).fetchall(), studies)
 
 
 def mark_removed(connection: sqlite3.Connection, keys: Collection[str], generation: int) -> int:

@@ -75,8 +75,7 @@ def _merge(catalog: Catalog, root: Path, dim: int, group: list[SegmentInfo], pla
     require_room(root, sum(info.bytes for info in group) + catalog.log_bytes())
     opened = {info.number: Segment(root, info, dim) for info in group}
     for segment in opened.values():  # a changed byte must not get a new, right hash
-        for name in ARRAYS:
-            segment.check_hash(name)
+        segment.check_hashes()
     info = write_segment(root, catalog.next_folder(), dim, {name: _rows(opened, places, name) for name in ARRAYS})
     try:
         with catalog.transaction() as connection:

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from retrieval.encoders.spec import EncoderSpec
 from retrieval.index import catalog_write
 from retrieval.index.catalog import Catalog
+from retrieval.index.digests import changed, not_as_written
 from retrieval.index.places import Places
-from retrieval.index.segments import ARRAYS, Segment, SegmentInfo, write_segment
+from retrieval.index.segments import Segment, SegmentInfo, write_segment
 
 __all__ = ["Pool", "compact", "repool"]
 
@@ -27,8 +28,16 @@ Rewritten = tuple[Segment, SegmentInfo, list[Any], list[Any]]
 def compact(catalog: Catalog, folder: Path, dim: int, segments: dict[int, Segment], places: Places) -> None:
     """Delete removed studies from the folders and the catalogue's tables; their bytes go with its `vacuum`.
 
-    Readers of earlier generations are told to open the index again. Old files go last.
+    Readers of earlier generations are told to open the index again. Old files go last. Studies and folders of
+    before format 2 get their digests.
     """
+    _delete(catalog, folder, dim, segments, places)
+    if not catalog.has_all_digests():
+        with catalog.transaction() as connection:
+            catalog_write.fill_digests(connection)
+
+
+def _delete(catalog: Catalog, folder: Path, dim: int, segments: dict[int, Segment], places: Places) -> None:
     if not catalog.query("SELECT 1 FROM studies WHERE removed IS NOT NULL LIMIT 1"):
         return
     touched = {
@@ -84,22 +93,36 @@ def _rewrite(
 def _commit(catalog: Catalog, done: list[Rewritten], settings: dict[str, str]) -> None:
     with catalog.transaction() as connection:
         _delete_removed(connection)
+        moved = _moved_studies(connection, [segment.info.number for segment, *_ in done])
+        strict = catalog.has_all_digests()
+        for key in changed(catalog.query, moved, strict=strict, words=True):
+            raise not_as_written(key)  # new digests would make a changed row a good one
         for segment, info, views, sentences in done:
             catalog_write.insert_segment(connection, info)
             connection.executemany("UPDATE views SET segment = ?, row = ?, start = ? WHERE id = ?", views)
             connection.executemany("UPDATE sentences SET segment = ?, row = ? WHERE id = ?", sentences)
             connection.execute("DELETE FROM segments WHERE folder = ?", (segment.info.number,))
             connection.execute("DELETE FROM folders WHERE number = ?", (segment.info.number,))
+        catalog_write.write_digests(connection, moved)
         for name, value in settings.items():
             catalog_write.set_value(connection, name, value)
+
+
+def _moved_studies(connection: sqlite3.Connection, folders: list[int]) -> list[int]:
+    """Return the row ids of the studies with vectors in these folders."""
+    inside = f"segment IN (SELECT number FROM segments WHERE folder IN ({','.join('?' * len(folders))}))"
+    rows = connection.execute(
+        f"SELECT study FROM views WHERE {inside} UNION SELECT study FROM sentences WHERE {inside}",
+        [*folders, *folders],
+    )
+    return [row[0] for row in rows]
 
 
 def _copy(
     catalog: Catalog, folder: Path, dim: int, old: Segment, places: Places, number: int, pool: Pool | None
 ) -> Rewritten:
     """Write the live rows of a folder as folder and segment `number`; return the catalogue's changes."""
-    for name in ARRAYS:  # a changed byte must not get a new, right hash
-        old.check_hash(name)
+    old.check_hashes()  # a changed byte must not get a new, right hash
     live = (
         "JOIN segments g ON g.number = t.segment JOIN studies s ON s.id = t.study "
         "WHERE s.removed IS NULL AND g.folder = ? ORDER BY t.segment, t.row"

@@ -15,7 +15,8 @@ CREATE TABLE folders (               -- folders of `segments/`; a number is neve
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     slices INTEGER NOT NULL, views INTEGER NOT NULL, sentences INTEGER NOT NULL,
     files TEXT NOT NULL,             -- JSON: file name -> [SHA-256, bytes]
-    sums BLOB NOT NULL               -- CRC-32 of each block of rows, uint32 little-endian; empty before format 3
+    sums BLOB NOT NULL,              -- CRC-32 of each block of rows, uint32 little-endian; empty before format 3
+    digest BLOB                      -- of the row; NULL before format 2
 );
 """
 
@@ -39,7 +40,8 @@ CREATE TABLE studies (
     sex TEXT, age INTEGER, year INTEGER, manufacturer TEXT, site TEXT,
     attributes TEXT NOT NULL, report TEXT NOT NULL,
     digest BLOB,                     -- of what the study says: its row, series and sentences; NULL before format 2
-    views_digest BLOB                -- of where its views lie
+    views_digest BLOB,               -- of where its views lie
+    words_digest BLOB                -- of its words in the keyword index
 );
 CREATE UNIQUE INDEX studies_live ON studies (key) WHERE removed IS NULL;
 CREATE INDEX studies_key ON studies (key);
@@ -91,14 +93,17 @@ UPGRADES: dict[int, tuple[str, ...]] = {
     1: (
         "ALTER TABLE studies ADD COLUMN digest BLOB",
         "ALTER TABLE studies ADD COLUMN views_digest BLOB",
+        "ALTER TABLE studies ADD COLUMN words_digest BLOB",
+        "ALTER TABLE segments ADD COLUMN digest BLOB",
         "CREATE TABLE forgotten (mark BLOB PRIMARY KEY) WITHOUT ROWID",
     ),
     2: (
         _FOLDERS,
-        "INSERT INTO folders SELECT number, slices, views, sentences, files, x'' FROM segments",
+        "INSERT INTO folders SELECT number, slices, views, sentences, files, x'', digest FROM segments",
         "ALTER TABLE segments ADD COLUMN folder INTEGER REFERENCES folders",
         "UPDATE segments SET folder = number",
         "ALTER TABLE segments DROP COLUMN files",
+        "ALTER TABLE segments DROP COLUMN digest",
         "CREATE INDEX segments_folder ON segments (folder)",
     ),
 }

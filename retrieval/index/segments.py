@@ -202,6 +202,11 @@ class Segment:
         if digest != self.info.files[path.name][0]:
             raise _damaged(path, "its SHA-256 is not the one recorded when it was written")
 
+    def check_hashes(self) -> None:
+        """Raise `IndexDamagedError` unless every file's SHA-256 is the recorded one."""
+        for name in ARRAYS:
+            self.check_hash(name)
+
     def _check_block(self, name: str, block: int) -> None:
         rows = self._arrays[name][block * _BLOCK : (block + 1) * _BLOCK]
         if zlib.crc32(rows.data) != self._sums[name][block]:

@@ -20,10 +20,10 @@ from retrieval.errors import (
 )
 from retrieval.storage import limit_error, sqlite_storage_error, writing_to
 
-__all__ = ["checkpoint", "connect", "empty_log", "guarded", "make_private"]
+__all__ = ["checkpoint", "connect", "empty_log", "guarded", "identity", "make_private"]
 
 _DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB")  # https://www.sqlite.org/rescode.html
-_DAMAGE_SAID = ("no such table", "no such column", "Could not decode to UTF-8")  # SQLITE_ERROR, and Python's own
+_DAMAGE_SAID = ("no such", "UTF-8")  # a table or a column, and in Python's own words bytes that are no text
 _CLOSED = "closed database"
 _WAIT = 30.0  # seconds to wait for another connection's lock
 
@@ -74,20 +74,35 @@ def guarded(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise _told(error, path) from error
+    except UnicodeDecodeError as error:  # of a message about a damaged name
+        raise _damaged(error, path) from error
     except MemoryError as error:
         raise limit_error(errno.ENOMEM, path.parent) from error
 
 
 def _told(error: sqlite3.Error, path: Path) -> RadseekError:
     name: str = getattr(error, "sqlite_errorname", "") or ""
-    if name.startswith(_DAMAGE) or str(error).startswith(_DAMAGE_SAID):
-        return IndexDamagedError(f"{path} is damaged ({error}); restore it from a copy or build the index again.")
+    if name.startswith(_DAMAGE) or any(said in str(error) for said in _DAMAGE_SAID):
+        return _damaged(error, path)
     if name.startswith("SQLITE_INTERRUPT"):
         return StoppedError(f"A question to {path} was stopped before its answer; ask again.")
     if _CLOSED in str(error):
         return IndexClosedError(f"{path.parent} was closed before it was asked; open it again.")
     of_the_disk = sqlite_storage_error(error, path.parent)
     return of_the_disk or IndexFolderError(f"{path} cannot be used now ({error}); see that its disk is writable.")
+
+
+def _damaged(error: Exception, path: Path) -> IndexDamagedError:
+    return IndexDamagedError(f"{path} is damaged ({error}); restore it from a copy or build the index again.")
+
+
+def identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file from another one of its name; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _open(path: Path, options: str) -> sqlite3.Connection:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieval.errors import IndexDamagedError
 from retrieval.index.catalog import Catalog
 from retrieval.index.places import Places
 from retrieval.index.schema import VISIBLE
@@ -41,37 +43,51 @@ class SentenceTable:
 
 
 def load_views(catalog: Catalog, generation: int, places: Places) -> ViewTable:
-    """Read the view table of a generation. Raises `IndexDamagedError` for a view of no segment."""
+    """Read the view table of a generation. Raises `IndexDamagedError` where a view lies outside its segment."""
     rows = catalog.query(
         "SELECT v.id, v.study, v.name, v.segment, v.row, v.start, v.count FROM views v "
         f"JOIN studies s ON s.id = v.study WHERE {VISIBLE} ORDER BY s.key, v.id",
         {"generation": generation},
     )
-    names = tuple(sorted({row[2] for row in rows}))
+    names = tuple(sorted({str(row[2]) for row in rows}))
     code = {name: i for i, name in enumerate(names)}
-    numbers = np.array([(*row[:2], code[row[2]], *row[3:]) for row in rows], np.int64).reshape(-1, 7)
-    ids, study, name, segment, row, start, count = (np.ascontiguousarray(column) for column in numbers.T)
+    columns = _columns(catalog, [(*row[:2], code[str(row[2])], *row[3:]) for row in rows], 7)
+    ids, study, name, segment, row, start, count = columns
     at = places.find(segment)
-    return ViewTable(
-        names,
-        ids,
-        study,
-        name,
-        places.folder[at],
-        row + places.first["views"][at],
-        start + places.first["slices"][at],
-        count,
-    )
+    good = (row >= 0) & (row < places.count["views"][at]) & (start >= 0) & (count > 0)
+    _require(catalog, good & (start + count <= places.count["slices"][at]))
+    first, begin = places.first["views"][at], places.first["slices"][at]
+    return ViewTable(names, ids, study, name, places.folder[at], first + row, begin + start, count)
 
 
 def load_sentences(catalog: Catalog, generation: int, places: Places) -> SentenceTable:
-    """Read the sentence table of a generation. Raises `IndexDamagedError` for a sentence of no segment."""
+    """Read the sentence table of a generation. Raises `IndexDamagedError` where one lies outside its segment."""
     rows = catalog.query(
         "SELECT t.id, t.study, t.segment, t.row FROM sentences t "
         f"JOIN studies s ON s.id = t.study WHERE {VISIBLE} ORDER BY s.key, t.ordinal",
         {"generation": generation},
     )
-    numbers = np.array(rows, np.int64).reshape(-1, 4)
-    ids, study, segment, row = (np.ascontiguousarray(column) for column in numbers.T)
+    ids, study, segment, row = _columns(catalog, rows, 4)
     at = places.find(segment)
-    return SentenceTable(ids, study, places.folder[at], row + places.first["sentences"][at])
+    _require(catalog, (row >= 0) & (row < places.count["sentences"][at]))
+    return SentenceTable(ids, study, places.folder[at], places.first["sentences"][at] + row)
+
+
+def _columns(catalog: Catalog, rows: Sequence[Sequence[object]], width: int) -> list[Column]:
+    try:
+        numbers = np.array(rows, np.int64).reshape(-1, width)
+    except (TypeError, ValueError, OverflowError):
+        raise _damaged(catalog) from None
+    return [np.ascontiguousarray(column) for column in numbers.T]
+
+
+def _require(catalog: Catalog, good: NDArray[np.bool_]) -> None:
+    if not good.all():
+        raise _damaged(catalog)
+
+
+def _damaged(catalog: Catalog) -> IndexDamagedError:
+    return IndexDamagedError(
+        f"{catalog.path.name} names vectors that its segments do not have; `radseek verify INDEX` says of which "
+        "studies; restore it from a copy."
+    )
