@@ -68,7 +68,8 @@ def index(tmp_path: Path) -> Path:
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts descriptors in /proc")
 def test_too_few_open_files_are_said_whichever_is_one_too_many(index: Path) -> None:
     command = [sys.executable, "-B", "-c", FEW.format(root=str(ROOT)), str(index)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
     assert set(done.stdout.splitlines()) == {"SystemLimitError 8 True", "whole 3"}, done.stdout
 
 
