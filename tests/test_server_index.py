@@ -129,9 +129,10 @@ def test_what_cannot_be_opened_again_is_503_everywhere_and_not_ready_until_it_is
     assert served.statuses() == {200}
     harm(served.index)
     for _ in range(2):
-        for answer in served.ask().values():
+        for path, answer in served.ask().items():
             body = answer.json()
-            assert (answer.status_code, body["status"], body["reason_code"]) == (503, 503, "index_folder")
+            code = "busy" if path == "/readyz" else "index_folder"
+            assert (answer.status_code, body["status"], body["reason_code"]) == (503, 503, code)
             assert answer.headers["content-type"] == "application/problem+json"
             assert int(answer.headers["retry-after"]) > 0
             assert body["notice"] == NOTICE
