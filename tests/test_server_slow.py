@@ -10,10 +10,12 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+from starlette.types import Receive, Scope, Send
 
 from demo.desk import Desk
 from radseek.server import connections, limits
 from radseek.server.app import create_app
+from radseek.server.headers import Marked
 from radseek.server.settings import Settings
 from radseek.serving import _listener
 from tests.server_support import ADMIN, GUARDED, READ, Archive, bearer, listening, questions
@@ -175,6 +177,19 @@ def test_a_question_sent_slowly_takes_nobodys_turn(guarded: str, desk: Desk) -> 
         time.sleep(0.5)
         answer = httpx.post(f"{guarded}/v1/screen", json=body, headers=bearer(READ), timeout=60)
         assert answer.status_code == 200
+
+
+def test_who_does_not_read_an_answer_holds_no_turn() -> None:
+    async def long(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(100 if scope["path"] == "/v1/long" else 1):
+            await send({"type": "http.response.body", "body": bytes(1 << 20), "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    crowd = limits.Crowd(long, most=8, at_once=2, patience=60, idle=0.5, prefix=("/v1/",))
+    with listening(Marked(crowd)) as base, sockets(base, 4, "GET /v1/long HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"):
+        answer = httpx.get(f"{base}/v1/short", timeout=30)
+        assert (answer.status_code, len(answer.content)) == (200, 1 << 20)
 
 
 @pytest.mark.parametrize("path", ["/v1/uploads", "/v1/screen", "/login"])

@@ -61,14 +61,13 @@ def create_api(desk: Desk, settings: Settings, sessions: Sessions) -> FastAPI:
 
 def guarded(app: ASGIApp, settings: Settings, sessions: Sessions) -> ASGIApp:
     """Put an app behind the limits, from the inside out: what is refused first costs least."""
-    ours, patience = ("/v1/",), settings.patience
-    app = Crowd(app, most=settings.crowd, at_once=_AT_ONCE, patience=patience, prefix=ours, but=_UPLOADS)
+    ours, patience, idle = ("/v1/",), settings.patience, settings.idle
+    app = Crowd(app, most=settings.crowd, at_once=_AT_ONCE, patience=patience, idle=idle, prefix=ours, but=_UPLOADS)
     app = Senders(app, most=_SENDERS, prefix=_UPLOADS)
     app = Whole(app, prefix=ours, but=_UPLOADS)
     app = Guard(app, settings, sessions)
     most = settings.uploads.stored + _MARGIN
-    idle, pace = settings.idle, settings.pace
-    app = BodyLimit(app, most=most, ordinary=_ORDINARY, large=UPLOAD_PATHS, idle=idle, pace=pace)
+    app = BodyLimit(app, most=most, ordinary=_ORDINARY, large=UPLOAD_PATHS, idle=idle, pace=settings.pace)
     app = OwnOrigin(app, settings.names, settings.host)
     return Marked(app)
 

@@ -49,8 +49,8 @@ class _Connection(H11Protocol):
 
     @property
     def is_idle(self) -> bool:
-        """Say whether no request is being answered."""
-        return self.cycle is None or self.cycle.response_complete
+        """Say whether no request is being answered; one whose reader was given up is not."""
+        return self.cycle is None or self.cycle.response_complete or self.transport.is_closing()
 
     @property
     def is_unknown(self) -> bool:

@@ -12,6 +12,7 @@ from typing import Final
 
 from fastapi import HTTPException
 from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from radseek.server.problems import problem
@@ -123,7 +124,7 @@ class Crowd:
     `patience` seconds.
 
     `at_once` of them are worked on: the engine answers one at a time anyway, and every one at work holds a thread,
-    which the page needs too.
+    which the page needs too. Who does not read on in an answer for `idle` seconds is given up.
     """
 
     def __init__(
@@ -133,10 +134,11 @@ class Crowd:
         most: int,
         at_once: int,
         patience: float,
+        idle: float,
         prefix: tuple[str, ...],
         but: tuple[str, ...] = (),
     ) -> None:
-        self.app, self.most, self.patience, self.prefix, self.but = app, most, patience, prefix, but
+        self.app, self.most, self.patience, self.idle, self.prefix, self.but = app, most, patience, idle, prefix, but
         self._inside = 0  # only the event loop counts, so no lock
         self._places = asyncio.Semaphore(at_once)
 
@@ -160,8 +162,15 @@ class Crowd:
         except TimeoutError:
             await _busy(f"Nobody could answer for {self.patience:.0f} seconds")(scope, receive, send)
             return
+
+        async def hurried(message: Message) -> None:
+            try:
+                await asyncio.wait_for(send(message), self.idle)
+            except TimeoutError:
+                raise ClientDisconnect from None
+
         try:
-            await self.app(scope, receive, send)
+            await self.app(scope, receive, hurried)
         finally:
             self._places.release()
 
