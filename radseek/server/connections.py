@@ -34,7 +34,6 @@ def server_config(app: ASGIApp, **more: Any) -> uvicorn.Config:
         "server_header": False,
         "proxy_headers": False,  # whoever connects is who asks
         "http": _Connection,
-        "limit_concurrency": MOST_CONNECTIONS + 1,  # where nobody could be sent away
         "timeout_keep_alive": _KEEP,
         "timeout_graceful_shutdown": _GRACE,
     }
@@ -110,8 +109,10 @@ class _Connection(H11Protocol):
                 self.connections.discard(last)
                 last.transport.abort()
                 return
-        if len(self.connections) > MOST_CONNECTIONS + _MORE:  # every other one is at work for somebody known
+        # Every other one is at work for somebody known.
+        if len(self.connections) > MOST_CONNECTIONS + _MORE:
             self.transport.abort()
+        self.limit_concurrency = 0  # uvicorn's own 503 for this one
 
 
 def _address(one: _Connection) -> str:
