@@ -15,7 +15,7 @@ from typing import Final, Literal
 
 from fastapi import HTTPException, Request
 from starlette.requests import HTTPConnection
-from starlette.responses import RedirectResponse
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from radseek.server.failures import Failures
@@ -125,7 +125,7 @@ def role_of_token(token: str, settings: Settings) -> Role | None:
     return "read" if same[0] else None
 
 
-def too_many(wait: int) -> ASGIApp:
+def too_many(wait: int) -> Response:
     """Return the answer to one token too many: come back in `wait` seconds."""
     return problem(429, f"Too many wrong tokens; wait {wait} s.", headers={"Retry-After": str(wait)})
 
@@ -145,7 +145,7 @@ def _tokens(settings: Settings) -> tuple[str | None, str | None]:
     return settings.token, settings.admin_token
 
 
-def _refusal(asked: HTTPConnection, method: str) -> ASGIApp:
+def _refusal(asked: HTTPConnection, method: str) -> Response:
     """Send a browser to the form, and tell a program what is missing."""
     if method == "GET" and "text/html" in asked.headers.get("accept", ""):
         return RedirectResponse("/login", 303)
