@@ -223,7 +223,8 @@ class Engine:
         region = None if mask is None else self._masked(target, modality, str(mask), mask_labels)
         query = self._one_study(target, modality) if region is None else region.vectors
         patient = frozenset({query.patient_key} - {""}) if not include_same_patient else frozenset()
-        scope = Scope(checked_where(where, store), not_studies=frozenset({query.key}), not_patients=patient)
+        itself = frozenset({query.key, query.stored_as} - {""})
+        scope = Scope(checked_where(where, store), not_studies=itself, not_patients=patient)
         words = None if text is None else query_vector(parse_query(text), self._book)
         asked = Comparison(store, query, scope, words, region is not None)
         sides = None if finding is None else asked.contrast(finding, Bench(store, self._book, Judge(self._book)), k)
