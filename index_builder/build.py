@@ -29,6 +29,7 @@ from retrieval.index.local_store import LocalStore
 from retrieval.index.manifest import is_index
 from retrieval.index.store import StudyRecord
 from retrieval.path_text import found_path, printable
+from retrieval.report_language import unread_sentences
 from retrieval.types import Skipped
 
 __all__ = ["SEGMENT_STUDIES", "BuildReport", "Progress", "build_index"]
@@ -41,7 +42,8 @@ Progress = Callable[[str, int, int | None], None]  # stage, done, total (None wh
 class BuildReport:
     """What a build did. `skipped` names every input that was not used; `already` counts finished studies, `forgotten`
     those that stay out because they, or their patients, were forgotten; `changed` says of each study that was replaced
-    what was other; `notes` are sentences about what was guessed or mended in the file of reports.
+    what was other; `notes` are sentences about what was guessed or mended in the file of reports; `unread_sentences`
+    counts the report sentences in languages that no rules read, by language.
     """
 
     index: str
@@ -55,6 +57,7 @@ class BuildReport:
     series: int = 0
     slices: int = 0
     sentences: int = 0
+    unread_sentences: dict[str, int] = field(default_factory=dict)
     reports_unmatched: int = 0
     changed: list[Change] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -103,8 +106,9 @@ def build_index(
 
     Raises `UsageError` for a missing source, or where the index was built with another key (`RADSEEK_KEY`),
     `EncoderMismatchError` where it was built with another encoder, `IndexBusyError` where another process writes,
-    `StorageError` where a disk is full or may not be written: what was committed before stays. Bad input never raises:
-    it is in the report's `skipped`.
+    `StorageError` where a disk is full or may not be written: what was committed before stays; `IndexDamagedError`
+    where what was written, read once more at the end, is not what was meant. Bad input never raises: it is in the
+    report's `skipped`.
     """
     started = time.monotonic()
     paths = [found_path(source) for source in ([sources] if isinstance(sources, str | Path) else sources)]
@@ -132,6 +136,7 @@ def build_index(
             workers=workers,
         )
         _commit_all(records, _Commits(store, report, progress))
+        store.check_written()  # opening checks sizes and headers alone
         report.skip(bad_rows)
         report.skip(choosing.refused)
         report.already, report.forgotten = choosing.already, choosing.forgotten
@@ -204,5 +209,7 @@ class _Commits:
             self.report.series += len(record.series)
             self.report.slices += sum(len(view.slices) for series in record.series for view in series.views)
             self.report.sentences += len(record.sentences)
+            for one, count in unread_sentences(record.sentences).items():
+                self.report.unread_sentences[one] = self.report.unread_sentences.get(one, 0) + count
         if self.progress is not None:
             self.progress("build", self.report.studies, None)

@@ -19,19 +19,22 @@ from retrieval.errors import (
     BusyError,
     EncoderMismatchError,
     IndexBusyError,
+    IndexClosedError,
     IndexFolderError,
     InputError,
     MissingExtraError,
     RadseekError,
     Reason,
+    StoppedError,
     StorageError,
+    SystemLimitError,
     UnknownNameError,
 )
 from retrieval.path_text import hide_paths
 from retrieval.results import NOTICE
 from retrieval.storage import is_storage_error
 
-__all__ = ["CODES", "answer_errors", "failure", "problem", "problem_of", "reason_code"]
+__all__ = ["CODES", "SHUT", "answer_errors", "failure", "problem", "problem_of", "reason_code"]
 
 _log: Final = logging.getLogger(__name__)
 _RETRY: Final = {"Retry-After": "2"}
@@ -42,15 +45,19 @@ _STATUS: Final[tuple[tuple[type[RadseekError], int], ...]] = (
     (EncoderMismatchError, 409),
     (IndexFolderError, 503),
     (BusyError, 503),
+    (IndexClosedError, 503),
+    (StoppedError, 503),
+    (SystemLimitError, 503),
     (MissingExtraError, 501),
     (StorageError, 507),
 )
 _FULL: Final = "The server's disk has no room, or may not be written; tell whoever keeps it, its log says which folder."
 _WRITING: Final = "Another process is writing the archive; ask again when it is done. Reading works meanwhile."
-_SHUT: Final = (
+SHUT: Final = (
     "The archive cannot be read now: another process changed or removed it. Ask again in a moment; where that does not "
     "help, whoever keeps this server finds why in its log."
 )
+_LIMIT: Final = "The server has no more open files or memory for this; ask again later, and tell whoever keeps it."
 # Every code that stands for a refusal by the server itself, rather than by the engine.
 CODES: Final = {
     400: "malformed",
@@ -112,7 +119,7 @@ def problem_of(error: RadseekError, index: Path | None = None) -> JSONResponse:
     )
     if isinstance(error, StorageError | IndexFolderError):
         _log.error("%s", error)
-        said = _FULL if isinstance(error, StorageError) else _WRITING if isinstance(error, IndexBusyError) else _SHUT
+        said = _FULL if isinstance(error, StorageError) else _WRITING if isinstance(error, IndexBusyError) else SHUT
         return problem(status, said, code=reason_code(error), headers=_RETRY if status == 503 else None)
     known = () if index is None else (index, index.parent)
     detail = hide_paths(str(error), *known)

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from retrieval.errors import UsageError
+from pathlib import Path
+
+from retrieval.errors import IndexDamagedError, UsageError
 from retrieval.index.catalog import Catalog
 from retrieval.index.keys import is_key_of, keyed_hash
 from retrieval.index.linkage import LinkageFile
 
-__all__ = ["require_key"]
+__all__ = ["agreed", "require_key"]
 
 _LOOKED_AT = 20  # linkage rows; one would do
+
+
+def agreed(path: Path, manifest: str, catalogue: str) -> str:
+    """Return the check of the key that the catalogue holds; the manifest's may be missing, and is no other one."""
+    if manifest not in ("", catalogue):
+        raise IndexDamagedError(f"{path}: manifest and catalogue name different keys; restore both.")
+    return catalogue
 
 
 def require_key(catalog: Catalog, linkage: LinkageFile | None, check: str, key: bytes) -> bool:

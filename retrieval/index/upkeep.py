@@ -9,9 +9,10 @@ from pathlib import Path
 from retrieval.errors import UsageError
 from retrieval.index import forgetting, verifying
 from retrieval.index.catalog import Catalog
+from retrieval.index.keys import load_key
 from retrieval.index.linkage import LinkageFile
 
-__all__ = ["Upkeep", "warn_of_another_key"]
+__all__ = ["Upkeep", "checked_key"]
 
 
 class Upkeep:
@@ -79,16 +80,17 @@ class Upkeep:
         return self._linkage
 
 
-def warn_of_another_key(store: object, key: bytes) -> None:
-    """Warn where an open index was built with another key than the one that names a question's study."""
+def checked_key(store: object) -> bytes:
+    """Return the user's key for a question; warn where the open index was built with another one."""
+    key = load_key()
     require = getattr(store, "require_key", None)  # a store of another kind keeps no check
-    if require is None:
-        return
     try:
-        require(key)
+        if require is not None:
+            require(key)
     except UsageError:
         warnings.warn(
             "The index was built with another key than this user's: a study and its patient cannot be told among the "
             "index's cases, so earlier ones of theirs are not left out. Set RADSEEK_KEY to that key.",
             stacklevel=3,
         )
+    return key
