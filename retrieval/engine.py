@@ -28,7 +28,7 @@ from retrieval.index.keys import load_key, series_key, study_key
 from retrieval.index.local_store import LocalStore
 from retrieval.index.manifest import is_index
 from retrieval.index.repooled import RepooledStore
-from retrieval.index.store import Case, Scope, Store
+from retrieval.index.store import Scope, Store, pages
 from retrieval.index.where import Where
 from retrieval.judging import Judge
 from retrieval.narrators.protocol import Narrator
@@ -122,11 +122,24 @@ class Engine:
         pictures cannot.
         """
         asked, version = choose_findings(findings)
-        rows: list[FindingScore] = []
         skipped: list[Skipped] = []
-        for study in self._studies(target, modality, skipped):
-            rows.extend(self._screener.rows(study, asked))
-        return ScreenResult(self.encoder.spec, version, tuple(rows), tuple(skipped), spelling_of_findings(asked))
+        rows = tuple(self._rows(target, asked, modality, skipped))
+        return ScreenResult(self.encoder.spec, version, rows, tuple(skipped), spelling_of_findings(asked))
+
+    def iter_screen(
+        self,
+        target: Target | None = None,
+        findings: Findings = "chest_ct",
+        *,
+        modality: str | None = None,
+        skipped: list[Skipped] | None = None,
+    ) -> Iterator[FindingScore]:
+        """Yield the rows of `screen`, in the same order, each as soon as it is known; no study is held after its rows.
+
+        What could not be used is appended to `skipped`. Raises as `screen` does.
+        """
+        asked, _ = choose_findings(findings)  # a wrong name is said at once, not at the first row
+        return self._rows(target, asked, modality, [] if skipped is None else skipped)
 
     def prepare(self, findings: Findings) -> None:
         """Do ahead of the first question what every question about these findings needs.
@@ -135,8 +148,7 @@ class Engine:
         after another: seconds, minutes for an index of tens of thousands.
         """
         asked, _ = choose_findings(findings)
-        kinds = {(one.modality, one.body_part) for case in self._all_cases() for one in case.series}
-        self._screener.prepare(asked, kinds)
+        self._screener.prepare(asked, () if self.store is None else self.store.kinds())
 
     def heat_map(
         self,
@@ -296,6 +308,12 @@ class Engine:
                 return stored_study(self.store, case)
         return self._embed(study, relative_path(study.paths, Path(study.paths[0])) if study.paths else "")
 
+    def _rows(
+        self, target: Target | None, asked: Sequence[Finding], modality: str | None, skipped: list[Skipped]
+    ) -> Iterator[FindingScore]:
+        for study in self._studies(target, modality, skipped):
+            yield from self._screener.rows(study, asked)
+
     def _studies(self, target: Target | None, modality: str | None, skipped: list[Skipped]) -> Iterator[StudyVectors]:
         """Yield a target's studies as vectors; what could not be used goes to `skipped`."""
         if isinstance(target, StudyVectors):
@@ -315,11 +333,14 @@ class Engine:
                     yield self._embed(*found)
 
     def _stored(self, store: Store, key: str | None) -> Iterator[StudyVectors]:
-        cases = store.cases(studies=None if key is None else [key])
-        if key is not None and not cases:
+        if key is None:
+            for case in pages(store):
+                yield stored_study(store, case)
+            return
+        cases = store.cases(studies=[key])
+        if not cases:
             raise UnknownNameError(f"The index has no study {key}; `radseek screen INDEX` lists what it has.")
-        for case in cases:
-            yield stored_study(store, case)
+        yield stored_study(store, cases[0])
 
     def _one_study(self, target: Target, modality: str | None) -> StudyVectors:
         """Return the one study at a target; raises as `read_study` does."""
@@ -359,9 +380,6 @@ class Engine:
     def _seen(self, store: Store) -> Store:
         """Return a store as this encoder sees it. Raises `EncoderMismatchError` where it cannot."""
         return RepooledStore(store, self.encoder) if check_match(store.spec, self.encoder.spec) else store
-
-    def _all_cases(self) -> Sequence[Case]:
-        return () if self.store is None else self.store.cases()
 
     def _need_store(self, what: str) -> Store:
         if self.store is None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -143,15 +145,15 @@ def rank_sentences(
     A sentence that says the opposite of the query ("no pneumothorax" for "pneumothorax") is no match.
     """
     depth = max(_DEPTH, 4 * k)
+    is_denied = cache(query.is_denied_by)  # reports repeat themselves
     while True:
         hits = store.search_sentences(vector, query.words, depth, scope)
-        fitting = [hit for hit in hits if not query.is_denied_by(hit.text)]
+        ranked = sorted(hits, key=lambda hit: (-_fused(hit), hit.study, hit.ordinal))
+        fitting = list(islice((hit for hit in ranked if not is_denied(hit.text)), k))
         everything = sum(hit.dense_rank is not None for hit in hits) < depth
         if everything or len(fitting) >= k:
-            break
+            return [RankedSentence(hit, _fused(hit), query.polarity_of(hit.text)) for hit in fitting]
         depth *= 4
-    ranked = sorted(fitting, key=lambda hit: (-_fused(hit), hit.study, hit.ordinal))[:k]
-    return [RankedSentence(hit, _fused(hit), query.polarity_of(hit.text)) for hit in ranked]
 
 
 def _fetch(store: Store, views: Sequence[QueryView], k: int, scope: Scope) -> list[list[tuple[str, float]]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -27,7 +27,7 @@ from retrieval.index.own_pooling import clean_adapters, keep_adapter, own_adapte
 from retrieval.index.schema import FORMAT
 from retrieval.index.segments import clean_orphans
 from retrieval.index.snapshot import Snapshot
-from retrieval.index.store import Case, Linkage, Scope, SentenceHit, SliceHit, StudyRecord, ViewHit
+from retrieval.index.store import Case, Linkage, Scope, SentenceHit, SliceHit, StudyRecord, TopMeans, ViewHit
 from retrieval.storage import require_room, storage_error, writing_to
 from retrieval.types import ViewVectors
 
@@ -138,7 +138,7 @@ class LocalStore:
 
     def counts(self) -> dict[str, int]:
         """Return how many studies, series, views, slices and sentences there are."""
-        return verifying.counts(self._catalog, self.generation)
+        return self._now.counts()
 
     def contains(self, studies: Collection[str]) -> set[str]:
         """Return which of these study keys are there."""
@@ -269,6 +269,14 @@ class LocalStore:
         paths = self._linkage.paths([case.key for case in found]) if self._linkage is not None else {}
         return [replace(case, path=paths.get(case.key)) for case in found]
 
+    def study_keys(self, scope: Scope | None = None) -> list[str]:
+        """Return the keys of the studies in scope, ascending."""
+        return self._now.study_keys(scope or Scope())
+
+    def kinds(self) -> list[tuple[str, str]]:
+        """Return every pair of modality and body part that a series has, ascending."""
+        return self._now.kinds()
+
     def values_of(self, field: str) -> dict[str, int]:
         """Return how many studies have each stored value of a filter's field."""
         return self._now.values_of(field)
@@ -303,6 +311,16 @@ class LocalStore:
     ) -> list[SentenceHit]:
         """Return the union of the k best sentences by cosine and the k best by keyword, in key order."""
         return self._now.search_sentences(query, text, k, scope)
+
+    def top_means(
+        self,
+        directions: NDArray[np.float64],
+        share: float,
+        scope: Scope | None = None,
+        views: Collection[str] | None = None,
+    ) -> Iterator[TopMeans]:
+        """Yield, block by block, each view's mean of the top share of its slices' products with `(D, M)` directions."""
+        return self._now.top_means(directions, share, scope or Scope(), views)
 
     def _writable(self) -> LinkageFile:
         if self._lock is None or self._linkage is None:

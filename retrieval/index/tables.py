@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.index.catalog import Catalog
-from retrieval.index.schema import VISIBLE
+from retrieval.index.columns import StudyColumns, read_columns
 
 __all__ = ["SentenceTable", "ViewTable", "load_sentences", "load_views"]
 
@@ -21,7 +21,8 @@ class ViewTable:
 
     names: tuple[str, ...]
     id: Column
-    study: Column
+    study: Column  # row id
+    owner: Column  # the study's place in key order
     name: Column  # index into `names`
     segment: Column
     row: Column
@@ -34,30 +35,31 @@ class SentenceTable:
     """All visible sentences in order of study key and place in the report."""
 
     id: Column
-    study: Column
+    study: Column  # row id
+    owner: Column  # the study's place in key order
     segment: Column
     row: Column
 
 
-def load_views(catalog: Catalog, generation: int) -> ViewTable:
+def load_views(catalog: Catalog, studies: StudyColumns) -> ViewTable:
     """Read the view table of a generation."""
-    rows = catalog.query(
-        "SELECT v.id, v.study, v.name, v.segment, v.row, v.start, v.count FROM views v "
-        f"JOIN studies s ON s.id = v.study WHERE {VISIBLE} ORDER BY s.key, v.id",
-        {"generation": generation},
-    )
-    names = tuple(sorted({row[2] for row in rows}))
-    code = {name: i for i, name in enumerate(names)}
-    numbers = np.array([(*row[:2], code[row[2]], *row[3:]) for row in rows], np.int64).reshape(-1, 7)
-    return ViewTable(names, *(np.ascontiguousarray(column) for column in numbers.T))
+    columns = ["id", "study", "segment", "row", "start", "count"]
+    numbers, (name,) = read_columns(catalog, columns, ["name"], "views")
+    names = tuple(sorted({str(one) for one in name}))
+    code = {one: i for i, one in enumerate(names)}
+    owner = studies.places(numbers[1])
+    order = np.lexsort((numbers[0], owner))
+    order = order[owner[order] >= 0]
+    ids, study, *rest = (column[order] for column in numbers)
+    codes = np.fromiter((code[str(one)] for one in name), np.int64, len(name))
+    return ViewTable(names, ids, study, owner[order], codes[order], *rest)
 
 
-def load_sentences(catalog: Catalog, generation: int) -> SentenceTable:
+def load_sentences(catalog: Catalog, studies: StudyColumns) -> SentenceTable:
     """Read the sentence table of a generation."""
-    rows = catalog.query(
-        "SELECT t.id, t.study, t.segment, t.row FROM sentences t "
-        f"JOIN studies s ON s.id = t.study WHERE {VISIBLE} ORDER BY s.key, t.ordinal",
-        {"generation": generation},
-    )
-    numbers = np.array(rows, np.int64).reshape(-1, 4)
-    return SentenceTable(*(np.ascontiguousarray(column) for column in numbers.T))
+    columns = ["id", "study", "ordinal", "segment", "row"]
+    (ids, study, ordinal, segment, row), _ = read_columns(catalog, columns, [], "sentences")
+    owner = studies.places(study)
+    order = np.lexsort((ordinal, owner))
+    order = order[owner[order] >= 0]
+    return SentenceTable(ids[order], study[order], owner[order], segment[order], row[order])
