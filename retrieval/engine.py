@@ -113,6 +113,14 @@ class Engine:
         if self._owned is not None:
             self._owned.close()
 
+    def is_current(self) -> bool:
+        """Say whether the index that `open` opened still is what this engine answers from; True without one.
+
+        Where not, another process removed or rewrote studies, or the index itself: open it again. Raises as reading
+        the index does.
+        """
+        return self._owned is None or self._owned.is_current()
+
     def screen(
         self, target: Target | None = None, findings: Findings = "chest_ct", *, modality: str | None = None
     ) -> ScreenResult:

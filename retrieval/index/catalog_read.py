@@ -15,6 +15,7 @@ __all__ = [
     "ids_of_keys",
     "kinds",
     "live_keys",
+    "lost",
     "sentence_places",
     "view_rows",
     "views_by_id",
@@ -30,6 +31,12 @@ def ids_of_keys(catalog: Catalog, keys: Collection[str], generation: int) -> lis
     sql = f"SELECT s.id FROM studies s WHERE {VISIBLE} AND s.key IN (SELECT value FROM json_each(:keys)) ORDER BY s.key"
     rows = catalog.query(sql, {"generation": generation, "keys": json.dumps(sorted(keys))})
     return [row[0] for row in rows]
+
+
+def lost(catalog: Catalog, generation: int) -> bool:
+    """Say whether a study that a generation has was removed after it."""
+    gone = "SELECT EXISTS (SELECT 1 FROM studies WHERE added <= ? AND removed > ?)"
+    return bool(catalog.query(gone, (generation, generation))[0][0])
 
 
 def kinds(catalog: Catalog, generation: int) -> list[tuple[str, str]]:

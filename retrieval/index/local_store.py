@@ -59,6 +59,7 @@ class LocalStore:
                 clean_adapters(path, self._adapter)
                 clean_orphans(self._folder, {info.folder_name for info in self._catalog.segments()})
             self._now = Snapshot(self._catalog, self._folder, self._spec.dim)
+            self._file = _file_of(path / _CATALOG)
         except BaseException:
             self._close_files()
             raise
@@ -135,6 +136,15 @@ class LocalStore:
     def generation(self) -> int:
         """Return the pinned generation (reader) or the last one committed (writer)."""
         return self._now.generation
+
+    def is_current(self) -> bool:
+        """Say whether all that this generation answers from still stands: no study of it was removed or rewritten
+        by another process, and the index is the one that was opened.
+
+        What was only added since changes nothing. Raises as reading does where the catalogue cannot be read.
+        """
+        here = is_index(self.path) and _file_of(self.path / _CATALOG) == self._file
+        return here and self._now.is_whole()
 
     def counts(self) -> dict[str, int]:
         """Return how many studies, series, views, slices and sentences there are."""
@@ -370,6 +380,15 @@ class LocalStore:
                 self._linkage.close()
         finally:
             self._catalog.close()
+
+
+def _file_of(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file from another one of its name; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _locked(path: Path) -> FileLock:
