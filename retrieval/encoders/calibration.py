@@ -60,11 +60,14 @@ def load_calibrator(folder: Path | None, towers_hash: str) -> Calibrator:
         entries = tuple(_entry(entry) for entry in data["entries"])
         towers = str(data["towers"])
     except (KeyError, TypeError, ValueError) as error:
-        raise EncoderError(f"{path} is malformed ({error!r}); fit it again with `radseek calibrate`.") from error
+        raise EncoderError(
+            f"{path} is malformed ({error!r}). Put back the file that came with the weights, or take this one away: "
+            "scores then carry no probability."
+        ) from error
     if towers != towers_hash:
         warnings.warn(
             f"{path} was fitted for other towers ({towers[:12]}, not {towers_hash[:12]}) and is not used, so scores "
-            "carry no probability. Fit it again with `radseek calibrate`.",
+            "carry no probability. Put the calibration that came with these weights there.",
             stacklevel=2,
         )
         return Calibrator(towers_hash)
