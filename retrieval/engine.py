@@ -18,7 +18,7 @@ from retrieval.contrast import Bench
 from retrieval.encoders.loading import load_encoder
 from retrieval.encoders.protocol import Encoder
 from retrieval.encoders.spec import check_match
-from retrieval.errors import UnknownNameError, UsageError
+from retrieval.errors import UsageError
 from retrieval.evidence import Lang
 from retrieval.explaining import Answers, Measuring, explained, reading_warnings
 from retrieval.filtering import checked_where, what_is_left
@@ -28,7 +28,7 @@ from retrieval.index.keys import load_key, series_key, study_key
 from retrieval.index.local_store import LocalStore
 from retrieval.index.manifest import is_index
 from retrieval.index.repooled import RepooledStore
-from retrieval.index.store import Scope, Store, pages
+from retrieval.index.store import Scope, Store
 from retrieval.index.where import Where
 from retrieval.judging import Judge
 from retrieval.narrators.protocol import Narrator
@@ -52,7 +52,7 @@ from retrieval.screening import Findings, Screener, choose_findings
 from retrieval.search import RankedImage, RankedSentence, rank_images, rank_sentences
 from retrieval.spelling import spelling_of, spelling_of_findings
 from retrieval.study_vectors import StudyVectors, embed_study, stored_study
-from retrieval.targets import relative_path, studies_under
+from retrieval.targets import relative_path, stored_studies, studies_under
 from retrieval.text_query import parse_query, query_vector
 from retrieval.types import Skipped, Study
 
@@ -329,26 +329,16 @@ class Engine:
         elif isinstance(target, Study):
             yield self._embed(target, relative_path(target.paths, Path(target.paths[0])) if target.paths else "")
         elif target is None or (isinstance(target, str) and target.startswith(KEY_PREFIX)):
-            yield from self._stored(self._need_store("a stored study"), target)
+            yield from stored_studies(self._need_store("a stored study"), target)
         elif is_index(Path(target)):
             with LocalStore.open(target) as store:
-                yield from self._stored(self._seen(store), None)
+                yield from stored_studies(self._seen(store))
         else:
             for found in studies_under(Path(target), modality=modality):
                 if isinstance(found, Skipped):
                     skipped.append(found)
                 else:
                     yield self._embed(*found)
-
-    def _stored(self, store: Store, key: str | None) -> Iterator[StudyVectors]:
-        if key is None:
-            for case in pages(store):
-                yield stored_study(store, case)
-            return
-        cases = store.cases(studies=[key])
-        if not cases:
-            raise UnknownNameError(f"The index has no study {key}; `radseek screen INDEX` lists what it has.")
-        yield stored_study(store, cases[0])
 
     def _one_study(self, target: Target, modality: str | None) -> StudyVectors:
         """Return the one study at a target; raises as `read_study` does."""

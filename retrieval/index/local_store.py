@@ -11,14 +11,14 @@ from pathlib import Path
 from types import TracebackType
 
 import numpy as np
-from filelock import FileLock, Timeout
+from filelock import FileLock
 from numpy.typing import NDArray
 
 from retrieval.encoders.adapted import Pool, load_pool, with_pooling
 from retrieval.encoders.encode import pool_view
 from retrieval.encoders.protocol import Encoder
 from retrieval.encoders.spec import EncoderSpec, check_match
-from retrieval.errors import EncoderError, IndexBusyError, IndexDamagedError, UnknownNameError, UsageError
+from retrieval.errors import EncoderError, IndexDamagedError, UnknownNameError, UsageError
 from retrieval.index import commit, forgetting, rewriting, verifying
 from retrieval.index.catalog import Catalog, create_catalog
 from retrieval.index.linkage import LinkageFile, linkage_path
@@ -28,13 +28,13 @@ from retrieval.index.schema import FORMAT
 from retrieval.index.segments import clean_orphans
 from retrieval.index.snapshot import Snapshot
 from retrieval.index.store import Case, Linkage, Scope, SentenceHit, SliceHit, StudyRecord, TopMeans, ViewHit
-from retrieval.storage import require_room, storage_error, writing_to
+from retrieval.index.writer_lock import LOCK, writer_lock
+from retrieval.storage import require_room, writing_to
 from retrieval.types import ViewVectors
 
 __all__ = ["LocalStore"]
 
 _CATALOG = "catalog.sqlite"
-_LOCK = ".writer.lock"
 _EMPTY_BYTES = 384 << 10  # an index of nothing and its linkage, with SQLite's logs while they are made
 _HALF_MADE = (_CATALOG, f"{_CATALOG}-wal", f"{_CATALOG}-shm", f"{_CATALOG}-journal", ".manifest.json.draft")
 
@@ -75,12 +75,12 @@ class LocalStore:
             raise UsageError(f"{path} is an index already; open it to add to it, or name another folder.")
         with writing_to(path):
             path.mkdir(parents=True, exist_ok=True, mode=0o700)  # vectors and reports are not for everybody
-        own = {*_HALF_MADE, _LOCK, "segments"}
+        own = {*_HALF_MADE, LOCK, "segments"}
         strangers = sorted(p.name for p in path.iterdir() if p.name not in own)
         if strangers:
             raise UsageError(f"{path} is not empty (it holds {strangers[0]}); name a new folder for the index.")
         require_room(path, _EMPTY_BYTES)
-        lock = _locked(path)
+        lock = writer_lock(path)
         try:
             for name in _HALF_MADE:  # by a writer that was killed here
                 (path / name).unlink(missing_ok=True)
@@ -104,7 +104,7 @@ class LocalStore:
         if read_only:
             return cls(path, None)
         read_manifest(path)
-        lock = _locked(path)
+        lock = writer_lock(path)
         try:
             return cls(path, lock)
         except BaseException:
@@ -389,16 +389,3 @@ def _file_of(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
-
-
-def _locked(path: Path) -> FileLock:
-    lock = FileLock(path / _LOCK, timeout=0, thread_local=False)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise IndexBusyError(
-            f"Another process is writing {path}; wait until it is done. Reading works meanwhile."
-        ) from None
-    except OSError as error:
-        raise storage_error(error, path) from error
-    return lock
