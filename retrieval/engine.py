@@ -168,9 +168,9 @@ class Engine:
     ) -> HeatMap:
         """Return where a finding (a name, free words) is seen in one study, on the slice that its score names.
 
-        A map that failed its check is None, and `check.reason` says why. `every_slice` maps the whole view, for
-        `maps.stacked()`. Raises `UsageError` where the study has no view for the finding, or only its vectors are
-        at hand (a key in an index), and what `read_study` does.
+        A map that failed its check, or of a finding that is not judged in this study, is None, and `check.reason` says
+        why. `every_slice` maps the whole view, for `maps.stacked()`. Raises `UsageError` where the study has no view
+        for the finding, or only its vectors are at hand (a key in an index), and what `read_study` does.
         """
         if isinstance(target, str) and target.startswith(KEY_PREFIX):
             raise UsageError(f"A heat map needs the images of {target}, and an index keeps vectors; give their path.")
