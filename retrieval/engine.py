@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -49,7 +49,7 @@ from retrieval.results import (
 )
 from retrieval.scoring import label_probabilities
 from retrieval.screening import Findings, Screener, choose_findings
-from retrieval.search import RankedImage, RankedSentence, rank_images, rank_sentences
+from retrieval.search import rank_images, rank_sentences
 from retrieval.spelling import spelling_of, spelling_of_findings
 from retrieval.study_vectors import StudyVectors, embed_study, stored_study
 from retrieval.targets import relative_path, stored_studies, studies_under
@@ -293,8 +293,8 @@ class Engine:
         paths = self._paths([*(one.hit.study for one in images), *(one.hit.study for one in sentences)])
         return SearchResult(
             self.encoder.spec,
-            tuple(_study_row(rank, one, paths) for rank, one in enumerate(images, 1)),
-            tuple(_sentence_row(rank, one, paths) for rank, one in enumerate(sentences, 1)),
+            tuple(StudyRow.of(rank, one, paths) for rank, one in enumerate(images, 1)),
+            tuple(SentenceRow.of(rank, one, paths) for rank, one in enumerate(sentences, 1)),
             {"text": text, "where": scope.where.texts(), "within": within},
             what_is_left(scope, store),
             spelling_of(text),
@@ -387,16 +387,6 @@ class Engine:
     def _paths(self, keys: Sequence[str]) -> dict[str, str | None]:
         cases = self._need_store("search").cases(studies=keys) if keys else []
         return {case.key: case.path for case in cases}
-
-
-def _study_row(rank: int, one: RankedImage, paths: Mapping[str, str | None]) -> StudyRow:
-    hit = one.hit
-    return StudyRow(rank, hit.study, paths[hit.study], hit.similarity, hit.z, hit.series, hit.view, is_read=one.is_read)
-
-
-def _sentence_row(rank: int, one: RankedSentence, paths: Mapping[str, str | None]) -> SentenceRow:
-    hit = one.hit
-    return SentenceRow(rank, hit.study, paths[hit.study], hit.text, one.score, hit.similarity, one.polarity)
 
 
 def _check_count(k: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ from retrieval.encoders.spec import EncoderSpec
 from retrieval.evidence import Evidence, Lang
 from retrieval.judging import State
 from retrieval.polarity import Polarity
-from retrieval.search import Match
+from retrieval.search import Match, RankedImage, RankedSentence
 from retrieval.spelling import Suggestion
 from retrieval.summary import SummarySentence
 from retrieval.types import Skipped
@@ -251,6 +251,12 @@ class StudyRow:
     view: str
     is_read: bool
 
+    @classmethod
+    def of(cls, rank: int, found: RankedImage, paths: Mapping[str, str | None]) -> StudyRow:
+        """Return the row of a study that was found; `paths`: of each study, by key."""
+        hit = found.hit
+        return cls(rank, hit.study, paths[hit.study], hit.similarity, hit.z, hit.series, hit.view, found.is_read)
+
     def to_json(self) -> dict[str, Any]:
         """Return the row as JSON-able values."""
         return _plain(asdict(self))
@@ -270,6 +276,12 @@ class SentenceRow:
     score: float
     similarity: float
     polarity: Polarity | None
+
+    @classmethod
+    def of(cls, rank: int, found: RankedSentence, paths: Mapping[str, str | None]) -> SentenceRow:
+        """Return the row of a sentence that was found; `paths`: of each study, by key."""
+        hit = found.hit
+        return cls(rank, hit.study, paths[hit.study], hit.text, found.score, hit.similarity, found.polarity)
 
     def to_json(self) -> dict[str, Any]:
         """Return the row as JSON-able values."""
