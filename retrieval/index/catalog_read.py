@@ -7,10 +7,20 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from retrieval.index.catalog import Catalog
+from retrieval.index.digests import (
+    SENTENCE_COLUMNS,
+    SERIES_COLUMNS,
+    STUDY_COLUMNS,
+    changed,
+    digest_of,
+    grouped,
+    not_as_written,
+)
 from retrieval.index.schema import VISIBLE
 from retrieval.index.store import Case, CaseSeries
 
 __all__ = [
+    "check_studies",
     "find_cases",
     "ids_of_keys",
     "kinds",
@@ -97,46 +107,60 @@ def sentence_places(catalog: Catalog, study: str, generation: int) -> list[tuple
 
 
 def find_cases(catalog: Catalog, ids: Sequence[int]) -> list[Case]:
-    """Return studies by row id, in key order, without their paths."""
-    values = [json.dumps(ids)]
-    sql = "s.id IN (SELECT value FROM json_each(?))"
-    rows = catalog.query(
-        f"SELECT s.id, s.key, s.patient, s.attributes, s.report FROM studies s WHERE {sql} ORDER BY s.key", values
-    )
-    series = _group(catalog, _SERIES, sql, values)
-    sentences = _group(catalog, _SENTENCES, sql, values)
-    return [
-        Case(
-            key=key,
-            patient_key=patient,
-            attributes=json.loads(attributes),
-            series=tuple(_series(row) for row in series.get(study, ())),
-            report=report or None,
-            sentences=tuple(row[0] for row in sentences.get(study, ())),
-            path=None,
-        )
-        for study, key, patient, attributes, report in rows
-    ]
+    """Return studies by row id, in key order, without their paths.
+
+    Raises `IndexDamagedError` where the rows of one are not the ones that were written.
+    """
+    values, sql = [json.dumps(ids)], "s.id IN (SELECT value FROM json_each(?))"
+    digest = "s.digest" if catalog.format > 1 else "NULL"
+    strict = catalog.has_all_digests()
+    with catalog.reading():
+        rows = catalog.query(f"SELECT {STUDY_COLUMNS}, {digest} FROM studies s WHERE {sql} ORDER BY s.key", values)
+        series = grouped(catalog.query(_SERIES.format(sql), values))
+        sentences = grouped(catalog.query(_SENTENCES.format(sql), values))
+    cases = []
+    for *row, kept in rows:
+        of_series, of_sentences = series.get(row[0], ()), sentences.get(row[0], ())
+        if (strict or kept is not None) and kept != digest_of([row], of_series, of_sentences):
+            raise not_as_written(str(row[1]))
+        cases.append(_case(row, of_series, of_sentences))
+    return cases
 
 
 _SERIES = (
-    "SELECT r.study, r.key, r.modality, r.body_part, r.description, r.unit, r.shape, r.spacing, r.provenance "
-    "FROM series r JOIN studies s ON s.id = r.study WHERE {} ORDER BY r.study, r.ordinal"
+    f"SELECT r.study, {SERIES_COLUMNS} FROM series r JOIN studies s ON s.id = r.study WHERE {{}} "
+    "ORDER BY r.study, r.ordinal, r.id"
 )
 _SENTENCES = (
-    "SELECT t.study, t.text FROM sentences t JOIN studies s ON s.id = t.study WHERE {} ORDER BY t.study, t.ordinal"
+    f"SELECT t.study, {SENTENCE_COLUMNS} FROM sentences t JOIN studies s ON s.id = t.study WHERE {{}} "
+    "ORDER BY t.study, t.ordinal, t.id"
 )
 
 
-def _group(catalog: Catalog, select: str, sql: str, values: list[Any]) -> dict[int, list[Any]]:
-    grouped: dict[int, list[Any]] = {}
-    for study, *rest in catalog.query(select.format(sql), values):
-        grouped.setdefault(study, []).append(rest)
-    return grouped
+def check_studies(catalog: Catalog, ids: Collection[int]) -> None:
+    """Raise `IndexDamagedError` where the rows of one of these studies are not the ones that were written."""
+    if catalog.format == 1:
+        return
+    with catalog.reading():
+        for key in changed(catalog.query, ids, strict=catalog.has_all_digests()):
+            raise not_as_written(key)
+
+
+def _case(row: Sequence[Any], series: Sequence[Sequence[Any]], sentences: Sequence[Sequence[Any]]) -> Case:
+    _, key, patient, *_, attributes, report = row
+    return Case(
+        key=key,
+        patient_key=patient,
+        attributes=json.loads(attributes),
+        series=tuple(_series(one) for one in series),
+        report=report or None,
+        sentences=tuple(one[-1] for one in sentences),
+        path=None,
+    )
 
 
 def _series(row: Sequence[Any]) -> CaseSeries:
-    key, modality, body_part, description, unit, shape, spacing, provenance = row
+    _, _, key, modality, body_part, description, unit, shape, spacing, provenance = row
     mm = json.loads(spacing)
     return CaseSeries(
         key,

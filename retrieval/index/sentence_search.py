@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,16 +26,18 @@ def find_sentences(
     text: str,
     k: int,
     allowed: NDArray[np.bool_],
+    check: Callable[[Iterable[int]], None],
 ) -> list[SentenceHit]:
     """Return the k nearest allowed sentences by cosine and the k best by keyword (BM25), each once.
 
     Ties are broken by study key and place in the report. A sentence that only one way found has no rank in
-    the other. In table order, so the caller decides how to rank them.
+    the other. In table order, so the caller decides how to rank them. `check` is given the studies answered from.
     """
     nearest, _ = vectors.search(query, k, allowed)
     dense = {place: rank for rank, place in enumerate(nearest.tolist(), 1)}
     keyword = {place: rank for rank, place in enumerate(_by_keyword(keywords, table, text, k, allowed).tolist(), 1)}
     places = np.array(sorted({*dense, *keyword}), np.int64)
+    check(table.study[places].tolist())
     rows = _texts(catalog, table.id[places].tolist())
     scores = vectors.cosines(places, query).tolist()
     return [

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.errors import IndexFolderError, UnknownNameError
-from retrieval.index import catalog_read, tables
+from retrieval.errors import IndexDamagedError, IndexFolderError, UnknownNameError
+from retrieval.index import catalog_read, tables, verifying
 from retrieval.index.bm25 import KeywordIndex
 from retrieval.index.catalog import Catalog
 from retrieval.index.columns import VIEWS_OF_UNKNOWN, Mask, StudyColumns, read_columns
@@ -21,7 +21,7 @@ from retrieval.index.segments import Segment
 from retrieval.index.sentence_index import SentenceIndex
 from retrieval.index.sentence_search import find_sentences
 from retrieval.index.store import Case, Scope, SentenceHit, SliceHit, TopMeans, ViewHit
-from retrieval.index.verifying import counts
+from retrieval.index.sums import changed_files
 from retrieval.types import ViewVectors
 
 __all__ = ["Snapshot"]
@@ -35,7 +35,18 @@ _AROUND = 64 << 10  # bytes that the system maps around one that is read
 class Snapshot:
     """Answers from one generation, whatever is committed later, until a compaction deletes what it needs."""
 
-    def __init__(self, catalog: Catalog, folder: Path, dim: int, opened: Mapping[int, Segment] | None = None) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        folder: Path,
+        dim: int,
+        opened: Mapping[int, Segment] | None = None,
+        *,
+        in_doubt: bool = False,
+    ) -> None:
+        """Pin the last generation. `in_doubt`: the catalogue's file does not look as it was closed, so that before an
+        answer about all studies every row is checked.
+        """
         self.catalog = catalog
         self.generation = catalog.generation()
         opened = opened or {}
@@ -49,6 +60,8 @@ class Snapshot:
         self._masks: dict[Scope, Mask] = {}  # of the last few questions
         self._held: set[int] = set()  # segments whose mapped pages were handed out since they were last given back
         self._handed_out = 0  # bytes of those pages
+        self._in_doubt = in_doubt
+        self._whole: set[int] = set()  # row ids of the studies whose rows were checked
 
     def is_whole(self) -> bool:
         """Say whether nothing of this generation was removed or compacted since."""
@@ -64,12 +77,15 @@ class Snapshot:
     def contains(self, studies: Collection[str]) -> set[str]:
         """Return which of these study keys are there."""
         self._check()
-        return catalog_read.live_keys(self.catalog, studies, self.generation)
+        found = catalog_read.live_keys(self.catalog, studies, self.generation)
+        if not found.issuperset(studies):
+            self._check_all()
+        return found
 
     def counts(self) -> dict[str, int]:
         """Return how many studies, series, views, slices and sentences there are, counted once."""
-        self._check()
-        return dict(self._cached("counts", lambda: counts(self.catalog, self.generation)))
+        self._check_for_all()
+        return dict(self._cached("counts", lambda: verifying.counts(self.catalog, self.generation)))
 
     def cases(self, scope: Scope, offset: int, limit: int | None) -> list[Case]:
         """Return `limit` of the studies in scope after `offset`, in key order, without their paths."""
@@ -79,27 +95,29 @@ class Snapshot:
             ids = catalog_read.ids_of_keys(self.catalog, scope.only_studies, self.generation)  # reads no column
         else:
             ids = self._columns().ids[self._mask(scope)].tolist()
+        if scope.only_studies is None or len(ids) < len(scope.only_studies):
+            self._check_all()
         return catalog_read.find_cases(self.catalog, ids[offset:end])
 
     def study_keys(self, scope: Scope) -> list[str]:
         """Return the keys of the studies in scope, ascending."""
-        self._check()
+        self._check_for_all()
         keys = self._columns().keys
         return [keys[place] for place in np.flatnonzero(self._mask(scope)).tolist()]
 
     def kinds(self) -> list[tuple[str, str]]:
         """Return every pair of modality and body part that a series has, ascending."""
-        self._check()
+        self._check_for_all()
         return catalog_read.kinds(self.catalog, self.generation)
 
     def values_of(self, field: str) -> dict[str, int]:
         """Return how many studies have each stored value of a filter's field."""
-        self._check()
+        self._check_for_all()
         return self._columns().values_of(field)
 
     def passing(self, scope: Scope) -> int:
         """Return how many studies are in scope."""
-        self._check()
+        self._check_for_all()
         return int(self._mask(scope).sum())
 
     def slice_vectors(self, study: str) -> tuple[ViewVectors, ...]:
@@ -108,22 +126,24 @@ class Snapshot:
         if not rows and not self.contains([study]):
             raise UnknownNameError(f"The index has no study {study}; `radseek screen INDEX` lists what it has.")
         self._check()
+        self._check_rows(catalog_read.ids_of_keys(self.catalog, [study], self.generation))
         views = tuple(self._view(*row) for row in rows)
         self._hand_out({row[2] for row in rows}, sum(view.slices.nbytes + 2 * _AROUND for view in views))
         return views
 
     def sentence_vectors(self, study: str) -> NDArray[np.float16]:
         """Return the `(S, D)` vectors of a study's sentences in their order; `(0, 0)` without any."""
-        self._check()
+        self.contains([study])  # one that is not there has no sentences, unless the catalogue is damaged
+        self._check_rows(catalog_read.visible_ids(self.catalog, [study], self.generation))
         places = catalog_read.sentence_places(self.catalog, study, self.generation)
-        rows = [self.segments[segment].array("sentences")[row] for segment, row in places]
+        rows = [self._segment(segment).array("sentences")[row] for segment, row in places]
         return np.stack(rows) if rows else np.zeros((0, 0), np.float16)
 
     def search_views(
         self, view: str, queries: NDArray[np.floating], k: int, scope: Scope | None
     ) -> list[list[ViewHit]]:
         """Return for each of `(Q, D)` queries its k best views of that name, best first; ties by study key."""
-        self._check()
+        self._check_for_all()
         table = self._views()
         if view not in table.names:
             return [[] for _ in queries]
@@ -131,7 +151,9 @@ class Snapshot:
         index = self._cached(f"flat {view}", lambda: FlatIndex(self._pooled(table, places)))
         allowed = self._mask(scope)[table.owner[places]]
         found = [index.search(query, k, allowed, places) for query in queries]
-        names = self._names(table, {int(p) for rows, _ in found for p in places[rows]})
+        answered = {int(p) for rows, _ in found for p in places[rows]}
+        self._check_rows(int(table.study[place]) for place in answered)
+        names = self._names(table, answered)
         return [
             [ViewHit(*names[int(places[row])], view, float(score)) for row, score in zip(rows, scores, strict=True)]
             for rows, scores in found
@@ -139,10 +161,11 @@ class Snapshot:
 
     def search_slices(self, query: NDArray[np.floating], k: int, scope: Scope | None) -> list[SliceHit]:
         """Return the k studies whose best slice has the highest cosine with `(D,)`; ties by key."""
-        self._check()
+        self._check_for_all()
         table = self._views()
         found = best_slices(table, self.segments, query, self._mask(scope)[table.owner], k)
         found = sorted(found, key=lambda hit: (-hit[3], hit[1]))[:k]  # places are in key order
+        self._check_rows(study for study, _, _, _ in found)
         names = self._names(table, [place for _, place, _, _ in found])
         zs = self._z(table, [place for _, place, _, _ in found])
         return [
@@ -154,18 +177,18 @@ class Snapshot:
         self, query: NDArray[np.floating], text: str, k: int, scope: Scope | None
     ) -> list[SentenceHit]:
         """Return the union of the k best sentences by cosine and the k best by keyword, in both orders' ranks."""
-        self._check()
+        self._check_for_all()
         table = self._sentences()
         vectors = self._cached("vectors of sentences", lambda: SentenceIndex(self._sentence_rows(table)))
         keywords = self._cached("keywords", lambda: KeywordIndex(self.catalog))
         allowed = self._mask(scope)[table.owner]
-        return find_sentences(self.catalog, table, vectors, keywords, query, text, k, allowed)
+        return find_sentences(self.catalog, table, vectors, keywords, query, text, k, allowed, self._check_rows)
 
     def top_means(
         self, directions: NDArray[np.float64], share: float, scope: Scope, names: Collection[str] | None
     ) -> Iterator[TopMeans]:
         """Yield, block by block, each view's mean of the top share of its slices' products with `(D, M)` directions."""
-        self._check()
+        self._check_for_all()
         table, mask = self._views(), self._mask(scope)
         unknown = self._cached("unknown modality", self._views_of_unknown)
         place = np.cumsum(mask) - 1
@@ -188,10 +211,30 @@ class Snapshot:
         return self._cached("studies", lambda: StudyColumns(self.catalog, self.generation))
 
     def _views(self) -> tables.ViewTable:
-        return self._cached("views", lambda: tables.load_views(self.catalog, self._columns()))
+        return self._cached("views", lambda: tables.load_views(self.catalog, self._columns(), self.segments))
+
+    def _check_all(self) -> None:
+        """Before an answer about all studies: see that no row is changed or gone, where there is reason to doubt it."""
+        with self._lock:
+            path = self.catalog.path
+            if self._in_doubt and changed_files(path.parent, [path]) != []:
+                verifying.require_none(verifying.catalogue_problems(self.catalog), path.parent)
+            self._in_doubt = False
+
+    def _segment(self, number: int) -> Segment:
+        if number not in self.segments:
+            raise IndexDamagedError(f"The catalogue names segment {number}, which it does not have; restore the index.")
+        return self.segments[number]
+
+    def _check_rows(self, studies: Iterable[int]) -> None:
+        """Refuse to answer from a study, by row id, whose rows are not those that were written; each looked at once."""
+        new = set(studies) - self._whole
+        if new:
+            catalog_read.check_studies(self.catalog, new)
+            self._whole |= new
 
     def _sentences(self) -> tables.SentenceTable:
-        return self._cached("sentences", lambda: tables.load_sentences(self.catalog, self._columns()))
+        return self._cached("sentences", lambda: tables.load_sentences(self.catalog, self._columns(), self.segments))
 
     def _mask(self, scope: Scope | None) -> Mask:
         """Return the studies in scope; one question asks for the same several times."""
@@ -269,7 +312,7 @@ class Snapshot:
     def _view(
         self, series: str, name: str, segment: int, row: int, start: int, count: int, z: bytes, position: bytes
     ) -> ViewVectors:
-        arrays = self.segments[segment]
+        arrays = self._segment(segment)
         mm = np.frombuffer(position, "<f8").reshape(-1, 3).tolist()
         return ViewVectors(
             view=name,

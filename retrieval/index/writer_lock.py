@@ -9,13 +9,13 @@ from filelock import FileLock, Timeout
 from retrieval.errors import IndexBusyError
 from retrieval.storage import storage_error
 
-__all__ = ["LOCK", "writer_lock"]
+__all__ = ["LOCK", "locked"]
 
 LOCK = ".writer.lock"
 
 
-def writer_lock(path: Path) -> FileLock:
-    """Take the lock of the index at `path`. Raises `IndexBusyError` where another process holds it."""
+def locked(path: Path) -> FileLock:
+    """Return the lock of an index's folder, taken. Raises `IndexBusyError` where another process has it."""
     lock = FileLock(path / LOCK, timeout=0, thread_local=False)
     try:
         lock.acquire()
