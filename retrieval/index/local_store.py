@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -20,9 +19,10 @@ from retrieval.encoders.protocol import Encoder
 from retrieval.encoders.spec import EncoderSpec, check_match
 from retrieval.errors import IndexDamagedError, UnknownNameError, UsageError
 from retrieval.index import commit, forgetting, rewriting, verifying
-from retrieval.index.catalog import Catalog, create_catalog
+from retrieval.index.catalog import Catalog
 from retrieval.index.linkage import LinkageFile, linkage_path
 from retrieval.index.manifest import MANIFEST, agreed_spec, is_index, read_manifest, write_manifest
+from retrieval.index.new_index import CATALOG, make_index, new_folder
 from retrieval.index.own_pooling import clean_adapters, keep_adapter, own_adapter
 from retrieval.index.schema import FORMAT
 from retrieval.index.segments import clean_orphans
@@ -30,15 +30,10 @@ from retrieval.index.snapshot import Snapshot
 from retrieval.index.sqlite_file import identity
 from retrieval.index.store import Case, Linkage, Scope, SentenceHit, SliceHit, StudyRecord, TopMeans, ViewHit
 from retrieval.index.sums import changed_files, clear_sums, look_changed, write_sums
-from retrieval.index.writer_lock import LOCK, locked
-from retrieval.storage import require_room, writing_to
+from retrieval.index.writer_lock import locked
 from retrieval.types import ViewVectors
 
 __all__ = ["LocalStore"]
-
-_CATALOG = "catalog.sqlite"
-_EMPTY_BYTES = 384 << 10  # an index of nothing and its linkage, with SQLite's logs while they are made
-_HALF_MADE = (_CATALOG, f"{_CATALOG}-wal", f"{_CATALOG}-shm", f"{_CATALOG}-journal", ".manifest.json.draft")
 
 
 class LocalStore:
@@ -51,7 +46,7 @@ class LocalStore:
         self._linkage: LinkageFile | None = None
         self.verified = verifying.Verified(0, hashed=False)  # by the last `verify`
         manifest = read_manifest(path)
-        self._catalog = Catalog(path / _CATALOG, read_only=lock is None)
+        self._catalog = Catalog(path / CATALOG, read_only=lock is None)
         try:
             self._spec = agreed_spec(path, manifest.spec, self._catalog.setting("encoder"))
             self._adapter = self._catalog.setting("own_pooling", "")
@@ -66,7 +61,7 @@ class LocalStore:
                 clean_adapters(path, self._adapter)
                 clean_orphans(self._folder, {info.folder_name for info in self._catalog.segments()})
             self._now = Snapshot(self._catalog, self._folder, self._spec.dim, in_doubt=self._in_doubt)
-            self._file = identity(path / _CATALOG)
+            self._file = identity(path / CATALOG)
         except BaseException:
             self._close_files()
             raise
@@ -78,23 +73,9 @@ class LocalStore:
         Raises `UsageError` where the folder holds an index already, or something that is none.
         """
         path = Path(path)
-        if is_index(path):
-            raise UsageError(f"{path} is an index already; open it to add to it, or name another folder.")
-        with writing_to(path):
-            path.mkdir(parents=True, exist_ok=True, mode=0o700)  # vectors and reports are not for everybody
-        own = {*_HALF_MADE, LOCK, "segments"}
-        strangers = sorted(p.name for p in path.iterdir() if p.name not in own)
-        if strangers:
-            raise UsageError(f"{path} is not empty (it holds {strangers[0]}); name a new folder for the index.")
-        require_room(path, _EMPTY_BYTES)
-        lock = locked(path)
+        lock = new_folder(path)
         try:
-            for name in _HALF_MADE:  # by a writer that was killed here
-                (path / name).unlink(missing_ok=True)
-            with writing_to(path, _EMPTY_BYTES):
-                (path / "segments").mkdir(exist_ok=True)
-            create_catalog(path / _CATALOG, {"encoder": json.dumps(spec.to_json())})
-            write_manifest(path, spec)  # from here on it is an index
+            make_index(path, spec)
             return cls(path, lock)
         except BaseException:
             lock.release()
@@ -154,7 +135,7 @@ class LocalStore:
 
         What was only added since changes nothing. Raises as reading does where the catalogue cannot be read.
         """
-        here = is_index(self.path) and identity(self.path / _CATALOG) == self._file
+        here = is_index(self.path) and identity(self.path / CATALOG) == self._file
         return here and self._now.is_whole()
 
     def counts(self) -> dict[str, int]:

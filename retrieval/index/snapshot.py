@@ -134,7 +134,7 @@ class Snapshot:
     def sentence_vectors(self, study: str) -> NDArray[np.float16]:
         """Return the `(S, D)` vectors of a study's sentences in their order; `(0, 0)` without any."""
         self.contains([study])  # one that is not there has no sentences, unless the catalogue is damaged
-        self._check_rows(catalog_read.visible_ids(self.catalog, [study], self.generation))
+        self._check_rows(catalog_read.ids_of_keys(self.catalog, [study], self.generation))
         places = catalog_read.sentence_places(self.catalog, study, self.generation)
         rows = [self._segment(segment).array("sentences")[row] for segment, row in places]
         return np.stack(rows) if rows else np.zeros((0, 0), np.float16)
@@ -199,6 +199,10 @@ class Snapshot:
                 places = np.flatnonzero(mask[table.owner] & (table.name == code) & (unknown == is_unknown))
                 for views, means in top_means(table, self.segments, directions, places, share):
                     yield TopMeans(place[table.owner[views]], name, not is_unknown, means)
+
+    def _check_for_all(self) -> None:
+        self._check()
+        self._check_all()
 
     def _check(self) -> None:
         if int(self.catalog.setting("compacted")) > self.generation:
