@@ -28,6 +28,7 @@ _MARGIN: Final = 1 << 20  # bytes of an upload's own form around its files
 _UPLOADS: Final = ("/v1/uploads",)
 _AT_ONCE: Final = 4  # questions at work: one has the engine, the next are read and the last written
 _SENDERS: Final = 16  # uploads under way; a slow sender holds up no question
+_LISTS: Final = ("/v1/studies",)  # looked up beside the engine, so they stand behind no question
 _DESCRIPTION: Final = "/openapi.json"
 _VERSION: Final = "1"
 _OURS: Final = (*OPEN, _DESCRIPTION)
@@ -62,7 +63,8 @@ def create_api(desk: Desk, settings: Settings, sessions: Sessions) -> FastAPI:
 def guarded(app: ASGIApp, settings: Settings, sessions: Sessions) -> ASGIApp:
     """Put an app behind the limits, from the inside out: what is refused first costs least."""
     ours, patience = ("/v1/",), settings.patience
-    app = Crowd(app, most=settings.crowd, at_once=_AT_ONCE, patience=patience, prefix=ours, but=_UPLOADS)
+    app = Crowd(app, most=settings.crowd, at_once=_AT_ONCE, patience=patience, prefix=ours, but=(*_UPLOADS, *_LISTS))
+    app = Crowd(app, most=settings.crowd, at_once=_AT_ONCE, patience=patience, prefix=_LISTS)
     app = Crowd(app, most=_SENDERS, at_once=_SENDERS, patience=patience, prefix=_UPLOADS)
     app = Guard(app, settings, sessions)
     most = settings.uploads.stored + _MARGIN

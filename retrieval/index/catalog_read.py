@@ -112,19 +112,24 @@ def find_cases(catalog: Catalog, ids: Sequence[int]) -> list[Case]:
     Raises `IndexDamagedError` where the rows of one are not the ones that were written.
     """
     values, sql = [json.dumps(ids)], "s.id IN (SELECT value FROM json_each(?))"
-    digest = "s.digest" if catalog.format > 1 else "NULL"
+    digest = "hex(s.digest)" if catalog.format > 1 else "''"
     strict = catalog.has_all_digests()
+    study = f"SELECT {STUDY_COLUMNS}, {digest} FROM studies s WHERE {sql} ORDER BY s.key"
     with catalog.reading():
-        rows = catalog.query(f"SELECT {STUDY_COLUMNS}, {digest} FROM studies s WHERE {sql} ORDER BY s.key", values)
-        series = grouped(catalog.query(_SERIES.format(sql), values))
-        sentences = grouped(catalog.query(_SENTENCES.format(sql), values))
+        rows = catalog.whole(study, _width(STUDY_COLUMNS) + 1, values)
+        series = grouped(catalog.whole(_SERIES.format(sql), _width(SERIES_COLUMNS) + 1, values))
+        sentences = grouped(catalog.whole(_SENTENCES.format(sql), _width(SENTENCE_COLUMNS) + 1, values))
     cases = []
     for *row, kept in rows:
         of_series, of_sentences = series.get(row[0], ()), sentences.get(row[0], ())
-        if (strict or kept is not None) and kept != digest_of([row], of_series, of_sentences):
+        if (strict or kept) and bytes.fromhex(kept) != digest_of([row], of_series, of_sentences):
             raise not_as_written(str(row[1]))
         cases.append(_case(row, of_series, of_sentences))
     return cases
+
+
+def _width(columns: str) -> int:
+    return columns.count(",") + 1
 
 
 _SERIES = (

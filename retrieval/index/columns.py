@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.errors import IndexDamagedError, IndexFolderError
+from retrieval.errors import IndexDamagedError
 from retrieval.index.catalog import Catalog
 from retrieval.index.schema import VISIBLE
 from retrieval.index.where import NUMBERS, SERIES_FIELDS, Clause
@@ -149,12 +149,7 @@ def read_columns(
     where a column holds what does not belong there.
     """
     arrays = ", ".join(f"json_group_array({name})" for name in (*numbers, *others))
-    try:
-        (row,) = catalog.query(f"SELECT {arrays} FROM {source}", values)
-    except IndexFolderError as error:
-        if "BLOB" in str(error):  # SQLite: "JSON cannot hold BLOB values"
-            raise _damaged(catalog, "bytes where text") from error
-        raise
+    (row,) = catalog.query(f"SELECT {arrays} FROM {source}", values)
     texts = row[: len(numbers)]
     return [_numbers(catalog, text) for text in texts], [json.loads(text) for text in row[len(numbers) :]]
 
@@ -164,12 +159,10 @@ def _numbers(catalog: Catalog, text: str) -> NDArray[np.int64]:
         warnings.simplefilter("ignore", DeprecationWarning)  # of what it cannot read: counted below
         found = np.fromstring(text[1:-1], np.int64, sep=",")
     if len(found) != (text.count(",") + 1 if text != "[]" else 0):
-        raise _damaged(catalog, "text where a number")
+        raise IndexDamagedError(
+            f"{catalog.path} holds text where a number belongs; restore it from a copy or build the index again."
+        )
     return found
-
-
-def _damaged(catalog: Catalog, what: str) -> IndexDamagedError:
-    return IndexDamagedError(f"{catalog.path} holds {what} belongs; restore it from a copy or build the index again.")
 
 
 def _passes(clause: Clause, value: Any) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 from retrieval.errors import IndexBusyError, IndexDamagedError, IndexFolderError
 from retrieval.storage import sqlite_storage_error, writing_to
 
-__all__ = ["checkpoint", "connect", "empty_log", "guarded", "identity", "make_private"]
+__all__ = ["checkpoint", "connect", "empty_log", "guarded", "identity", "in_one_step", "make_private"]
 
 _WAIT = 30.0  # seconds to wait for another connection's lock
 
@@ -60,7 +60,8 @@ def guarded(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
-        if "no such" in str(error) or "UTF-8" in str(error):  # a table, a column; bytes that are no text
+        # A table, a column; bytes that are no text; bytes where `in_one_step` reads text or a number.
+        if any(words in str(error) for words in ("no such", "UTF-8", "hold BLOB")):
             raise IndexDamagedError(f"{path} is damaged ({error}); restore it from a copy.") from error
         of_the_disk = sqlite_storage_error(error, path.parent)
         if of_the_disk is not None:
@@ -115,3 +116,13 @@ def _reader(path: Path) -> sqlite3.Connection:
             "open it once where it can be, or copy it there."
         )
     return _open(path, "mode=ro&immutable=1")
+
+
+def in_one_step(sql: str, width: int) -> str:
+    """Return a query whose one value is a JSON list of the rows of `sql`, each a list of `width` texts and numbers.
+
+    A thread that goes from row to row lets all others in at each: beside one that computes, a page takes seconds.
+    """
+    names = ", ".join(f"c{number}" for number in range(width))
+    # LIMIT: an ORDER BY without one may be left out.
+    return f"WITH rows({names}) AS ({sql} LIMIT -1) SELECT json_group_array(json_array({names})) FROM rows"
