@@ -4,9 +4,9 @@
 
 FOLDER/many.index is what `benchmarks.many_studies` makes, made here where it is not there. Measured, each in a process
 of its own: the first score of a screen of the whole index, from asking to the first row, the finding's words encoded
-before (what that takes is printed), and how much memory grew over 2,000 studies; sentence search and filtered `similar`,
-the first of a process and the median of later ones, with words or a filter not asked before, but words encoded; and
-`GET /v1/studies` of 100 studies from a server that screens the archive meanwhile.
+before (what that takes is printed), and how much memory grew over 2,000 studies; sentence search and filtered
+`similar`, the first of a process and the median of later ones, with words (encoded before) or a filter not asked
+yet; and `GET /v1/studies` of 100 studies from a server that screens the archive meanwhile.
 """
 
 from __future__ import annotations
