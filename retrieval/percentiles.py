@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prompts.finding import Finding
-from retrieval.index.store import Scope, Store
+from retrieval.index.store import Scope, Store, TopQuery
 from retrieval.prompt_vectors import PromptBook, forget_oldest
 from retrieval.scoring import TOP_SHARE, Reading, is_read_in, views_read
 from retrieval.study_vectors import StudyVectors
@@ -87,7 +87,7 @@ class Percentiles:
             return
         directions = np.stack([self._book.pair(finding).directions()[:, 0] for finding in missing], axis=1)
         table = np.full((len(missing), len(group.keys)), np.nan, np.float32)
-        for block in self._store.top_means(directions, TOP_SHARE, group.scope, views_read(missing)):
+        for block in self._store.top_means(TopQuery(directions, TOP_SHARE, views_read(missing)), group.scope):
             modality = "known" if block.knows_modality else ""
             for column, finding in enumerate(missing):
                 if is_read_in(finding, block.view, modality):

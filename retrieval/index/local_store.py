@@ -20,17 +20,19 @@ from retrieval.encoders.spec import EncoderSpec, check_match
 from retrieval.errors import IndexDamagedError, UnknownNameError, UsageError
 from retrieval.index import commit, forgetting, rewriting, verifying
 from retrieval.index.catalog import Catalog
+from retrieval.index.creating import CATALOG, make_index, make_room
 from retrieval.index.linkage import LinkageFile, linkage_path
 from retrieval.index.manifest import MANIFEST, agreed_spec, is_index, read_manifest, write_manifest
-from retrieval.index.new_index import CATALOG, make_index, new_folder
-from retrieval.index.own_pooling import clean_adapters, keep_adapter, own_adapter
+from retrieval.index.merging import merge
+from retrieval.index.own_pooling import check_adapter, clean_adapters, keep_adapter, own_adapter
 from retrieval.index.schema import FORMAT
 from retrieval.index.segments import clean_orphans
 from retrieval.index.snapshot import Snapshot
 from retrieval.index.sqlite_file import identity
-from retrieval.index.store import Case, Linkage, Scope, SentenceHit, SliceHit, StudyRecord, TopMeans, ViewHit
+from retrieval.index.store import Case, Linkage, Scope, SentenceHit, SliceHit, StudyRecord, TopMeans, TopQuery, ViewHit
 from retrieval.index.sums import changed_files, clear_sums, look_changed, write_sums
 from retrieval.index.writer_lock import locked
+from retrieval.storage import writing_to
 from retrieval.types import ViewVectors
 
 __all__ = ["LocalStore"]
@@ -44,22 +46,26 @@ class LocalStore:
         self._folder = path / "segments"
         self._lock = lock
         self._linkage: LinkageFile | None = None
+        self._newest = self._first_written = 0
         self.verified = verifying.Verified(0, hashed=False)  # by the last `verify`
         manifest = read_manifest(path)
         self._catalog = Catalog(path / CATALOG, read_only=lock is None)
         try:
             self._spec = agreed_spec(path, manifest.spec, self._catalog.setting("encoder"))
             self._adapter = self._catalog.setting("own_pooling", "")
-            self._open_linkage()
+            if lock is not None or os.access(linkage_path(path), os.R_OK):  # it may be there and not for this user
+                self._linkage = LinkageFile(linkage_path(path), read_only=lock is None)
             self._in_doubt = look_changed(path, self._files())
-            if lock is not None:  # the hashes are cleared below
-                self._in_doubt = self._in_doubt and changed_files(path, self._files()) != []
             if lock is not None:
+                self._in_doubt = self._in_doubt and changed_files(path, self._files()) != []
                 clear_sums(path)
                 if manifest.format != FORMAT:  # the catalogue was made this format as it was opened
                     write_manifest(path, manifest.spec)
-                clean_adapters(path, self._adapter)
-                clean_orphans(self._folder, {info.folder_name for info in self._catalog.segments()})
+                layout = self._catalog.layout()
+                with writing_to(path):
+                    clean_adapters(path, self._adapter)
+                    clean_orphans(self._folder, {info.folder_name for info in layout.folders})
+                self._newest = self._first_written = self._catalog.next_folder()
             self._now = Snapshot(self._catalog, self._folder, self._spec.dim, in_doubt=self._in_doubt)
             self._file = identity(path / CATALOG)
         except BaseException:
@@ -73,7 +79,8 @@ class LocalStore:
         Raises `UsageError` where the folder holds an index already, or something that is none.
         """
         path = Path(path)
-        lock = new_folder(path)
+        make_room(path)
+        lock = locked(path)
         try:
             make_index(path, spec)
             return cls(path, lock)
@@ -155,7 +162,7 @@ class LocalStore:
         linkage = self._writable()
         dim = self._spec.dim
         commit.add(self._catalog, linkage, self._folder, dim, records, replace_existing=replace_existing)
-        return self._moved_on()
+        return self._merged()
 
     def remove(self, studies: Collection[str]) -> int:
         """Hide studies and delete their linkage; their data is gone from disk after `compact`.
@@ -172,7 +179,7 @@ class LocalStore:
     def compact(self) -> int:
         """Delete removed studies from disk and return the new generation; readers must open the index again."""
         linkage = self._writable()
-        rewriting.compact(self._catalog, self._folder, self._spec.dim, self._now.segments)
+        rewriting.compact(self._catalog, self._folder, self._spec.dim, self._now.segments, self._now.places)
         linkage.fill_digests()
         dropped = forgetting.drop_orphans(self._catalog, linkage)
         deleted = self._catalog.needs_vacuum()  # also where a writer was killed before it got here
@@ -180,7 +187,7 @@ class LocalStore:
             linkage.vacuum()
         if deleted:
             self._catalog.vacuum()
-        return self._moved_on()
+        return self._merged()
 
     def forget(self, studies: Collection[str], patients: Collection[str] = ()) -> int:
         """Take studies off the disk for good, and keep these studies' and patients' keys out of later builds.
@@ -246,9 +253,16 @@ class LocalStore:
     def verify(self) -> dict[str, int]:
         """Recount and re-hash everything; return the counts, or raise `IndexDamagedError` with what is wrong."""
         if self._adapter:
-            self._check_adapter()
-        self.verified = verifying.verify(self._catalog, self._linkage, self._now.segments, self.path)
+            check_adapter(self.path, self._adapter, self._spec)
+        now = self._now
+        self.verified = verifying.verify(self._catalog, self._linkage, now.segments, now.places, self.path)
         return self.counts()
+
+    def check_written(self) -> None:
+        """Hash what this writer has written, as it lies on the disk; raise `IndexDamagedError` unless it was meant."""
+        for number, segment in self._now.segments.items():
+            if number >= self._first_written:
+                segment.check_hashes()
 
     def undigested(self) -> int:
         """Return how many studies were written before studies had digests; `compact` gives them some."""
@@ -298,10 +312,7 @@ class LocalStore:
         return self._now.passing(scope)
 
     def slice_vectors(self, study: str) -> tuple[ViewVectors, ...]:
-        """Return a study's views in the order they were added; `series_uid` is the series' key.
-
-        Raises `UnknownNameError` for a study that is not there.
-        """
+        """Return a study's views in the order they were added. Raises `UnknownNameError` for an unknown study."""
         return self._now.slice_vectors(study)
 
     def sentence_vectors(self, study: str) -> NDArray[np.float16]:
@@ -324,15 +335,9 @@ class LocalStore:
         """Return the union of the k best sentences by cosine and the k best by keyword, in key order."""
         return self._now.search_sentences(query, text, k, scope)
 
-    def top_means(
-        self,
-        directions: NDArray[np.float64],
-        share: float,
-        scope: Scope | None = None,
-        views: Collection[str] | None = None,
-    ) -> Iterator[TopMeans]:
-        """Yield, block by block, each view's mean of the top share of its slices' products with `(D, M)` directions."""
-        return self._now.top_means(directions, share, scope or Scope(), views)
+    def top_means(self, query: TopQuery, scope: Scope | None = None) -> Iterator[TopMeans]:
+        """Yield, block by block, each view's mean of the top share of its slices' products."""
+        return self._now.top_means(query, scope or Scope())
 
     def _paths(self, studies: Collection[str]) -> dict[str, str]:
         if self._linkage is None:
@@ -356,25 +361,27 @@ class LocalStore:
 
     def _pool_again(self, spec: EncoderSpec, pool: rewriting.Pool, adapter: str) -> int:
         """Rewrite the index with another pooling; the manifest follows the catalogue, old adapters go last."""
-        rewriting.repool(self._catalog, self._folder, self._now.segments, spec, pool, adapter)
+        now = self._now
+        rewriting.repool(self._catalog, self._folder, now.segments, now.places, spec, pool, adapter)
         self._spec, self._adapter = spec, adapter
         write_manifest(self.path, spec)
         clean_adapters(self.path, adapter)
         return self._moved_on()
 
-    def _check_adapter(self) -> None:
-        if load_pool(self._spec, own_adapter(self.path, self._adapter))[0] != self._spec:
-            raise IndexDamagedError(f"{self.path}: its catalogue names another pooling than its adapter; restore both.")
-
-    def _moved_on(self) -> int:
-        if self._catalog.generation() != self._now.generation:
-            self._now = Snapshot(self._catalog, self._folder, self._spec.dim, self._now.segments)
+    def _merged(self) -> int:
+        """Merge what is due after a commit, which stands whatever becomes of the merging."""
+        try:
+            merge(self._catalog, self._folder, self._spec.dim)
+        finally:
+            self._moved_on()
         return self._now.generation
 
-    def _open_linkage(self) -> None:
-        path = linkage_path(self.path)
-        if self._lock is not None or os.access(path, os.R_OK):  # it may be there and not for this user
-            self._linkage = LinkageFile(path, read_only=self._lock is None)
+    def _moved_on(self) -> int:
+        newest = self._catalog.next_folder()
+        if (self._catalog.generation(), newest) != (self._now.generation, self._newest):
+            self._newest = newest
+            self._now = Snapshot(self._catalog, self._folder, self._spec.dim, self._now.segments)
+        return self._now.generation
 
     def _close_files(self) -> None:
         try:
@@ -384,7 +391,6 @@ class LocalStore:
             self._catalog.close()
 
     def _files(self) -> list[Path]:
-        """Return the files whose hashes are kept while the index is closed."""
         return [self._catalog.path, self.path / MANIFEST, *([] if self._linkage is None else [self._linkage.path])]
 
     def _problems(self) -> list[str]:

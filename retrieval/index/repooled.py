@@ -13,7 +13,7 @@ from retrieval.encoders.protocol import Encoder
 from retrieval.encoders.spec import EncoderSpec
 from retrieval.errors import UsageError
 from retrieval.index.exact import FlatIndex
-from retrieval.index.store import Case, Scope, SentenceHit, SliceHit, Store, StudyRecord, TopMeans, ViewHit
+from retrieval.index.store import Case, Scope, SentenceHit, SliceHit, Store, StudyRecord, TopMeans, TopQuery, ViewHit
 from retrieval.types import ViewVectors
 
 __all__ = ["RepooledStore"]
@@ -116,15 +116,9 @@ class RepooledStore:
         """Return the store's answer; sentences know no pooling."""
         return self._store.search_sentences(query, text, k, scope)
 
-    def top_means(
-        self,
-        directions: NDArray[np.float64],
-        share: float,
-        scope: Scope | None = None,
-        views: Collection[str] | None = None,
-    ) -> Iterator[TopMeans]:
+    def top_means(self, query: TopQuery, scope: Scope | None = None) -> Iterator[TopMeans]:
         """Return the store's answer; slices know no pooling."""
-        return self._store.top_means(directions, share, scope, views)
+        return self._store.top_means(query, scope)
 
     def _pool_all(self) -> dict[str, _Named]:
         found: dict[str, list[tuple[NDArray[np.float16], str, str]]] = {}

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import mmap
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +12,7 @@ from retrieval.index.exact import cosines, float32_error
 from retrieval.index.segments import Segment
 from retrieval.index.tables import ViewTable
 
-__all__ = ["BestSlice", "best_slices", "let_go", "top_means"]
+__all__ = ["BestSlice", "best_slices", "top_means"]
 
 _BLOCK = 1024  # rows widened at a time: they stay in the processor's cache
 _HELD = 32 << 20  # bytes of mapped files kept in memory while they are scanned
@@ -73,17 +71,6 @@ def top_means(
         yield group, means
 
 
-def let_go(rows: NDArray[Any]) -> None:
-    """Give back the memory that a mapped file takes; what is read of it again comes from the disk's cache."""
-    base: Any = rows
-    while isinstance(base, np.ndarray):
-        base = base.base
-    if isinstance(base, memoryview):
-        base = base.obj
-    if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-        base.madvise(mmap.MADV_DONTNEED)
-
-
 def _products(
     views: ViewTable, segments: Mapping[int, Segment], directions: NDArray[np.floating], places: NDArray[np.int64]
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.floating], NDArray[np.int64]]]:
@@ -93,8 +80,7 @@ def _products(
     """
     for number, group in _by_segment(views.segment, places):
         group = group[np.argsort(views.start[group], kind="stable")]
-        rows = segments[number].array("slices")
-        ends = np.cumsum(views.count[group])
+        segment, ends = segments[number], np.cumsum(views.count[group])
         first, held = 0, 0
         while first < len(group):
             done = int(ends[first - 1]) if first else 0
@@ -103,17 +89,17 @@ def _products(
             counts = views.count[block]
             edges = np.cumsum(counts) - counts
             inside = np.repeat(views.start[block] - edges, counts) + np.arange(int(counts.sum()))
-            if inside[-1] - inside[0] + 1 == len(inside):  # side by side, as they mostly are
-                part = rows[int(inside[0]) : int(inside[-1]) + 1]
-            else:
-                part = rows[inside]
+            low, high = int(inside[0]), int(inside[-1]) + 1
+            part = segment.rows("slices", low, high)
+            if high - low > len(inside):  # other views lie between
+                part = part[inside - low]
             yield block, part.astype(directions.dtype) @ directions, edges
             held += part.nbytes
             if held > _HELD:
-                let_go(rows)
+                segment.let_go()
                 held = 0
             first = last
-        let_go(rows)
+        segment.let_go()
 
 
 def _exactly(
@@ -122,7 +108,7 @@ def _exactly(
     winners: dict[int, BestSlice] = {}
     for place in places:
         start, study = int(views.start[place]), int(views.study[place])
-        rows = segments[int(views.segment[place])].array("slices")[start : start + int(views.count[place])]
+        rows = segments[int(views.segment[place])].rows("slices", start, start + int(views.count[place]))
         scores = cosines(rows, query)
         at = int(scores.argmax())
         if study not in winners or scores[at] > winners[study][3]:

@@ -16,11 +16,12 @@ from retrieval.index.bm25 import KeywordIndex
 from retrieval.index.catalog import Catalog
 from retrieval.index.columns import VIEWS_OF_UNKNOWN, Mask, StudyColumns, read_columns
 from retrieval.index.exact import FlatIndex
-from retrieval.index.scan import best_slices, let_go, top_means
+from retrieval.index.places import Places
+from retrieval.index.scan import best_slices, top_means
 from retrieval.index.segments import Segment
 from retrieval.index.sentence_index import SentenceIndex
 from retrieval.index.sentence_search import find_sentences
-from retrieval.index.store import Case, Scope, SentenceHit, SliceHit, TopMeans, ViewHit
+from retrieval.index.store import Case, Scope, SentenceHit, SliceHit, TopMeans, TopQuery, ViewHit
 from retrieval.index.sums import changed_files
 from retrieval.types import ViewVectors
 
@@ -29,7 +30,7 @@ __all__ = ["Snapshot"]
 _T = TypeVar("_T")
 _MOST_MASKS = 8  # one byte a study each
 _MOST_HELD = 16 << 20  # bytes of mapped pages that are handed out before they are given back
-_AROUND = 64 << 10  # bytes that the system maps around one that is read
+_AROUND = 128 << 10  # bytes that come into memory with a row: a block is checked whole
 
 
 class Snapshot:
@@ -48,17 +49,12 @@ class Snapshot:
         answer about all studies every row is checked.
         """
         self.catalog = catalog
-        self.generation = catalog.generation()
-        opened = opened or {}
-        # What is open already was checked when it was opened.
-        self.segments = {
-            info.number: opened.get(info.number) or Segment(folder, info, dim) for info in catalog.segments()
-        }
+        self.generation, self.segments, self.places = _opened(catalog, folder, dim, opened or {})
         self._whole_until = self.generation  # the last generation known to have taken nothing away
         self._lock = threading.RLock()
         self._cache: dict[str, Any] = {}
         self._masks: dict[Scope, Mask] = {}  # of the last few questions
-        self._held: set[int] = set()  # segments whose mapped pages were handed out since they were last given back
+        self._held: set[int] = set()  # folders whose mapped pages were handed out since they were last given back
         self._handed_out = 0  # bytes of those pages
         self._in_doubt = in_doubt
         self._whole: set[int] = set()  # row ids of the studies whose rows were checked
@@ -128,15 +124,15 @@ class Snapshot:
         self._check()
         self._check_rows(catalog_read.ids_of_keys(self.catalog, [study], self.generation))
         views = tuple(self._view(*row) for row in rows)
-        self._hand_out({row[2] for row in rows}, sum(view.slices.nbytes + 2 * _AROUND for view in views))
+        self._hand_out(sum(view.slices.nbytes + 2 * _AROUND for view in views))
         return views
 
     def sentence_vectors(self, study: str) -> NDArray[np.float16]:
         """Return the `(S, D)` vectors of a study's sentences in their order; `(0, 0)` without any."""
         self.contains([study])  # one that is not there has no sentences, unless the catalogue is damaged
         self._check_rows(catalog_read.ids_of_keys(self.catalog, [study], self.generation))
-        places = catalog_read.sentence_places(self.catalog, study, self.generation)
-        rows = [self._segment(segment).array("sentences")[row] for segment, row in places]
+        found = catalog_read.sentence_places(self.catalog, study, self.generation)
+        rows = [self._rows("sentences", segment, row, 1)[0] for segment, row in found]
         return np.stack(rows) if rows else np.zeros((0, 0), np.float16)
 
     def search_views(
@@ -184,20 +180,18 @@ class Snapshot:
         allowed = self._mask(scope)[table.owner]
         return find_sentences(self.catalog, table, vectors, keywords, query, text, k, allowed, self._check_rows)
 
-    def top_means(
-        self, directions: NDArray[np.float64], share: float, scope: Scope, names: Collection[str] | None
-    ) -> Iterator[TopMeans]:
-        """Yield, block by block, each view's mean of the top share of its slices' products with `(D, M)` directions."""
+    def top_means(self, query: TopQuery, scope: Scope) -> Iterator[TopMeans]:
+        """Yield, block by block, each view's mean of the top share of its slices' products."""
         self._check_for_all()
         table, mask = self._views(), self._mask(scope)
         unknown = self._cached("unknown modality", self._views_of_unknown)
         place = np.cumsum(mask) - 1
         for code, name in enumerate(table.names):
             for is_unknown in (False, True):
-                if names is not None and name not in names and not is_unknown:
+                if query.views is not None and name not in query.views and not is_unknown:
                     continue
                 places = np.flatnonzero(mask[table.owner] & (table.name == code) & (unknown == is_unknown))
-                for views, means in top_means(table, self.segments, directions, places, share):
+                for views, means in top_means(table, self.segments, query.directions, places, query.share):
                     yield TopMeans(place[table.owner[views]], name, not is_unknown, means)
 
     def _check_for_all(self) -> None:
@@ -214,8 +208,26 @@ class Snapshot:
     def _columns(self) -> StudyColumns:
         return self._cached("studies", lambda: StudyColumns(self.catalog, self.generation))
 
-    def _views(self) -> tables.ViewTable:
-        return self._cached("views", lambda: tables.load_views(self.catalog, self._columns(), self.segments))
+    def _table(self, load: Callable[[Catalog, StudyColumns, Places], _T]) -> _T:
+        try:
+            return load(self.catalog, self._columns(), self.places)
+        finally:
+            self._check()  # a compaction meanwhile is why rows are missing
+
+    def _rows(self, name: str, segment: int, start: int, count: int) -> NDArray[np.float16]:
+        """Return rows of what one commit wrote, wherever they lie by now."""
+        try:
+            (at,) = self.places.find(np.array([segment]))
+        except IndexDamagedError:
+            self._check()  # or it was compacted meanwhile
+            raise
+        if start < 0 or count < 1 or start + count > self.places.count[name][at]:
+            raise IndexDamagedError(
+                f"The catalogue names {name} that segment {segment} does not have; restore it from a copy."
+            )
+        first, folder = int(self.places.first[name][at]) + start, int(self.places.folder[at])
+        self._held.add(folder)
+        return self.segments[folder].rows(name, first, first + count)
 
     def _check_all(self) -> None:
         """Before an answer about all studies: see that no row is changed or gone, where there is reason to doubt it."""
@@ -225,11 +237,6 @@ class Snapshot:
                 verifying.require_none(verifying.catalogue_problems(self.catalog), path.parent)
             self._in_doubt = False
 
-    def _segment(self, number: int) -> Segment:
-        if number not in self.segments:
-            raise IndexDamagedError(f"The catalogue names segment {number}, which it does not have; restore the index.")
-        return self.segments[number]
-
     def _check_rows(self, studies: Iterable[int]) -> None:
         """Refuse to answer from a study, by row id, whose rows are not those that were written; each looked at once."""
         new = set(studies) - self._whole
@@ -237,8 +244,11 @@ class Snapshot:
             catalog_read.check_studies(self.catalog, new)
             self._whole |= new
 
+    def _views(self) -> tables.ViewTable:
+        return self._cached("views", lambda: self._table(tables.load_views))
+
     def _sentences(self) -> tables.SentenceTable:
-        return self._cached("sentences", lambda: tables.load_sentences(self.catalog, self._columns(), self.segments))
+        return self._cached("sentences", lambda: self._table(tables.load_sentences))
 
     def _mask(self, scope: Scope | None) -> Mask:
         """Return the studies in scope; one question asks for the same several times."""
@@ -280,9 +290,8 @@ class Snapshot:
         rows = np.empty((len(table.id), dim), np.float16)
         for number in np.unique(table.segment):
             here = table.segment == number
-            array = self.segments[int(number)].array("sentences")
-            rows[here] = array[table.row[here]]
-            let_go(array)
+            rows[here] = self.segments[int(number)].array("sentences")[table.row[here]]
+            self.segments[int(number)].let_go()
         return rows
 
     def _pooled(self, table: tables.ViewTable, places: NDArray[np.int64]) -> NDArray[np.float16]:
@@ -302,27 +311,24 @@ class Snapshot:
         rows = catalog_read.views_by_id(self.catalog, {place: int(table.id[place]) for place in places})
         return {place: np.frombuffer(z, "<i4") for place, (_, _, z) in rows.items()}
 
-    def _hand_out(self, segments: Collection[int], size: int) -> None:
+    def _hand_out(self, size: int) -> None:
         """Give mapped pages back now and then: who screens an archive sees all of it, and needs each study once."""
         with self._lock:
-            self._held.update(segments)
             self._handed_out += size
             if self._handed_out > _MOST_HELD:
-                for number in self._held:
-                    let_go(self.segments[number].array("slices"))
-                    let_go(self.segments[number].array("views"))
-                self._held, self._handed_out = set(), 0
+                held, self._held, self._handed_out = self._held, set(), 0
+                for number in held:
+                    self.segments[number].let_go()
 
     def _view(
         self, series: str, name: str, segment: int, row: int, start: int, count: int, z: bytes, position: bytes
     ) -> ViewVectors:
-        arrays = self._segment(segment)
         mm = np.frombuffer(position, "<f8").reshape(-1, 3).tolist()
         return ViewVectors(
             view=name,
             series_uid=series,
-            slices=np.asarray(arrays.array("slices")[start : start + count]),
-            pooled=np.asarray(arrays.array("views")[row]),
+            slices=self._rows("slices", segment, start, count),
+            pooled=self._rows("views", segment, row, 1)[0],
             z=np.frombuffer(z, "<i4").astype(np.int32),
             position=tuple((x, y, z_mm) for x, y, z_mm in mm),
         )
@@ -333,3 +339,22 @@ class Snapshot:
                 self._cache[name] = make()
             found: _T = self._cache[name]
             return found
+
+
+def _opened(
+    catalog: Catalog, folder: Path, dim: int, opened: Mapping[int, Segment]
+) -> tuple[int, dict[int, Segment], Places]:
+    """Return the last generation, its folders and its places; what is open already was checked then.
+
+    A writer may merge folders and delete the old ones between their names and their opening: then they are asked again.
+    """
+    while True:
+        layout = catalog.layout()
+        try:
+            segments = {i.number: opened.get(i.number) or Segment(folder, i, dim) for i in layout.folders}
+        except IndexDamagedError:
+            now = catalog.layout()
+            if [info.number for info in now.folders] == [info.number for info in layout.folders]:
+                raise
+        else:
+            return layout.generation, segments, layout.places

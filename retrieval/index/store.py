@@ -28,6 +28,7 @@ __all__ = [
     "Store",
     "StudyRecord",
     "TopMeans",
+    "TopQuery",
     "ViewHit",
     "pages",
 ]
@@ -163,6 +164,18 @@ class SentenceHit:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class TopQuery:
+    """Directions `(D, M)` that slices are multiplied with, and the share of a view's highest products that is averaged.
+
+    `views`: only views of these names, and those of series of unknown modality; None for all.
+    """
+
+    directions: NDArray[np.float64]
+    share: float
+    views: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class TopMeans:
     """Of `(n,)` views of one name the `means` `(n, M)` of the top share of their slices' products.
 
@@ -254,17 +267,8 @@ class Store(Protocol):
         """Return the union of the k best sentences by cosine and the k best by keyword."""
         ...
 
-    def top_means(
-        self,
-        directions: NDArray[np.float64],
-        share: float,
-        scope: Scope | None = None,
-        views: Collection[str] | None = None,
-    ) -> Iterator[TopMeans]:
-        """Yield, block by block, each view's mean of the top `ceil(share * N)` of its slices' products with `(D, M)`.
-
-        `views`: only views of these names, and those of series of unknown modality.
-        """
+    def top_means(self, query: TopQuery, scope: Scope | None = None) -> Iterator[TopMeans]:
+        """Yield, block by block, each view's mean of the top `ceil(share * N)` of its N slices' products."""
         ...
 
 
