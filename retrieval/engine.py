@@ -35,6 +35,7 @@ from retrieval.narrators.protocol import Narrator
 from retrieval.path_text import found_path
 from retrieval.percentiles import Percentiles
 from retrieval.prompt_vectors import PromptBook
+from retrieval.report_language import unread_notes
 from retrieval.results import (
     ClassifyResult,
     ClassifyRow,
@@ -53,7 +54,7 @@ from retrieval.search import rank_images, rank_sentences
 from retrieval.spelling import spelling_of, spelling_of_findings
 from retrieval.study_vectors import StudyVectors, embed_study, stored_study
 from retrieval.targets import relative_path, stored_studies, studies_under
-from retrieval.text_query import parse_query, query_vector
+from retrieval.text_query import parse_query, query_vector, similarity_floor
 from retrieval.types import Skipped, Study
 
 __all__ = ["Engine", "Findings", "Target"]
@@ -227,7 +228,8 @@ class Engine:
         region = None if mask is None else self._masked(target, modality, str(mask), mask_labels)
         query = self._one_study(target, modality) if region is None else region.vectors
         patient = frozenset({query.patient_key} - {""}) if not include_same_patient else frozenset()
-        scope = Scope(checked_where(where, store), not_studies=frozenset({query.key}), not_patients=patient)
+        itself = frozenset({query.key, query.stored_as} - {""})
+        scope = Scope(checked_where(where, store), not_studies=itself, not_patients=patient)
         words = None if text is None else query_vector(parse_query(text), self._book)
         asked = Comparison(store, query, scope, words, region is not None)
         sides = None if finding is None else asked.contrast(finding, Bench(store, self._book, Judge(self._book)), k)
@@ -289,14 +291,15 @@ class Engine:
         query, scope = parse_query(text), Scope(checked_where(where, store))
         vector = query_vector(query, self._book)
         images = rank_images(store, query.findings, vector, k, scope) if within in ("images", "both") else []
-        sentences = rank_sentences(store, query, vector, k, scope) if within in ("reports", "both") else []
+        floor = similarity_floor(vector, self._book)
+        sentences = rank_sentences(store, query, vector, k, scope, floor) if within in ("reports", "both") else []
         paths = self._paths([*(one.hit.study for one in images), *(one.hit.study for one in sentences)])
         return SearchResult(
             self.encoder.spec,
             tuple(StudyRow.of(rank, one, paths) for rank, one in enumerate(images, 1)),
             tuple(SentenceRow.of(rank, one, paths) for rank, one in enumerate(sentences, 1)),
             {"text": text, "where": scope.where.texts(), "within": within},
-            what_is_left(scope, store),
+            (*what_is_left(scope, store), *unread_notes(one.hit.text for one in sentences)),
             spelling_of(text),
         )
 

@@ -25,7 +25,15 @@ LAYERS = [
     ["index"],
     [
         *("scoring", "search", "prompt_vectors", "text_query", "study_vectors", "judging", "percentiles"),
-        *("polarity", "polarity_cues", "finding_mentions", "organ_statements", "report_findings", "report_text"),
+        *(
+            "polarity",
+            "polarity_cues",
+            "finding_mentions",
+            "organ_statements",
+            "report_findings",
+            "report_text",
+            "report_language",
+        ),
         *("filtering", "spelling"),
     ],
     ["region", "mask_names", "mask_resampling", "mask_placing", "mask_nifti", "mask_seg", "mask_planes", "masks"],
