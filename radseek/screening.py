@@ -136,10 +136,23 @@ def _cells(row: FindingScore) -> list[object]:
     return [
         row.path or row.study,
         row.finding,
-        row.state if row.reason is None else f"{row.state} ({row.reason})",
+        _state(row),
         number(row.probability, 2),
         number(row.score),
         "-" if row.interval is None else f"{row.interval[0]:+.3f} .. {row.interval[1]:+.3f}",
         number(row.percentile, 0),
-        "-" if row.view is None else f"{row.view} z={row.key_slice}",
+        _place(row),
     ]
+
+
+def _state(row: FindingScore) -> str:
+    """Return the state with its reason, and whether the words were not told from others."""
+    why = [*([] if row.reason is None else [row.reason]), *(["not_told_apart"] if row.not_told_apart else [])]
+    return f"{row.state} ({', '.join(why)})" if why else row.state
+
+
+def _place(row: FindingScore) -> str:
+    """Return the view and key slice; a slice that does not stand out is in brackets."""
+    if row.view is None:
+        return "-"
+    return f"{row.view} (z={row.key_slice}, flat)" if row.stands_out is False else f"{row.view} z={row.key_slice}"

@@ -24,7 +24,8 @@ _TEXT, _NUMBER, _WHOLE = pa.string(), pa.float64(), pa.int64()
 _TYPES = {
     "study": _TEXT, "path": _TEXT, "series": _TEXT, "finding": _TEXT, "score": _NUMBER, "margin": _NUMBER,
     "interval_low": _NUMBER, "interval_high": _NUMBER, "percentile": _NUMBER, "probability": _NUMBER, "state": _TEXT,
-    "reason": _TEXT, "view": _TEXT, "key_slice": _WHOLE, "x_mm": _NUMBER, "y_mm": _NUMBER, "z_mm": _NUMBER,
+    "reason": _TEXT, "view": _TEXT, "key_slice": _WHOLE, "stands_out": pa.bool_(),
+    "not_told_apart": pa.bool_(), "x_mm": _NUMBER, "y_mm": _NUMBER, "z_mm": _NUMBER,
     "encoder": _TEXT, "findings_version": _TEXT, "notice": _TEXT,
 }  # fmt: skip
 COLUMNS = list(_TYPES)

@@ -21,7 +21,7 @@ from retrieval.encoders.spec import check_match
 from retrieval.errors import UsageError
 from retrieval.evidence import Lang
 from retrieval.explaining import Answers, Measuring, explained, reading_warnings
-from retrieval.filtering import checked_where, what_is_left
+from retrieval.filtering import check_count, checked_where, what_is_left
 from retrieval.heatmap_study import HeatMap, HeatMapper
 from retrieval.imaging.read import read_study
 from retrieval.index.keys import load_key, series_key, study_key
@@ -44,16 +44,17 @@ from retrieval.results import (
     LabelProbability,
     ScreenResult,
     SearchResult,
-    SentenceRow,
     SimilarResult,
-    StudyRow,
+    sentence_row,
+    study_row,
 )
 from retrieval.scoring import label_probabilities
-from retrieval.screening import Findings, Screener, choose_findings
+from retrieval.screening import AtHand, Findings, Screener, choose_findings
 from retrieval.search import rank_images, rank_sentences
 from retrieval.spelling import spelling_of, spelling_of_findings
 from retrieval.study_vectors import StudyVectors, embed_study, stored_study
 from retrieval.targets import relative_path, stored_studies, studies_under
+from retrieval.telling_apart import TellingApart, note
 from retrieval.text_query import parse_query, query_vector, similarity_floor
 from retrieval.types import Skipped, Study
 
@@ -78,7 +79,8 @@ class Engine:
         self.store = None if store is None else self._seen(store)
         self._book = PromptBook(self.encoder)
         percentiles = None if self.store is None else Percentiles(self.store, self._book)
-        self._screener = Screener(self._book, percentiles)
+        self._telling = None if self.store is None else TellingApart(self._book, self.store)
+        self._screener = Screener(self._book, percentiles, self._telling)
         self._mapper = HeatMapper(self._book)
         self._key: bytes | None = None
         self._embedded: WeakKeyDictionary[Study, StudyVectors] = WeakKeyDictionary()
@@ -132,8 +134,15 @@ class Engine:
         """
         asked, version = choose_findings(findings)
         skipped: list[Skipped] = []
-        rows = tuple(self._rows(target, asked, modality, skipped))
-        return ScreenResult(self.encoder.spec, version, rows, tuple(skipped), spelling_of_findings(asked))
+        rows: list[FindingScore] = []
+        at_hand = AtHand(self._book, asked)
+        for study in self._studies(target, modality, skipped):
+            rows.extend(self._screener.rows(study, asked))
+            if target is not None:  # of the open index the screener has said it
+                at_hand.add(study)
+        return ScreenResult(
+            self.encoder.spec, version, at_hand.marked(rows), tuple(skipped), spelling_of_findings(asked)
+        )
 
     def iter_screen(
         self,
@@ -145,10 +154,12 @@ class Engine:
     ) -> Iterator[FindingScore]:
         """Yield the rows of `screen`, in the same order, each as soon as it is known; no study is held after its rows.
 
-        What could not be used is appended to `skipped`. Raises as `screen` does.
+        What could not be used is appended to `skipped`. `not_told_apart` is said of studies of the open index only: of
+        others it is known at the end. Raises as `screen` does.
         """
         asked, _ = choose_findings(findings)  # a wrong name is said at once, not at the first row
-        return self._rows(target, asked, modality, [] if skipped is None else skipped)
+        studies = self._studies(target, modality, [] if skipped is None else skipped)
+        return (row for study in studies for row in self._screener.rows(study, asked))
 
     def prepare(self, findings: Findings) -> None:
         """Do ahead of the first question what every question about these findings needs.
@@ -223,7 +234,7 @@ class Engine:
         the k nearest cases with it and the k nearest without. Raises `MaskError` where the mask does not fit.
         """
         store = self._need_store("similar")
-        _check_count(k)
+        check_count(k)
         finding = find(contrast) if isinstance(contrast, str) else contrast
         region = None if mask is None else self._masked(target, modality, str(mask), mask_labels)
         query = self._one_study(target, modality) if region is None else region.vectors
@@ -259,7 +270,7 @@ class Engine:
         checked sentence by sentence, and the template's words stand for what fails. A mask that does not fit and a
         narrator that does not answer become caveats. Raises as `screen` and `similar` do for the study itself.
         """
-        _check_count(k)
+        check_count(k)
         asked, version = choose_findings(findings)
         study = self._read(target, modality)
         vectors = self._one_study(target if study is None else study, modality)
@@ -287,20 +298,23 @@ class Engine:
         those that say the opposite of the words are left out. `"a" + "b" - "c"` adds and takes away.
         """
         store = self._need_store("search")
-        _check_count(k)
+        check_count(k)
         query, scope = parse_query(text), Scope(checked_where(where, store))
         vector = query_vector(query, self._book)
         images = rank_images(store, query.findings, vector, k, scope) if within in ("images", "both") else []
         floor = similarity_floor(vector, self._book)
         sentences = rank_sentences(store, query, vector, k, scope, floor) if within in ("reports", "both") else []
         paths = self._paths([*(one.hit.study for one in images), *(one.hit.study for one in sentences)])
+        added = [term.text for term in query.terms if term.weight > 0]
+        alike = () if self._telling is None else self._telling.alike(added, [one.hit.study for one in images])
         return SearchResult(
             self.encoder.spec,
-            tuple(StudyRow.of(rank, one, paths) for rank, one in enumerate(images, 1)),
-            tuple(SentenceRow.of(rank, one, paths) for rank, one in enumerate(sentences, 1)),
+            tuple(study_row(rank, one, paths) for rank, one in enumerate(images, 1)),
+            tuple(sentence_row(rank, one, paths) for rank, one in enumerate(sentences, 1)),
             {"text": text, "where": scope.where.texts(), "within": within},
-            (*what_is_left(scope, store), *unread_notes(one.hit.text for one in sentences)),
+            (*what_is_left(scope, store), *unread_notes(one.hit.text for one in sentences), *map(note, alike)),
             spelling_of(text),
+            alike,
         )
 
     def vectors(self, study: Study) -> StudyVectors:
@@ -318,12 +332,6 @@ class Engine:
             if self.store is not None and [(one.key, tuple(one.shape[:3])) for one in case.series] == same:
                 return stored_study(self.store, case)
         return self._embed(study, relative_path(study.paths, Path(study.paths[0])) if study.paths else "")
-
-    def _rows(
-        self, target: Target | None, asked: Sequence[Finding], modality: str | None, skipped: list[Skipped]
-    ) -> Iterator[FindingScore]:
-        for study in self._studies(target, modality, skipped):
-            yield from self._screener.rows(study, asked)
 
     def _studies(self, target: Target | None, modality: str | None, skipped: list[Skipped]) -> Iterator[StudyVectors]:
         """Yield a target's studies as vectors; what could not be used goes to `skipped`."""
@@ -390,8 +398,3 @@ class Engine:
     def _paths(self, keys: Sequence[str]) -> dict[str, str | None]:
         cases = self._need_store("search").cases(studies=keys) if keys else []
         return {case.key: case.path for case in cases}
-
-
-def _check_count(k: int) -> None:
-    if k < 1:
-        raise UsageError(f"{k} results cannot be returned; ask for 1 or more.")

@@ -10,9 +10,15 @@ from retrieval.index.filter_values import is_usual_value
 from retrieval.index.store import Scope, Store
 from retrieval.index.where import NUMBERS, Clause, Where
 
-__all__ = ["checked_where", "what_is_left"]
+__all__ = ["check_count", "checked_where", "what_is_left"]
 
 _SHOWN = 12  # values that a message lists, most studies first
+
+
+def check_count(k: int) -> None:
+    """Raise `UsageError` where fewer than one result is asked for."""
+    if k < 1:
+        raise UsageError(f"{k} results cannot be returned; ask for 1 or more.")
 
 
 def checked_where(where: Where | Sequence[str], store: Store) -> Where:

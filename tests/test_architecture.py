@@ -34,7 +34,7 @@ LAYERS = [
             "report_text",
             "report_language",
         ),
-        *("filtering", "spelling"),
+        *("filtering", "spelling", "key_slice", "telling_apart"),
     ],
     ["region", "mask_names", "mask_resampling", "mask_placing", "mask_nifti", "mask_seg", "mask_planes", "masks"],
     ["measure_axial", "measure_side", "measure", "change"],
