@@ -14,6 +14,7 @@
     ├── MaskError (ValueError)               a mask does not fit the volume it is for, or cannot be read
     ├── NarratorError (RuntimeError)         a narrator's model or server is missing or does not answer
     ├── StorageError (OSError)               a folder has no room, or may not be written or read
+    ├── WorkerError (RuntimeError)           a process that reads files cannot start; carries its last words
     ├── BusyError (TimeoutError)             the engine is answering others and did not come free in time
     └── UsageError (ValueError)              the call itself makes no sense
 
@@ -46,6 +47,7 @@ __all__ = [
     "StorageError",
     "UnknownNameError",
     "UsageError",
+    "WorkerError",
     "nearest",
 ]
 
@@ -149,6 +151,12 @@ class StorageError(RadseekError, OSError):
     """
 
     exit_code = 8
+
+
+class WorkerError(RadseekError, RuntimeError):
+    """A process that reads files cannot start: the installation or the machine is to blame, and no input."""
+
+    exit_code = 6
 
 
 class BusyError(RadseekError, TimeoutError):

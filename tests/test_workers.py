@@ -11,8 +11,8 @@ from itertools import count
 import numpy as np
 import pytest
 
-from index_builder.workers import supervised_map
 from retrieval.errors import InputError, Reason
+from retrieval.workers import supervised_map
 
 HERE = "tests.test_workers"
 
