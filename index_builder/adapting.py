@@ -115,7 +115,7 @@ def adapt_index(
 
         def towers() -> Encoder:
             nonlocal encoder
-            encoder = encoder if encoder is not None else load_encoder(store.spec.name)
+            encoder = encoder if encoder is not None else load_encoder(store.spec.name, fetching=False)
             check_match(store.spec, encoder.spec)
             return encoder
 

@@ -95,7 +95,7 @@ class Engine:
         """
         store = LocalStore.open(path)
         try:
-            encoder = load_encoder(str(model) if model is not None else store.spec.name)
+            encoder = load_encoder(str(model) if model is not None else store.spec.name, fetching=model is not None)
             engine = cls(store.with_own_pooling(encoder), store, isolated=isolated)
             engine._owned = store
             return engine

@@ -82,10 +82,10 @@ def death(worker: Worker) -> InputError:
     return InputError(Reason.DECODE_FAILED, message)
 
 
-def not_started(worker: Worker) -> WorkerError:
-    """Return the error of a worker that ended, or is ended here, before it could take a task: no input is to blame."""
-    late = worker.process.poll() is None
-    worker.process.kill()
+def not_started(worker: Worker, *, late: bool = False) -> WorkerError:
+    """Return the error of a worker that ended, or as it is `late` is ended here, before it could take a task."""
+    if late:
+        worker.process.kill()
     code = worker.process.wait()
     said = worker.process.stderr.read() if worker.process.stderr is not None else b""
     lines = said.decode("utf8", "replace").strip().splitlines()[-_LINES:]

@@ -169,7 +169,7 @@ def _answer_of(worker: Worker, limits: _Limits, *, ready: bool) -> tuple[Any, Ra
         return value, error
     took = time.monotonic() - worker.started
     if not worker.ready and took > _START_LIMIT:
-        raise not_started(worker)
+        raise not_started(worker, late=True)
     if worker.ready and took > limits.seconds:
         message = f"reading took longer than {limits.seconds:.0f} s and was stopped; look at the files by hand"
         return None, InputError(Reason.TIMEOUT, message)

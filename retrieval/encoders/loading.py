@@ -16,12 +16,17 @@ HUB_PREFIX = "hf-hub:"
 
 
 def load_encoder(
-    name_or_path: str | Path = "builtin", *, precision: str | None = None, device: str | None = None
+    name_or_path: str | Path = "builtin",
+    *,
+    precision: str | None = None,
+    device: str | None = None,
+    fetching: bool = True,
 ) -> Encoder:
     """Load an encoder: `builtin`, `random`, `biomedclip`, a checkpoint folder, or `hf-hub:OWNER/NAME`.
 
     `precision` is `fp32` or `bf16`; by default bf16 where the processor computes in it, else fp32. `device` is
-    torch's word; by default `cuda` where there is one. A hub's model is fetched once, on first use.
+    torch's word; by default `cuda` where there is one. A hub's model is fetched once, on first use;
+    not with `fetching=False`, for a name that nobody typed: an index's.
 
     Raises `UnknownNameError` for a name nothing answers to, `MissingFileError` naming a file that is not there,
     `EncoderError` where the checkpoint cannot be used, and `UsageError` for another precision.
@@ -29,7 +34,7 @@ def load_encoder(
     if precision not in (None, "fp32", "bf16"):
         raise UsageError(f"Precision '{precision}' is not known; use fp32 or bf16.")
     name = str(name_or_path)
-    folder = None if name == "random" else _folder(name)
+    folder = None if name == "random" else _folder(name, fetching=fetching)
     from retrieval.encoders import open_clip_loading as towers  # late: torch takes seconds to import
 
     device = device or towers.default_device()
@@ -43,7 +48,7 @@ def _is_name(name: str) -> bool:
     return name in NAMES or name.startswith(HUB_PREFIX)
 
 
-def _folder(name: str) -> Path:
+def _folder(name: str, *, fetching: bool) -> Path:
     if name == "builtin":
         if not (BUILTIN / "open_clip_config.json").is_file():
             raise EncoderError(
@@ -53,6 +58,11 @@ def _folder(name: str) -> Path:
         return BUILTIN
     if _is_name(name):
         found = fetched_folder(name)
+        if found is None and not fetching:
+            raise EncoderError(
+                f"This index was built with {name}, which is not on this machine, and opening an index fetches "
+                f"nothing. If you trust it: radseek fetch {name}, or name its folder with --model."
+            )
         return found if found is not None else fetch(name)
     path = Path(name).expanduser()
     if not path.is_dir():

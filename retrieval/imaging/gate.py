@@ -157,7 +157,8 @@ def admit_payload(dataset: Dataset, path: Path) -> tuple[str, ...]:
     if dataset.get("PhotometricInterpretation") == "YBR_FULL_422":
         pixels = pixels * 2 // 3
     if len(data) < math.ceil(pixels * bits / 8):
-        rule = f"{len(data):,} bytes of pixels where {math.ceil(pixels * bits / 8):,} are announced"
+        whole = f"{math.ceil(pixels * bits / 8):,} are announced" + (f" for {frames} frames" if frames > 1 else "")
+        rule = f"{len(data):,} bytes of pixels where {whole}"
         raise _refuse(path, Reason.TRUNCATED, rule, "copy it again from its source")
     return _more_frames(len(data) // max(1, math.ceil(pixels * bits / 8 / frames)), frames)
 
