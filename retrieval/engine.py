@@ -15,7 +15,7 @@ from prompts.catalog import find
 from prompts.finding import Finding
 from retrieval.comparing import Comparison, MaskedRegion, masked_region
 from retrieval.contrast import Bench
-from retrieval.encoders.loading import load_encoder
+from retrieval.encoders.loading import check_here, load_encoder
 from retrieval.encoders.protocol import Encoder
 from retrieval.encoders.spec import check_match
 from retrieval.errors import UnknownNameError, UsageError
@@ -95,7 +95,9 @@ class Engine:
         """
         store = LocalStore.open(path)
         try:
-            encoder = load_encoder(str(model) if model is not None else store.spec.name, fetching=model is not None)
+            if model is None:
+                check_here(store.spec.name)
+            encoder = load_encoder(str(model) if model is not None else store.spec.name)
             engine = cls(store.with_own_pooling(encoder), store, isolated=isolated)
             engine._owned = store
             return engine

@@ -8,7 +8,7 @@ from retrieval.encoders.fetch import FETCHABLE, fetch, fetched_folder
 from retrieval.encoders.protocol import Encoder
 from retrieval.errors import EncoderError, UnknownNameError, UsageError, nearest
 
-__all__ = ["BUILTIN", "NAMES", "load_encoder"]
+__all__ = ["BUILTIN", "NAMES", "check_here", "load_encoder"]
 
 BUILTIN = Path(__file__).parent / "builtin"
 NAMES = ("builtin", "random", *FETCHABLE)
@@ -16,17 +16,12 @@ HUB_PREFIX = "hf-hub:"
 
 
 def load_encoder(
-    name_or_path: str | Path = "builtin",
-    *,
-    precision: str | None = None,
-    device: str | None = None,
-    fetching: bool = True,
+    name_or_path: str | Path = "builtin", *, precision: str | None = None, device: str | None = None
 ) -> Encoder:
     """Load an encoder: `builtin`, `random`, `biomedclip`, a checkpoint folder, or `hf-hub:OWNER/NAME`.
 
     `precision` is `fp32` or `bf16`; by default bf16 where the processor computes in it, else fp32. `device` is
-    torch's word; by default `cuda` where there is one. A hub's model is fetched once, on first use;
-    not with `fetching=False`, for a name that nobody typed: an index's.
+    torch's word; by default `cuda` where there is one. A hub's model is fetched once, on first use.
 
     Raises `UnknownNameError` for a name nothing answers to, `MissingFileError` naming a file that is not there,
     `EncoderError` where the checkpoint cannot be used, and `UsageError` for another precision.
@@ -34,7 +29,7 @@ def load_encoder(
     if precision not in (None, "fp32", "bf16"):
         raise UsageError(f"Precision '{precision}' is not known; use fp32 or bf16.")
     name = str(name_or_path)
-    folder = None if name == "random" else _folder(name, fetching=fetching)
+    folder = None if name == "random" else _folder(name)
     from retrieval.encoders import open_clip_loading as towers  # late: torch takes seconds to import
 
     device = device or towers.default_device()
@@ -44,11 +39,23 @@ def load_encoder(
     return towers.load_folder(folder, name if _is_name(name) else str(folder.resolve()), precision, device)
 
 
+def check_here(name: str) -> None:
+    """Check that the encoder an index names is on this machine: nobody typed that name, so nothing is fetched for it.
+
+    Raises `EncoderError` for a hub's model that was not fetched yet.
+    """
+    if (name in FETCHABLE or name.startswith(HUB_PREFIX)) and fetched_folder(name) is None:
+        raise EncoderError(
+            f"This index was built with {name}, which is not on this machine, and opening an index fetches "
+            f"nothing. If you trust it: radseek fetch {name}, or name its folder with --model."
+        )
+
+
 def _is_name(name: str) -> bool:
     return name in NAMES or name.startswith(HUB_PREFIX)
 
 
-def _folder(name: str, *, fetching: bool) -> Path:
+def _folder(name: str) -> Path:
     if name == "builtin":
         if not (BUILTIN / "open_clip_config.json").is_file():
             raise EncoderError(
@@ -58,11 +65,6 @@ def _folder(name: str, *, fetching: bool) -> Path:
         return BUILTIN
     if _is_name(name):
         found = fetched_folder(name)
-        if found is None and not fetching:
-            raise EncoderError(
-                f"This index was built with {name}, which is not on this machine, and opening an index fetches "
-                f"nothing. If you trust it: radseek fetch {name}, or name its folder with --model."
-            )
         return found if found is not None else fetch(name)
     path = Path(name).expanduser()
     if not path.is_dir():
