@@ -22,6 +22,7 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("heatmap_choice", "--each", "12", "--methods", "gradient16:1", "gradient16:2", "smooth16:1", "layercam16:1"),
     ("heatmap_faithfulness", "--studies", "60", "--real", DATA),
     ("hostile_mutants",),
+    ("index_kills", "--kills", "300"),
     ("measure_solids", "--places", "40"),
     ("narrator_sentences",),
     ("noise_drift", "--model", "builtin", "--pool", "300"),

@@ -64,7 +64,7 @@ def _calibration(encoder: Any, group: list[Sample]) -> dict[str, Any]:
     `by chance`: the error that answers would show on average if each was right as often as it said.
     """
     known = calibrator_of(encoder)
-    both = [(s.label, known.probability(s.finding, s.views[0], 2 if s.many else 1, s.margin)) for s in group]
+    both = [(s.label, known.probability(s.finding, s.views[0], 1 + s.many, s.margin, s.source)) for s in group]
     labels, said = [label for label, p in both if p is not None], [p for _, p in both if p is not None]
     if not said:
         return {"ece": None}

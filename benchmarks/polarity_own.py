@@ -23,7 +23,7 @@ from benchmarks.polarity_iu import CLASSES, macro_f1, scores
 from retrieval.report_findings import findings_in
 
 TESTS = Path(__file__).resolve().parents[1] / "tests"
-SETS = {"English": "polarity_own_en", "Chinese": "polarity_own_zh", "later": "polarity_later"}
+SETS = {"English": "polarity_own_en", "Chinese": "polarity_own_zh", "later": "polarity_later", "more": "polarity_more"}
 # OpenCC's conversions with which the Chinese set is written in traditional characters, of the mainland and of Taiwan.
 TRADITIONAL = ("s2t", "s2tw")
 

@@ -21,18 +21,19 @@ class Archive:
         self.screening = ArchiveScreening(desk)
         self.log = None if desk.index is None else VerdictLog(desk.index)
         self._map: EmbeddingMap | None = None
+        self._map_of: tuple[int, int] | None = None
 
     def draw(self, desk: Desk, progress: Progress, stopped: Callable[[], bool]) -> EmbeddingMap:
         """Return the map of the index as it is now, laid out once a generation. Raises as `map_archive` does."""
-        drawn = self._map
-        if drawn is None or drawn.generation != generation_of(desk):
+        drawn, edition = self.drawn(desk), _edition_of(desk)
+        if drawn is None:
             drawn = self._map = map_archive(desk, progress, stopped)
+            self._map_of = edition
         return drawn
 
     def drawn(self, desk: Desk) -> EmbeddingMap | None:
         """Return the map if it was drawn from the index as it is now."""
-        drawn = self._map
-        return drawn if drawn is not None and drawn.generation == generation_of(desk) else None
+        return self._map if self._map_of == _edition_of(desk) else None
 
 
 _archives: WeakKeyDictionary[Desk, Archive] = WeakKeyDictionary()
@@ -51,3 +52,9 @@ def generation_of(desk: Desk) -> int:
     """Return the generation of the index that a desk has open; 0 without one."""
     with desk.turn() as engine:
         return 0 if engine.store is None else engine.store.generation
+
+
+def _edition_of(desk: Desk) -> tuple[int, int]:
+    """Return what tells an index from another one, or from itself after a change: of one number there may be two."""
+    with desk.turn():
+        return desk.editions, generation_of(desk)

@@ -32,7 +32,7 @@ class ArchiveScreening:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._generation: int | None = None
+        self._edition: tuple[int, int | None] | None = None
         self._found: dict[str, tuple[Screened, ...]] = {}
         self._screener: tuple[Engine, Screener] | None = None
         self._guard = Lock()
@@ -65,11 +65,12 @@ class ArchiveScreening:
     def _cases(self) -> list[Case]:
         """Return the stored studies, and forget the scores of another generation."""
         with self._desk.turn() as engine:
-            generation = None if engine.store is None else engine.store.generation
+            edition = (self._desk.editions, None if engine.store is None else engine.store.generation)
+            cases = self._desk.cases()
         with self._guard:
-            if generation != self._generation:
-                self._generation, self._found = generation, {}
-        return self._desk.cases()
+            if edition != self._edition:
+                self._edition, self._found = edition, {}
+        return cases
 
     def _screen(self, engine: Engine, case: Case) -> tuple[Screened, ...]:
         name = fitting_set(case)

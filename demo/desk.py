@@ -1,11 +1,13 @@
 """The desk: one engine on one index, and the studies visitors brought. The web page and the server work at it.
 
 An engine answers one question at a time, so whoever asks takes a turn. Studies brought are held in memory, never in the
-index, and the oldest go first.
+index, and the oldest go first. Where another process took studies out of the index, or rewrote it, it is opened again
+before the next question.
 """
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +20,7 @@ from demo.finding_sets import set_for
 from demo.picture import Picture
 from retrieval.encoders.loading import load_encoder
 from retrieval.engine import Engine
-from retrieval.errors import BusyError, UnknownNameError, UsageError
+from retrieval.errors import BusyError, IndexBusyError, IndexFolderError, RadseekError, UnknownNameError, UsageError
 from retrieval.index.store import Case
 from retrieval.study_vectors import StudyVectors, stored_study
 from retrieval.types import Study
@@ -28,6 +30,8 @@ __all__ = ["MOST_BROUGHT", "MOST_BYTES", "Desk"]
 MOST_BROUGHT = 16  # studies; a chest CT of 60 slices takes some 30 MB
 MOST_BYTES = 4 << 30  # of voxels, all of them together; the newest is held whatever its size
 _PATIENCE = 60.0  # seconds that a question waits for its turn
+_BETWEEN_TRIES = 2.0  # seconds between two tries to open an index that could not be opened
+_LATELY = 60.0  # seconds between two openings for what questions said, where the index itself says that nothing changed
 
 
 class Desk:
@@ -42,6 +46,11 @@ class Desk:
         self._looking = RLock()  # reading a study's files does not wait for the engine
         self._brought: OrderedDict[str, Study] = OrderedDict()
         self._images = CaseImages(index, self._brought)
+        self.editions = 0  # how often the index was opened again
+        self._askers = 0  # turns under way, one inside another
+        self._shut = ""  # why there is no index to ask
+        self._doubt = ""  # what a question lately said of the index
+        self._doubted = self._tried = -_LATELY  # when it said so, and when the index was last opened again
 
     @classmethod
     def open(cls, index: str | Path | None = None, model: str | Path | None = None) -> Desk:
@@ -74,16 +83,78 @@ class Desk:
             self._engine.close()
             self._images.close()
             self._engine, self._images = engine, CaseImages(self.index, self._brought)
+            self.editions += 1
+            self._shut = ""
 
     @contextmanager
     def turn(self, patience: float = _PATIENCE) -> Iterator[Engine]:
-        """Lend the engine to one caller at a time. Raises `BusyError` after `patience` seconds of waiting."""
+        """Lend the engine to one caller at a time.
+
+        Raises `BusyError` after `patience` seconds of waiting, `IndexFolderError` where the index was changed by
+        another process and cannot be opened again.
+        """
         if not self._turn.acquire(timeout=patience):
             raise BusyError(f"The engine has been busy for {patience:.0f} seconds; ask again in a moment.")
         try:
-            yield self._engine
+            if not self._askers:  # whoever has an engine already keeps it
+                self._catch_up()
+            self._askers += 1
+            try:
+                yield self._engine
+            except IndexFolderError as error:
+                if not isinstance(error, IndexBusyError):
+                    self._doubt, self._doubted = str(error), time.monotonic()
+                raise
+            finally:
+                self._askers -= 1
         finally:
             self._turn.release()
+
+    def trouble(self) -> str:
+        """Return why no question about the index can be answered, in words for its keeper, or "" where they can.
+
+        While somebody asks, the answer is that of the last question.
+        """
+        try:
+            with self.turn(0.0):
+                pass
+        except BusyError:
+            return self._shut
+        except IndexFolderError as error:
+            return str(error)
+        again = self._doubted > self._tried > time.monotonic() - _LATELY
+        return self._doubt if again else ""
+
+    def _catch_up(self) -> None:
+        """Open the index again where it is not the one that was opened, or where a question found it lacking.
+
+        What was opened again and does not help is left for a while.
+        """
+        if self.index is None:
+            return
+        now, current = time.monotonic(), self._is_current()
+        if current and (self._doubted <= self._tried or now < self._tried + _LATELY):
+            self._shut = ""
+            return
+        if self._shut and now < self._tried + _BETWEEN_TRIES:
+            raise IndexFolderError(self._shut)
+        self._tried = now
+        try:
+            self.reopen()
+        except (RadseekError, OSError) as error:
+            self._shut = (
+                f"{self.index} was changed or taken away by another process, and cannot be opened again ({error}); "
+                "put it back, or start again with another."
+            )
+            raise IndexFolderError(self._shut) from error
+
+    def _is_current(self) -> bool:
+        try:
+            return self._engine.is_current()
+        except IndexBusyError:
+            raise
+        except (RadseekError, OSError):
+            return False
 
     def warm(self) -> None:
         """Prepare the finding sets that fit the stored studies, one turn each, so that no visitor waits for it."""

@@ -1,4 +1,4 @@
-"""Verdicts as labels: what `radseek evaluate` and `calibrate` take, `study, finding, label`."""
+"""Verdicts as labels: a table of `study, finding, label`, as the page offers it for download."""
 
 from __future__ import annotations
 

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from demo.verdicts import VerdictLog
+from demo.forgetting import Named
+from demo.forgetting import forget as forget_all
 from index_builder import BuildReport, build_index
 from radseek.console import errors, interruptible, print_json, print_notice, print_skipped, print_table, progress
 from radseek.options import Json, Modality, ReportColumn, StudyColumn, Workers
@@ -16,7 +17,6 @@ from retrieval.encoders.fetch import fetch as fetch_model
 from retrieval.errors import InputError, UsageError
 from retrieval.index.keys import keyed_hash, load_key, patient_key
 from retrieval.index.local_store import LocalStore
-from retrieval.index.store import Scope
 from retrieval.storage import writing_to
 
 __all__ = ["build", "compact", "fetch", "forget", "info", "phantoms", "verify"]
@@ -111,18 +111,21 @@ def forget(
     patient: Annotated[list[str] | None, typer.Option(help="A patient's original id: every study of theirs.")] = None,
     json: Json = False,
 ) -> None:
-    """Remove studies or patients: hidden at once, gone from disk after compact, which this runs."""
+    """Remove studies or patients for good. Run again after an interruption: it ends when no byte is left."""
     if not study and not patient:
         raise UsageError("Say what to forget: --study KEY, or --patient ID.")
-    with LocalStore.open(index, read_only=False) as store:
-        wanted = _keys(store, study or [], patient or [])
-        if wanted:
-            store.remove(wanted)
-            store.compact()
-            VerdictLog(index).forget(wanted)
-        generation = store.generation
-    document = {"index": str(index), "generation": generation, "forgotten": sorted(wanted)}
-    _said(json, document, f"{len(wanted)} studies forgotten (generation {generation})")
+    key = load_key()
+    wanted = [Named(f"study {one}", frozenset({one, keyed_hash(key, "study", one)})) for one in study or []]
+    wanted += [Named(f"patient {one}", patient=patient_key(one, key), patient_id=one) for one in patient or []]
+    done = forget_all(index, wanted)
+    document = {
+        "index": str(index),
+        "generation": done.generation,
+        "forgotten": list(done.studies),
+        "resumed": done.resumed,
+    }
+    finished = "; an earlier forgetting that was cut short is finished" if done.resumed else ""
+    _said(json, document, f"{len(done.studies)} studies forgotten (generation {done.generation}){finished}")
 
 
 def fetch(
@@ -151,14 +154,6 @@ def phantoms(
         cohort = write_cohort(folder, kind, studies, seed, lambda done, total: update("write", done, total))
     document = {"folder": str(folder), "kind": kind, "seed": seed, "studies": len(cohort.studies)}
     _said(json, document, f"{len(cohort.studies)} synthetic studies in {folder}")
-
-
-def _keys(store: LocalStore, studies: list[str], patients: list[str]) -> set[str]:
-    """Return the keys meant by study keys, StudyInstanceUIDs and patients' ids; raises for a study not there."""
-    key = load_key()
-    named = {one if store.contains([one]) else keyed_hash(key, "study", one) for one in studies}
-    of_patients = {patient_key(one, key) for one in patients}
-    return named | {case.key for case in store.cases(Scope()) if case.patient_key in of_patients}
 
 
 def _build_summary(report: BuildReport) -> None:

@@ -7,6 +7,7 @@ The README's picture is the top of `python -m radseek.showcase FOLDER --phantoms
 
 from __future__ import annotations
 
+import argparse
 import importlib.metadata
 import importlib.util
 import platform
@@ -109,11 +110,12 @@ def run_showcase(folder: str | Path, *, studies: int = STUDIES, shipped: bool = 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run with the folder to write into, or `demo-output`; `--phantoms-only` leaves the real scans out."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    shipped = "--phantoms-only" not in given
-    folders = [word for word in given if not word.startswith("--")]
+    parser = argparse.ArgumentParser(prog="python -m radseek.showcase", description="Show what radseek does.")
+    parser.add_argument("folder", nargs="?", default="demo-output", help="the folder to write into")
+    parser.add_argument("--phantoms-only", action="store_true", help="leave the real scans out")
+    given = parser.parse_args(arguments)
     warnings.filterwarnings("ignore", module=r"pydicom|nibabel|torch|open_clip|timm")
-    run_showcase(folders[0] if folders else "demo-output", shipped=shipped, console=Console(highlight=False))
+    run_showcase(given.folder, shipped=not given.phantoms_only, console=Console(highlight=False))
     return 0
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 from demo.desk import Desk
 from demo.web.telling import Question
@@ -10,8 +12,11 @@ from radseek.explain_file import explained_html
 from radseek.explain_source import Asked
 from retrieval.engine import Findings
 from retrieval.errors import UsageError
+from retrieval.evidence import CaveatItem, Item, NeighbourItem
 from retrieval.explaining import narrated
 from retrieval.narrators.loading import load_narrator
+from retrieval.path_text import hide_paths
+from retrieval.results import ExplainResult
 from retrieval.types import Study
 
 __all__ = ["tell"]
@@ -34,10 +39,28 @@ def tell(desk: Desk, question: Question, told: Callable[[int, int], None]) -> st
         measured = {"mask": question.mask, "prior": prior, "prior_mask": question.prior_mask}
         result = asked.explain(engine, findings, lang=question.lang, **measured)
     claims = len(result.summary)
-    result = narrated(result, narrator, lambda done: told(done, claims))
+    result = _without_paths(narrated(result, narrator, lambda done: told(done, claims)))
     with desk.turn() as engine:
         extra = {"mask": "" if question.mask is None else question.mask.name}
         return explained_html(engine, asked, result, findings, index=desk.index, extra=extra)
+
+
+def _without_paths(result: ExplainResult) -> ExplainResult:
+    """Return an answer that does not say where anything lies: a page is read by others than who keeps the files."""
+    items = tuple(_without_path(one) for one in result.evidence.items)
+    spec = result.encoder
+    spec = replace(spec, name=Path(spec.name).name) if Path(spec.name).is_absolute() else spec
+    evidence = replace(result.evidence, path=None, items=items, encoder={**result.evidence.encoder, "name": spec.name})
+    summary = tuple(replace(one, failures=tuple(map(hide_paths, one.failures))) for one in result.summary)
+    return replace(result, evidence=evidence, encoder=spec, summary=summary)
+
+
+def _without_path(item: Item) -> Item:
+    if isinstance(item, NeighbourItem):
+        return replace(item, path=None)
+    if isinstance(item, CaveatItem):  # what a mask or a narrator lacked, in its own words
+        return replace(item, text={lang: hide_paths(text) for lang, text in item.text.items()})
+    return item
 
 
 def _asked(desk: Desk, question: Question) -> Asked:

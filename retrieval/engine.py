@@ -118,6 +118,14 @@ class Engine:
         if self._owned is not None:
             self._owned.close()
 
+    def is_current(self) -> bool:
+        """Say whether the index that `open` opened still is what this engine answers from; True without one.
+
+        Where not, another process removed or rewrote studies, or the index itself: open it again. Raises as reading
+        the index does.
+        """
+        return self._owned is None or self._owned.is_current()
+
     def screen(
         self, target: Target | None = None, findings: Findings = "chest_ct", *, modality: str | None = None
     ) -> ScreenResult:
@@ -153,9 +161,9 @@ class Engine:
     ) -> HeatMap:
         """Return where a finding (a name, free words) is seen in one study, on the slice that its score names.
 
-        A map that failed its check is None, and `check.reason` says why. `every_slice` maps the whole view, for
-        `maps.stacked()`. Raises `UsageError` where the study has no view for the finding, or only its vectors are
-        at hand (a key in an index), and what `read_study` does.
+        A map that failed its check, or of a finding that is not judged in this study, is None, and `check.reason` says
+        why. `every_slice` maps the whole view, for `maps.stacked()`. Raises `UsageError` where the study has no view
+        for the finding, or only its vectors are at hand (a key in an index), and what `read_study` does.
         """
         if isinstance(target, str) and target.startswith(KEY_PREFIX):
             raise UsageError(f"A heat map needs the images of {target}, and an index keeps vectors; give their path.")

@@ -43,7 +43,8 @@ class MapCheck:
     mean gain, over slices; with fewer than `FEWEST`, of single gains over random orders, which says nothing of other
     slices (`settles` is False). `correlation`: mean rank correlation with the maps of randomised weights, None where
     an encoder shows no weights (its maps are occlusion's). `reason`: "" where the map passes, else a stable word:
-    `no_better_than_random_order` or `same_with_random_weights`.
+    `no_better_than_random_order`, `same_with_random_weights`, or why the finding is not judged in this study at all
+    (`refused`, with `slices` 0).
     """
 
     passes: bool
@@ -55,6 +56,11 @@ class MapCheck:
     correlation: float | None
     slices: int
     reason: str = ""
+
+    @classmethod
+    def refused(cls, reason: str) -> MapCheck:
+        """Return what stands for the check of a map that is not made, for a reason of the score's own."""
+        return cls(False, 0.0, 0.0, 0.0, 0.0, (0.0, 0.0), None, 0, reason)
 
     @property
     def settles(self) -> bool:

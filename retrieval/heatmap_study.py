@@ -13,9 +13,10 @@ from retrieval.encoders.prepare import prepare_slices
 from retrieval.errors import UnknownNameError
 from retrieval.heatmap_check_store import CheckStore, check_key
 from retrieval.heatmap_checks import MapCheck, check_maps
-from retrieval.heatmap_volume import ViewMaps, key_rows, view_maps
+from retrieval.heatmap_volume import ViewMaps, key_rows, no_maps, view_maps
 from retrieval.imaging.views import iter_views
 from retrieval.index.keys import load_key, series_key
+from retrieval.judging import Judge
 from retrieval.prompt_vectors import PromptBook, TextPair
 from retrieval.scoring import Reading, read_finding
 from retrieval.study_vectors import StudyVectors
@@ -30,10 +31,11 @@ CHECKED_SLICES = 8
 class HeatMap:
     """Where one finding was seen in one study, on the slice `z` (of the Volume of `series`, seen as `view`).
 
-    `map (H, W)` in that slice's pixels, NaN where the encoder saw nothing; None where `check` failed: it must not be
-    drawn, and `check.reason` says why. `peak`: the voxel `(x, y, z)` of the map's maximum on that slice, and
-    `peak_mm` its patient LPS position, None likewise or without geometry. `profile`: `(z, margin)` of every slice of
-    the view; `key_slices`: z of the highest, best first, apart from each other. `maps` holds them all.
+    `map (H, W)` in that slice's pixels, NaN where the encoder saw nothing; None where `check` failed or the finding is
+    not judged in this study (then no map is made): nothing must be drawn, and `check.reason` says why. `peak`: the
+    voxel `(x, y, z)` of the map's maximum on that slice, and `peak_mm` its patient LPS position, None likewise or
+    without geometry. `profile`: `(z, margin)` of every slice of the view; `key_slices`: z of the highest, best first,
+    apart from each other. `maps` holds them all.
     """
 
     study: str
@@ -71,6 +73,7 @@ class HeatMapper:
 
     def __init__(self, book: PromptBook, checks: CheckStore | None = None) -> None:
         self._book = book
+        self._judge = Judge(book)
         self._checks = CheckStore(book.encoder) if checks is None else checks
 
     def heat_map(
@@ -89,8 +92,12 @@ class HeatMapper:
         # As `volume_margins` rounds them, so that the first key slice is the one that the score names.
         margins = (reading.view.slices.astype(np.float64) @ pair.directions()).astype(np.float32)[:, 0]
         rows = key_rows(margins)
-        check = self._check(finding, pair, view, margins)
-        maps = view_maps(self._book.encoder, view, pair, None if every_slice else rows)
+        refused = self._judge.refuses_map(finding, reading, is_phantom=vectors.is_phantom)
+        if refused is None:
+            check = self._check(finding, pair, view, margins)
+            maps = view_maps(self._book.encoder, view, pair, None if every_slice else rows)
+        else:
+            check, maps = MapCheck.refused(refused), no_maps(self._book.encoder, view)
         drawn = maps.at(reading.key_slice) if check.passes else None
         peak = None if drawn is None else _peak(drawn, reading.key_slice)
         return HeatMap(

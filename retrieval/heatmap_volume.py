@@ -14,7 +14,7 @@ from retrieval.heatmap_geometry import Placement, place, to_slice
 from retrieval.prompt_vectors import TextPair
 from retrieval.types import View
 
-__all__ = ["KEY_SLICES", "ViewMaps", "key_rows", "view_maps"]
+__all__ = ["KEY_SLICES", "ViewMaps", "key_rows", "no_maps", "view_maps"]
 
 KEY_SLICES = 3
 _APART = 0.1  # of a view's slices: neighbours of a key slice show the same
@@ -60,9 +60,19 @@ def view_maps(
     """Return the maps of a view's slices, or of those `rows` of it only."""
     chosen = np.arange(len(view.slices)) if rows is None else np.sort(np.asarray(rows))
     prepared = prepare_slices(view.slices[chosen], encoder.spec.preprocess)
+    maps = input_maps(encoder, prepared, pair, recipe)
+    return ViewMaps(view, view.z[chosen], maps, _placement(encoder, view))
+
+
+def no_maps(encoder: Encoder, view: View, recipe: Recipe = DEFAULT) -> ViewMaps:
+    """Return a view's maps where none is made: of no slice."""
+    nothing = np.zeros((0, recipe.points, recipe.points), np.float32)
+    return ViewMaps(view, view.z[:0], nothing, _placement(encoder, view))
+
+
+def _placement(encoder: Encoder, view: View) -> Placement:
     height, width = view.slices.shape[1:3]
-    placement = place((int(height), int(width)), encoder.spec.preprocess)
-    return ViewMaps(view, view.z[chosen], input_maps(encoder, prepared, pair, recipe), placement)
+    return place((int(height), int(width)), encoder.spec.preprocess)
 
 
 def key_rows(margins: NDArray[np.floating], count: int = KEY_SLICES) -> NDArray[np.intp]:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from prompts.finding import Finding
 from retrieval.encoders.calibration import Calibrator, calibrator_of
-from retrieval.encoders.concepts import Concept, concepts_of
+from retrieval.encoders.concepts import Concept, Source, concepts_of
 from retrieval.encoders.self_test import PASS_MARK
 from retrieval.prompt_vectors import PromptBook
 from retrieval.scoring import Reading
@@ -25,8 +25,10 @@ ABSENT_UNDER = 0.35
 class Verdict:
     """A state, its reason where it is not plain (a stable word), and a probability where one is calibrated.
 
-    Reasons of `abstain`: `no_view`, `meaningless_encoder`, `cannot_judge`, `phantom_only`. Of `uncertain`:
-    `unknown_modality`, `uncalibrated`, `near_threshold`. (`out_of_domain` needs a measure that is not built yet.)
+    Reasons of `abstain`: `no_view`, `meaningless_encoder`, `cannot_judge`, and what was taught or calibrated on another
+    kind of study than this: `phantom_only` (on phantoms, and this is real), `single_slices_only` (on single slices, and
+    this is a volume), `other_kind` (any other way round). Of `uncertain`: `unknown_modality`, `uncalibrated`,
+    `near_threshold`. (`out_of_domain` needs a measure that is not built yet.)
     """
 
     state: State
@@ -47,31 +49,46 @@ class Judge:
         """Return what may be said of a finding, given its reading."""
         if reading is None:
             return Verdict("abstain", "no_view")
-        reason = self._cannot(finding, reading.view.view, reading.series.modality, is_phantom)
+        source: Source = "phantom" if is_phantom else "real"
+        reason = self._cannot(finding, reading, source)
         if reason is not None:
             return Verdict("abstain", reason)
         if not reading.series.modality:
             return Verdict("uncertain", "unknown_modality")
-        probability = self._calibrator.probability(
-            finding.name, reading.view.view, len(reading.view.slices), reading.margin
-        )
+        view, margin = reading.view.view, reading.margin
+        probability = self._calibrator.probability(finding.name, view, reading.slices, margin, source)
+        if probability is None and self._calibrator.is_fitted(finding.name, view):
+            return Verdict("abstain", "other_kind")
         if probability is None:
             return Verdict("uncertain", "uncalibrated")
         if ABSENT_UNDER < probability < PRESENT_OVER:
             return Verdict("uncertain", "near_threshold", probability)
         return Verdict("present" if probability >= PRESENT_OVER else "absent", None, probability)
 
-    def _cannot(self, finding: Finding, view: str, modality: str, is_phantom: bool) -> str | None:
-        """Return why the encoder cannot judge a finding in a view, or None."""
+    def refuses_map(self, finding: Finding, reading: Reading, *, is_phantom: bool) -> str | None:
+        """Return why a map of a finding would show what no score may claim, or None.
+
+        An encoder that claims nothing in particular is not asked: its maps are held to their own checks.
+        """
+        if not self._concepts:
+            return None
+        verdict = self.verdict(finding, reading, is_phantom=is_phantom)
+        return verdict.reason if verdict.state == "abstain" else None
+
+    def _cannot(self, finding: Finding, reading: Reading, source: Source) -> str | None:
+        """Return why the encoder cannot judge a finding in what was read, or None."""
         if self._spec.meaningless:
             return "meaningless_encoder"
         if not self._concepts:  # it claims nothing in particular, so it is tested
             return None if self._book.self_test(finding) >= PASS_MARK else "cannot_judge"
         known = [c for c in self._concepts.get(finding.name, ()) if c.self_test >= PASS_MARK]
-        if modality:  # where nobody said it, unknown is not wrong
-            known = [c for c in known if view in c.views]
+        if reading.series.modality:  # where nobody said it, unknown is not wrong
+            known = [c for c in known if reading.view.view in c.views]
         if not known:
             return "cannot_judge"
-        if not is_phantom and all(c.taught_by == "phantom" for c in known):
-            return "phantom_only"
+        known = [c for c in known if c.taught_by == source]
+        if not known:
+            return "phantom_only" if source == "real" else "other_kind"
+        if not any(("many" if reading.slices > 1 else "one") in c.slices for c in known):
+            return "single_slices_only" if reading.slices > 1 else "other_kind"
         return None

@@ -11,11 +11,15 @@ import re
 from pathlib import Path
 from typing import Final
 
-__all__ = ["found_path", "printable", "shown_path"]
+__all__ = ["found_path", "hide_paths", "printable", "shown_path"]
 
 _SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _ESCAPED: Final = re.compile(r"\\(?:\\|x([0-9a-f]{2}))")
+# A path from the root of a disk or a home: a slash, or C:\\, that nothing stands before, and all up to a space.
+_ABSOLUTE: Final = re.compile(
+    r"(?<![\w.:/\\~<-])(?:~|[A-Za-z]:)?[/\\][^\s/\\'\"`<>|:;,()]+(?:[/\\][^\s/\\'\"`<>|:;,()]*)*"
+)
 _MEMBER_MARK: Final = "!/"  # between an archive and what is in it
 
 
@@ -47,6 +51,21 @@ def printable(text: str) -> str:
     Line feeds and tabs stay.
     """
     return _CONTROL.sub(_escape, text)
+
+
+def hide_paths(text: str, *known: Path) -> str:
+    r"""Return a message with "…" for every path from a disk's root: where files lie can hold names.
+
+    `known`: folders that it may name, which are found whatever their names hold, and what lies beside them.
+
+    >>> hide_paths("/data/a.index was compacted; see /var/log/x.log, and/or ask", Path("/data/a.index"))
+    '… was compacted; see …, and/or ask'
+    """
+    texts = {form for path in known for form in (os.fspath(path), os.fspath(path.absolute()), os.path.realpath(path))}
+    for form in sorted(texts, key=len, reverse=True):
+        if len(form) > 1:
+            text = re.sub(rf"(?<![\w./-]){re.escape(form)}(?:[/\\][^\s'\"`<>|:;,()]*)?(?![\w-])", "…", text)
+    return _ABSOLUTE.sub("…", text)
 
 
 def _escape(match: re.Match[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -9,7 +10,7 @@ from typing import Final
 
 from prompts.finding import Finding
 from prompts.library import all_findings, load_set
-from retrieval.finding_mentions import mentions, region_of, regions
+from retrieval.finding_mentions import Mention, mentions, region_of, regions
 from retrieval.index.sentences import split_sentences
 from retrieval.organ_statements import organ_statements
 from retrieval.polarity import Judged, Polarity, flipped, judge, strongest, weightiest
@@ -17,6 +18,7 @@ from retrieval.report_text import plain_text
 
 __all__ = ["NO_FINDING", "Said", "findings_in", "report_says"]
 
+_TREATED: Final = re.compile(r"[^，。；、]{0,10}(?:术|疗|引流|穿刺|置管|抽吸|清除|切除|溶栓|介入)后，")
 NO_FINDING: Final = "no_finding"  # the one "finding" that is about everything
 
 
@@ -92,12 +94,28 @@ def _region(findings: tuple[Finding, ...]) -> str | None:
     return next(iter(shared)) if len(shared) == 1 else None
 
 
+def _since_treated(text: str, one: Mention) -> Judged | None:
+    """Return what is said of a finding once it was treated: "气胸引流术后，气胸已吸收"; None where nothing denies it.
+
+    The second clause may call it by the last words of its name: 血肿 after 硬膜下血肿.
+    """
+    treated = _TREATED.match(text, one.end)
+    if treated is None:
+        return None
+    for name in (text[start : one.end] for start in range(one.start, one.end - 1)):
+        again = text.find(name, treated.end())
+        if again >= 0:
+            said = judge(text, again, again + len(name))
+            return said if said.polarity == "absent" else None
+    return None
+
+
 @lru_cache(maxsize=1 << 16)
 def _said(sentence: str, findings: tuple[Finding, ...], region: str | None) -> tuple[Said, ...]:
     text = plain_text(sentence)
     found: dict[str, list[Judged]] = {}
     for one in mentions(text, findings, region):
-        found.setdefault(one.finding, []).append(judge(text, one.start, one.end))
+        found.setdefault(one.finding, []).append(_since_treated(text, one) or judge(text, one.start, one.end))
     for name, value in organ_statements(text, {finding.name for finding in findings}):
         found.setdefault(name, []).append(value)
     said = ((finding.name, weightiest(found.get(finding.name, ()))) for finding in findings)

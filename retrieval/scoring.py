@@ -16,6 +16,7 @@ from retrieval.study_vectors import SeriesVectors, StudyVectors
 from retrieval.types import ViewVectors
 
 __all__ = [
+    "ONE_IMAGE_VIEWS",
     "TOP_SHARE",
     "Reading",
     "is_read_in",
@@ -28,6 +29,7 @@ __all__ = [
 ]
 
 TOP_SHARE = 0.1  # of a volume's slices; a finding is in few of them
+ONE_IMAGE_VIEWS = ("radiograph", "mammogram", "picture", "capture")  # each image shows the whole: no slices of a body
 _LOW, _HIGH = 10, 90  # percentiles of the interval
 _STEEPEST = 60.0  # exp of more than this changes nothing that a float can show
 
@@ -37,7 +39,8 @@ class Reading:
     """A study read for one finding: the best view's margin, and where it is best seen.
 
     `interval`: 10th to 90th percentile of the margin over paraphrases; `key_slice`: zero-based Z of the Volume;
-    `position`: patient LPS mm of that slice's centre, or None without geometry.
+    `position`: patient LPS mm of that slice's centre, or None without geometry; `slices`: over how many the best was
+    taken, those of the study's other series in the same view among them.
     """
 
     series: SeriesVectors
@@ -46,6 +49,7 @@ class Reading:
     interval: tuple[float, float]
     key_slice: int
     position: tuple[float, float, float] | None
+    slices: int
 
 
 def volume_margins(slices: NDArray[np.float16], pair: TextPair) -> tuple[NDArray[np.float32], int]:
@@ -99,7 +103,15 @@ def read_finding(study: StudyVectors, finding: Finding, pair: TextPair) -> Readi
         interval=(float(low), float(high)),
         key_slice=int(view.z[row]),
         position=view.position[row] if view.position else None,
+        slices=_slices_beside(view, [one[3] for one in found]),
     )
+
+
+def _slices_beside(view: ViewVectors, read: Sequence[ViewVectors]) -> int:
+    """Return how many slices the best was sought in: a volume sent as many series of one slice is a volume."""
+    if view.view in ONE_IMAGE_VIEWS:
+        return len(view.slices)
+    return sum(len(one.slices) for one in read if one.view == view.view)
 
 
 def study_margins(study: StudyVectors, findings: Sequence[Finding], pairs: Sequence[TextPair]) -> NDArray[np.float64]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,3 +87,17 @@ def make_record(
 
 def make_records(count: int, **options: object) -> list[StudyRecord]:
     return [make_record(i, **options) for i in range(count)]  # type: ignore[arg-type]
+
+
+def make_format_1(index: Path) -> None:
+    """Take from a closed index what format 1 had not."""
+    connection = sqlite3.connect(index / "catalog.sqlite")
+    with connection:
+        connection.execute("DROP TABLE forgotten")
+        for column in ("digest", "views_digest"):
+            connection.execute(f"ALTER TABLE studies DROP COLUMN {column}")
+        connection.execute("PRAGMA user_version = 1")
+    connection.close()
+    manifest = index / "manifest.json"
+    document = json.loads(manifest.read_text("utf8"))
+    manifest.write_text(json.dumps({**document, "format": 1}), "utf8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import statistics
 import subprocess
@@ -55,9 +56,15 @@ def modules() -> list[Path]:
     return sorted(p for package in PACKAGES for p in (ROOT / package).rglob("*.py"))
 
 
+@functools.cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text("utf8"))
+
+
+@functools.cache
 def imported(path: Path) -> set[str]:
     names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text("utf8"))):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -98,6 +105,7 @@ def test_serving_never_imports_building() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+@pytest.mark.slow
 def test_workers_start_without_torch() -> None:
     code = "import sys, index_builder.reading; sys.exit('torch' in sys.modules or 'faiss' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
@@ -113,7 +121,7 @@ def test_public_door_is_sorted_and_real(package: str) -> None:
 
 def test_every_module_has_a_docstring_and_its_size() -> None:
     lines = {p: p.read_text("utf8").count("\n") for p in modules()}
-    assert all(ast.get_docstring(ast.parse(p.read_text("utf8"))) for p in lines if lines[p] > 1)
+    assert all(ast.get_docstring(tree(p)) for p in lines if lines[p] > 1)
     assert statistics.median(lines.values()) <= 150
     assert not {str(p): n for p, n in lines.items() if n > 400}
 
@@ -121,7 +129,7 @@ def test_every_module_has_a_docstring_and_its_size() -> None:
 def test_nine_functions_in_ten_are_short() -> None:
     sizes = []
     for path in modules():
-        for node in ast.walk(ast.parse(path.read_text("utf8"))):
+        for node in ast.walk(tree(path)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 doc = ast.get_docstring(node)
                 sizes.append((node.end_lineno or 0) - node.lineno + 1 - (doc.count("\n") + 1 if doc else 0))
@@ -132,7 +140,7 @@ def public_definitions(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDe
     """A module's public functions and classes, and the public methods of public classes."""
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
     found: list[ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef] = []
-    for node in ast.parse(path.read_text("utf8")).body:
+    for node in tree(path).body:
         if isinstance(node, kinds) and not node.name.startswith("_"):
             found.append(node)
             inner = node.body if isinstance(node, ast.ClassDef) else []
@@ -155,7 +163,7 @@ def test_library_neither_prints_exits_nor_asserts() -> None:
     for path in modules():
         if path.relative_to(ROOT).parts[0] == "radseek":
             continue
-        for node in ast.walk(ast.parse(path.read_text("utf8"))):
+        for node in ast.walk(tree(path)):
             bad = isinstance(node, ast.Assert) or (isinstance(node, ast.ExceptHandler) and node.type is None)
             bad |= isinstance(node, ast.Call) and getattr(node.func, "id", "") in {"print", "exit", "quit"}
             if bad:

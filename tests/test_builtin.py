@@ -48,6 +48,7 @@ def test_thirty_concepts_are_claimed_and_all_pass() -> None:
     assert {c.taught_by for c in concepts} == {"real", "phantom"}
 
 
+@pytest.mark.slow
 def test_stored_self_tests_are_what_the_encoder_gives(builtin: Encoder) -> None:
     stored = {c.finding: c.self_test for c in load_concepts(FOLDER)}
     for name in [n for n in CLAIMED if n in stored][:3]:

@@ -21,6 +21,7 @@ def row(value: float | None, quantity: str = "volume", unit: str = "ml", label: 
     return Measurement(label, quantity, value, unit, None if value is not None else "left")
 
 
+@pytest.mark.slow
 @given(st.floats(0.01, 1e4), st.floats(0, 1e4))
 def test_a_change_is_after_less_before(before: float, after: float) -> None:
     (found,) = change([row(before)], [row(after)])

@@ -214,6 +214,7 @@ def test_refused_inputs_are_in_the_document(tmp_path: Path, capsys: pytest.Captu
     assert [(s["path"], s["reason_code"]) for s in answer["skipped"]] == [("x.txt", "not_an_image")]
 
 
+@pytest.mark.slow
 def test_scores_as_files(index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table, parquet = tmp_path / "scores.csv", tmp_path / "scores.parquet"
     assert run(["screen", str(index), "--findings", "chest_ct", "--format", "csv", "--out", str(table)]) == 0
@@ -246,6 +247,7 @@ def test_ctrl_c_in_a_build_is_one_sentence(
     assert "same command again" in error["message"]
 
 
+@pytest.mark.slow
 def test_the_columns_of_a_table_can_be_named(archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table = tmp_path / "reports.csv"
     table.write_text("Fall;Brief\nACC1;Kleiner Rundherd.\n;niemand\n", encoding="cp1252")

@@ -66,6 +66,7 @@ def compressed() -> list[object]:
     ]
 
 
+@pytest.mark.slow
 @each("path", [*SHIPPED, *SAMPLES], ids=lambda p: p.name)
 def test_every_file_is_read_or_has_a_reason(path: Path) -> None:
     series, skipped = read_dicom_series([path])

@@ -167,6 +167,7 @@ SETS: dict[str, tuple[list[Any], list[list[int]]]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_every_position_is_read_from_one_set(tmp_path: Path) -> None:
     wrong = []
     for n, (name, (slices, expected)) in enumerate(SETS.items()):
@@ -177,6 +178,7 @@ def test_every_position_is_read_from_one_set(tmp_path: Path) -> None:
     assert not wrong, "\n".join(wrong)
 
 
+@pytest.mark.slow
 def test_whatever_is_left_out_is_counted_in_a_warning(tmp_path: Path) -> None:
     """The number of files is that of the slices read plus the counts in `dropped_slices`, and a warning says why."""
     wrong = []

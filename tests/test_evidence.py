@@ -73,6 +73,7 @@ EVIDENCE = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(EVIDENCE)
 def test_json_there_and_back_is_exact(evidence: Evidence) -> None:

@@ -80,6 +80,7 @@ def test_one_file_and_real_ones(tmp_path: Path) -> None:
     assert isinstance(next(iter(scan(tmp_path / "bare.gz"))), FileHeader)
 
 
+@pytest.mark.slow
 def test_an_index_of_gzipped_files_is_that_of_the_files(tmp_path: Path) -> None:
     for folder in ("plain", "zipped"):
         write_ct(tmp_path / folder / "ct", 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sqlite3
@@ -28,7 +29,7 @@ from retrieval.index.store import Scope, SeriesRecord, StudyRecord
 from retrieval.index.where import Where
 from tests.each_support import each
 from tests.encoder_support import TinyEncoder, tiny_spec
-from tests.index_support import key_of, make_record, make_records, unit
+from tests.index_support import key_of, make_format_1, make_record, make_records, unit
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -103,6 +104,22 @@ def test_linkage_is_beside_private_and_optional(index: Path) -> None:
     with LocalStore.open(index) as store:
         assert {case.path for case in store.cases()} == {None}
         assert store.linkage_of(key_of("study", 3)) is None
+
+
+def test_an_index_of_the_first_format_is_read_and_a_writer_renews_it(index: Path) -> None:
+    make_format_1(index)
+    with LocalStore.open(index) as reader:
+        assert reader.verify()["studies"] == 7
+        assert len(reader.cases()) == 7
+    assert json.loads((index / "manifest.json").read_text())["format"] == 1
+    with LocalStore.open(index, read_only=False) as store:
+        store.add([make_record(90)])
+        assert store.verify()["studies"] == 8
+    assert json.loads((index / "manifest.json").read_text())["format"] == 2
+    with LocalStore.open(index, read_only=False) as store:
+        store.forget([key_of("study", 2)])
+        assert store.forgotten([key_of("study", 2), key_of("study", 3)]) == {key_of("study", 2)}
+        assert store.verify()["studies"] == 7
 
 
 def test_second_writer_is_refused_and_readers_are_not(index: Path) -> None:
@@ -275,7 +292,7 @@ def test_tampering_with_the_catalogue_is_found(index: Path) -> None:
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [('"format": 1', '"format": 9'), ('"kind"', '"knid"'), ("{", "["), ('"towers": "', '"towers": "0')],
+    [('"format": 2', '"format": 9'), ('"kind"', '"knid"'), ("{", "["), ('"towers": "', '"towers": "0')],
 )
 def test_tampering_with_the_manifest_is_found(index: Path, old: str, new: str) -> None:
     manifest = index / "manifest.json"

@@ -64,6 +64,7 @@ SOLIDS = [  # spacing x, y, z; semi axes x, y, z mm; the solid's turn; the grid'
 ]
 
 
+@pytest.mark.slow
 @each(("spacing", "semi", "turn", "grid", "tilt"), SOLIDS)
 def test_ellipsoids(
     spacing: tuple[float, ...], semi: tuple[float, ...], turn: tuple[float, ...], grid: tuple[float, ...], tilt: float
@@ -234,6 +235,7 @@ def body(shape: tuple[int, int, int], affine: NDArray[np.float64], centre: NDArr
     return volume_of((np.where((own**2).sum(axis=-1) <= 1, 40, -1000) + noise).astype(np.int16), affine)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "turn", [(0, 0, 0), (-90, 0, 0), (-90, 90, 0), (8, 5, 12)]
 )  # axial, coronal, sagittal, oblique

@@ -82,6 +82,7 @@ def test_an_error_of_the_server_is_tried_once_more_and_no_more() -> None:
         assert len(chat.asked) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("wait", "drip"), [(3600.0, 0.0), (0.0, 0.5)], ids=["says nothing", "drips"])
 def test_a_server_that_hangs_is_given_up(wait: float, drip: float) -> None:
     with serve(Chat(says(SAID), wait=wait, drip=drip)) as chat:

@@ -69,6 +69,7 @@ def test_any_name_can_be_printed(name: bytes) -> None:
     printable(os.fsdecode(name)).encode("utf-8")
 
 
+@pytest.mark.slow
 def test_a_build_of_odd_names_loses_nothing(archive: Path, tmp_path: Path) -> None:
     index = tmp_path / "a.index"
     report = build_index(archive, index, encoder=TinyEncoder(), workers=1)
@@ -88,6 +89,7 @@ def test_a_build_of_odd_names_loses_nothing(archive: Path, tmp_path: Path) -> No
     assert (again.studies, again.already) == (0, 9)
 
 
+@pytest.mark.slow
 def test_every_path_of_an_answer_is_a_target(archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     index = tmp_path / "a.index"
     build_index(archive, index, encoder=TinyEncoder(), workers=1)
@@ -106,6 +108,7 @@ def test_every_path_of_an_answer_is_a_target(archive: Path, tmp_path: Path, monk
         assert {row.path for row in rows.results} == {case.path for case in engine.store.cases()}
 
 
+@pytest.mark.slow
 def test_the_command_prints_odd_names(
     archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -129,6 +132,7 @@ def test_the_command_prints_odd_names(
     assert run(["screen", f"{archive}/\\xd0\\xd8\\xb2", "--finding", "nodule", "--model", "random"]) == 2
 
 
+@pytest.mark.slow
 def test_a_report_may_name_such_a_path(archive: Path, tmp_path: Path) -> None:
     table = archive / "reports.csv"
     table.write_text('study,report\n"\\xd0\\xd8\\xb2\\xbf","Large nodule."\n"caf\\xe9 \\\\x.nii.gz","Clear."\n')
@@ -140,6 +144,7 @@ def test_a_report_may_name_such_a_path(archive: Path, tmp_path: Path) -> None:
         assert find_pairs(store, table, TinyEncoder).unmatched == 0
 
 
+@pytest.mark.slow
 def test_members_of_zips_from_other_systems(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Names without the flag for UTF-8, as a Chinese Windows packs them; long ones too; and the way back."""
     source = tmp_path / "source"

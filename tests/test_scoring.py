@@ -168,7 +168,11 @@ def test_states_with_a_calibrator(taught: Callable[..., TinyEncoder]) -> None:
     assert (low.state, low.reason) == ("absent", None)
     assert low.probability < ABSENT_UNDER < middle.probability < PRESENT_OVER < high.probability
     one_slice = screen_one(taught(0.0, 3.0), study_of(1, n=1))
-    assert (one_slice.state, one_slice.probability) == ("uncertain", None)  # fitted for many slices only
+    assert (one_slice.state, one_slice.reason, one_slice.probability) == (
+        "abstain",
+        "other_kind",
+        None,
+    )  # fitted on many
     assert screen_one(taught(0.0, 3.0, many=False), study_of(1, n=1)).state == "present"
 
 

@@ -120,6 +120,7 @@ def test_a_suggestion_names_the_words_and_the_term() -> None:
     assert spelling_of("") == spelling_of("...") == ()
 
 
+@pytest.mark.slow
 def test_answers_carry_what_was_searched_and_what_may_be_meant(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -129,6 +129,7 @@ def test_room_is_asked_for_before_anything_is_written(tmp_path: Path, monkeypatc
     assert sorted(index.rglob("*")) == files
 
 
+@pytest.mark.slow
 def test_what_a_commit_needs_is_no_less_than_what_it_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     needed: list[int] = []
     monkeypatch.setattr(commit, "require_room", lambda _, bytes_: needed.append(bytes_))
@@ -145,6 +146,7 @@ def test_what_a_commit_needs_is_no_less_than_what_it_writes(tmp_path: Path, monk
             assert used() - before <= needed[-1], (count, slices)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", ["segment", "catalogue", "linkage"])
 def test_a_disk_that_fills_in_the_middle_leaves_the_index(
     step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -178,6 +180,7 @@ def test_a_disk_that_fills_in_the_middle_leaves_the_index(
     assert (again.already, again.studies) == (1, 2)
 
 
+@pytest.mark.slow
 def test_the_command_says_it_in_one_sentence_and_one_document(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -221,6 +224,7 @@ def full_in_a_worker(_task: int) -> None:
     raise StorageError("/tmp has no room left")
 
 
+@pytest.mark.slow
 def test_a_full_disk_in_a_worker_ends_the_run() -> None:
     with pytest.raises(StorageError, match="no room left"):
         list(supervised_map("tests.test_storage:full_in_a_worker", [1, 2], workers=1))
@@ -235,6 +239,7 @@ def test_no_folder_for_temporary_files_is_said(monkeypatch: pytest.MonkeyPatch) 
         pass
 
 
+@pytest.mark.slow
 def test_outputs_on_a_full_disk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("there is no /dev/full here")
@@ -267,6 +272,7 @@ def test_a_folder_that_may_not_be_written_is_said(tmp_path: Path, capsys: pytest
     assert "no permission" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("asks", [True, False], ids=["asks for room first", "meets the full disk"])
 def test_what_was_committed_is_there_wherever_the_disk_ends(
     asks: bool, small_disk: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
@@ -288,6 +294,7 @@ def test_what_was_committed_is_there_wherever_the_disk_ends(
     assert len({committed for committed, _ in found.values()}) > 2  # some sizes end in the middle
 
 
+@pytest.mark.slow
 def test_small_disks(small_disk: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever size fits or not: a build is done or says what lacks, and leaves an index that opens and verifies."""
     sources = tmp_path / "archive"

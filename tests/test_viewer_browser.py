@@ -282,6 +282,92 @@ def test_zoom_and_pan(page: Page, bring: Callable[[Study], str]) -> None:
     assert state(page, "v.place") == before
 
 
+# Has the page's fetch answer late (when `held` is called), not at all, or with an error, for addresses of a pattern.
+_FETCH = """([pattern, how]) => {
+    const [real, which] = [window.fetch, new RegExp(pattern)];
+    window.held = [];
+    window.fetch = (what, more) => {
+        if (!which.test(String(what))) return real(what, more);
+        if (how === "late") return new Promise((go) => held.push(() => go(real(what, more))));
+        if (how === "offline") return Promise.reject(new TypeError("Failed to fetch"));
+        return Promise.resolve(new Response(JSON.stringify({ detail: "It is gone.", reason_code: "unknown_name" }),
+            { status: 404 }));
+    };
+}"""
+
+# What is to be seen of a study: whether anything is drawn, and every word beside the image.
+_SEEN = """() => {
+    const { at } = oneViewer.viewer;
+    const copy = new OffscreenCanvas(at.canvas.width, at.canvas.height).getContext("2d", { willReadFrequently: true });
+    copy.drawImage(at.canvas, 0, 0);
+    const drawn = copy.getImageData(0, 0, at.canvas.width, at.canvas.height).data;
+    const beside = [at.topLeft, at.topRight, at.bottomLeft, at.bottomRight, at.sides, at.rulerWords, ...at.edges,
+        at.keys, at.legend, at.cautions, at.series].map((one) => one.textContent).join("");
+    return [drawn.some((value, n) => n % 4 !== 3 && value > 0), beside, at.stage.getAttribute("aria-label")];
+}"""
+NOTHING = [False, "", "Image viewer"]
+
+
+@pytest.mark.parametrize("how", ["late", "offline", "refused"])
+@pytest.mark.parametrize("what", ["$", "/series/"])
+def test_nothing_of_the_last_study_is_seen_from_the_moment_another_is_asked_for(
+    page: Page, bring: Callable[[Study], str], monkeypatch: pytest.MonkeyPatch, what: str, how: str
+) -> None:
+    monkeypatch.setattr(Engine, "heat_map", heat_of(spot=(10, 30)))
+    first = bring(study_of("1.2.12", (*boxes(12, 5.0), "CT", "box"), (*boxes(6, 4.0), "MR", "second")))
+    last = bring(study_of("1.2.60", (*boxes(60, 2.5), "CT", "thin")))
+    viewer = mount(page, {"study": first, "finding": "lung_mass"})
+    page.wait_for_function("oneViewer.viewer.heat && oneViewer.viewer.heat.pictures.size === 2")
+    assert page.evaluate(_SEEN)[0]
+    page.evaluate(_FETCH, [f"/studies/{last}{what}", how])
+    assert page.evaluate(f"(study) => {{ void oneViewer.show({{ study }}); return ({_SEEN})(); }}", last) == NOTHING
+    told = {"late": "Loading", "offline": "cannot be shown: the server does not answer", "refused": "It is gone."}[how]
+    expect(viewer.locator(".message")).to_contain_text(told)
+    for act in ("oneViewer.speak('zh'); oneViewer.speak('en')", "oneViewer.viewer.redraw()", "oneViewer.viewer.fit()"):
+        page.evaluate(act)
+    viewer.locator(".stage").hover()
+    page.mouse.wheel(0, 100)
+    page.set_viewport_size({"width": 900, "height": 700})
+    page.wait_for_timeout(200)  # some frames, in which what was shown before would be drawn again
+    drawn, beside, _ = page.evaluate(_SEEN)
+    assert not drawn
+    assert beside in ("", "1: CT thin (60 \u00d7 60 \u00d7 60)")  # the new study's own, once its scene is here
+    assert not viewer.locator(".profile, .keys, .legend, .heat").evaluate_all("all => all.some(one => !one.hidden)")
+    if how == "late":
+        page.wait_for_function("held.length > 0")
+        page.evaluate("held.forEach((go) => go())")
+        settle(page)
+        assert page.evaluate(_SEEN)[0]
+        expect(viewer.locator(".topRight")).to_contain_text("of 0\u201359")
+
+
+def test_a_series_that_cannot_be_read_is_not_shown_as_the_one_before(page: Page, bring: Callable[[Study], str]) -> None:
+    study = bring(study_of("1.2.13", (*boxes(12, 5.0), "CT", "box"), (*boxes(6, 4.0), "MR", "second")))
+    viewer = mount(page, {"study": study})
+    page.evaluate(_FETCH, [f"/{state(page, 'v.scene.series[1].key')}/", "refused"])
+    viewer.get_by_label("Series").select_option(index=1)
+    expect(viewer.locator(".message")).to_contain_text("cannot be shown")
+    assert not page.evaluate(_SEEN)[0]
+    viewer.get_by_label("Series").select_option(index=0)
+    settle(page)
+    assert page.evaluate(_SEEN)[0]
+    expect(viewer.locator(".message")).to_be_hidden()
+
+
+@pytest.mark.parametrize(("how", "why"), [("offline", "the server does not answer"), ("refused", "It is gone.")])
+@pytest.mark.parametrize("what", ["/heat$", "/heat/.*/2$"])
+def test_a_heat_map_that_does_not_come_leaves_the_images(
+    page: Page, bring: Callable[[Study], str], monkeypatch: pytest.MonkeyPatch, what: str, how: str, why: str
+) -> None:
+    monkeypatch.setattr(Engine, "heat_map", heat_of(spot=(10, 30)))
+    page.evaluate(_FETCH, [what, how])
+    study = study_of("1.2.12", (*boxes(12, 5.0), "CT", "box"), (*boxes(6, 4.0), "MR", "second"))
+    viewer = mount(page, {"study": bring(study), "finding": "lung_mass"})
+    expect(viewer.get_by_role("status")).to_contain_text(f"No heat map: {why}")
+    expect(viewer.locator(".message")).to_be_hidden()
+    assert page.evaluate(_SEEN)[0]
+
+
 def waited_for(page: Page, holds: Callable[[], bool]) -> None:
     """Let the page work until something holds; fails where it does not come to that."""
     for _ in range(600):

@@ -93,6 +93,69 @@ def test_studies_chosen_faster_than_they_are_screened_end_with_the_last(browser_
     assert set(modes) == {"multiple"}  # two that are `always_last` would defer each other for ever
 
 
+# Whether a viewer shows any picture.
+_DRAWN = """one => {
+    const canvas = one.shadowRoot.querySelector(".stage canvas");
+    const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d", { willReadFrequently: true });
+    copy.drawImage(canvas, 0, 0);
+    return copy.getImageData(0, 0, canvas.width, canvas.height).data.some((value, n) => n % 4 !== 3 && value > 0);
+}"""
+
+# Writes down what is to be seen as another study is chosen, right after the page's own script was told.
+_MOMENTS = f"""() => {{
+    window.moments = [];
+    document.addEventListener("rs-study", () => {{
+        const viewer = document.querySelector(".rs-viewer");
+        moments.push({{
+            drawn: ({_DRAWN})(viewer),
+            written: viewer.shadowRoot.querySelector(".topLeft").textContent,
+            findings: [...document.querySelectorAll(".rs-findings")].some((one) => one.checkVisibility()),
+        }});
+    }});
+}}"""
+
+
+@pytest.mark.parametrize("how", ["late", "never"])
+def test_no_other_patients_picture_stands_beside_a_studys_findings(browser_page: Watched, how: str) -> None:
+    page = browser_page.open()
+    choose(page, "CT head")
+    buttons = screened(page, "head_ct")
+    viewer = page.locator(".rs-viewer:visible").first
+    expect(viewer).to_contain_text(re.compile(r"Slice \d+ of 0"))
+    assert viewer.evaluate(_DRAWN)
+    # The head's heat map never comes, and the slices of what is chosen next come late or never.
+    page.evaluate(
+        """how => {
+            const real = window.fetch;
+            window.slow = [];
+            window.fetch = (what, more) => {
+                const address = String(what.url ?? what);
+                if (address.endsWith("/heat")) return new Promise(() => {});
+                if (!address.includes("/viewer/studies/")) return real(what, more);
+                if (how === "never") return Promise.reject(new TypeError("Failed to fetch"));
+                return new Promise((go) => slow.push(() => go(real(what, more))));
+            };
+        }""",
+        how,
+    )
+    page.evaluate(_MOMENTS)
+    buttons.first.click()
+    expect(viewer).to_contain_text("Computing the heat map")
+    choose(page, "CT chest")
+    screened(page, "chest_ct")
+    (moment,) = page.evaluate("moments")
+    assert moment == {"drawn": False, "written": "", "findings": False}
+    assert not viewer.evaluate(_DRAWN)
+    expect(viewer).to_contain_text("Loading" if how == "late" else "cannot be shown")
+    expect(viewer).not_to_contain_text("Computing the heat map")
+    if how == "late":
+        for _ in range(2):  # the scene first, then its slice
+            page.evaluate("slow.splice(0).forEach((go) => go())")
+            page.wait_for_timeout(500)
+        expect(viewer).to_contain_text(re.compile(r"Slice \d+ of 0"))
+        assert viewer.evaluate(_DRAWN)
+
+
 def test_a_series_is_brought_screened_and_seen_at_the_key_slice(browser_page: Watched, web_index: WebIndex) -> None:
     page = browser_page.open()
     screened(page, "")

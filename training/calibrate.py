@@ -20,6 +20,7 @@ from sklearn.linear_model import LogisticRegression
 
 from demo.phantom_types import FINDINGS
 from demo.phantoms import make_phantom
+from retrieval.encoders.concepts import Source
 from retrieval.encoders.encode import embed_series, encode_padded
 from retrieval.encoders.loading import load_encoder
 from retrieval.evaluation import auroc, calibration_error
@@ -44,7 +45,7 @@ SET_OF = {"cxr_nih": "chest_xray", "brain_mr": "brain_mr"}
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One margin with its truth: of which finding, in which views, over one slice or many."""
+    """One margin with its truth: of which finding, in which views, over one slice or many, of what kind of study."""
 
     finding: str
     views: tuple[str, ...]
@@ -52,6 +53,7 @@ class Sample:
     margin: float
     label: int
     study: str
+    source: Source
 
 
 def _pair(encoder: Any, name: str, kind: str) -> TextPair | None:
@@ -89,7 +91,7 @@ def _real_margins(
     truth = np.where(labels < 0, -1, 1 - labels) if finding == "no_finding" else labels
     views = (view, "mr_t1") if view == "mr" else (view,)
     return [
-        Sample(finding, views, False, float(m), int(y), s)
+        Sample(finding, views, False, float(m), int(y), s, "real")
         for m, y, s in zip(margins, truth, data.study, strict=True)
         if y >= 0
     ]
@@ -114,7 +116,7 @@ def phantom_margins(
             continue
         margins, row, view = max(read, key=lambda one: float(one[0][0]))
         named = tuple(sorted({v.view for _, _, v in read}))
-        samples.append(Sample(name, named, len(view.slices) > 1, float(margins[0]), label, f"{kind}/{seed}"))
+        samples.append(Sample(name, named, len(view.slices) > 1, float(margins[0]), label, f"{kind}/{seed}", "phantom"))
         for lesion in (le for le in phantom.lesions if le.finding == name and len(view.slices) > 1):
             everywhere = np.any([le.mask for le in phantom.lesions if le.finding == name], axis=0)
             hits.append({"finding": name, "size_mm": lesion.size_mm, "hit": bool(everywhere[view.z[row]].any())})
@@ -170,21 +172,22 @@ def fit_entries(samples: Sequence[Sample]) -> tuple[list[dict[str, Any]], list[d
     A group that is too small, or whose margins do not tell present from absent (`TELLING`), gets no entry: its scores
     stay uncalibrated, and so uncertain.
     """
-    groups: dict[tuple[str, tuple[str, ...], bool], list[Sample]] = defaultdict(list)
+    groups: dict[tuple[str, tuple[str, ...], bool, Source], list[Sample]] = defaultdict(list)
     for sample in samples:
-        groups[sample.finding, sample.views, sample.many].append(sample)
+        groups[sample.finding, sample.views, sample.many, sample.source].append(sample)
     entries, report = [], []
-    for (finding, views, many), group in sorted(groups.items()):
+    for (finding, views, many, source), group in sorted(groups.items()):
         x = np.array([[s.margin] for s in group])
         y = np.array([s.label for s in group])
         if min(y.sum(), len(y) - y.sum()) < FEWEST:
             continue
         told = auroc(y, x[:, 0], patients=[s.study for s in group])
-        row = {"finding": finding, "views": list(views), "many": many, "count": len(y), "present": int(y.sum())}
+        of_what = {"finding": finding, "views": list(views), "many": many, "fitted_on": source}
+        row = {**of_what, "count": len(y), "present": int(y.sum())}
         row |= {"auroc": round(told.value, 3), "auroc_low": round(told.low, 3)}
         if told.low >= TELLING:
             a, b = _platt(x[:, 0], y)
-            entries.append({"finding": finding, "views": list(views), "many": many, "a": round(a, 5), "b": round(b, 5)})
+            entries.append({**of_what, "a": round(a, 5), "b": round(b, 5)})
             row["ece"] = round(calibration_error(y, 1 / (1 + np.exp(-(a * x[:, 0] + b)))), 4)
         report.append(row)
     return entries, report

@@ -11,11 +11,15 @@ from prompts.finding import Finding
 from retrieval.encoders.self_test import PASS_MARK, negation_self_test
 from training.captions import load_words, single_captions
 
-__all__ = ["CLAIMED", "KIND_VIEWS", "catalogue_findings", "claims"]
+__all__ = ["CLAIMED", "KIND_VIEWS", "SLICES", "catalogue_findings", "claims"]
 
 MR_REAL = ("mr", "mr_t1", "picture", "percentile")  # what brain_mr shows: T1 with contrast mostly, as pictures
 XRAY = ("radiograph", "picture", "percentile")
 MR_PHANTOM = ("mr", "mr_t1", "mr_t2", "mr_flair")
+
+# Real images were single slices and films, and no whole volume was ever among them: a best of many slices was not seen.
+# Phantoms were taught slice by slice, and tried as single slices and as whole volumes.
+SLICES = {"real": ("one",), "phantom": ("one", "many")}
 
 # finding: ((taught by, views), ...). A view that was not taught is not claimed.
 CLAIMED: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
@@ -101,6 +105,7 @@ def _row(name: str, by: str, views: tuple[str, ...], score: float) -> dict[str, 
         "finding": name,
         "taught_by": by,
         "views": list(views),
+        "slices": list(SLICES[by]),
         "self_test": round(score, 4),
         "passes": score >= PASS_MARK,
     }

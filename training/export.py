@@ -20,7 +20,7 @@ from retrieval.encoders.loading import load_encoder
 from training.calibrate import Sample, fit_entries, phantom_samples, real_samples
 from training.claims import claims
 
-__all__ = ["FOLDER", "main", "write_concepts", "write_weights"]
+__all__ = ["FOLDER", "drawn_entries", "main", "write_concepts", "write_weights"]
 
 FOLDER = Path(__file__).resolve().parents[1] / "retrieval" / "encoders" / "builtin"
 FILES = ("open_clip_config.json", "config.json", "tokenizer.json", "tokenizer_config.json")
@@ -51,13 +51,25 @@ def _write(path: Path, data: dict[str, Any]) -> None:
     path.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
+def drawn_entries(folder: Path, towers: str, real: set[tuple[str, tuple[str, ...]]]) -> list[dict[str, Any]]:
+    """Return what phantoms fitted for these very towers before: all of calibration.json that `real` does not fix."""
+    path = folder / "calibration.json"
+    known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"towers": ""}
+    if known["towers"] != towers:
+        return []
+    drawn = [one for one in known["entries"] if (one["finding"], tuple(one["views"])) not in real]
+    return [{**one, "fitted_on": "phantom"} for one in drawn]
+
+
 def main() -> None:
     """Write the folder; see the module."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path)
     parser.add_argument("--folder", type=Path, default=FOLDER)
     parser.add_argument("--root", type=Path, default=Path(__file__).resolve().parents[2] / "shared" / "data")
-    parser.add_argument("--volumes", type=int, default=0, help="choosing phantoms a kind, for calibration")
+    parser.add_argument(
+        "--volumes", type=int, default=0, help="choosing phantoms a kind, for calibration; 0 keeps what they fitted"
+    )
     parser.add_argument("--words-only", action="store_true", help="concepts.json and calibration.json alone")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
@@ -67,10 +79,12 @@ def main() -> None:
     kept = write_concepts(encoder, chosen.folder)
     samples: list[Sample] = real_samples(encoder, chosen.root)
     real = {(s.finding, s.views) for s in samples}  # what real images fix, drawings do not touch
+    kept_drawn = [] if chosen.volumes else drawn_entries(chosen.folder, encoder.spec.towers_hash, real)
     for kind in ("chest_ct", "chest_xray", "head_ct", "brain_mr") if chosen.volumes else ():
         drawn = phantom_samples(str(chosen.folder), kind, chosen.volumes)
         samples += [s for s in drawn if (s.finding, s.views) not in real]
     entries, report = fit_entries(samples)
+    entries = sorted([*entries, *kept_drawn], key=lambda one: (one["finding"], one["views"], one["many"]))
     _write(chosen.folder / "calibration.json", {"towers": encoder.spec.towers_hash, "entries": entries})
     (chosen.run / "calibration_report.json").write_text(json.dumps(report, indent=1) + "\n")
     print(f"{len(kept)} claims, {len(entries)} calibrated", file=sys.stderr)

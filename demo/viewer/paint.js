@@ -40,6 +40,13 @@ export function paint(canvas, stageWidth, stageHeight, place, picture, layer, op
   }
 }
 
+/** Leave nothing on a canvas. */
+export function wipe(canvas) {
+  const context = canvas.getContext("2d", { alpha: false });
+  context.setTransform(1, 0, 0, 1, 0, 0);
+  context.clearRect(0, 0, canvas.width, canvas.height);
+}
+
 /** Return the longest round length that fits in a quarter of the stage: {mm, pixels}, or null without a scale. */
 export function scaleBar(perMm, stageWidth) {
   const mm = perMm > 0 && BARS.find((length) => length * perMm <= stageWidth / 4);

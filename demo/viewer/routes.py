@@ -6,6 +6,7 @@ What a reader asks for in words comes in POST bodies, so that no log holds it.
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable, Coroutine
 from functools import cache
 from importlib.resources import files
@@ -18,11 +19,21 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from demo.desk import Desk
 from demo.viewer.shelf import HeatShelf, SceneShelf
-from retrieval.errors import BusyError, RadseekError, UnknownNameError, UsageError
+from retrieval.errors import (
+    BusyError,
+    IndexBusyError,
+    IndexFolderError,
+    RadseekError,
+    StorageError,
+    UnknownNameError,
+    UsageError,
+)
+from retrieval.path_text import hide_paths
 from retrieval.results import NOTICE
 
 __all__ = ["viewer_routes"]
 
+_log: Final = logging.getLogger(__name__)
 _TYPES: Final = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}
 _SCRIPTS: Final = (
     *("viewer.js", "viewer.css", "controls.js", "gestures.js"),
@@ -30,6 +41,11 @@ _SCRIPTS: Final = (
 )
 # Kept by the visitor's own browser only, and asked for again each time, so that a logout takes effect at once.
 _PRIVATE: Final = "private, no-cache"
+_SHUT: Final = {
+    "busy": "The engine is answering others; ask again in a moment.",
+    "index": "The archive cannot be read now: another process changed or removed it. Ask again in a moment.",
+    "storage": "The server's disk has no room, or may not be read or written; its log says which folder.",
+}
 _KEPT_NOWHERE: Final = {"Cache-Control": "private, no-store"}
 
 Key = Annotated[str, Path(max_length=64)]
@@ -123,15 +139,22 @@ def _etag(*parts: Any) -> str:
 
 def _problem(error: RadseekError) -> Response:
     status, reason = _status(error)
-    body = {"type": "about:blank", "title": reason, "status": status, "detail": str(error), "reason_code": reason}
+    detail = _SHUT.get(reason) or hide_paths(str(error))
+    if detail != str(error):  # where things lie on this machine is for its log
+        _log.error("%s", error)
+    body = {"type": "about:blank", "title": reason, "status": status, "detail": detail, "reason_code": reason}
     headers = {"Retry-After": "5"} if status == 503 else {}
     headers["Cache-Control"] = "no-store"
     return JSONResponse(body, status, headers, media_type="application/problem+json")
 
 
 def _status(error: RadseekError) -> tuple[int, str]:
-    if isinstance(error, BusyError):
+    if isinstance(error, BusyError | IndexBusyError):
         return 503, "busy"
+    if isinstance(error, IndexFolderError):
+        return 503, "index"
+    if isinstance(error, StorageError):
+        return 507, "storage"
     if isinstance(error, UnknownNameError):
         return 404, "unknown_name"
     if isinstance(error, UsageError):

@@ -2,7 +2,7 @@
 
 import { build, choices, make } from "./controls.js";
 import { listen } from "./gestures.js";
-import { paint, placed, positionOf, scaleBar, tidy } from "./paint.js";
+import { paint, placed, positionOf, scaleBar, tidy, wipe } from "./paint.js";
 import { PlaneStore, problemOf, Shader } from "./pixels.js";
 import { drawProfile, sliceAt } from "./profile.js";
 import { presetName, vocabulary } from "./words.js";
@@ -11,7 +11,7 @@ const PATIENCE = 150; // ms before "loading" is said
 const FARTHEST = 20; // zoom
 const REST = 120; // ms without a step or a drag
 
-/** Put a viewer into an element and return its handle: show, link, onslice, speak, destroy. */
+/** Put a viewer into an element and return its handle: show, clear, link, onslice, speak, destroy. */
 export function mount(element, options = {}) {
   return new Viewer(element, options).handle;
 }
@@ -41,6 +41,7 @@ class Viewer {
       link: (other) => this.link(other.viewer),
       onslice: (tell) => (this.listeners.add(tell), () => this.listeners.delete(tell)),
       speak: (to, own) => this.speak(to, own),
+      clear: () => this.clear(),
       destroy: () => this.destroy(),
       viewer: this,
     };
@@ -88,10 +89,24 @@ class Viewer {
     }
   }
 
-  async open(study, turn) {
+  /** Show nothing, until a study is asked for: what was asked before is not waited for. */
+  clear() {
+    this.asked++;
+    this.empty();
+  }
+
+  /** Let go of the study shown: from here on nothing of it is to be seen, whether or not another can be. */
+  empty() {
     if (this.store) this.store.close();
+    this.store = null;
     this.reset();
+    this.blank();
+    this.label();
     this.message("loading");
+  }
+
+  async open(study, turn) {
+    this.empty();
     const answer = await fetch(`${this.base}/studies/${encodeURIComponent(study)}`);
     if (!answer.ok) throw await problemOf(answer);
     const scene = await answer.json();
@@ -109,17 +124,15 @@ class Viewer {
     this.label();
     if (!finding) return this.redraw();
     this.say("heat_loading", { finding });
-    const answer = await fetch(`${this.base}/studies/${encodeURIComponent(this.scene.study)}/heat`, {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ finding, lang: this.lang }),
-    });
-    if (turn !== this.asked) return undefined;
-    if (!answer.ok) {
-      const error = await problemOf(answer);
-      return this.say("no_map", { why: error.reason === "busy" ? this.word("ask_again") : error.message });
+    let heat;
+    try {
+      heat = await heatOf(`${this.base}/studies/${encodeURIComponent(this.scene.study)}/heat`, finding, this.lang);
+    } catch (error) {
+      if (turn === this.asked) this.say("no_map", { why: this.reasonOf(error) }); // the images are here all the same
+      return undefined;
     }
-    this.heat = { ...(await answer.json()), asked: finding, pictures: new Map() };
+    if (turn !== this.asked) return undefined;
+    this.heat = { ...heat, asked: finding, pictures: new Map() };
     const series = this.scene.series.find((one) => one.key === this.heat.series);
     if (!series) return this.label();
     const moved = series !== this.series;
@@ -133,10 +146,13 @@ class Viewer {
 
   async fetchLayers(heat) {
     const study = encodeURIComponent(this.scene.study);
-    await Promise.all(Object.keys(heat.layers).map(async (z) => {
+    const fetched = await Promise.allSettled(Object.keys(heat.layers).map(async (z) => {
       const answer = await fetch(`${this.base}/studies/${study}/heat/${heat.token}/${z}`);
-      if (answer.ok) heat.pictures.set(Number(z), await createImageBitmap(await answer.blob()));
+      if (!answer.ok) throw await problemOf(answer);
+      heat.pictures.set(Number(z), await createImageBitmap(await answer.blob()));
     }));
+    const failed = fetched.find((one) => one.status === "rejected");
+    if (failed && heat === this.heat) this.say("no_map", { why: this.reasonOf(failed.reason) });
     this.redraw();
   }
 
@@ -144,6 +160,8 @@ class Viewer {
 
   chooseSeries(series) {
     this.series = series;
+    this.shown = null; // its slices are not shown under another series' name, or in its window
+    this.blank();
     this.look = { zoom: 1, panX: 0, panY: 0 };
     this.display = this.displays.get(series.key) || asDisplay(series.presets[0], series);
     this.planeName = "";
@@ -312,7 +330,8 @@ class Viewer {
   draw() {
     const { stage, canvas } = this.at;
     const [wide, high] = [stage.clientWidth, stage.clientHeight];
-    if (!this.shown || !wide || !high) return;
+    if (!this.shown) return this.blank();
+    if (!wide || !high) return;
     const { pixels, series, planeName, k, plane } = this.shown;
     const picture = this.shader.draw(pixels, this.display || {}, `${series.key} ${planeName} ${k}`);
     const place = placed(plane, wide, high, this.look);
@@ -321,6 +340,18 @@ class Viewer {
     this.place = place;
     this.write(place, wide);
     this.tellOf();
+  }
+
+  /** Leave the stage empty: nothing drawn on it, nothing written beside it. */
+  blank() {
+    const { at } = this;
+    wipe(at.canvas);
+    this.place = null;
+    this.told = "";
+    for (const one of [at.topLeft, at.topRight, at.bottomLeft, at.bottomRight, at.sides, at.rulerWords, ...at.edges]) one.textContent = "";
+    at.ruler.hidden = true;
+    at.stage.setAttribute("aria-label", this.word("viewer"));
+    at.slider.removeAttribute("aria-valuetext");
   }
 
   /** How to smooth: quickly while the reader moves, and well once it rests; without a GPU that is 4 or 11 ms a frame. */
@@ -380,7 +411,7 @@ class Viewer {
     at.say.textContent = "";
     if (this.said) this.message(this.said);
     at.bar.classList.toggle("empty", !series);
-    if (!series) return;
+    if (!series) return this.labelNothing();
     choices(at.series, scene.series.map((one, n) => [one.key, seriesWords(one, n)]), series.key);
     at.series.parentElement.hidden = scene.series.length < 2;
     const names = Object.keys(series.planes);
@@ -396,6 +427,12 @@ class Viewer {
     this.labelCautions();
     this.labelHeat();
     this.redraw();
+  }
+
+  labelNothing() {
+    const { at } = this;
+    for (const one of [at.heat, at.slider, at.profile, at.keys, at.legend, at.cautions]) one.hidden = true;
+    for (const one of [at.series, at.keys, at.legend, at.cautions]) one.replaceChildren();
   }
 
   labelWindow() {
@@ -522,9 +559,16 @@ class Viewer {
     this.at.message.textContent = name ? this.word(name) : "";
   }
 
+  reasonOf(error) {
+    return error.reason === "busy" ? this.word("ask_again") : error instanceof TypeError ? this.word("offline") : error.message;
+  }
+
+  /** Say that what is asked for cannot be shown, and show nothing else in its place. */
   fail(error) {
-    const why = error.reason === "busy" ? this.word("ask_again") : error instanceof TypeError ? this.word("offline") : error.message;
+    const why = this.reasonOf(error);
     this.said = "";
+    this.shown = null;
+    this.blank();
     this.at.message.hidden = false;
     this.at.message.textContent = this.word("failed", { why });
   }
@@ -541,6 +585,13 @@ class Viewer {
     if (this.store) this.store.close();
     this.at.whole.remove();
   }
+}
+
+async function heatOf(address, finding, lang) {
+  const body = JSON.stringify({ finding, lang });
+  const answer = await fetch(address, { method: "POST", headers: { "Content-Type": "application/json" }, body });
+  if (!answer.ok) throw await problemOf(answer);
+  return answer.json();
 }
 
 function unpack(preset) {

@@ -45,7 +45,7 @@ def explain_page(shell: Shell, tell: Tell) -> None:
         )
         halt = gr.Button(visible=False, variant="stop", scale=0, min_width=90, elem_id="rs-explain-stop")
         stop = labels.name(halt, value="explain.stop")
-    frame = box(elem_id="rs-explain-frame", elem_classes="rs-live", min_height=160)
+    frame = box(elem_id="rs-explain-frame", elem_classes="rs-live rs-of-study", min_height=160)
     asked = gr.State(None)
     visits = _Visits(shell.desk, tell)
     given = [shell.lang, shell.study, which, narrator, prior, mask, prior_mask]

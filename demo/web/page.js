@@ -1,9 +1,12 @@
 // The page's own script: the viewers, the buttons that move them, studies opened from anywhere, files dropped anywhere.
 // Data comes in attributes and goes to the viewers and to Python; nothing here writes markup.
 
-const places = new Map(); // name of a place -> {root, handle, shows, links}
+const places = new Map(); // name of a place -> {root, handle, shows, turn, queue, linked}
 let tellPython = null;
+let unlink = null; // undoes the last pair of viewers that scroll together
 let waiting = null; // where to go in a study that is being opened
+let chosen = null; // the key of the study chosen; "" for none, null while none was ever told
+const OF_THE_CHOSEN = ["screen", "query"]; // places that show the chosen study and no other
 
 // ---- studies opened by a button anywhere ---------------------------------------------------------------------------
 
@@ -26,55 +29,86 @@ export function openStudy(study, at = null) {
 export function attach(root, name, base, first) {
   const old = places.get(name);
   if (old && old.handle) old.handle.destroy();
-  places.set(name, { root, base, handle: null, shows: null, queue: Promise.resolve() });
+  places.set(name, { root, base, handle: null, shows: null, turn: 0, queue: Promise.resolve() });
   if (first) show(name, first);
 }
 
-/** Show a study, or a place in it. Requests to one viewer are answered in order. */
+/** Show a study, or a place in it. Requests about one study are answered in order; another study waits for none. */
 export function show(name, wanted) {
   const place = places.get(name);
-  if (!place || !wanted) return Promise.resolve();
-  place.queue = place.queue.then(() => showNow(name, place, wanted)).catch((error) => console.warn("viewer", error));
+  if (!place || !wanted || isLate(name, wanted)) return Promise.resolve();
+  const shown = place.shows ? place.shows.study : "";
+  const study = wanted.study === undefined ? shown : wanted.study;
+  if (study !== shown) leave(place);
+  place.root.hidden = !study;
+  if (!study) return Promise.resolve();
+  const { turn } = place;
+  place.shows = { study, lang: wanted.lang || (place.shows || {}).lang };
+  const fresh = study !== shown;
+  place.queue = place.queue.then(() => showNow(name, place, { ...wanted, study }, turn, fresh)).catch((error) => console.warn("viewer", error));
   return place.queue;
 }
 
-async function showNow(name, place, asked) {
+async function showNow(name, place, asked, turn, fresh) {
   let wanted = asked;
-  if (wanted.study === "") {
-    place.root.hidden = true;
-    place.shows = null;
-    place.linked = false;
-    return;
-  }
+  const handle = place.handle || (await mountIn(place, wanted.lang));
+  if (turn !== place.turn) return; // another study was chosen meanwhile
   if (name === "screen" && waiting && waiting.study === wanted.study) {
     wanted = { ...wanted, ...waiting };
     waiting = null;
   }
-  if (!wanted.study && !place.shows) return;
-  place.root.hidden = false;
-  if (!place.handle) {
-    const { mount } = await import(new URL(`${place.base}/viewer.js`, document.baseURI).href);
-    place.handle = mount(place.root, { base: place.base, lang: wanted.lang });
-  }
-  if (wanted.name) place.handle.speak(wanted.lang, { viewer: wanted.name });
-  const same = place.shows && place.shows.study === (wanted.study || place.shows.study);
-  place.shows = { study: wanted.study || place.shows.study, lang: wanted.lang || (place.shows || {}).lang };
+  if (wanted.name) handle.speak(wanted.lang, { viewer: wanted.name });
   const { study, series, z, view, finding, lang } = wanted;
   // A study shown anew has no heat map unless one is asked for; a change of language keeps what is shown.
-  const heat = finding !== undefined ? finding : same ? undefined : "";
-  await place.handle.show({ study, series: series || undefined, z, view, lang, ...(heat === undefined ? {} : { finding: heat }) });
-  if (wanted.study) place.linked = Boolean(wanted.linked);
+  const heat = finding !== undefined ? finding : fresh ? "" : undefined;
+  await handle.show({ study, series: series || undefined, z, view, lang, ...(heat === undefined ? {} : { finding: heat }) });
+  if (turn !== place.turn) return;
+  if (asked.linked !== undefined || fresh) place.linked = Boolean(asked.linked);
   if (place.linked) pairUp();
+}
+
+async function mountIn(place, lang) {
+  const { mount } = await import(new URL(`${place.base}/viewer.js`, document.baseURI).href);
+  place.handle ||= mount(place.root, { base: place.base, lang }); // two studies may have waited for the script
+  return place.handle;
+}
+
+/** Have a place show nothing of the study it shows, at once. */
+function leave(place) {
+  place.turn++;
+  place.queue = Promise.resolve();
+  place.shows = null;
+  if (place.linked && unlink) unlink();
+  place.linked = false;
+  if (place.handle) place.handle.clear();
 }
 
 /** Viewers told to show a pair scroll together from there; the one that arrives last ties the knot. */
 function pairUp() {
   const pair = [...places.values()].filter((place) => place.linked && place.handle);
   if (pair.length !== 2) return;
-  const [one, other] = pair;
-  if (one.unlink) one.unlink();
-  one.unlink = one.handle.link(other.handle);
+  if (unlink) unlink();
+  unlink = pair[0].handle.link(pair[1].handle);
 }
+
+// ---- the study chosen ----------------------------------------------------------------------------------------------
+
+/** Whether an answer is about a study that is not the chosen one any more. */
+function isLate(name, wanted) {
+  return chosen !== null && OF_THE_CHOSEN.includes(name) && Boolean(wanted.study) && wanted.study !== chosen;
+}
+
+// Told by study_bar.py in the moment in which another study is chosen: what was shown is not of it.
+document.addEventListener("rs-study", (event) => {
+  chosen = event.detail || "";
+  // Gradio writes the next answer over what is hidden here, and takes `hidden` away with it.
+  for (const one of document.querySelectorAll(".rs-of-study .rs-of-study > *")) one.hidden = true;
+  for (const [name, place] of places) {
+    if (!place.shows || place.shows.study === (OF_THE_CHOSEN.includes(name) ? chosen : "")) continue;
+    leave(place);
+    place.root.hidden = !OF_THE_CHOSEN.includes(name);
+  }
+});
 
 // ---- clicks --------------------------------------------------------------------------------------------------------
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import html
 import re
-from typing import Final
+from collections.abc import Iterator
+from typing import Any, Final
 
 import gradio as gr
 
@@ -31,7 +32,7 @@ def screen_page(shell: Shell) -> None:
                 which = gr.Dropdown(set_choices("en"), value="", scale=3, min_width=190, elem_id="rs-screen-set")
                 words = gr.Textbox(scale=5, min_width=240, max_lines=1, max_length=800, elem_id="rs-screen-words")
                 run = gr.Button(variant="primary", scale=1, min_width=110, elem_id="rs-screen-run")
-            table = box(elem_id="rs-screen-table", elem_classes="rs-live", min_height=120)
+            table = box(elem_id="rs-screen-table", elem_classes="rs-live rs-of-study", min_height=120)
         with gr.Column(scale=6, min_width=480, elem_classes="rs-sticky"):
             images = viewer(shell, "screen")
     answer = gr.State(None)
@@ -43,8 +44,14 @@ def screen_page(shell: Shell) -> None:
     def screen(lang: Lang, key: str | None, name: str, typed: str) -> Said:
         return screened(shell.desk, lang, key, name, typed)
 
-    gr.on([run.click, words.submit], screen, given, [table, answer], show_progress_on=table, api_visibility="private")
-    shell.study.change(screen, given, [table, answer], show_progress_on=table, **EACH | {"show_progress": "full"})
+    def afresh(*asked: Any) -> Iterator[Said]:
+        yield "", None  # the last study's findings are not this one's
+        yield screen(*asked)
+
+    # One queue for both, so that answers come in the order of their questions.
+    shown_as: dict[str, Any] = {"show_progress_on": table, "concurrency_id": "rs-screen"}
+    gr.on([run.click, words.submit], screen, given, [table, answer], api_visibility="private", **shown_as)
+    shell.study.change(afresh, given, [table, answer], **EACH | {"show_progress": "full"} | shown_as)
     shell.study.change(lambda key, lang: shown(key, lang, "screen"), [shell.study, shell.lang], images, **EACH)
     shell.speak(lambda lang, old: findings_table(old, lang) if old else gr.skip(), [answer], [table])
     shell.speak(lambda lang, key: shown(key, lang, "screen"), [shell.study], [images])

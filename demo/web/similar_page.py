@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import gradio as gr
 
@@ -24,6 +24,7 @@ from retrieval.screening import choose_findings
 __all__ = ["similar_page"]
 
 COUNTS = [3, 5, 10, 20]
+_QUEUE: Final = "rs-similar"  # an answer about the last study comes before the change to the next clears it
 
 
 def similar_page(shell: Shell) -> None:
@@ -42,7 +43,7 @@ def similar_page(shell: Shell) -> None:
     filters = filter_controls(shell)
     with gr.Row(elem_classes="rs-columns"):
         with gr.Column(scale=5, min_width=420):
-            cards = box(elem_id="rs-similar-cards", elem_classes="rs-live rs-scroll", min_height=120)
+            cards = box(elem_id="rs-similar-cards", elem_classes="rs-live rs-of-study rs-scroll", min_height=120)
         with gr.Column(scale=8, min_width=640, elem_classes="rs-sticky"), gr.Row():
             query, case = viewer(shell, "query"), viewer(shell, "case")
     answer = gr.State(None)
@@ -57,6 +58,7 @@ def similar_page(shell: Shell) -> None:
         [shell.lang, shell.study, text, contrast, count, mask, *filters],
         [cards, answer, query, case],
         show_progress_on=cards,
+        concurrency_id=_QUEUE,
         api_visibility="private",
     )
 
@@ -64,7 +66,7 @@ def similar_page(shell: Shell) -> None:
         return shown(key, lang, "query"), shown(None, lang, "case"), "", None
 
     given = [shell.study, shell.lang]
-    shell.study.change(fresh, given, [query, case, cards, answer], **EACH)
+    shell.study.change(fresh, given, [query, case, cards, answer], concurrency_id=_QUEUE, **EACH)
     shell.speak(lambda lang, old: case_cards(shell.desk, old, lang) if old else gr.skip(), [answer], [cards])
     shell.speak(lambda lang, key: _renamed(lang, key), [shell.study], [query, case])
 

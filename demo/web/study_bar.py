@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import gradio as gr
 
@@ -12,6 +12,11 @@ from demo.web.shell import EACH, Shell, box
 from demo.web.words import Lang, say
 
 __all__ = ["study_bar"]
+
+# Tells page.js in the moment in which another study is chosen, before any answer about it: what is shown is not of it.
+_CHOSEN: Final = (
+    "(key, ...rest) => { document.dispatchEvent(new CustomEvent('rs-study', { detail: key })); return [key, ...rest]; }"
+)
 
 
 def study_bar(shell: Shell) -> None:
@@ -40,6 +45,7 @@ def study_bar(shell: Shell) -> None:
         lambda key, lang: facts(shell.desk, key, lang),
         [shell.study, shell.lang],
         [seen],
+        js=_CHOSEN,
         **EACH,
     )
 

@@ -12,6 +12,7 @@ from demo.web.words import Lang, say, say_or
 from retrieval.errors import (
     BusyError,
     EncoderError,
+    IndexBusyError,
     IndexFolderError,
     InputError,
     MaskError,
@@ -23,6 +24,7 @@ from retrieval.errors import (
     UnknownNameError,
     UsageError,
 )
+from retrieval.path_text import hide_paths
 
 __all__ = ["answered", "code_of", "said", "trouble"]
 
@@ -31,6 +33,7 @@ _log = logging.getLogger(__name__)
 _CODES: Final[tuple[tuple[type[Exception], str], ...]] = (
     (CancelledError, "cancelled"),
     (BusyError, "busy"),
+    (IndexBusyError, "busy"),
     (MaskError, "mask"),
     (NarratorError, "narrator"),
     (MissingExtraError, "missing_extra"),
@@ -56,13 +59,14 @@ def trouble(error: Exception, lang: Lang) -> str:
         _log.error("the page failed to answer", exc_info=error)
         return said("trouble.inside", lang, "inside")
     code = code_of(error)
-    if isinstance(error, StorageError):  # which folder is for the log: a visitor need not know this machine
+    if code in ("storage", "index"):  # a visitor need not know this machine: that is for the log
         _log.error("%s", error)
-        return said("code.storage", lang, code)
+        return said(f"code.{code}", lang, code)
     todo = html.escape(say_or(f"code.{code}", lang, say("code.other", lang)))
-    detail = (
-        f'<p class="rs-detail"><span>{html.escape(say("trouble.detail", lang))}:</span> {html.escape(str(error))}</p>'
-    )
+    told = hide_paths(str(error))
+    if told != str(error):
+        _log.error("%s", error)
+    detail = f'<p class="rs-detail"><span>{html.escape(say("trouble.detail", lang))}:</span> {html.escape(told)}</p>'
     return _box(f"{todo}", code, lang, detail)
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from demo.desk import Desk
 from retrieval.index.attributes import allow_list
 from retrieval.index.redaction import scrub
 from retrieval.index.store import Case
+from retrieval.path_text import hide_paths
 
 __all__ = ["brought_study", "stored_study", "without_paths"]
 
@@ -52,10 +54,26 @@ def brought_study(desk: Desk, key: str) -> dict[str, Any]:
 
 
 def without_paths(document: Any) -> Any:
-    """Return a document with null for every `path`: where files lie can hold names, and helps nobody outside."""
+    """Return a document with null for every `path`: where files lie can hold names, and helps nobody outside.
+
+    Of an encoder that is a folder, the folder's own name stays; what a narrator or a mask lacked is said without it.
+    """
     if isinstance(document, dict):
-        return {name: None if name == "path" else without_paths(value) for name, value in document.items()}
+        said = document.get("kind") == "caveat"
+        return {name: _shown(name, value, said and name == "text") for name, value in document.items()}
     return [without_paths(one) for one in document] if isinstance(document, list) else document
+
+
+def _shown(name: str, value: Any, said: bool) -> Any:
+    if name == "path":
+        return None
+    if said and isinstance(value, dict):
+        return {lang: hide_paths(str(text)) for lang, text in value.items()}
+    if name in ("failure", "failures") and value:
+        return hide_paths(value) if isinstance(value, str) else [hide_paths(str(one)) for one in value]
+    if name == "encoder" and isinstance(value, dict) and Path(str(value.get("name"))).is_absolute():
+        return without_paths({**value, "name": Path(value["name"]).name})
+    return without_paths(value)
 
 
 def _kept(attributes: Mapping[str, str | int]) -> dict[str, str | int]:

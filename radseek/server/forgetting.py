@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from demo.desk import Desk
-from demo.verdicts import VerdictLog
-from retrieval.index.local_store import LocalStore
+from demo.forgetting import Named
+from demo.forgetting import forget as forget_stored
 
 __all__ = ["forget"]
 
@@ -12,16 +12,17 @@ __all__ = ["forget"]
 def forget(desk: Desk, key: str) -> bool:
     """Forget a study and say whether it was a stored one.
 
-    Raises `UnknownNameError` for a key that is neither, `IndexBusyError` where another process writes the index.
+    Asked again after it was cut short, it goes on where it stopped. Raises `UnknownNameError` for a key that is
+    neither, `IndexBusyError` where another process writes the index, `StorageError` where its disk has no room.
     """
     if desk.drop(key):
         return False
     with desk.turn():
-        desk.case(key)
-        if desk.index is not None:
-            with LocalStore.open(desk.index, read_only=False) as store:
-                store.remove([key])
-                store.compact()
-            VerdictLog(desk.index).forget([key])
-            desk.reopen()
+        if desk.index is None:
+            desk.case(key)
+            return False
+        try:
+            forget_stored(desk.index, [Named(f"study {key}", frozenset({key}))])
+        finally:
+            desk.reopen()  # also after a failure: what is hidden already must not be shown
     return True

@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, Final
 
 from fastapi import FastAPI, Request
@@ -18,6 +19,7 @@ from retrieval.errors import (
     BusyError,
     EncoderMismatchError,
     IndexBusyError,
+    IndexFolderError,
     InputError,
     MissingExtraError,
     RadseekError,
@@ -25,6 +27,7 @@ from retrieval.errors import (
     StorageError,
     UnknownNameError,
 )
+from retrieval.path_text import hide_paths
 from retrieval.results import NOTICE
 from retrieval.storage import is_storage_error
 
@@ -37,12 +40,17 @@ _WORD: Final = re.compile(r"(?<!^)(?=[A-Z])")
 _STATUS: Final[tuple[tuple[type[RadseekError], int], ...]] = (
     (UnknownNameError, 404),
     (EncoderMismatchError, 409),
-    (IndexBusyError, 503),
+    (IndexFolderError, 503),
     (BusyError, 503),
     (MissingExtraError, 501),
     (StorageError, 507),
 )
 _FULL: Final = "The server's disk has no room, or may not be written; tell whoever keeps it, its log says which folder."
+_WRITING: Final = "Another process is writing the archive; ask again when it is done. Reading works meanwhile."
+_SHUT: Final = (
+    "The archive cannot be read now: another process changed or removed it. Ask again in a moment; where that does not "
+    "help, whoever keeps this server finds why in its log."
+)
 # Every code that stands for a refusal by the server itself, rather than by the engine.
 CODES: Final = {
     400: "malformed",
@@ -94,21 +102,30 @@ def reason_code(error: RadseekError) -> str:
     return _WORD.sub("_", type(error).__name__.removesuffix("Error")).lower()
 
 
-def problem_of(error: RadseekError) -> JSONResponse:
-    """Return an engine's error as an answer; `skipped` names the files of an input that was refused."""
+def problem_of(error: RadseekError, index: Path | None = None) -> JSONResponse:
+    """Return an engine's error as an answer; `skipped` names the files of an input that was refused.
+
+    No answer says where anything lies on this machine; `index` is where its archive does, and the log has it all.
+    """
     status = next(
         (code for kind, code in _STATUS if isinstance(error, kind)), 422 if isinstance(error, ValueError) else 500
     )
-    if isinstance(error, StorageError):  # where the server keeps what is nobody's business who asks
+    if isinstance(error, StorageError | IndexFolderError):
         _log.error("%s", error)
-        return problem(status, _FULL, code=reason_code(error))
+        said = _FULL if isinstance(error, StorageError) else _WRITING if isinstance(error, IndexBusyError) else _SHUT
+        return problem(status, said, code=reason_code(error), headers=_RETRY if status == 503 else None)
+    known = () if index is None else (index, index.parent)
+    detail = hide_paths(str(error), *known)
+    if detail != str(error):
+        _log.error("%s", error)
     if isinstance(error, InputError):
         status = 413 if error.reason is Reason.TOO_LARGE else 422
         lines = [
-            {"path": _sent(path), "reason_code": str(why), "message": _sent(text)} for path, why, text in error.lines
+            {"path": hide_paths(_sent(path)), "reason_code": str(why), "message": hide_paths(_sent(text), *known)}
+            for path, why, text in error.lines
         ]
-        return problem(status, str(error), code=reason_code(error), more={"skipped": lines})
-    return problem(status, str(error), code=reason_code(error), headers=_RETRY if status == 503 else None)
+        return problem(status, detail, code=reason_code(error), more={"skipped": lines})
+    return problem(status, detail, code=reason_code(error), headers=_RETRY if status == 503 else None)
 
 
 def failure(scope: Scope) -> JSONResponse:
@@ -121,8 +138,10 @@ def answer_errors(app: FastAPI) -> None:
     """Make every error of an app a problem; an unforeseen one goes on to `radseek.server.headers` and its log."""
 
     @app.exception_handler(RadseekError)
-    async def _radseek(_request: Request, error: Exception) -> JSONResponse:
-        return problem_of(error) if isinstance(error, RadseekError) else problem(500, "")
+    async def _radseek(request: Request, error: Exception) -> JSONResponse:
+        at = getattr(request.app.state, "at", None)
+        index = None if at is None else at.desk.index
+        return problem_of(error, index) if isinstance(error, RadseekError) else problem(500, "")
 
     @app.exception_handler(OSError)
     async def _disk(_request: Request, error: Exception) -> JSONResponse:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query
 
 from radseek.server import models
 from radseek.server.at_desk import At
 from radseek.server.auth import need_admin
 from radseek.server.describing import brought_study, stored_study, without_paths
 from radseek.server.forgetting import forget
-from radseek.server.problems import problem
+from radseek.server.problems import problem_of
 from radseek.server.questions import (
     ClassifyQuestion,
     ExplainQuestion,
@@ -21,8 +21,8 @@ from radseek.server.questions import (
     SimilarQuestion,
 )
 from radseek.server.streaming import LINES, line_by_line
+from retrieval.errors import IndexFolderError
 from retrieval.explaining import narrated
-from retrieval.index.manifest import is_index
 from retrieval.results import NOTICE
 
 __all__ = ["api", "health"]
@@ -119,9 +119,8 @@ async def healthz() -> Any:
 
 
 @health.get("/readyz", response_model=models.HealthAnswer)
-async def readyz(at: At) -> Any:
-    """Say that questions can be answered: the encoder is loaded, and the index is where it was."""
-    if at.desk.index is not None and not is_index(at.desk.index):
-        gone: Response = problem(503, "The index is gone from where it was opened; start again.")
-        return gone
+def readyz(at: At) -> Any:
+    """Say that questions can be answered: the encoder is loaded, and the index can be read."""
+    if trouble := at.desk.trouble():
+        return problem_of(IndexFolderError(trouble))
     return {"status": "ready"}

@@ -35,6 +35,7 @@ def explanation_events(result: ExplainResult, narrator: Narrator) -> Iterator[di
     said = []
     for sentence in sentences(result.evidence, narrator, result.lang):
         said.append(sentence)
-        yield {"event": "sentence", **sentence.to_json()}
+        yield without_paths({"event": "sentence", **sentence.to_json()})
     replaced = sum(one.replaced for one in said)
-    yield {"event": "end", "sentences": len(said), "replaced": replaced, "failure": narration_failure(tuple(said))}
+    ended = {"event": "end", "sentences": len(said), "replaced": replaced, "failure": narration_failure(tuple(said))}
+    yield without_paths(ended)

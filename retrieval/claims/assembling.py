@@ -29,7 +29,15 @@ __all__ = ["claims"]
 T = TypeVar("T", bound=Item)
 
 # Said already by the sentence that names the findings they limit, or by the one that there is too little evidence.
-_FOLDED = ("uncalibrated", "unknown_modality", "phantom_only", "meaningless", "meaningless_encoder")
+_FOLDED = (
+    "uncalibrated",
+    "unknown_modality",
+    "phantom_only",
+    "single_slices_only",
+    "other_kind",
+    "meaningless",
+    "meaningless_encoder",
+)
 
 
 def claims(evidence: Evidence, lang: Lang) -> tuple[Claim, ...]:

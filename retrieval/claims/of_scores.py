@@ -9,10 +9,11 @@ from retrieval.claims.wording import bounded, enumerate_names, say, share, view_
 from retrieval.evidence import CaveatItem, Lang, ScoreItem
 from retrieval.polarity import Polarity
 from retrieval.report_findings import NO_FINDING
+from retrieval.scoring import ONE_IMAGE_VIEWS
 
 __all__ = ["FLAT_VIEWS", "absent_claims", "abstained_claims", "present_claims", "reasons", "uncertain_claims"]
 
-FLAT_VIEWS = ("radiograph", "mammogram", "picture", "capture")  # one image: a slice number says nothing
+FLAT_VIEWS = ONE_IMAGE_VIEWS  # a slice number says nothing
 
 
 def present_claims(scores: Sequence[ScoreItem], lang: Lang) -> Iterator[Claim]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from retrieval.encoders.checkpoint import read_json
 from retrieval.encoders.protocol import Encoder
 from retrieval.errors import EncoderError
 
-__all__ = ["CONCEPTS", "Concept", "concept_names", "concepts_of", "load_concepts"]
+__all__ = ["CONCEPTS", "Concept", "Count", "Source", "concept_names", "concepts_of", "load_concepts"]
 
 CONCEPTS = "concepts.json"
+Source = Literal["real", "phantom"]
+Count = Literal["one", "many"]  # slices of a view
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +22,15 @@ class Concept:
     """One finding that the encoder claims to know.
 
     `taught_by`: `real` scans or `phantom`s, where a phantom-taught one must abstain on real scans; `self_test`: the
-    AUROC at which it tells "X" from "no X" (see `self_test`).
+    AUROC at which it tells "X" from "no X" (see `self_test`); `slices`: whether it was taught and tried on views of one
+    slice, of many, or of both (a file that does not say so claims both).
     """
 
     finding: str
-    taught_by: Literal["real", "phantom"]
+    taught_by: Source
     views: tuple[str, ...]
     self_test: float
+    slices: tuple[Count, ...] = ("one", "many")
 
 
 def load_concepts(folder: Path | None) -> tuple[Concept, ...]:
@@ -41,7 +45,7 @@ def load_concepts(folder: Path | None) -> tuple[Concept, ...]:
         return tuple(_concept(entry) for entry in read_json(path)["concepts"])
     except (KeyError, TypeError, ValueError) as error:
         raise EncoderError(
-            f"{path} is malformed ({error!r}); it must list finding, taught_by, views, self_test."
+            f"{path} is malformed ({error!r}); it must list finding, taught_by, views, self_test, slices."
         ) from error
 
 
@@ -70,4 +74,12 @@ def _concept(entry: dict[str, Any]) -> Concept:
         taught_by=taught_by,
         views=tuple(str(view) for view in entry["views"]),
         self_test=float(entry["self_test"]),
+        slices=_slices(entry.get("slices", ["one", "many"])),
     )
+
+
+def _slices(given: Any) -> tuple[Count, ...]:
+    found: tuple[Count, ...] = tuple(one for one in get_args(Count) if one in given)
+    if not found or len(found) != len(given):
+        raise ValueError(f"slices is {given!r}; it lists 'one', 'many' or both")
+    return found

@@ -21,7 +21,7 @@ def unit_rows(rows: NDArray[np.floating], what: str) -> NDArray[np.float32]:
     if not finite.all():
         raise EncoderError(
             f"{what}: row {int(np.argmin(finite))} of {len(rows)} is not finite, so the weights are damaged or "
-            "overflow in this precision. Try --precision fp32, or fetch the model again."
+            "overflow in bf16. Fetch the model again, or load it in Python with `load_encoder(..., precision='fp32')`."
         )
     wide = rows.astype(np.float64)
     norms = np.linalg.norm(wide, axis=1, keepdims=True)

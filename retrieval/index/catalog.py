@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from retrieval.errors import IndexDamagedError
-from retrieval.index.schema import FORMAT, SCHEMA
+from retrieval.index.schema import FORMAT, READABLE, SCHEMA, UPGRADES
 from retrieval.index.segments import SegmentInfo
-from retrieval.index.sqlite_file import checkpoint, connect, guarded, make_private
+from retrieval.index.sqlite_file import checkpoint, connect, empty_log, guarded, make_private
 
 __all__ = ["Catalog", "create_catalog"]
 
@@ -52,12 +52,22 @@ class Catalog:
             return self._connection.execute(sql, values).fetchall()
 
     def _check_format(self) -> None:
+        """See that the format is a known one; a writer makes it the newest."""
         (version,) = self.query("PRAGMA user_version")[0]
-        if version != FORMAT:
+        if version not in READABLE:
             raise IndexDamagedError(
-                f"{self.path} has format {version} and this radseek reads {FORMAT}; "
+                f"{self.path} has format {version} and this radseek reads {READABLE[0]} to {FORMAT}; "
                 "use the radseek that built it, or build the index again."
             )
+        self.format = int(version)
+        if self._read_only or version == FORMAT:
+            return
+        with self.transaction() as connection:
+            for older in range(version, FORMAT):
+                for statement in UPGRADES[older]:
+                    connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {FORMAT}")
+        self.format = FORMAT
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -109,7 +119,7 @@ class Catalog:
             # Deleted words stay in the keyword index until its parts are merged.
             self._connection.execute("INSERT INTO words (words) VALUES ('optimize')")
             self._connection.execute("VACUUM")
-            checkpoint(self._connection)
+            empty_log(self._connection, self.path)
             self._connection.execute(
                 "UPDATE meta SET value = (SELECT value FROM meta WHERE name = 'compacted') WHERE name = 'vacuumed'"
             )

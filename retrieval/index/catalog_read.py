@@ -20,6 +20,7 @@ __all__ = [
     "field_values",
     "find_cases",
     "live_keys",
+    "lost",
     "sentence_places",
     "study_ids",
     "view_rows",
@@ -54,6 +55,12 @@ def condition(scope: Scope | None, generation: int) -> Condition:
         parts.append(_SEEN)
         values.append(json.dumps(sorted(scope.with_views)))
     return " AND ".join(parts), values
+
+
+def lost(catalog: Catalog, generation: int) -> bool:
+    """Say whether a study that a generation has was removed after it."""
+    gone = "SELECT EXISTS (SELECT 1 FROM studies WHERE added <= ? AND removed > ?)"
+    return bool(catalog.query(gone, (generation, generation))[0][0])
 
 
 def study_ids(catalog: Catalog, scope: Scope | None, generation: int) -> NDArray[np.int64]:

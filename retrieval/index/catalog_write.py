@@ -6,11 +6,12 @@ import json
 import sqlite3
 from collections.abc import Collection
 
+from retrieval.index.keys import forgotten_mark
 from retrieval.index.keywords import index_words
 from retrieval.index.packing import PackedStudy
 from retrieval.index.segments import SegmentInfo
 
-__all__ = ["insert_segment", "insert_study", "mark_removed", "set_value"]
+__all__ = ["insert_segment", "insert_study", "mark_forgotten", "mark_removed", "set_value"]
 
 
 def set_value(connection: sqlite3.Connection, name: str, value: str) -> None:
@@ -45,12 +46,25 @@ def insert_study(connection: sqlite3.Connection, packed: PackedStudy, segment: i
     ).lastrowid
     _insert_series(connection, packed, int(study or 0), segment)
     _insert_sentences(connection, packed, int(study or 0), segment)
+    _readmit(connection, [record.key, record.patient_key])
 
 
 def mark_removed(connection: sqlite3.Connection, keys: Collection[str], generation: int) -> int:
     """Hide the live studies of these keys from `generation` on and return how many there were."""
     rows = [(generation, key) for key in keys]
     return connection.executemany("UPDATE studies SET removed = ? WHERE key = ? AND removed IS NULL", rows).rowcount
+
+
+def mark_forgotten(connection: sqlite3.Connection, pseudonyms: Collection[str]) -> None:
+    """Note the studies and patients of these keys as forgotten, so that no build takes them in again unasked."""
+    rows = [(forgotten_mark(one),) for one in pseudonyms]
+    connection.executemany("INSERT OR IGNORE INTO forgotten VALUES (?)", rows)
+
+
+def _readmit(connection: sqlite3.Connection, pseudonyms: Collection[str]) -> None:
+    """Take from the forgotten what is in the index again."""
+    rows = [(forgotten_mark(one),) for one in pseudonyms if one]
+    connection.executemany("DELETE FROM forgotten WHERE mark = ?", rows)
 
 
 def _insert_series(connection: sqlite3.Connection, packed: PackedStudy, study: int, segment: int) -> None:

@@ -10,6 +10,7 @@ from retrieval.errors import UsageError
 from retrieval.index import catalog_write
 from retrieval.index.catalog import Catalog
 from retrieval.index.catalog_read import live_keys
+from retrieval.index.forgetting import hide
 from retrieval.index.linkage import LinkageFile
 from retrieval.index.packing import PackedStudy, Packing
 from retrieval.index.segments import segment_bytes, write_segment
@@ -77,11 +78,7 @@ def _row_bytes(packed: PackedStudy) -> int:
     )
 
 
-def remove(catalog: Catalog, linkage: LinkageFile | None, keys: Collection[str]) -> None:
-    """Delete the linkage of studies, then hide them. A kill between the two leaves them there without a path."""
-    if linkage is not None:
-        linkage.drop(keys)
-    generation = catalog.generation()
-    with catalog.transaction() as connection:
-        catalog_write.mark_removed(connection, keys, generation + 1)
-        catalog_write.set_value(connection, "generation", str(generation + 1))
+def remove(catalog: Catalog, linkage: LinkageFile, keys: Collection[str]) -> None:
+    """Hide studies, then delete their linkage. A kill between the two leaves linkage that a compaction deletes."""
+    hide(catalog, keys, forgotten=())
+    linkage.drop(keys)

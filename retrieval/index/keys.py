@@ -16,7 +16,7 @@ from retrieval.errors import UsageError
 from retrieval.storage import is_storage_error, storage_error
 from retrieval.types import Study
 
-__all__ = ["key_path", "keyed_hash", "load_key", "patient_key", "series_key", "study_key"]
+__all__ = ["forgotten_mark", "key_path", "keyed_hash", "load_key", "patient_key", "series_key", "study_key"]
 
 _KEY_BYTES = 32
 _SHORTEST_SECRET = 16  # characters of RADSEEK_KEY; fewer could be guessed
@@ -80,6 +80,15 @@ def patient_key(patient_id: str, key: bytes) -> str:
 def series_key(study: str, series_uid: str, ordinal: int, key: bytes) -> str:
     """Return a series' pseudonym from its study's, its UID and, where it has none, its place in the study."""
     return keyed_hash(key, "series", f"{study}\0{series_uid or f'#{ordinal}'}")
+
+
+def forgotten_mark(pseudonym: str) -> bytes:
+    """Return what an index keeps of a study or patient that it has forgotten.
+
+    It is a SHA-256 of the pseudonym, which is itself an HMAC under the user's key: whoever lacks the key cannot
+    tell from it who was forgotten, and the pseudonym itself is gone.
+    """
+    return hashlib.sha256(f"forgotten\0{pseudonym}".encode()).digest()
 
 
 def _make_key(path: Path) -> None:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from retrieval.index.sqlite_file import checkpoint, connect, guarded, make_private
+from retrieval.index.sqlite_file import checkpoint, connect, empty_log, guarded, make_private
 from retrieval.index.store import Linkage, StudyRecord
 
 __all__ = ["LinkageFile", "linkage_path"]
@@ -56,6 +56,21 @@ class LinkageFile:
             self._connection.executemany("DELETE FROM studies WHERE key = ?", [(key,) for key in keys])
             self._connection.execute("COMMIT")
 
+    def keys(self) -> set[str]:
+        """Return the keys of all studies that the file knows, also of any that the index has not."""
+        with guarded(self.path):
+            return {row[0] for row in self._connection.execute("SELECT key FROM studies")}
+
+    def known(self, keys: Collection[str], patients: Collection[str]) -> set[str]:
+        """Return which of `keys` are there, and the keys of the studies of these original patient ids."""
+        found: set[str] = set()
+        with guarded(self.path):
+            for column, values in (("key", keys), ("patient_id", {one.strip() for one in patients} - {""})):
+                for value in values:
+                    rows = self._connection.execute(f"SELECT key FROM studies WHERE trim({column}) = ?", (value,))
+                    found.update(row[0] for row in rows)
+        return found
+
     def paths(self, keys: Collection[str]) -> dict[str, str]:
         """Return the studies' paths, relative to the source they were built from."""
         found: dict[str, str] = {}
@@ -80,7 +95,7 @@ class LinkageFile:
         """Leave no bytes of what was dropped."""
         with guarded(self.path):
             self._connection.execute("VACUUM")
-            checkpoint(self._connection)
+            empty_log(self._connection, self.path)
 
     def close(self) -> None:
         """Close; a writer first moves its log into the file."""

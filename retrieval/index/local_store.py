@@ -19,11 +19,12 @@ from retrieval.encoders.encode import pool_view
 from retrieval.encoders.protocol import Encoder
 from retrieval.encoders.spec import EncoderSpec, check_match
 from retrieval.errors import EncoderError, IndexBusyError, IndexDamagedError, UnknownNameError, UsageError
-from retrieval.index import commit, rewriting, verifying
+from retrieval.index import commit, forgetting, rewriting, verifying
 from retrieval.index.catalog import Catalog, create_catalog
 from retrieval.index.linkage import LinkageFile, linkage_path
 from retrieval.index.manifest import is_index, read_manifest, write_manifest
 from retrieval.index.own_pooling import clean_adapters, keep_adapter, own_adapter
+from retrieval.index.schema import FORMAT
 from retrieval.index.segments import clean_orphans
 from retrieval.index.snapshot import Snapshot
 from retrieval.index.store import Case, Linkage, Scope, SentenceHit, SliceHit, StudyRecord, ViewHit
@@ -49,13 +50,16 @@ class LocalStore:
         manifest = read_manifest(path)
         self._catalog = Catalog(path / _CATALOG, read_only=lock is None)
         try:
-            self._spec = self._read_spec(manifest)
+            self._spec = self._read_spec(manifest.spec)
             self._adapter = self._catalog.setting("own_pooling", "")
             self._open_linkage()
             if lock is not None:
+                if manifest.format != FORMAT:  # the catalogue was made this format as it was opened
+                    write_manifest(path, manifest.spec)
                 clean_adapters(path, self._adapter)
                 clean_orphans(self._folder, {info.folder_name for info in self._catalog.segments()})
             self._now = Snapshot(self._catalog, self._folder, self._spec.dim)
+            self._file = _file_of(path / _CATALOG)
         except BaseException:
             self._close_files()
             raise
@@ -133,6 +137,15 @@ class LocalStore:
         """Return the pinned generation (reader) or the last one committed (writer)."""
         return self._now.generation
 
+    def is_current(self) -> bool:
+        """Say whether all that this generation answers from still stands: no study of it was removed or rewritten
+        by another process, and the index is the one that was opened.
+
+        What was only added since changes nothing. Raises as reading does where the catalogue cannot be read.
+        """
+        here = is_index(self.path) and _file_of(self.path / _CATALOG) == self._file
+        return here and self._now.is_whole()
+
     def counts(self) -> dict[str, int]:
         """Return how many studies, series, views, slices and sentences there are."""
         return verifying.counts(self._catalog, self.generation)
@@ -168,10 +181,38 @@ class LocalStore:
         """Delete removed studies from disk and return the new generation; readers must open the index again."""
         linkage = self._writable()
         rewriting.compact(self._catalog, self._folder, self._spec.dim, self._now.segments)
-        if self._catalog.needs_vacuum():  # also where a writer was killed before it got here
+        dropped = forgetting.drop_orphans(self._catalog, linkage)
+        deleted = self._catalog.needs_vacuum()  # also where a writer was killed before it got here
+        if dropped or deleted:
             linkage.vacuum()
+        if deleted:
             self._catalog.vacuum()
         return self._moved_on()
+
+    def forget(self, studies: Collection[str], patients: Collection[str] = ()) -> int:
+        """Take studies off the disk for good, and keep these studies' and patients' keys out of later builds.
+
+        `studies` need not be there any more. Cut short, it is finished by running it again, or by `compact`. Returns
+        the new generation; readers must open the index again.
+        """
+        self._writable()
+        forgetting.hide(self._catalog, studies, {*studies, *patients} - {""})
+        return self.compact()
+
+    def traces(self, studies: Collection[str], patients: Collection[str], ids: Collection[str]) -> set[str]:
+        """Return the keys of these studies, and of these patients' studies, of which anything is on disk.
+
+        `studies` and `patients` are keys; `ids` are the patients' original ones.
+        """
+        return forgetting.traces(self._catalog, self._writable(), studies, patients, ids)
+
+    def forgotten(self, keys: Collection[str]) -> set[str]:
+        """Return which of these keys of studies and patients were forgotten."""
+        return forgetting.known_forgotten(self._catalog, keys)
+
+    def unfinished(self) -> bool:
+        """Say whether removed studies are still on disk; `compact` deletes them."""
+        return forgetting.unfinished(self._catalog)
 
     def repool(self, encoder: Encoder) -> int:
         """Pool every view again from its slice vectors, with this encoder's pooling; return the new generation.
@@ -321,6 +362,15 @@ class LocalStore:
                 self._linkage.close()
         finally:
             self._catalog.close()
+
+
+def _file_of(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file from another one of its name; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _locked(path: Path) -> FileLock:

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from retrieval.encoders.spec import EncoderSpec
 from retrieval.errors import EncoderError, IndexDamagedError, UsageError
-from retrieval.index.schema import FORMAT
+from retrieval.index.schema import FORMAT, READABLE
 from retrieval.index.segments import sync_folder
 from retrieval.storage import writing_to
 
-__all__ = ["is_index", "read_manifest", "write_manifest"]
+__all__ = ["Manifest", "is_index", "read_manifest", "write_manifest"]
 
 _NAME = "manifest.json"
 _KIND = "radseek index"
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a manifest says: the encoder whose vectors the index holds, and the format it was written in."""
+
+    spec: EncoderSpec
+    format: int = FORMAT
 
 
 def is_index(path: Path) -> bool:
@@ -44,8 +53,8 @@ def write_manifest(path: Path, spec: EncoderSpec) -> None:
         sync_folder(path)
 
 
-def read_manifest(path: Path) -> EncoderSpec:
-    """Return the encoder an index was built with.
+def read_manifest(path: Path) -> Manifest:
+    """Return what the manifest of an index says.
 
     Raises `UsageError` where the folder is no index, `IndexDamagedError` where its manifest cannot be read or
     is of another format.
@@ -58,9 +67,9 @@ def read_manifest(path: Path) -> EncoderSpec:
     try:
         document = json.loads(file.read_text("utf8"))
         version, hashes = document["format"], document["hashes"]
-        if version != FORMAT:
+        if version not in READABLE:
             raise IndexDamagedError(
-                f"{file} has format {version} and this radseek reads {FORMAT}; "
+                f"{file} has format {version} and this radseek reads {READABLE[0]} to {FORMAT}; "
                 "use the radseek that built it, or build the index again."
             )
         spec = EncoderSpec.from_json(document["encoder"])
@@ -68,4 +77,4 @@ def read_manifest(path: Path) -> EncoderSpec:
             raise ValueError("its hashes are not its encoder's")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, EncoderError) as error:
         raise IndexDamagedError(f"{file} cannot be read ({error}); restore it from a copy.") from error
-    return spec
+    return Manifest(spec, version)

@@ -42,7 +42,8 @@ class RepooledStore:
     def add(self, records: Iterable[StudyRecord]) -> int:
         """Refuse: raises `UsageError`."""
         raise UsageError(
-            "This index is open with another pooling, for reading; run `repool` on it before adding to it."
+            "This index is open with another pooling, for reading alone. Add to it with `radseek build`, which "
+            "pools it again first, or open it without a pooling of your own."
         )
 
     def remove(self, studies: Collection[str]) -> int:

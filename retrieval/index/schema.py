@@ -1,10 +1,11 @@
-"""The catalogue's tables, as SQL, and the number of their format."""
+"""The catalogue's tables, as SQL, the number of their format, and how older formats become this one."""
 
 from __future__ import annotations
 
-__all__ = ["FORMAT", "SCHEMA", "VISIBLE"]
+__all__ = ["FORMAT", "READABLE", "SCHEMA", "UPGRADES", "VISIBLE"]
 
-FORMAT = 1
+FORMAT = 2
+READABLE = (1, 2)  # a writer makes an older one this one as it opens it
 
 # A row is there for a reader pinned to generation :generation if it was added by then and not removed by then.
 VISIBLE = "s.added <= :generation AND (s.removed IS NULL OR s.removed > :generation)"
@@ -25,7 +26,9 @@ CREATE TABLE studies (
     key TEXT NOT NULL, patient TEXT NOT NULL,
     added INTEGER NOT NULL, removed INTEGER,   -- generations
     sex TEXT, age INTEGER, year INTEGER, manufacturer TEXT, site TEXT,
-    attributes TEXT NOT NULL, report TEXT NOT NULL
+    attributes TEXT NOT NULL, report TEXT NOT NULL,
+    digest BLOB,                     -- of what the study says: its row, series and sentences; NULL before format 2
+    views_digest BLOB                -- of where its views lie
 );
 CREATE UNIQUE INDEX studies_live ON studies (key) WHERE removed IS NULL;
 CREATE INDEX studies_key ON studies (key);
@@ -67,5 +70,16 @@ CREATE TABLE sentences (
 CREATE INDEX sentences_study ON sentences (study);
 CREATE UNIQUE INDEX sentences_place ON sentences (segment, row);
 
+CREATE TABLE forgotten (mark BLOB PRIMARY KEY) WITHOUT ROWID;   -- `keys.forgotten_mark` of studies and patients
+
 CREATE VIRTUAL TABLE words USING fts5(body, tokenize = 'porter unicode61');
 """
+
+# Statements that make a catalogue of a format one of the next. They run in one transaction.
+UPGRADES: dict[int, tuple[str, ...]] = {
+    1: (
+        "ALTER TABLE studies ADD COLUMN digest BLOB",
+        "ALTER TABLE studies ADD COLUMN views_digest BLOB",
+        "CREATE TABLE forgotten (mark BLOB PRIMARY KEY) WITHOUT ROWID",
+    ),
+}

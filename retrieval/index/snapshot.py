@@ -36,9 +36,21 @@ class Snapshot:
         self.segments = {
             info.number: opened.get(info.number) or Segment(folder, info, dim) for info in catalog.segments()
         }
+        self._whole_until = self.generation  # the last generation known to have taken nothing away
         self._lock = threading.RLock()
         self._cache: dict[str, Any] = {}
         self._last: tuple[Scope | None, NDArray[np.int64]] | None = None
+
+    def is_whole(self) -> bool:
+        """Say whether nothing of this generation was removed or compacted since."""
+        last = self.catalog.generation()
+        if last != self._whole_until:
+            if int(self.catalog.setting("compacted")) > self.generation or catalog_read.lost(
+                self.catalog, self.generation
+            ):
+                return False
+            self._whole_until = last
+        return True
 
     def contains(self, studies: Collection[str]) -> set[str]:
         """Return which of these study keys are there."""

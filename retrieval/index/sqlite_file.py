@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from retrieval.errors import IndexDamagedError, IndexFolderError
+from retrieval.errors import IndexBusyError, IndexDamagedError, IndexFolderError
 from retrieval.storage import sqlite_storage_error, writing_to
 
-__all__ = ["checkpoint", "connect", "guarded", "make_private"]
+__all__ = ["checkpoint", "connect", "empty_log", "guarded", "make_private"]
 
 _WAIT = 30.0  # seconds to wait for another connection's lock
 
@@ -34,9 +34,21 @@ def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
         return _reader(path) if read_only else _writer(path)
 
 
-def checkpoint(connection: sqlite3.Connection) -> None:
-    """Move everything from the write-ahead log into the file and truncate the log, so the file can be copied."""
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+def checkpoint(connection: sqlite3.Connection) -> bool:
+    """Move everything from the write-ahead log into the file and truncate the log, so the file can be copied.
+
+    Returns False where a reader kept part of the log in use.
+    """
+    (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return not busy
+
+
+def empty_log(connection: sqlite3.Connection, path: Path) -> None:
+    """Leave nothing in the write-ahead log of a file. Raises `IndexBusyError` where a reader keeps it in use."""
+    if not checkpoint(connection):
+        raise IndexBusyError(
+            f"{path} is being read, so what was deleted is still in its log; run the same again in a moment."
+        )
 
 
 @contextmanager

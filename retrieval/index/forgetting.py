@@ -1,0 +1,77 @@
+"""Forgetting studies and patients for good: what is on disk of them, and what an earlier, cut-short run left to do.
+
+The order is such that a run that was killed, or met a full disk, is finished by running it again: one transaction
+hides the studies and notes them as forgotten; linkage, vectors, rows and freed pages go after it, and each of these
+steps says by itself, from what is on disk, whether it is still to be done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from retrieval.index import catalog_write
+from retrieval.index.catalog import Catalog
+from retrieval.index.keys import forgotten_mark
+from retrieval.index.linkage import LinkageFile
+
+__all__ = ["drop_orphans", "hide", "known_forgotten", "traces", "unfinished"]
+
+_BATCH = 500  # values bound in one statement
+
+
+def traces(
+    catalog: Catalog, linkage: LinkageFile, studies: Collection[str], patients: Collection[str], ids: Collection[str]
+) -> set[str]:
+    """Return the keys of studies of which the index or its linkage still has a row, live or hidden.
+
+    `studies` and `patients` are keys, `ids` the patients' original ones, by which the linkage knows them.
+    """
+    found: set[str] = linkage.known(studies, ids)
+    for column, keys in (("key", studies), ("patient", {one for one in patients if one})):
+        for batch in _batches(keys):
+            marks = ",".join("?" * len(batch))
+            found.update(row[0] for row in catalog.query(f"SELECT key FROM studies WHERE {column} IN ({marks})", batch))
+    return found
+
+
+def known_forgotten(catalog: Catalog, pseudonyms: Collection[str]) -> set[str]:
+    """Return which of these keys of studies and patients were forgotten."""
+    by_mark = {forgotten_mark(one): one for one in pseudonyms if one}
+    found: set[str] = set()
+    for batch in _batches(by_mark):
+        marks = ",".join("?" * len(batch))
+        rows = catalog.query(f"SELECT mark FROM forgotten WHERE mark IN ({marks})", batch)
+        found.update(by_mark[row[0]] for row in rows)
+    return found
+
+
+def hide(catalog: Catalog, studies: Collection[str], forgotten: Collection[str]) -> None:
+    """Hide studies and note keys of studies and patients as forgotten, in one transaction."""
+    generation = catalog.generation()
+    with catalog.transaction() as connection:
+        catalog_write.mark_removed(connection, studies, generation + 1)
+        catalog_write.mark_forgotten(connection, forgotten)
+        catalog_write.set_value(connection, "generation", str(generation + 1))
+
+
+def drop_orphans(catalog: Catalog, linkage: LinkageFile) -> bool:
+    """Delete the linkage of whatever is not in the index: of hidden studies, and of an addition that was killed.
+
+    Returns whether there was any.
+    """
+    live = {row[0] for row in catalog.query("SELECT key FROM studies WHERE removed IS NULL")}
+    orphans = linkage.keys() - live
+    if orphans:
+        linkage.drop(orphans)
+    return bool(orphans)
+
+
+def unfinished(catalog: Catalog) -> bool:
+    """Say whether studies were hidden whose bytes are still on disk."""
+    return catalog.needs_vacuum() or bool(catalog.query("SELECT 1 FROM studies WHERE removed IS NOT NULL LIMIT 1"))
+
+
+def _batches(values: Collection[object]) -> Iterator[list[object]]:
+    ordered = sorted(values)  # type: ignore[type-var]
+    for start in range(0, len(ordered), _BATCH):
+        yield ordered[start : start + _BATCH]
