@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -77,25 +78,37 @@ def build(
 def info(index: IndexPath, json: Json = False) -> None:
     """Say what an index holds and which encoder built it."""
     with LocalStore.open(index) as store:
-        spec, counts, generation = store.spec, store.counts(), store.generation
+        spec, counts, generation, undigested = store.spec, store.counts(), store.generation, store.undigested()
     if json:
-        print_json({"index": str(index), "generation": generation, **counts, "encoder": spec.to_json()})
+        document = {"index": str(index), "generation": generation, **counts, "undigested": undigested}
+        print_json({**document, "encoder": spec.to_json()})
         return
     rows = [["generation", generation], *counts.items()]
     rows += [["encoder", f"{spec.name} ({spec.dim} wide)"], ["imaging recipe", spec.imaging_hash[:16]]]
     rows += [["towers", spec.towers_hash[:16]], ["pooling", spec.pooling_hash[:32]]]
     print_table(str(index), ["", ""], rows)
+    if undigested:
+        errors.print(_undigested(undigested), markup=False, soft_wrap=True)
     print_notice(meaningless=spec.meaningless)
 
 
 def verify(index: IndexPath, json: Json = False) -> None:
     """Recount and re-hash everything in an index; exit 5 where it is not what was written."""
     with LocalStore.open(index) as store:
-        counts = store.verify()
+        counts, verified = store.verify(), store.verified
     if json:
-        print_json({"index": str(index), "intact": True, **counts})
-    else:
-        print_table(f"{index} is intact", ["", ""], list(counts.items()))
+        print_json({"index": str(index), "intact": True, **counts, **asdict(verified)})
+        return
+    print_table(f"{index} is intact", ["", ""], list(counts.items()))
+    if verified.undigested:
+        errors.print(_undigested(verified.undigested), markup=False, soft_wrap=True)
+    if not verified.hashed:
+        errors.print(
+            "Its files have no hashes of their own, since the last writer did not end by itself; its rows and vectors "
+            "were checked. `radseek compact` writes them.",
+            markup=False,
+            soft_wrap=True,
+        )
 
 
 def compact(index: IndexPath, json: Json = False) -> None:
@@ -169,6 +182,13 @@ def _build_summary(report: BuildReport) -> None:
         )
     print_skipped(report.skipped)
     print_notice(meaningless=bool(report.encoder.get("meaningless")))
+
+
+def _undigested(studies: int) -> str:
+    return (
+        f"{studies} studies were written before studies had digests, so a changed row of theirs is not seen; "
+        "`radseek compact` gives them digests."
+    )
 
 
 def _refuse(report: BuildReport, sources: list[Path]) -> None:

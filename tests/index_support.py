@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.index.keys import keyed_hash
+from retrieval.index.linkage import linkage_path
 from retrieval.index.store import Linkage, SeriesRecord, StudyRecord
 from retrieval.types import ViewVectors
 from tests.encoder_support import DIM
@@ -94,10 +95,18 @@ def make_format_1(index: Path) -> None:
     connection = sqlite3.connect(index / "catalog.sqlite")
     with connection:
         connection.execute("DROP TABLE forgotten")
-        for column in ("digest", "views_digest"):
+        for column in ("digest", "views_digest", "words_digest"):
             connection.execute(f"ALTER TABLE studies DROP COLUMN {column}")
+        connection.execute("ALTER TABLE segments DROP COLUMN digest")
+        connection.execute("DELETE FROM meta WHERE name IN ('digests', 'seal', 'live')")
         connection.execute("PRAGMA user_version = 1")
     connection.close()
+    connection = sqlite3.connect(linkage_path(index))
+    with connection:
+        connection.execute("ALTER TABLE studies DROP COLUMN digest")
+        connection.execute("PRAGMA user_version = 0")
+    connection.close()
+    (index / "sums.json").unlink()
     manifest = index / "manifest.json"
     document = json.loads(manifest.read_text("utf8"))
     manifest.write_text(json.dumps({**document, "format": 1}), "utf8")

@@ -11,11 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from retrieval.errors import IndexDamagedError
+from retrieval.index.digests import digest_of
 from retrieval.index.schema import FORMAT, READABLE, SCHEMA, UPGRADES
 from retrieval.index.segments import SegmentInfo
 from retrieval.index.sqlite_file import checkpoint, connect, empty_log, guarded, make_private
 
-__all__ = ["Catalog", "create_catalog"]
+__all__ = ["DIGESTS", "Catalog", "create_catalog"]
+
+DIGESTS = "digests"  # the setting that says that every study has digests
+# Settings: a digest of all others, the number of studies that are there, a digest of what the segments are.
+_SEAL, _LIVE, _SEGMENTS = "seal", "live", "segments"
 
 
 def create_catalog(path: Path, settings: dict[str, str]) -> None:
@@ -26,7 +31,8 @@ def create_catalog(path: Path, settings: dict[str, str]) -> None:
         try:
             connection.executescript(SCHEMA)
             rows = [*settings.items(), *((name, "0") for name in ("generation", "compacted", "vacuumed"))]
-            connection.executemany("INSERT INTO meta VALUES (?, ?)", rows)
+            connection.executemany("INSERT INTO meta VALUES (?, ?)", [*rows, (DIGESTS, "all")])
+            _seal(connection)
             checkpoint(connection)
         finally:
             connection.close()
@@ -42,6 +48,7 @@ class Catalog:
         self._read_only = read_only
         try:
             self._check_format()
+            self.check_settings()
         except BaseException:
             self._connection.close()
             raise
@@ -50,6 +57,19 @@ class Catalog:
         """Return all rows of a query."""
         with self._lock, guarded(self.path):
             return self._connection.execute(sql, values).fetchall()
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """See one state of the catalogue in several queries, whatever others commit meanwhile."""
+        with self._lock, guarded(self.path):
+            if self._connection.in_transaction:
+                yield
+                return
+            self._connection.execute("BEGIN")
+            try:
+                yield
+            finally:
+                self._connection.execute("ROLLBACK")
 
     def _check_format(self) -> None:
         """See that the format is a known one; a writer makes it the newest."""
@@ -76,11 +96,34 @@ class Catalog:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
+                _seal(self._connection)
                 self._connection.execute("COMMIT")
             except BaseException:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
+
+    def check_settings(self) -> None:
+        """Raise `IndexDamagedError` unless the settings are those of the last write, and as many studies are there."""
+        if self.format < FORMAT:
+            return
+        live = "(SELECT count(*) FROM studies WHERE removed IS NULL)"
+        rows = self.query(f"SELECT name, value FROM meta UNION ALL SELECT NULL, {live}")
+        settings = {name: value for name, value in rows if name is not None}
+        if settings.pop(_SEAL, None) != _seal_of(settings):
+            raise IndexDamagedError(f"{self.path}: its settings are not those last written; restore it from a copy.")
+        if settings[_LIVE] != str(rows[-1][1]):
+            raise IndexDamagedError(
+                f"{self.path} has {rows[-1][1]} studies instead of {settings[_LIVE]}; restore it from a copy."
+            )
+        if settings[_SEGMENTS] != _digest_of_segments(self.query(_ALL_SEGMENTS)):
+            raise IndexDamagedError(
+                f"{self.path} names other segments than it was written with; restore it from a copy."
+            )
+
+    def has_all_digests(self) -> bool:
+        """Say whether every study has the digests that tell a changed row (not so before format 2)."""
+        return self.format > 1 and self.setting(DIGESTS, "") == "all"
 
     def setting(self, name: str, default: str | None = None) -> str:
         """Return one setting; where it is missing the default, or without one `IndexDamagedError`."""
@@ -97,12 +140,23 @@ class Catalog:
 
     def segments(self) -> list[SegmentInfo]:
         """Return all segments by number."""
-        rows = self.query("SELECT number, slices, views, sentences, files FROM segments ORDER BY number")
-        return [_segment_info(row) for row in rows]
+        digest = "digest" if self.format > 1 else "NULL"
+        rows = self.query(f"SELECT number, slices, views, sentences, files, {digest} FROM segments ORDER BY number")
+        for *row, kept in rows:
+            if kept != digest_of([row]) and (kept is not None or self.has_all_digests()):
+                raise IndexDamagedError(
+                    f"{self.path}: its row of segment {row[0]} was changed; restore it from a copy."
+                )
+        return [_segment_info(row[:-1]) for row in rows]
 
     def next_segment(self) -> int:
         """Return a number that no segment has; numbers of deleted ones may come back after a compaction."""
         return int(self.query("SELECT coalesce(max(number), 0) + 1 FROM segments")[0][0])
+
+    def copy_to(self, target: sqlite3.Connection) -> None:
+        """Copy the whole catalogue into another database."""
+        with self._lock, guarded(self.path):
+            self._connection.backup(target)
 
     def log_bytes(self) -> int:
         """Return the bytes of the write-ahead log, which its file must still take up."""
@@ -120,9 +174,10 @@ class Catalog:
             self._connection.execute("INSERT INTO words (words) VALUES ('optimize')")
             self._connection.execute("VACUUM")
             empty_log(self._connection, self.path)
-            self._connection.execute(
-                "UPDATE meta SET value = (SELECT value FROM meta WHERE name = 'compacted') WHERE name = 'vacuumed'"
-            )
+            with self.transaction() as connection:
+                connection.execute(
+                    "UPDATE meta SET value = (SELECT value FROM meta WHERE name = 'compacted') WHERE name = 'vacuumed'"
+                )
             checkpoint(self._connection)
 
     def close(self) -> None:
@@ -134,6 +189,27 @@ class Catalog:
                         checkpoint(self._connection)
             finally:
                 self._connection.close()
+
+
+def _seal(connection: sqlite3.Connection) -> None:
+    """Write the settings that tell whether the others are whole; last of a transaction."""
+    (live,) = connection.execute("SELECT count(*) FROM studies WHERE removed IS NULL").fetchone()
+    segments = _digest_of_segments(connection.execute(_ALL_SEGMENTS).fetchall())
+    own = [(_LIVE, str(live)), (_SEGMENTS, segments)]
+    connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", own)
+    settings = dict(connection.execute("SELECT name, value FROM meta WHERE name != ?", (_SEAL,)).fetchall())
+    connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_SEAL, _seal_of(settings)))
+
+
+_ALL_SEGMENTS = "SELECT number, digest FROM segments ORDER BY number"
+
+
+def _digest_of_segments(rows: Sequence[Sequence[object]]) -> str:
+    return digest_of(rows).hex()
+
+
+def _seal_of(settings: dict[str, str]) -> str:
+    return digest_of(sorted(settings.items())).hex()
 
 
 def _segment_info(row: tuple[int, int, int, int, str]) -> SegmentInfo:

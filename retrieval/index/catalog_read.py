@@ -10,12 +10,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.index.catalog import Catalog
+from retrieval.index.digests import (
+    SENTENCE_COLUMNS,
+    SERIES_COLUMNS,
+    STUDY_COLUMNS,
+    batches,
+    changed,
+    digest_of,
+    grouped,
+    not_as_written,
+)
 from retrieval.index.schema import VISIBLE
 from retrieval.index.store import Case, CaseSeries, Scope
 from retrieval.index.where import NUMBERS, SERIES_FIELDS, Clause
 
 __all__ = [
     "Condition",
+    "check_studies",
     "condition",
     "field_values",
     "find_cases",
@@ -25,6 +36,7 @@ __all__ = [
     "study_ids",
     "view_rows",
     "views_by_id",
+    "visible_ids",
 ]
 
 _SEEN = (
@@ -109,6 +121,16 @@ def live_keys(catalog: Catalog, keys: Collection[str], generation: int) -> set[s
     return found
 
 
+def visible_ids(catalog: Catalog, keys: Collection[str], generation: int) -> list[int]:
+    """Return the row ids of the studies of these keys at a generation."""
+    found: list[int] = []
+    for batch in batches(sorted(keys)):
+        sql = f"SELECT s.id FROM studies s WHERE {VISIBLE.replace(':generation', '?')} AND s.key IN "
+        rows = catalog.query(f"{sql}({','.join('?' * len(batch))})", [generation, generation, *batch])
+        found += [row[0] for row in rows]
+    return found
+
+
 def view_rows(catalog: Catalog, study: str, generation: int) -> list[Any]:
     """Return a study's views as they were added: series key, name, segment, row, start, count, z, position."""
     return catalog.query(
@@ -136,43 +158,55 @@ def find_cases(
     if offset > 0 or limit is not None:
         sql = f"s.id IN (SELECT s.id FROM studies s WHERE {sql} ORDER BY s.key LIMIT ? OFFSET ?)"
         values = [*values, -1 if limit is None else limit, offset]  # -1: as many as there are
-    rows = catalog.query(
-        f"SELECT s.id, s.key, s.patient, s.attributes, s.report FROM studies s WHERE {sql} ORDER BY s.key", values
-    )
-    series = _group(catalog, _SERIES, sql, values)
-    sentences = _group(catalog, _SENTENCES, sql, values)
-    return [
-        Case(
-            key=key,
-            patient_key=patient,
-            attributes=json.loads(attributes),
-            series=tuple(_series(row) for row in series.get(study, ())),
-            report=report or None,
-            sentences=tuple(row[0] for row in sentences.get(study, ())),
-            path=None,
-        )
-        for study, key, patient, attributes, report in rows
-    ]
+    digest = "s.digest" if catalog.format > 1 else "NULL"
+    strict = catalog.has_all_digests()
+    with catalog.reading():
+        rows = catalog.query(f"SELECT {STUDY_COLUMNS}, {digest} FROM studies s WHERE {sql} ORDER BY s.key", values)
+        series = grouped(catalog.query(_SERIES.format(sql), values))
+        sentences = grouped(catalog.query(_SENTENCES.format(sql), values))
+    cases = []
+    for *row, kept in rows:
+        of_series, of_sentences = series.get(row[0], ()), sentences.get(row[0], ())
+        if (strict or kept is not None) and kept != digest_of([row], of_series, of_sentences):
+            raise not_as_written(str(row[1]))
+        cases.append(_case(row, of_series, of_sentences))
+    return cases
 
 
 _SERIES = (
-    "SELECT r.study, r.key, r.modality, r.body_part, r.description, r.unit, r.shape, r.spacing, r.provenance "
-    "FROM series r JOIN studies s ON s.id = r.study WHERE {} ORDER BY r.study, r.ordinal"
+    f"SELECT r.study, {SERIES_COLUMNS} FROM series r JOIN studies s ON s.id = r.study WHERE {{}} "
+    "ORDER BY r.study, r.ordinal, r.id"
 )
 _SENTENCES = (
-    "SELECT t.study, t.text FROM sentences t JOIN studies s ON s.id = t.study WHERE {} ORDER BY t.study, t.ordinal"
+    f"SELECT t.study, {SENTENCE_COLUMNS} FROM sentences t JOIN studies s ON s.id = t.study WHERE {{}} "
+    "ORDER BY t.study, t.ordinal, t.id"
 )
 
 
-def _group(catalog: Catalog, select: str, sql: str, values: list[Any]) -> dict[int, list[Any]]:
-    grouped: dict[int, list[Any]] = {}
-    for study, *rest in catalog.query(select.format(sql), values):
-        grouped.setdefault(study, []).append(rest)
-    return grouped
+def check_studies(catalog: Catalog, ids: Collection[int]) -> None:
+    """Raise `IndexDamagedError` where the rows of one of these studies are not the ones that were written."""
+    if catalog.format == 1:
+        return
+    with catalog.reading():
+        for key in changed(catalog.query, ids, strict=catalog.has_all_digests()):
+            raise not_as_written(key)
+
+
+def _case(row: Sequence[Any], series: Sequence[Sequence[Any]], sentences: Sequence[Sequence[Any]]) -> Case:
+    _, key, patient, *_, attributes, report = row
+    return Case(
+        key=key,
+        patient_key=patient,
+        attributes=json.loads(attributes),
+        series=tuple(_series(one) for one in series),
+        report=report or None,
+        sentences=tuple(one[-1] for one in sentences),
+        path=None,
+    )
 
 
 def _series(row: Sequence[Any]) -> CaseSeries:
-    key, modality, body_part, description, unit, shape, spacing, provenance = row
+    _, _, key, modality, body_part, description, unit, shape, spacing, provenance = row
     mm = json.loads(spacing)
     return CaseSeries(
         key,

@@ -6,12 +6,22 @@ import json
 import sqlite3
 from collections.abc import Collection
 
+from retrieval.index.catalog import DIGESTS
+from retrieval.index.digests import digest_of, fill
 from retrieval.index.keys import forgotten_mark
 from retrieval.index.keywords import index_words
 from retrieval.index.packing import PackedStudy
 from retrieval.index.segments import SegmentInfo
 
-__all__ = ["insert_segment", "insert_study", "mark_forgotten", "mark_removed", "set_value"]
+__all__ = [
+    "fill_digests",
+    "insert_segment",
+    "insert_study",
+    "mark_forgotten",
+    "mark_removed",
+    "set_value",
+    "write_digests",
+]
 
 
 def set_value(connection: sqlite3.Connection, name: str, value: str) -> None:
@@ -23,11 +33,17 @@ def insert_segment(connection: sqlite3.Connection, info: SegmentInfo) -> None:
     """Make a segment known."""
     rows = info.rows
     values = (info.number, rows["slices"], rows["views"], rows["sentences"], json.dumps(dict(info.files)))
-    connection.execute("INSERT INTO segments VALUES (?, ?, ?, ?, ?)", values)
+    connection.execute(
+        "INSERT INTO segments (number, slices, views, sentences, files, digest) VALUES (?, ?, ?, ?, ?, ?)",
+        (*values, digest_of([values])),
+    )
 
 
-def insert_study(connection: sqlite3.Connection, packed: PackedStudy, segment: int, generation: int) -> None:
-    """Insert one study with its series, views and sentences, visible from `generation` on."""
+def insert_study(connection: sqlite3.Connection, packed: PackedStudy, segment: int, generation: int) -> int:
+    """Insert one study with its series, views and sentences, visible from `generation` on; return its row id.
+
+    Its digests are written by `write_digests`, when all rows of the commit are there.
+    """
     record = packed.record
     about = record.attributes
     columns = ("sex", "age", "year", "manufacturer", "site")
@@ -47,6 +63,22 @@ def insert_study(connection: sqlite3.Connection, packed: PackedStudy, segment: i
     _insert_series(connection, packed, int(study or 0), segment)
     _insert_sentences(connection, packed, int(study or 0), segment)
     _readmit(connection, [record.key, record.patient_key])
+    return int(study or 0)
+
+
+def fill_digests(connection: sqlite3.Connection) -> None:
+    """Write the digests that studies and segments of an earlier format lack, and that all have them."""
+    write_digests(connection, [row[0] for row in connection.execute("SELECT id FROM studies WHERE digest IS NULL")])
+    for row in connection.execute(
+        "SELECT number, slices, views, sentences, files FROM segments WHERE digest IS NULL"
+    ).fetchall():
+        connection.execute("UPDATE segments SET digest = ? WHERE number = ?", (digest_of([row]), row[0]))
+    set_value(connection, DIGESTS, "all")
+
+
+def write_digests(connection: sqlite3.Connection, studies: Collection[int]) -> None:
+    """Write the digests of studies, by row id, as their rows are now."""
+    fill(lambda sql, values: connection.execute(sql, values).fetchall(), studies)
 
 
 def mark_removed(connection: sqlite3.Connection, keys: Collection[str], generation: int) -> int:

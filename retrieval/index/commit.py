@@ -55,8 +55,8 @@ def add(
         with catalog.transaction() as connection:
             catalog_write.insert_segment(connection, info)
             catalog_write.mark_removed(connection, existing, generation + 1)
-            for packed in packing.studies:
-                catalog_write.insert_study(connection, packed, number, generation + 1)
+            ids = [catalog_write.insert_study(connection, one, number, generation + 1) for one in packing.studies]
+            catalog_write.write_digests(connection, ids)
             catalog_write.set_value(connection, "generation", str(generation + 1))
     except BaseException:
         shutil.rmtree(folder / info.folder_name, ignore_errors=True)

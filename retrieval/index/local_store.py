@@ -11,30 +11,32 @@ from pathlib import Path
 from types import TracebackType
 
 import numpy as np
-from filelock import FileLock, Timeout
+from filelock import FileLock
 from numpy.typing import NDArray
 
 from retrieval.encoders.adapted import Pool, load_pool, with_pooling
 from retrieval.encoders.encode import pool_view
 from retrieval.encoders.protocol import Encoder
 from retrieval.encoders.spec import EncoderSpec, check_match
-from retrieval.errors import EncoderError, IndexBusyError, IndexDamagedError, UnknownNameError, UsageError
+from retrieval.errors import IndexDamagedError, UnknownNameError, UsageError
 from retrieval.index import commit, forgetting, rewriting, verifying
 from retrieval.index.catalog import Catalog, create_catalog
 from retrieval.index.linkage import LinkageFile, linkage_path
-from retrieval.index.manifest import is_index, read_manifest, write_manifest
+from retrieval.index.manifest import MANIFEST, agreed_spec, is_index, read_manifest, write_manifest
 from retrieval.index.own_pooling import clean_adapters, keep_adapter, own_adapter
 from retrieval.index.schema import FORMAT
 from retrieval.index.segments import clean_orphans
 from retrieval.index.snapshot import Snapshot
+from retrieval.index.sqlite_file import identity
 from retrieval.index.store import Case, Linkage, Scope, SentenceHit, SliceHit, StudyRecord, ViewHit
-from retrieval.storage import require_room, storage_error, writing_to
+from retrieval.index.sums import changed_files, clear_sums, look_changed, write_sums
+from retrieval.index.writer_lock import LOCK, locked
+from retrieval.storage import require_room, writing_to
 from retrieval.types import ViewVectors
 
 __all__ = ["LocalStore"]
 
 _CATALOG = "catalog.sqlite"
-_LOCK = ".writer.lock"
 _EMPTY_BYTES = 384 << 10  # an index of nothing and its linkage, with SQLite's logs while they are made
 _HALF_MADE = (_CATALOG, f"{_CATALOG}-wal", f"{_CATALOG}-shm", f"{_CATALOG}-journal", ".manifest.json.draft")
 
@@ -47,19 +49,24 @@ class LocalStore:
         self._folder = path / "segments"
         self._lock = lock
         self._linkage: LinkageFile | None = None
+        self.verified = verifying.Verified(0, hashed=False)  # by the last `verify`
         manifest = read_manifest(path)
         self._catalog = Catalog(path / _CATALOG, read_only=lock is None)
         try:
-            self._spec = self._read_spec(manifest.spec)
+            self._spec = agreed_spec(path, manifest.spec, self._catalog.setting("encoder"))
             self._adapter = self._catalog.setting("own_pooling", "")
             self._open_linkage()
+            self._in_doubt = look_changed(path, self._files())
+            if lock is not None:  # the hashes are cleared below
+                self._in_doubt = self._in_doubt and changed_files(path, self._files()) != []
             if lock is not None:
+                clear_sums(path)
                 if manifest.format != FORMAT:  # the catalogue was made this format as it was opened
                     write_manifest(path, manifest.spec)
                 clean_adapters(path, self._adapter)
                 clean_orphans(self._folder, {info.folder_name for info in self._catalog.segments()})
-            self._now = Snapshot(self._catalog, self._folder, self._spec.dim)
-            self._file = _file_of(path / _CATALOG)
+            self._now = Snapshot(self._catalog, self._folder, self._spec.dim, in_doubt=self._in_doubt)
+            self._file = identity(path / _CATALOG)
         except BaseException:
             self._close_files()
             raise
@@ -75,12 +82,12 @@ class LocalStore:
             raise UsageError(f"{path} is an index already; open it to add to it, or name another folder.")
         with writing_to(path):
             path.mkdir(parents=True, exist_ok=True, mode=0o700)  # vectors and reports are not for everybody
-        own = {*_HALF_MADE, _LOCK, "segments"}
+        own = {*_HALF_MADE, LOCK, "segments"}
         strangers = sorted(p.name for p in path.iterdir() if p.name not in own)
         if strangers:
             raise UsageError(f"{path} is not empty (it holds {strangers[0]}); name a new folder for the index.")
         require_room(path, _EMPTY_BYTES)
-        lock = _locked(path)
+        lock = locked(path)
         try:
             for name in _HALF_MADE:  # by a writer that was killed here
                 (path / name).unlink(missing_ok=True)
@@ -104,7 +111,7 @@ class LocalStore:
         if read_only:
             return cls(path, None)
         read_manifest(path)
-        lock = _locked(path)
+        lock = locked(path)
         try:
             return cls(path, lock)
         except BaseException:
@@ -122,7 +129,11 @@ class LocalStore:
     def close(self) -> None:
         """Close the files; a writer leaves an index that can be copied, and gives its lock up."""
         try:
-            self._close_files()
+            if self._lock is not None and not (self._in_doubt and self._problems()):
+                self._close_files()
+                write_sums(self.path, self._files())
+            else:
+                self._close_files()
         finally:
             if self._lock is not None:
                 self._lock.release()
@@ -143,12 +154,12 @@ class LocalStore:
 
         What was only added since changes nothing. Raises as reading does where the catalogue cannot be read.
         """
-        here = is_index(self.path) and _file_of(self.path / _CATALOG) == self._file
+        here = is_index(self.path) and identity(self.path / _CATALOG) == self._file
         return here and self._now.is_whole()
 
     def counts(self) -> dict[str, int]:
         """Return how many studies, series, views, slices and sentences there are."""
-        return verifying.counts(self._catalog, self.generation)
+        return self._now.counts()
 
     def contains(self, studies: Collection[str]) -> set[str]:
         """Return which of these study keys are there."""
@@ -181,6 +192,7 @@ class LocalStore:
         """Delete removed studies from disk and return the new generation; readers must open the index again."""
         linkage = self._writable()
         rewriting.compact(self._catalog, self._folder, self._spec.dim, self._now.segments)
+        linkage.fill_digests()
         dropped = forgetting.drop_orphans(self._catalog, linkage)
         deleted = self._catalog.needs_vacuum()  # also where a writer was killed before it got here
         if dropped or deleted:
@@ -254,12 +266,21 @@ class LocalStore:
         """Recount and re-hash everything; return the counts, or raise `IndexDamagedError` with what is wrong."""
         if self._adapter:
             self._check_adapter()
-        verifying.verify(self._catalog, self._now.segments, self.path)
+        self.verified = verifying.verify(self._catalog, self._linkage, self._now.segments, self.path)
         return self.counts()
+
+    def undigested(self) -> int:
+        """Return how many studies were written before studies had digests; `compact` gives them some."""
+        return verifying.undigested(self._catalog)
 
     def linkage_of(self, study: str) -> Linkage | None:
         """Return a study's original identifiers and paths, where the linkage file is there."""
-        return None if self._linkage is None else self._linkage.get(study)
+        if self._linkage is None:
+            return None
+        found = self._linkage.get(study)
+        if found is None and self.contains([study]):
+            self._check_linkage()
+        return found
 
     def cases(
         self,
@@ -276,7 +297,7 @@ class LocalStore:
             only = named if scope.only_studies is None else named & scope.only_studies
             scope = replace(scope, only_studies=only)
         found = self._now.cases(scope, offset, limit)
-        paths = self._linkage.paths([case.key for case in found]) if self._linkage is not None else {}
+        paths = self._paths([case.key for case in found])
         return [replace(case, path=paths.get(case.key)) for case in found]
 
     def values_of(self, field: str) -> dict[str, int]:
@@ -314,6 +335,21 @@ class LocalStore:
         """Return the union of the k best sentences by cosine and the k best by keyword, in key order."""
         return self._now.search_sentences(query, text, k, scope)
 
+    def _paths(self, studies: Collection[str]) -> dict[str, str]:
+        if self._linkage is None:
+            return {}
+        found = self._linkage.paths(studies)
+        if len(found) < len(studies):
+            self._check_linkage()
+        return found
+
+    def _check_linkage(self) -> None:
+        """Where a study has no linkage and the file was changed from outside, it is no answer that there is none."""
+        if self._in_doubt and changed_files(self.path, self._files()) != []:
+            raise IndexDamagedError(
+                f"{linkage_path(self.path)} lacks studies and was changed since it was written; restore it from a copy."
+            )
+
     def _writable(self) -> LinkageFile:
         if self._lock is None or self._linkage is None:
             raise UsageError(f"{self.path} is open for reading; open it with read_only=False to change it.")
@@ -336,21 +372,6 @@ class LocalStore:
             self._now = Snapshot(self._catalog, self._folder, self._spec.dim, self._now.segments)
         return self._now.generation
 
-    def _read_spec(self, manifest: EncoderSpec) -> EncoderSpec:
-        """Return the catalogue's spec; the manifest may lag behind it by a pooling, and by nothing else."""
-        try:
-            spec = EncoderSpec.from_json(json.loads(self._catalog.setting("encoder")))
-        except (ValueError, EncoderError) as error:
-            raise IndexDamagedError(f"{self.path}: its catalogue's encoder cannot be read ({error}).") from error
-        same = (spec.imaging_hash, spec.towers_hash, spec.dim) == (
-            manifest.imaging_hash,
-            manifest.towers_hash,
-            manifest.dim,
-        )
-        if not same:
-            raise IndexDamagedError(f"{self.path}: manifest and catalogue name different encoders; restore both.")
-        return spec
-
     def _open_linkage(self) -> None:
         path = linkage_path(self.path)
         if self._lock is not None or os.access(path, os.R_OK):  # it may be there and not for this user
@@ -363,24 +384,11 @@ class LocalStore:
         finally:
             self._catalog.close()
 
+    def _files(self) -> list[Path]:
+        """Return the files whose hashes are kept while the index is closed."""
+        return [self._catalog.path, self.path / MANIFEST, *([] if self._linkage is None else [self._linkage.path])]
 
-def _file_of(path: Path) -> tuple[int, int] | None:
-    """Return what tells a file from another one of its name; None where there is none."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
-
-
-def _locked(path: Path) -> FileLock:
-    lock = FileLock(path / _LOCK, timeout=0, thread_local=False)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise IndexBusyError(
-            f"Another process is writing {path}; wait until it is done. Reading works meanwhile."
-        ) from None
-    except OSError as error:
-        raise storage_error(error, path) from error
-    return lock
+    def _problems(self) -> list[str]:
+        """Return what is wrong with rows, of a catalogue or linkage that was changed from outside."""
+        linkage = self._linkage
+        return verifying.catalogue_problems(self._catalog) + ([] if linkage is None else linkage.problems())

@@ -13,9 +13,9 @@ from retrieval.index.schema import FORMAT, READABLE
 from retrieval.index.segments import sync_folder
 from retrieval.storage import writing_to
 
-__all__ = ["Manifest", "is_index", "read_manifest", "write_manifest"]
+__all__ = ["MANIFEST", "Manifest", "agreed_spec", "is_index", "read_manifest", "write_manifest"]
 
-_NAME = "manifest.json"
+MANIFEST = "manifest.json"
 _KIND = "radseek index"
 
 
@@ -30,7 +30,7 @@ class Manifest:
 def is_index(path: Path) -> bool:
     """Say whether a folder is an index, by its manifest alone."""
     try:
-        return bool(json.loads((path / _NAME).read_text("utf8")).get("kind") == _KIND)
+        return bool(json.loads((path / MANIFEST).read_text("utf8")).get("kind") == _KIND)
     except (OSError, ValueError, AttributeError):
         return False
 
@@ -43,13 +43,13 @@ def write_manifest(path: Path, spec: EncoderSpec) -> None:
         "hashes": {"imaging": spec.imaging_hash, "towers": spec.towers_hash, "pooling": spec.pooling_hash},
         "encoder": spec.to_json(),
     }
-    draft = path / f".{_NAME}.draft"
+    draft = path / f".{MANIFEST}.draft"
     with writing_to(path):
         with draft.open("w", encoding="utf8") as file:
             json.dump(document, file, indent=1, ensure_ascii=False)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(draft, path / _NAME)
+        os.replace(draft, path / MANIFEST)
         sync_folder(path)
 
 
@@ -59,10 +59,10 @@ def read_manifest(path: Path) -> Manifest:
     Raises `UsageError` where the folder is no index, `IndexDamagedError` where its manifest cannot be read or
     is of another format.
     """
-    file = path / _NAME
+    file = path / MANIFEST
     if not file.is_file():
         raise UsageError(
-            f"{path} is not an index (it has no {_NAME}); build one with `radseek build SOURCE --index {path}`."
+            f"{path} is not an index (it has no {MANIFEST}); build one with `radseek build SOURCE --index {path}`."
         )
     try:
         document = json.loads(file.read_text("utf8"))
@@ -78,3 +78,22 @@ def read_manifest(path: Path) -> Manifest:
     except (OSError, ValueError, KeyError, TypeError, AttributeError, EncoderError) as error:
         raise IndexDamagedError(f"{file} cannot be read ({error}); restore it from a copy.") from error
     return Manifest(spec, version)
+
+
+def agreed_spec(path: Path, manifest: EncoderSpec, catalogue: str) -> EncoderSpec:
+    """Return the spec that the catalogue holds as JSON; the manifest may lag behind by a pooling and by nothing else.
+
+    Raises `IndexDamagedError` where they name different encoders.
+    """
+    try:
+        spec = EncoderSpec.from_json(json.loads(catalogue))
+    except (ValueError, EncoderError) as error:
+        raise IndexDamagedError(f"{path}: its catalogue's encoder cannot be read ({error}).") from error
+    same = (spec.imaging_hash, spec.towers_hash, spec.dim) == (
+        manifest.imaging_hash,
+        manifest.towers_hash,
+        manifest.dim,
+    )
+    if not same:
+        raise IndexDamagedError(f"{path}: manifest and catalogue name different encoders; restore both.")
+    return spec

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from retrieval.encoders.spec import EncoderSpec
 from retrieval.index import catalog_write
 from retrieval.index.catalog import Catalog
+from retrieval.index.digests import changed, not_as_written
 from retrieval.index.segments import Segment, SegmentInfo, write_segment
 
 __all__ = ["Pool", "compact", "repool"]
@@ -26,8 +27,16 @@ Rewritten = tuple[Segment, SegmentInfo, list[Any], list[Any]]
 def compact(catalog: Catalog, folder: Path, dim: int, segments: dict[int, Segment]) -> None:
     """Delete removed studies from the segments and the catalogue's tables; their bytes go with its `vacuum`.
 
-    Readers of earlier generations are told to open the index again. Old files go last.
+    Readers of earlier generations are told to open the index again. Old files go last. Studies and segments of
+    before format 2 get their digests.
     """
+    _delete(catalog, folder, dim, segments)
+    if not catalog.has_all_digests():
+        with catalog.transaction() as connection:
+            catalog_write.fill_digests(connection)
+
+
+def _delete(catalog: Catalog, folder: Path, dim: int, segments: dict[int, Segment]) -> None:
     if not catalog.query("SELECT 1 FROM studies WHERE removed IS NOT NULL LIMIT 1"):
         return
     touched = {
@@ -58,15 +67,31 @@ def _rewrite(
     done = [_copy(catalog, folder, dim, segment, first + i, pool) for i, segment in enumerate(old)]
     with catalog.transaction() as connection:
         _delete_removed(connection)
+        moved = _moved_studies(connection, [segment.info.number for segment, *_ in done])
+        strict = catalog.has_all_digests()
+        for key in changed(catalog.query, moved, strict=strict, words=True):
+            raise not_as_written(key)  # new digests would make a changed row a good one
         for segment, info, views, sentences in done:
             catalog_write.insert_segment(connection, info)
             connection.executemany("UPDATE views SET segment = ?, row = ?, start = ? WHERE id = ?", views)
             connection.executemany("UPDATE sentences SET segment = ?, row = ? WHERE id = ?", sentences)
             connection.execute("DELETE FROM segments WHERE number = ?", (segment.info.number,))
+        catalog_write.write_digests(connection, moved)
         for name, value in {**settings, "generation": str(generation), "compacted": str(generation)}.items():
             catalog_write.set_value(connection, name, value)
     for segment, *_ in done:
         shutil.rmtree(folder / segment.info.folder_name, ignore_errors=True)
+
+
+def _moved_studies(connection: sqlite3.Connection, segments: list[int]) -> list[int]:
+    """Return the row ids of the studies with vectors in these segments."""
+    marks = ",".join("?" * len(segments))
+    rows = connection.execute(
+        f"SELECT study FROM views WHERE segment IN ({marks}) "
+        f"UNION SELECT study FROM sentences WHERE segment IN ({marks})",
+        [*segments, *segments],
+    )
+    return [row[0] for row in rows]
 
 
 def _copy(catalog: Catalog, folder: Path, dim: int, old: Segment, number: int, pool: Pool | None) -> Rewritten:

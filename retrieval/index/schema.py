@@ -18,6 +18,7 @@ CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE segments (
     number INTEGER PRIMARY KEY,
     slices INTEGER NOT NULL, views INTEGER NOT NULL, sentences INTEGER NOT NULL,
+    digest BLOB,                     -- of the row; NULL before format 2
     files TEXT NOT NULL              -- JSON: file name -> [SHA-256, bytes]
 );
 
@@ -28,7 +29,8 @@ CREATE TABLE studies (
     sex TEXT, age INTEGER, year INTEGER, manufacturer TEXT, site TEXT,
     attributes TEXT NOT NULL, report TEXT NOT NULL,
     digest BLOB,                     -- of what the study says: its row, series and sentences; NULL before format 2
-    views_digest BLOB                -- of where its views lie
+    views_digest BLOB,               -- of where its views lie
+    words_digest BLOB                -- of its words in the keyword index
 );
 CREATE UNIQUE INDEX studies_live ON studies (key) WHERE removed IS NULL;
 CREATE INDEX studies_key ON studies (key);
@@ -80,6 +82,8 @@ UPGRADES: dict[int, tuple[str, ...]] = {
     1: (
         "ALTER TABLE studies ADD COLUMN digest BLOB",
         "ALTER TABLE studies ADD COLUMN views_digest BLOB",
+        "ALTER TABLE studies ADD COLUMN words_digest BLOB",
+        "ALTER TABLE segments ADD COLUMN digest BLOB",
         "CREATE TABLE forgotten (mark BLOB PRIMARY KEY) WITHOUT ROWID",
     ),
 }

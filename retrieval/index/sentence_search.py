@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,17 +26,19 @@ def find_sentences(
     text: str,
     k: int,
     allowed: NDArray[np.bool_],
+    check: Callable[[Iterable[int]], None],
 ) -> list[SentenceHit]:
     """Return the k nearest allowed sentences by cosine and the k best by keyword (BM25), each once.
 
     Ties are broken by study key and place in the report. A sentence that only one way found has no rank in
-    the other. In table order, so the caller decides how to rank them.
+    the other. In table order, so the caller decides how to rank them. `check` is given the studies answered from.
     """
     scores = sentence_cosines(table, segments, query, allowed)
     count = min(k, int(allowed.sum()))
     dense = {int(place): rank for rank, place in enumerate(np.argsort(-scores, kind="stable")[:count], 1)}
     keyword = _by_keyword(catalog, table, text, k, allowed)
     places = sorted({*dense, *keyword})
+    check(int(table.study[place]) for place in places)
     rows = _texts(catalog, [int(table.id[place]) for place in places])
     return [
         SentenceHit(*rows[int(table.id[place])], float(scores[place]), dense.get(place), keyword.get(place))

@@ -10,14 +10,15 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.errors import IndexFolderError, UnknownNameError
-from retrieval.index import catalog_read, tables
+from retrieval.errors import IndexDamagedError, IndexFolderError, UnknownNameError
+from retrieval.index import catalog_read, tables, verifying
 from retrieval.index.catalog import Catalog
 from retrieval.index.exact import FlatIndex
 from retrieval.index.scan import best_slices
 from retrieval.index.segments import Segment
 from retrieval.index.sentence_search import find_sentences
 from retrieval.index.store import Case, Scope, SentenceHit, SliceHit, ViewHit
+from retrieval.index.sums import changed_files
 from retrieval.types import ViewVectors
 
 __all__ = ["Snapshot"]
@@ -28,7 +29,18 @@ _T = TypeVar("_T")
 class Snapshot:
     """Answers from one generation, whatever is committed later, until a compaction deletes what it needs."""
 
-    def __init__(self, catalog: Catalog, folder: Path, dim: int, opened: Mapping[int, Segment] | None = None) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        folder: Path,
+        dim: int,
+        opened: Mapping[int, Segment] | None = None,
+        *,
+        in_doubt: bool = False,
+    ) -> None:
+        """Pin the last generation. `in_doubt`: the catalogue's file does not look as it was closed, so that before an
+        answer about all studies every row is checked.
+        """
         self.catalog = catalog
         self.generation = catalog.generation()
         opened = opened or {}
@@ -40,6 +52,8 @@ class Snapshot:
         self._lock = threading.RLock()
         self._cache: dict[str, Any] = {}
         self._last: tuple[Scope | None, NDArray[np.int64]] | None = None
+        self._in_doubt = in_doubt
+        self._whole: set[int] = set()  # row ids of the studies whose rows were checked
 
     def is_whole(self) -> bool:
         """Say whether nothing of this generation was removed or compacted since."""
@@ -55,21 +69,32 @@ class Snapshot:
     def contains(self, studies: Collection[str]) -> set[str]:
         """Return which of these study keys are there."""
         self._check()
-        return catalog_read.live_keys(self.catalog, studies, self.generation)
+        found = catalog_read.live_keys(self.catalog, studies, self.generation)
+        if not found.issuperset(studies):
+            self._check_all()
+        return found
 
     def cases(self, scope: Scope, offset: int, limit: int | None) -> list[Case]:
         """Return `limit` of the studies in scope after `offset`, in key order, without their paths."""
         self._check()
-        return catalog_read.find_cases(self.catalog, scope, self.generation, offset, limit)
+        found = catalog_read.find_cases(self.catalog, scope, self.generation, offset, limit)
+        if scope.only_studies is None or len(found) < len(scope.only_studies):
+            self._check_all()
+        return found
+
+    def counts(self) -> dict[str, int]:
+        """Return how many studies, series, views, slices and sentences there are."""
+        self._check_for_all()
+        return verifying.counts(self.catalog, self.generation)
 
     def values_of(self, field: str) -> dict[str, int]:
         """Return how many studies have each stored value of a filter's field."""
-        self._check()
+        self._check_for_all()
         return self._cached(f"values {field}", lambda: catalog_read.field_values(self.catalog, field, self.generation))
 
     def passing(self, scope: Scope) -> int:
         """Return how many studies are in scope."""
-        self._check()
+        self._check_for_all()
         return len(self._study_ids(scope))
 
     def slice_vectors(self, study: str) -> tuple[ViewVectors, ...]:
@@ -78,20 +103,22 @@ class Snapshot:
         if not rows and not self.contains([study]):
             raise UnknownNameError(f"The index has no study {study}; `radseek screen INDEX` lists what it has.")
         self._check()
+        self._check_rows(catalog_read.visible_ids(self.catalog, [study], self.generation))
         return tuple(self._view(*row) for row in rows)
 
     def sentence_vectors(self, study: str) -> NDArray[np.float16]:
         """Return the `(S, D)` vectors of a study's sentences in their order; `(0, 0)` without any."""
-        self._check()
+        self.contains([study])  # one that is not there has no sentences, unless the catalogue is damaged
+        self._check_rows(catalog_read.visible_ids(self.catalog, [study], self.generation))
         places = catalog_read.sentence_places(self.catalog, study, self.generation)
-        rows = [self.segments[segment].array("sentences")[row] for segment, row in places]
+        rows = [self._segment(segment).array("sentences")[row] for segment, row in places]
         return np.stack(rows) if rows else np.zeros((0, 0), np.float16)
 
     def search_views(
         self, view: str, queries: NDArray[np.floating], k: int, scope: Scope | None
     ) -> list[list[ViewHit]]:
         """Return for each of `(Q, D)` queries its k best views of that name, best first; ties by study key."""
-        self._check()
+        self._check_for_all()
         table = self._views()
         if view not in table.names:
             return [[] for _ in queries]
@@ -99,7 +126,9 @@ class Snapshot:
         index = self._cached(f"flat {view}", lambda: FlatIndex(self._pooled(table, places)))
         allowed = self._allowed(table.study[places], scope)
         found = [index.search(query, k, allowed, places) for query in queries]
-        names = self._names(table, {int(p) for rows, _ in found for p in places[rows]})
+        answered = {int(p) for rows, _ in found for p in places[rows]}
+        self._check_rows(int(table.study[place]) for place in answered)
+        names = self._names(table, answered)
         return [
             [ViewHit(*names[int(places[row])], view, float(score)) for row, score in zip(rows, scores, strict=True)]
             for rows, scores in found
@@ -107,10 +136,11 @@ class Snapshot:
 
     def search_slices(self, query: NDArray[np.floating], k: int, scope: Scope | None) -> list[SliceHit]:
         """Return the k studies whose best slice has the highest cosine with `(D,)`; ties by key."""
-        self._check()
+        self._check_for_all()
         table = self._views()
         found = best_slices(table, self.segments, query, self._allowed(table.study, scope), k)
         found = sorted(found, key=lambda hit: (-hit[3], hit[1]))[:k]  # places are in key order
+        self._check_rows(study for study, _, _, _ in found)
         names = self._names(table, [place for _, place, _, _ in found])
         zs = self._z(table, [place for _, place, _, _ in found])
         return [
@@ -122,10 +152,14 @@ class Snapshot:
         self, query: NDArray[np.floating], text: str, k: int, scope: Scope | None
     ) -> list[SentenceHit]:
         """Return the union of the k best sentences by cosine and the k best by keyword, in both orders' ranks."""
-        self._check()
-        table = self._cached("sentences", lambda: tables.load_sentences(self.catalog, self.generation))
+        self._check_for_all()
+        table = self._cached("sentences", lambda: tables.load_sentences(self.catalog, self.generation, self.segments))
         allowed = self._allowed(table.study, scope)
-        return find_sentences(self.catalog, table, self.segments, query, text, k, allowed)
+        return find_sentences(self.catalog, table, self.segments, query, text, k, allowed, self._check_rows)
+
+    def _check_for_all(self) -> None:
+        self._check()
+        self._check_all()
 
     def _check(self) -> None:
         if int(self.catalog.setting("compacted")) > self.generation:
@@ -134,8 +168,28 @@ class Snapshot:
                 "open it again."
             )
 
+    def _check_all(self) -> None:
+        """Before an answer about all studies: see that no row is changed or gone, where there is reason to doubt it."""
+        with self._lock:
+            path = self.catalog.path
+            if self._in_doubt and changed_files(path.parent, [path]) != []:
+                verifying.require_none(verifying.catalogue_problems(self.catalog), path.parent)
+            self._in_doubt = False
+
+    def _segment(self, number: int) -> Segment:
+        if number not in self.segments:
+            raise IndexDamagedError(f"The catalogue names segment {number}, which it does not have; restore the index.")
+        return self.segments[number]
+
+    def _check_rows(self, studies: Iterable[int]) -> None:
+        """Refuse to answer from a study, by row id, whose rows are not those that were written; each looked at once."""
+        new = set(studies) - self._whole
+        if new:
+            catalog_read.check_studies(self.catalog, new)
+            self._whole |= new
+
     def _views(self) -> tables.ViewTable:
-        return self._cached("views", lambda: tables.load_views(self.catalog, self.generation))
+        return self._cached("views", lambda: tables.load_views(self.catalog, self.generation, self.segments))
 
     def _allowed(self, owners: NDArray[np.int64], scope: Scope | None) -> NDArray[np.bool_]:
         return np.isin(owners, self._study_ids(scope))
@@ -167,7 +221,7 @@ class Snapshot:
     def _view(
         self, series: str, name: str, segment: int, row: int, start: int, count: int, z: bytes, position: bytes
     ) -> ViewVectors:
-        arrays = self.segments[segment]
+        arrays = self._segment(segment)
         mm = np.frombuffer(position, "<f8").reshape(-1, 3).tolist()
         return ViewVectors(
             view=name,

@@ -11,7 +11,7 @@ from pathlib import Path
 from retrieval.errors import IndexBusyError, IndexDamagedError, IndexFolderError
 from retrieval.storage import sqlite_storage_error, writing_to
 
-__all__ = ["checkpoint", "connect", "empty_log", "guarded", "make_private"]
+__all__ = ["checkpoint", "connect", "empty_log", "guarded", "identity", "make_private"]
 
 _WAIT = 30.0  # seconds to wait for another connection's lock
 
@@ -60,16 +60,25 @@ def guarded(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
-        if "no such" in str(error):  # a table or a column
+        if "no such" in str(error) or "UTF-8" in str(error):  # a table, a column; bytes that are no text
             raise IndexDamagedError(f"{path} is damaged ({error}); restore it from a copy.") from error
         of_the_disk = sqlite_storage_error(error, path.parent)
         if of_the_disk is not None:
             raise of_the_disk from error
         raise IndexFolderError(f"{path} cannot be used now ({error}); see that its disk is writable.") from error
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the second: of a message about a damaged name
         raise IndexDamagedError(
             f"{path} is damaged ({error}); restore it from a copy or build the index again."
         ) from error
+
+
+def identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file from another one of its name; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _open(path: Path, options: str) -> sqlite3.Connection:

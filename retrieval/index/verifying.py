@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from retrieval.errors import IndexDamagedError
 from retrieval.index.catalog import Catalog
+from retrieval.index.digests import changed
+from retrieval.index.linkage import LinkageFile
+from retrieval.index.manifest import MANIFEST
 from retrieval.index.schema import VISIBLE
 from retrieval.index.segments import ARRAYS, Segment
+from retrieval.index.sums import changed_files
 
-__all__ = ["counts", "verify"]
+__all__ = ["Verified", "catalogue_problems", "counts", "require_none", "undigested", "verify"]
 
 _UNIT_TOLERANCE = 0.01
 _BLOCK = 65536
 _SHOWN = 5  # problems named in the message
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What a check could look at. `undigested`: studies without digests, written before there were any; `hashed`:
+    whether the hashes of the closed files were there to compare (not after a writer that was killed).
+    """
+
+    undigested: int
+    hashed: bool
 
 
 def counts(catalog: Catalog, generation: int) -> dict[str, int]:
@@ -33,18 +51,56 @@ def counts(catalog: Catalog, generation: int) -> dict[str, int]:
     return found
 
 
-def verify(catalog: Catalog, segments: dict[int, Segment], path: Path) -> None:
-    """Raise `IndexDamagedError`, naming the first problems, unless everything agrees."""
-    problems = [f"catalogue: {row[0]}" for row in catalog.query("PRAGMA integrity_check(5)") if row[0] != "ok"]
-    problems += [f"catalogue: row {row[1]} of {row[0]} has no {row[2]}" for row in _foreign_keys(catalog)]
+def verify(catalog: Catalog, linkage: LinkageFile | None, segments: dict[int, Segment], path: Path) -> Verified:
+    """Raise `IndexDamagedError`, naming the first problems, unless everything agrees; say what could be checked."""
+    touched = changed_files(path, [catalog.path, path / MANIFEST, *([] if linkage is None else [linkage.path])])
+    problems = [f"{file.name} has been changed since it was written" for file in touched or ()]
+    problems += catalogue_problems(catalog)
     for segment in segments.values():
         problems += _segment_problems(catalog, segment)
-    problems += _keyword_problems(catalog)
+    problems += [] if linkage is None else linkage.problems()
+    require_none(problems, path)
+    return Verified(undigested(catalog), touched is not None)
+
+
+def require_none(problems: Sequence[str], path: Path) -> None:
+    """Raise `IndexDamagedError`, naming the first problems, where there are any."""
     if problems:
         more = f", and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
         raise IndexDamagedError(
             f"{path} is damaged: {'; '.join(problems[:_SHOWN])}{more}. Restore it from a copy or build it again."
         )
+
+
+def catalogue_problems(catalog: Catalog) -> list[str]:
+    """Return what is wrong with the catalogue itself: structure, settings, rows, keyword index. Reads all of it."""
+    with catalog.reading():
+        problems = [f"catalogue: {row[0]}" for row in catalog.query("PRAGMA integrity_check(5)") if row[0] != "ok"]
+        problems += [f"catalogue: row {row[1]} of {row[0]} has no {row[2]}" for row in _foreign_keys(catalog)]
+        problems += _row_problems(catalog)
+    return problems + _keyword_problems(catalog)
+
+
+def _row_problems(catalog: Catalog) -> list[str]:
+    problems = []
+    try:
+        catalog.check_settings()
+        catalog.segments()
+    except IndexDamagedError as error:
+        problems.append(str(error))
+    if catalog.format == 1:
+        return problems
+    ids = [row[0] for row in catalog.query("SELECT id FROM studies")]
+    return problems + [
+        f"study {key}: its rows are not those that were written"
+        for key in changed(catalog.query, ids, strict=catalog.has_all_digests(), words=True)
+    ]
+
+
+def undigested(catalog: Catalog) -> int:
+    """Return how many studies have no digests, as they were written before there were any."""
+    where = " WHERE digest IS NULL" if catalog.format > 1 else ""
+    return int(catalog.query(f"SELECT count(*) FROM studies{where}")[0][0])
 
 
 def _foreign_keys(catalog: Catalog) -> list[tuple[str, int, str, int]]:
@@ -87,4 +143,12 @@ def _vector_problems(segment: Segment, name: str) -> list[str]:
 
 def _keyword_problems(catalog: Catalog) -> list[str]:
     sentences, words = catalog.query("SELECT (SELECT count(*) FROM sentences), (SELECT count(*) FROM words)")[0]
-    return [] if sentences == words else [f"{sentences} sentences and {words} in the keyword index"]
+    problems = [] if sentences == words else [f"{sentences} sentences and {words} in the keyword index"]
+    # Its own check is a write to SQLite, so it is made in a copy that goes with its connection.
+    with closing(sqlite3.connect("")) as copy:
+        catalog.copy_to(copy)
+        try:
+            copy.execute("INSERT INTO words (words) VALUES ('integrity-check')")
+        except sqlite3.DatabaseError as error:
+            problems.append(f"the keyword index does not fit its sentences ({error})")
+    return problems

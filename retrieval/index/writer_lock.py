@@ -1,0 +1,28 @@
+"""The lock of an index's one writer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from retrieval.errors import IndexBusyError
+from retrieval.storage import storage_error
+
+__all__ = ["LOCK", "locked"]
+
+LOCK = ".writer.lock"
+
+
+def locked(path: Path) -> FileLock:
+    """Return the lock of an index's folder, taken. Raises `IndexBusyError` where another process has it."""
+    lock = FileLock(path / LOCK, timeout=0, thread_local=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise IndexBusyError(
+            f"Another process is writing {path}; wait until it is done. Reading works meanwhile."
+        ) from None
+    except OSError as error:
+        raise storage_error(error, path) from error
+    return lock
