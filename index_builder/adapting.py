@@ -115,9 +115,7 @@ def adapt_index(
 
         def towers() -> Encoder:
             nonlocal encoder
-            if encoder is None:
-                check_here(store.spec.name)
-            encoder = encoder if encoder is not None else load_encoder(store.spec.name)
+            encoder = encoder if encoder is not None else load_encoder(check_here(store.spec.name))
             check_match(store.spec, encoder.spec)
             return encoder
 

@@ -73,7 +73,7 @@ def _on_interrupt(_number: int, _frame: FrameType | None) -> None:
 
 def _on_error(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     no_temporary = isinstance(error, FileNotFoundError) and "temporary" in str(error)
-    if no_temporary or (isinstance(error, OSError) and error.errno in _FULL):
+    if isinstance(error, OSError) and (no_temporary or error.errno in _FULL):
         todo = "make room there, or set TMPDIR to a folder with some, and run the same again"
         what = error.filename or "a folder for temporary files"
         why = error.strerror or "none can be written"

@@ -21,7 +21,7 @@ from retrieval.encoders.spec import check_match
 from retrieval.errors import UnknownNameError, UsageError
 from retrieval.evidence import Lang
 from retrieval.explaining import Answers, Measuring, explained, reading_warnings
-from retrieval.filtering import checked_where, what_is_left
+from retrieval.filtering import check_count, checked_where, what_is_left
 from retrieval.heatmap_study import HeatMap, HeatMapper
 from retrieval.imaging.read import read_study
 from retrieval.index.keys import load_key, series_key, study_key
@@ -69,7 +69,6 @@ class Engine:
 
     def __init__(self, encoder: Encoder | None = None, store: Store | None = None, *, isolated: bool = False) -> None:
         """Take a loaded encoder (`builtin` by default) and, for `similar` and `search`, an open store.
-
         `isolated`: files are read in worker processes under a memory and a time limit (`read_study`).
 
         Raises `EncoderMismatchError` where the store holds vectors of another imaging recipe or other towers.
@@ -95,9 +94,7 @@ class Engine:
         """
         store = LocalStore.open(path)
         try:
-            if model is None:
-                check_here(store.spec.name)
-            encoder = load_encoder(str(model) if model is not None else store.spec.name)
+            encoder = load_encoder(str(model) if model is not None else check_here(store.spec.name))
             engine = cls(store.with_own_pooling(encoder), store, isolated=isolated)
             engine._owned = store
             return engine
@@ -215,7 +212,7 @@ class Engine:
         the k nearest cases with it and the k nearest without. Raises `MaskError` where the mask does not fit.
         """
         store = self._need_store("similar")
-        _check_count(k)
+        check_count(k)
         finding = find(contrast) if isinstance(contrast, str) else contrast
         region = None if mask is None else self._masked(target, modality, str(mask), mask_labels)
         query = self._one_study(target, modality) if region is None else region.vectors
@@ -250,7 +247,7 @@ class Engine:
         checked sentence by sentence, and the template's words stand for what fails. A mask that does not fit and a
         narrator that does not answer become caveats. Raises as `screen` and `similar` do for the study itself.
         """
-        _check_count(k)
+        check_count(k)
         asked, version = choose_findings(findings)
         study = self._read(target, modality)
         vectors = self._one_study(target if study is None else study, modality)
@@ -278,7 +275,7 @@ class Engine:
         those that say the opposite of the words are left out. `"a" + "b" - "c"` adds and takes away.
         """
         store = self._need_store("search")
-        _check_count(k)
+        check_count(k)
         query, scope = parse_query(text), Scope(checked_where(where, store))
         vector = query_vector(query, self._book)
         images = rank_images(store, query.findings, vector, k, scope) if within in ("images", "both") else []
@@ -397,8 +394,3 @@ def _study_row(rank: int, one: RankedImage, paths: Mapping[str, str | None]) -> 
 def _sentence_row(rank: int, one: RankedSentence, paths: Mapping[str, str | None]) -> SentenceRow:
     hit = one.hit
     return SentenceRow(rank, hit.study, paths[hit.study], hit.text, one.score, hit.similarity, one.polarity)
-
-
-def _check_count(k: int) -> None:
-    if k < 1:
-        raise UsageError(f"{k} results cannot be returned; ask for 1 or more.")

@@ -39,8 +39,8 @@ def load_encoder(
     return towers.load_folder(folder, name if _is_name(name) else str(folder.resolve()), precision, device)
 
 
-def check_here(name: str) -> None:
-    """Check that the encoder an index names is on this machine: nobody typed that name, so nothing is fetched for it.
+def check_here(name: str) -> str:
+    """Return the name of an encoder that an index names if it is on this machine: nothing is fetched for it.
 
     Raises `EncoderError` for a hub's model that was not fetched yet.
     """
@@ -49,6 +49,7 @@ def check_here(name: str) -> None:
             f"This index was built with {name}, which is not on this machine, and opening an index fetches "
             f"nothing. If you trust it: radseek fetch {name}, or name its folder with --model."
         )
+    return name
 
 
 def _is_name(name: str) -> bool:
