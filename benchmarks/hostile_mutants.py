@@ -1,7 +1,7 @@
 """How the reader takes files changed at random: `python -m benchmarks.hostile_mutants [--mutants N] [--batches N]`.
 
 In process: `read_study` of each, in processes of this script's own so that one that dies is counted.
-Through `radseek build`: folders of 300 mutants beside a good study, which must be in the index afterwards.
+Through `radseek build --model random`: folders of 300 mutants beside a good study, which must be in the index then.
 Prints the bars: uncaught exceptions, process deaths, mutants over 10 s, and memory above what importing takes.
 """
 
@@ -148,6 +148,8 @@ def _through_build(seed: int, number: int, each: int) -> int:
             str(folder / "archive"),
             "--index",
             str(folder / "i"),
+            "--model",
+            "random",
         ]
         ended = subprocess.run([*command, "--json"], capture_output=True, text=True, env=dict(os.environ), check=False)
         took = time.monotonic() - started

@@ -78,7 +78,7 @@ def mutant(seed: int, number: int) -> Mutant:
 
 
 def _flip_bits(data: bytes, rng: random.Random) -> bytes:
-    changed = bytearray(data)
+    changed = bytearray(data or b"\0")
     for _ in range(rng.choice((1, 2, 8, 64))):
         at = _somewhere(changed, rng)
         changed[at] ^= 1 << rng.randrange(8)
