@@ -98,7 +98,8 @@ def build_index(
 
     Raises `UsageError` for a missing source, `EncoderMismatchError` where the index was built with another encoder,
     `IndexBusyError` where another process writes, `StorageError` where a disk is full or may not be written: what was
-    committed before stays. Bad input never raises: it is in the report's `skipped`.
+    committed before stays; `IndexDamagedError` where what was written, read once more at the end, is not what was
+    meant. Bad input never raises: it is in the report's `skipped`.
     """
     started = time.monotonic()
     paths = [found_path(source) for source in ([sources] if isinstance(sources, str | Path) else sources)]
@@ -126,6 +127,7 @@ def build_index(
             workers=workers,
         )
         _commit_all(records, _Commits(store, report, progress))
+        store.check_written()  # opening checks sizes and headers alone
         if before:
             report.notes.append(_linkage_lost(linkage_path(store.path), store, before))
         report.skip(bad_rows)

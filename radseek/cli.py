@@ -1,7 +1,7 @@
 """The `radseek` command. It parses, calls the library, and turns errors into sentences and exit codes.
 
 Exit codes: 0 done, 2 usage, 3 wrong encoder for this index, 4 every input refused, 5 index damaged, 6 something needed
-is not installed, 7 busy, 8 no room or no permission, 130 interrupted.
+is not installed, 7 busy, 8 no room, no permission, or no more open files or memory, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from radseek import early  # first: it watches what takes time
 
 # isort: split
+import errno
 import functools
 import os
 import signal
@@ -27,7 +28,7 @@ from radseek.console import errors, print_json
 from retrieval.errors import RadseekError, StorageError
 from retrieval.path_text import printable
 from retrieval.results import NOTICE
-from retrieval.storage import is_storage_error, sqlite_storage_error, storage_error
+from retrieval.storage import is_storage_error, limit_error, sqlite_storage_error, storage_error
 
 early.over()
 
@@ -123,6 +124,9 @@ def _run(arguments: Sequence[str]) -> int:
         return _fail(early.INTERRUPTED, "Interrupted", str(error), arguments)
     except RadseekError as error:
         return _fail(error.exit_code, type(error).__name__, str(error), arguments)
+    except MemoryError:
+        told = limit_error(errno.ENOMEM, Path.cwd())
+        return _fail(told.exit_code, type(told).__name__, str(told), arguments)
     except OSError as error:
         if is_storage_error(error):
             of_the_disk = _of_the_disk(error)

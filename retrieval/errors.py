@@ -9,11 +9,14 @@
     │   └── EncoderMismatchError             this index was built with another recipe or other towers
     ├── IndexFolderError (RuntimeError)           the index folder cannot be used
     │   ├── IndexDamagedError                a checksum, a count or the catalogue is wrong
-    │   └── IndexBusyError                   another process is writing
+    │   ├── IndexBusyError                   another process is writing
+    │   └── IndexClosedError                 it was closed before it was asked
     ├── MissingExtraError (ImportError)      an optional package is not installed; names the extra
     ├── MaskError (ValueError)               a mask does not fit the volume it is for, or cannot be read
     ├── NarratorError (RuntimeError)         a narrator's model or server is missing or does not answer
     ├── StorageError (OSError)               a folder has no room, or may not be written or read
+    │   └── SystemLimitError                 the system gives this process no more open files or memory
+    ├── StoppedError (RuntimeError)          a question was stopped before its answer
     ├── WorkerError (RuntimeError)           a process that reads files cannot start; carries its last words
     ├── BusyError (TimeoutError)             the engine is answering others and did not come free in time
     └── UsageError (ValueError)              the call itself makes no sense
@@ -34,6 +37,7 @@ __all__ = [
     "EncoderError",
     "EncoderMismatchError",
     "IndexBusyError",
+    "IndexClosedError",
     "IndexDamagedError",
     "IndexFolderError",
     "InputError",
@@ -44,7 +48,9 @@ __all__ = [
     "PromptError",
     "RadseekError",
     "Reason",
+    "StoppedError",
     "StorageError",
+    "SystemLimitError",
     "UnknownNameError",
     "UsageError",
     "WorkerError",
@@ -126,6 +132,10 @@ class IndexBusyError(IndexFolderError):
     exit_code = 7
 
 
+class IndexClosedError(IndexFolderError):
+    """The index was closed before it was asked; it is whole, and can be opened again."""
+
+
 class MissingExtraError(RadseekError, ImportError):
     """An optional package is needed; the message names the extra to install."""
 
@@ -151,6 +161,16 @@ class StorageError(RadseekError, OSError):
     """
 
     exit_code = 8
+
+
+class SystemLimitError(StorageError):
+    """The system gives this process no more open files or no more memory; what is stored is whole."""
+
+
+class StoppedError(RadseekError, RuntimeError):
+    """A question was stopped before its answer; asking again is right."""
+
+    exit_code = 130
 
 
 class WorkerError(RadseekError, RuntimeError):

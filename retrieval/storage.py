@@ -15,11 +15,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, TypeGuard
 
-from retrieval.errors import IndexBusyError, StorageError
+from retrieval.errors import IndexBusyError, StorageError, SystemLimitError
 
 __all__ = [
     "TEMPORARY_REMEDY",
+    "is_limit",
     "is_storage_error",
+    "limit_error",
     "require_room",
     "sqlite_storage_error",
     "storage_error",
@@ -30,18 +32,26 @@ __all__ = [
 ]
 
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_LIMITS: Final = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 _FORBIDDEN: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
 # SQLite's names of the same conditions: https://www.sqlite.org/rescode.html
 _SQLITE_FULL: Final = ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_WRITE")
 _SQLITE_FORBIDDEN: Final = ("SQLITE_READONLY", "SQLITE_PERM", "SQLITE_CANTOPEN", "SQLITE_AUTH")
 _SQLITE_BROKEN: Final = ("SQLITE_IOERR",)
+_SQLITE_MEMORY: Final = ("SQLITE_NOMEM", "SQLITE_IOERR_NOMEM")
+_PROBES: Final = 4  # files that one connection may have open: the database, its log, the log's index, a journal
 TEMPORARY_REMEDY: Final = "it is for temporary files: set TMPDIR to a folder with more room"
 _SQLITE_BUSY: Final = ("SQLITE_BUSY", "SQLITE_LOCKED")
 
 
 def is_storage_error(error: BaseException) -> TypeGuard[OSError]:
-    """Say whether an error is of the disk: no room, no permission, a read-only or a broken device."""
-    return isinstance(error, OSError) and error.errno in (*_FULL, *_FORBIDDEN, errno.EIO)
+    """Say whether an error is of the disk or the system: no room, no permission, a broken device, no more files."""
+    return isinstance(error, OSError) and error.errno in (*_FULL, *_FORBIDDEN, *_LIMITS, errno.EIO)
+
+
+def is_limit(error: OSError) -> bool:
+    """Say whether the system gave no more open files or memory, which says nothing of what was to be read."""
+    return error.errno in _LIMITS
 
 
 def storage_error(error: OSError, folder: Path, needed: int | None = None, remedy: str = "") -> StorageError:
@@ -49,6 +59,8 @@ def storage_error(error: OSError, folder: Path, needed: int | None = None, remed
 
     `needed`: bytes that were to be written, where that is known.
     """
+    if error.errno in _LIMITS:
+        return limit_error(error.errno or errno.ENOMEM, folder)
     if error.errno in _FULL:
         return _no_room(folder, needed, remedy)
     if error.errno in _FORBIDDEN:
@@ -57,15 +69,30 @@ def storage_error(error: OSError, folder: Path, needed: int | None = None, remed
     return _broken(folder, error.strerror or str(error))
 
 
+def limit_error(number: int, folder: Path) -> SystemLimitError:
+    """Return EMFILE, ENFILE or ENOMEM, met while `folder` was used, as the sentence that says what to do."""
+    if number == errno.EMFILE:
+        what, todo = "no more open files for this process", "raise its limit (`ulimit -n`)"
+    elif number == errno.ENFILE:
+        what, todo = "no more open files for any process", "see what has so many open, or raise the system's limit"
+    else:
+        what, todo = "no more memory", "end what else needs memory here, or raise this process's limit (`ulimit -v`)"
+    return SystemLimitError(f"{folder} is whole but could not be used: the system gives {what}; {todo}, and try again.")
+
+
 def sqlite_storage_error(
     error: sqlite3.Error, folder: Path, needed: int | None = None, remedy: str = ""
 ) -> StorageError | IndexBusyError | None:
     """Return SQLite's complaint about the disk under a file in `folder`; None where the disk is not to blame."""
     name: str = getattr(error, "sqlite_errorname", "") or ""
+    if name in _SQLITE_MEMORY:
+        return limit_error(errno.ENOMEM, folder)
     if name in _SQLITE_FULL or "disk is full" in str(error):
         return _no_room(folder, needed, remedy)
     if name.startswith(_SQLITE_BUSY):
         return IndexBusyError(f"Another process is writing in {folder}; wait until it is done.")
+    if name.startswith((*_SQLITE_FORBIDDEN, *_SQLITE_BROKEN)) and (spent := _spent_files(folder)):
+        return limit_error(spent, folder)
     if name.startswith(_SQLITE_FORBIDDEN):
         # A disk without room for a file's first block gives the same code as one that may not be written.
         return _no_room(folder, needed, remedy) if _is_full(folder) else _forbidden(folder, "no permission", remedy)
@@ -132,6 +159,20 @@ def _free(folder: Path) -> int:
             continue
         except OSError:
             break
+    return 0
+
+
+def _spent_files(folder: Path) -> int:
+    """Return EMFILE or ENFILE where no connection's files can be opened, else 0: SQLite does not say which it met."""
+    opened: list[int] = []
+    try:
+        for _ in range(_PROBES):
+            opened += [os.open(folder, os.O_RDONLY)]  # each kept, so that all are closed
+    except OSError as error:
+        return error.errno if error.errno in (errno.EMFILE, errno.ENFILE) else 0
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
     return 0
 
 

@@ -91,13 +91,17 @@ def make_records(count: int, **options: object) -> list[StudyRecord]:
 
 
 def make_format_1(index: Path) -> None:
-    """Take from a closed index what format 1 had not."""
+    """Take from a closed index, whose folders were not merged, what format 1 had not."""
     connection = sqlite3.connect(index / "catalog.sqlite")
     with connection:
+        connection.execute("DROP INDEX segments_folder")
+        connection.execute("ALTER TABLE segments ADD COLUMN files TEXT NOT NULL DEFAULT ''")
+        connection.execute("UPDATE segments SET files = (SELECT files FROM folders f WHERE f.number = folder)")
+        connection.execute("ALTER TABLE segments DROP COLUMN folder")
+        connection.execute("DROP TABLE folders")
         connection.execute("DROP TABLE forgotten")
         for column in ("digest", "views_digest", "words_digest"):
             connection.execute(f"ALTER TABLE studies DROP COLUMN {column}")
-        connection.execute("ALTER TABLE segments DROP COLUMN digest")
         connection.execute("DELETE FROM meta WHERE name IN ('digests', 'seal', 'live')")
         connection.execute("PRAGMA user_version = 1")
     connection.close()

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from retrieval.index.local_store import LocalStore
@@ -27,7 +28,7 @@ DRIVER = """
 import json, os, signal, sys
 sys.path.insert(0, {root!r})
 import retrieval.index.catalog as catalog
-from retrieval.index import catalog_write, commit, local_store, rewriting, segments
+from retrieval.index import catalog_write, commit, creating, merging, rewriting, segments
 from retrieval.index.local_store import LocalStore
 from tests.encoder_support import tiny_spec
 from tests.index_support import key_of, make_record
@@ -80,14 +81,28 @@ COMPACT_STEPS = [
     "die_at(rewriting.shutil, 'rmtree', 2)",
     "die_at(catalog.Catalog, 'vacuum', 1)",
 ]
+# Seven small folders are there; the eighth commit's are merged with them.
+MERGE_STEPS = [
+    "die_at(merging, 'write_segment', 1)",
+    "die_at(segments, '_write_array', 5, after=True)",
+    "die_at(os, 'rename', 2)",
+    "die_at(merging, 'write_segment', 1, after=True)",
+    "die_at(catalog_write, 'move_segments', 1)",
+    "die_at(catalog_write, 'insert_folder', 2, after=True)",
+    "die_at(catalog_write, 'move_segments', 1, after=True)",
+    "die_at(merging.shutil, 'rmtree', 3)",
+    "die_at(merging.shutil, 'rmtree', 7)",
+]
 
 
 ADD = "store.add([make_record(i, sentences=['A nodule.']) for i in range(5, 9)])"
+MORE = [f"store.add([make_record({i})])" for i in range(100, 106)]
 JOBS: dict[str, list[str]] = {
     **{f"add: {step}": ["store.add([make_record(100)])", step, ADD] for step in ADD_STEPS},
     **{f"compact: {step}": ["store.remove([key_of('study', 2)])", step, "store.compact()"] for step in COMPACT_STEPS},
+    **{f"merge: {step}": [*MORE, step, "store.add([make_record(106)])"] for step in MERGE_STEPS},
     "committed": ["store.add([make_record(100)])", "die()"],
-    "create": ["die_at(local_store, 'write_manifest', 1)", "LocalStore.create(path, tiny_spec())"],
+    "create": ["die_at(creating, 'write_manifest', 1)", "LocalStore.create(path, tiny_spec())"],
 }
 
 
@@ -138,6 +153,24 @@ def test_killed_while_compacting(killed: dict[str, Path], step: str) -> None:
         assert len(store.slice_vectors(key_of("study", 3))) == 2
     gone = make_record(2).key.encode()
     assert not [f for f in index.rglob("*") if f.is_file() and gone in f.read_bytes()]
+
+
+@pytest.mark.parametrize("step", MERGE_STEPS)
+def test_killed_while_merging(killed: dict[str, Path], step: str) -> None:
+    index = killed[f"merge: {step}"]
+    acknowledged = {key_of("study", i) for i in (*range(5), *range(100, 106))}
+    with LocalStore.open(index) as reader:  # before any writer has cleaned up
+        keys = {c.key for c in reader.cases()}
+        assert keys == acknowledged | {key_of("study", 106)}  # its commit was before the merging
+        assert reader.verify()["studies"] == 12
+    with LocalStore.open(index, read_only=False) as store:
+        store.add([make_record(107)])
+        assert store.verify()["studies"] == 13
+        for number in (*range(5), *range(100, 108)):
+            sentences = ["A small effusion."] if number < 5 else []
+            (was,) = make_record(number, sentences=sentences).series
+            assert np.array_equal(store.slice_vectors(key_of("study", number))[1].slices, was.views[1].slices)
+    assert len(list((index / "segments").iterdir())) <= 2
 
 
 def test_killed_while_creating(killed: dict[str, Path]) -> None:

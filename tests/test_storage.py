@@ -25,7 +25,7 @@ from index_builder import build_index
 from radseek.cli import run
 from retrieval.errors import IndexBusyError, StorageError
 from retrieval.imaging import archive
-from retrieval.index import catalog_write, commit, local_store, segments
+from retrieval.index import catalog_write, commit, creating, segments
 from retrieval.index.linkage import LinkageFile
 from retrieval.index.local_store import LocalStore
 from retrieval.index.sqlite_file import guarded
@@ -278,7 +278,7 @@ def test_what_was_committed_is_there_wherever_the_disk_ends(
     asks: bool, small_disk: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not asks:
-        for module in (commit, local_store):
+        for module in (commit, creating):
             monkeypatch.setattr(module, "require_room", lambda *_: None)
     records = make_records(32, sentences=["A sentence of some length about the chest."] * 5, slices=20)
     found = {}

@@ -13,6 +13,7 @@ from retrieval.errors import (
     BusyError,
     EncoderError,
     IndexBusyError,
+    IndexClosedError,
     IndexFolderError,
     InputError,
     MaskError,
@@ -20,7 +21,9 @@ from retrieval.errors import (
     NarratorError,
     PromptError,
     RadseekError,
+    StoppedError,
     StorageError,
+    SystemLimitError,
     UnknownNameError,
     UsageError,
 )
@@ -33,6 +36,9 @@ _log = logging.getLogger(__name__)
 _CODES: Final[tuple[tuple[type[Exception], str], ...]] = (
     (CancelledError, "cancelled"),
     (BusyError, "busy"),
+    (IndexClosedError, "busy"),
+    (StoppedError, "busy"),
+    (SystemLimitError, "busy"),
     (IndexBusyError, "busy"),
     (MaskError, "mask"),
     (NarratorError, "narrator"),

@@ -19,12 +19,15 @@ from retrieval.errors import (
     BusyError,
     EncoderMismatchError,
     IndexBusyError,
+    IndexClosedError,
     IndexFolderError,
     InputError,
     MissingExtraError,
     RadseekError,
     Reason,
+    StoppedError,
     StorageError,
+    SystemLimitError,
     UnknownNameError,
 )
 from retrieval.path_text import hide_paths
@@ -42,6 +45,9 @@ _STATUS: Final[tuple[tuple[type[RadseekError], int], ...]] = (
     (EncoderMismatchError, 409),
     (IndexFolderError, 503),
     (BusyError, 503),
+    (IndexClosedError, 503),
+    (StoppedError, 503),
+    (SystemLimitError, 503),
     (MissingExtraError, 501),
     (StorageError, 507),
 )
@@ -51,6 +57,7 @@ _SHUT: Final = (
     "The archive cannot be read now: another process changed or removed it. Ask again in a moment; where that does not "
     "help, whoever keeps this server finds why in its log."
 )
+_LIMIT: Final = "The server has no more open files or memory for this; ask again later, and tell whoever keeps it."
 # Every code that stands for a refusal by the server itself, rather than by the engine.
 CODES: Final = {
     400: "malformed",

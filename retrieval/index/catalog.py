@@ -7,20 +7,32 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from retrieval.errors import IndexDamagedError
 from retrieval.index.digests import digest_of
+from retrieval.index.places import Places
 from retrieval.index.schema import FORMAT, READABLE, SCHEMA, UPGRADES
 from retrieval.index.segments import SegmentInfo
 from retrieval.index.sqlite_file import checkpoint, connect, empty_log, guarded, make_private
 
-__all__ = ["DIGESTS", "Catalog", "create_catalog"]
+__all__ = ["DIGESTS", "Catalog", "Layout", "create_catalog", "folder_digest"]
 
 DIGESTS = "digests"  # the setting that says that every study has digests
 # Settings: a digest of all others, the number of studies that are there, a digest of what the segments are.
 _SEAL, _LIVE, _SEGMENTS = "seal", "live", "segments"
+_FOLDERS_SINCE = 3  # the format that has a table of folders
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Layout:
+    """Which folders there are at a generation, and where in them each commit's rows lie."""
+
+    generation: int
+    folders: tuple[SegmentInfo, ...]
+    places: Places
 
 
 def create_catalog(path: Path, settings: dict[str, str]) -> None:
@@ -116,7 +128,9 @@ class Catalog:
             raise IndexDamagedError(
                 f"{self.path} has {rows[-1][1]} studies instead of {settings[_LIVE]}; restore it from a copy."
             )
-        if settings[_SEGMENTS] != _digest_of_segments(self.query(_ALL_SEGMENTS)):
+        with self._lock, guarded(self.path):
+            segments = _digest_of_segments(self._connection)
+        if settings[_SEGMENTS] != segments:
             raise IndexDamagedError(
                 f"{self.path} names other segments than it was written with; restore it from a copy."
             )
@@ -138,20 +152,30 @@ class Catalog:
         """Return the last committed generation."""
         return int(self.setting("generation"))
 
-    def segments(self) -> list[SegmentInfo]:
-        """Return all segments by number."""
-        digest = "digest" if self.format > 1 else "NULL"
-        rows = self.query(f"SELECT number, slices, views, sentences, files, {digest} FROM segments ORDER BY number")
-        for *row, kept in rows:
-            if kept != digest_of([row]) and (kept is not None or self.has_all_digests()):
-                raise IndexDamagedError(
-                    f"{self.path}: its row of segment {row[0]} was changed; restore it from a copy."
-                )
-        return [_segment_info(row[:-1]) for row in rows]
+    def layout(self) -> Layout:
+        """Return the last generation and its folders, as one moment has them.
 
-    def next_segment(self) -> int:
-        """Return a number that no segment has; numbers of deleted ones may come back after a compaction."""
-        return int(self.query("SELECT coalesce(max(number), 0) + 1 FROM segments")[0][0])
+        Raises `IndexDamagedError` for a folder whose row is not the one that was written.
+        """
+        with self.reading():
+            generation, strict = self.generation(), self.has_all_digests()
+            version = int(self.query("PRAGMA user_version")[0][0])  # a writer may have renewed it
+            own = version < _FOLDERS_SINCE  # each segment had its own folder
+            sums, kept = ("x''", "segments") if own else ("sums", "folders")
+            digest, held = "digest" if version > 1 else "NULL", "number" if own else "folder"
+            folders = self.query(
+                f"SELECT number, slices, views, sentences, files, {sums}, {digest} FROM {kept} ORDER BY 1"
+            )
+            segments = self.query(f"SELECT number, {held}, slices, views, sentences FROM segments ORDER BY 1")
+        for *row, digest in folders:
+            if digest != folder_digest(row) and (digest is not None or strict):
+                raise IndexDamagedError(f"{self.path}: its row of folder {row[0]} was changed; restore it from a copy.")
+        infos = tuple(_segment_info(row) for *row, _ in folders)
+        return Layout(generation, infos, Places.of(segments, infos))
+
+    def next_folder(self) -> int:
+        """Return a number that no folder has or had, for the next folder and what is committed in it."""
+        return int(self.query("SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = 'folders'")[0][0])
 
     def copy_to(self, target: sqlite3.Connection) -> None:
         """Copy the whole catalogue into another database."""
@@ -191,28 +215,30 @@ class Catalog:
                 self._connection.close()
 
 
+def folder_digest(row: Sequence[object]) -> bytes:
+    """Return the digest of a row of folders; one of before there were sums has none of them in it."""
+    return digest_of([row if row[-1] else row[:-1]])
+
+
 def _seal(connection: sqlite3.Connection) -> None:
     """Write the settings that tell whether the others are whole; last of a transaction."""
     (live,) = connection.execute("SELECT count(*) FROM studies WHERE removed IS NULL").fetchone()
-    segments = _digest_of_segments(connection.execute(_ALL_SEGMENTS).fetchall())
-    own = [(_LIVE, str(live)), (_SEGMENTS, segments)]
+    own = [(_LIVE, str(live)), (_SEGMENTS, _digest_of_segments(connection))]
     connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", own)
     settings = dict(connection.execute("SELECT name, value FROM meta WHERE name != ?", (_SEAL,)).fetchall())
     connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_SEAL, _seal_of(settings)))
 
 
-_ALL_SEGMENTS = "SELECT number, digest FROM segments ORDER BY number"
-
-
-def _digest_of_segments(rows: Sequence[Sequence[object]]) -> str:
-    return digest_of(rows).hex()
+def _digest_of_segments(connection: sqlite3.Connection) -> str:
+    segments = connection.execute("SELECT number, folder, slices, views, sentences FROM segments ORDER BY 1").fetchall()
+    return digest_of(segments, connection.execute("SELECT number, digest FROM folders ORDER BY 1").fetchall()).hex()
 
 
 def _seal_of(settings: dict[str, str]) -> str:
     return digest_of(sorted(settings.items())).hex()
 
 
-def _segment_info(row: tuple[int, int, int, int, str]) -> SegmentInfo:
-    number, slices, views, sentences, files = row
+def _segment_info(row: Sequence[Any]) -> SegmentInfo:
+    number, slices, views, sentences, files, sums = row
     rows = {"slices": slices, "views": views, "sentences": sentences}
-    return SegmentInfo(number, rows, {name: (sha, size) for name, (sha, size) in json.loads(files).items()})
+    return SegmentInfo(number, rows, {name: (sha, size) for name, (sha, size) in json.loads(files).items()}, sums)

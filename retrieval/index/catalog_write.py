@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
-from retrieval.index.catalog import DIGESTS
-from retrieval.index.digests import digest_of, fill
+from retrieval.index.catalog import DIGESTS, folder_digest
+from retrieval.index.digests import fill
 from retrieval.index.keys import forgotten_mark
 from retrieval.index.keywords import index_words
 from retrieval.index.packing import PackedStudy
@@ -15,10 +15,12 @@ from retrieval.index.segments import SegmentInfo
 
 __all__ = [
     "fill_digests",
+    "insert_folder",
     "insert_segment",
     "insert_study",
     "mark_forgotten",
     "mark_removed",
+    "move_segments",
     "set_value",
     "write_digests",
 ]
@@ -29,14 +31,30 @@ def set_value(connection: sqlite3.Connection, name: str, value: str) -> None:
     connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
 
 
-def insert_segment(connection: sqlite3.Connection, info: SegmentInfo) -> None:
-    """Make a segment known."""
+def insert_folder(connection: sqlite3.Connection, info: SegmentInfo) -> None:
+    """Make a folder known."""
     rows = info.rows
-    values = (info.number, rows["slices"], rows["views"], rows["sentences"], json.dumps(dict(info.files)))
+    values = (info.number, rows["slices"], rows["views"], rows["sentences"], json.dumps(dict(info.files)), info.sums)
     connection.execute(
-        "INSERT INTO segments (number, slices, views, sentences, files, digest) VALUES (?, ?, ?, ?, ?, ?)",
-        (*values, digest_of([values])),
+        "INSERT INTO folders (number, slices, views, sentences, files, sums, digest) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (*values, folder_digest(values)),
     )
+
+
+def insert_segment(connection: sqlite3.Connection, info: SegmentInfo) -> None:
+    """Make a new folder known, and its rows as one segment of the folder's number."""
+    insert_folder(connection, info)
+    rows = info.rows
+    values = (info.number, rows["slices"], rows["views"], rows["sentences"], info.number)
+    connection.execute("INSERT INTO segments (number, slices, views, sentences, folder) VALUES (?, ?, ?, ?, ?)", values)
+
+
+def move_segments(connection: sqlite3.Connection, old: Iterable[int], new: SegmentInfo) -> None:
+    """Say that the segments of the `old` folders lie in another one now, in the order of their numbers."""
+    insert_folder(connection, new)
+    for folder in old:
+        connection.execute("UPDATE segments SET folder = ? WHERE folder = ?", (new.number, folder))
+        connection.execute("DELETE FROM folders WHERE number = ?", (folder,))
 
 
 def insert_study(connection: sqlite3.Connection, packed: PackedStudy, segment: int, generation: int) -> int:
@@ -67,12 +85,12 @@ def insert_study(connection: sqlite3.Connection, packed: PackedStudy, segment: i
 
 
 def fill_digests(connection: sqlite3.Connection) -> None:
-    """Write the digests that studies and segments of an earlier format lack, and that all have them."""
+    """Write the digests that studies and folders of an earlier format lack, and that all have them."""
     write_digests(connection, [row[0] for row in connection.execute("SELECT id FROM studies WHERE digest IS NULL")])
     for row in connection.execute(
-        "SELECT number, slices, views, sentences, files FROM segments WHERE digest IS NULL"
+        "SELECT number, slices, views, sentences, files, sums FROM folders WHERE digest IS NULL"
     ).fetchall():
-        connection.execute("UPDATE segments SET digest = ? WHERE number = ?", (digest_of([row]), row[0]))
+        connection.execute("UPDATE folders SET digest = ? WHERE number = ?", (folder_digest(row), row[0]))
     set_value(connection, DIGESTS, "all")
 
 

@@ -49,7 +49,7 @@ def add(
         raise UsageError(f"Study {min(existing)} is in the index already; leave it out, or replace it.")
     require_room(folder, commit_bytes(packing) + catalog.log_bytes())
     linkage.put(packed.record for packed in packing.studies)
-    number = catalog.next_segment()
+    number = catalog.next_folder()
     info = write_segment(folder, number, dim, packing.parts)
     try:
         with catalog.transaction() as connection:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
@@ -20,9 +19,11 @@ from retrieval.encoders.protocol import Encoder
 from retrieval.encoders.spec import EncoderSpec, check_match
 from retrieval.errors import IndexDamagedError, UnknownNameError, UsageError
 from retrieval.index import commit, forgetting, rewriting, verifying
-from retrieval.index.catalog import Catalog, create_catalog
+from retrieval.index.catalog import Catalog
+from retrieval.index.creating import CATALOG, make_index, make_room
 from retrieval.index.linkage import LinkageFile, linkage_path
 from retrieval.index.manifest import MANIFEST, agreed_spec, is_index, read_manifest, write_manifest
+from retrieval.index.merging import merge
 from retrieval.index.own_pooling import clean_adapters, keep_adapter, own_adapter
 from retrieval.index.schema import FORMAT
 from retrieval.index.segments import clean_orphans
@@ -30,15 +31,11 @@ from retrieval.index.snapshot import Snapshot
 from retrieval.index.sqlite_file import identity
 from retrieval.index.store import Case, Linkage, Scope, SentenceHit, SliceHit, StudyRecord, ViewHit
 from retrieval.index.sums import changed_files, clear_sums, look_changed, write_sums
-from retrieval.index.writer_lock import LOCK, locked
-from retrieval.storage import require_room, writing_to
+from retrieval.index.writer_lock import locked
+from retrieval.storage import writing_to
 from retrieval.types import ViewVectors
 
 __all__ = ["LocalStore"]
-
-_CATALOG = "catalog.sqlite"
-_EMPTY_BYTES = 384 << 10  # an index of nothing and its linkage, with SQLite's logs while they are made
-_HALF_MADE = (_CATALOG, f"{_CATALOG}-wal", f"{_CATALOG}-shm", f"{_CATALOG}-journal", ".manifest.json.draft")
 
 
 class LocalStore:
@@ -49,25 +46,28 @@ class LocalStore:
         self._folder = path / "segments"
         self._lock = lock
         self._linkage: LinkageFile | None = None
+        self._newest = self._first_written = 0
         self.verified = verifying.Verified(0, hashed=False)  # by the last `verify`
         manifest = read_manifest(path)
-        self._catalog = Catalog(path / _CATALOG, read_only=lock is None)
+        self._catalog = Catalog(path / CATALOG, read_only=lock is None)
         try:
             self._spec = agreed_spec(path, manifest.spec, self._catalog.setting("encoder"))
             self._adapter = self._catalog.setting("own_pooling", "")
             self._linkage_was_there = linkage_path(path).exists()
             self._open_linkage()
             self._in_doubt = look_changed(path, self._files())
-            if lock is not None:  # the hashes are cleared below
-                self._in_doubt = self._in_doubt and changed_files(path, self._files()) != []
             if lock is not None:
+                self._in_doubt = self._in_doubt and changed_files(path, self._files()) != []
                 clear_sums(path)
                 if manifest.format != FORMAT:  # the catalogue was made this format as it was opened
                     write_manifest(path, manifest.spec)
-                clean_adapters(path, self._adapter)
-                clean_orphans(self._folder, {info.folder_name for info in self._catalog.segments()})
+                layout = self._catalog.layout()
+                with writing_to(path):
+                    clean_adapters(path, self._adapter)
+                    clean_orphans(self._folder, {info.folder_name for info in layout.folders})
+                self._newest = self._first_written = self._catalog.next_folder()
             self._now = Snapshot(self._catalog, self._folder, self._spec.dim, in_doubt=self._in_doubt)
-            self._file = identity(path / _CATALOG)
+            self._file = identity(path / CATALOG)
         except BaseException:
             self._close_files()
             raise
@@ -79,23 +79,10 @@ class LocalStore:
         Raises `UsageError` where the folder holds an index already, or something that is none.
         """
         path = Path(path)
-        if is_index(path):
-            raise UsageError(f"{path} is an index already; open it to add to it, or name another folder.")
-        with writing_to(path):
-            path.mkdir(parents=True, exist_ok=True, mode=0o700)  # vectors and reports are not for everybody
-        own = {*_HALF_MADE, LOCK, "segments"}
-        strangers = sorted(p.name for p in path.iterdir() if p.name not in own)
-        if strangers:
-            raise UsageError(f"{path} is not empty (it holds {strangers[0]}); name a new folder for the index.")
-        require_room(path, _EMPTY_BYTES)
+        make_room(path)
         lock = locked(path)
         try:
-            for name in _HALF_MADE:  # by a writer that was killed here
-                (path / name).unlink(missing_ok=True)
-            with writing_to(path, _EMPTY_BYTES):
-                (path / "segments").mkdir(exist_ok=True)
-            create_catalog(path / _CATALOG, {"encoder": json.dumps(spec.to_json())})
-            write_manifest(path, spec)  # from here on it is an index
+            make_index(path, spec)
             return cls(path, lock)
         except BaseException:
             lock.release()
@@ -155,7 +142,7 @@ class LocalStore:
 
         What was only added since changes nothing. Raises as reading does where the catalogue cannot be read.
         """
-        here = is_index(self.path) and identity(self.path / _CATALOG) == self._file
+        here = is_index(self.path) and identity(self.path / CATALOG) == self._file
         return here and self._now.is_whole()
 
     def counts(self) -> dict[str, int]:
@@ -175,7 +162,7 @@ class LocalStore:
         linkage = self._writable()
         dim = self._spec.dim
         commit.add(self._catalog, linkage, self._folder, dim, records, replace_existing=replace_existing)
-        return self._moved_on()
+        return self._merged()
 
     def remove(self, studies: Collection[str]) -> int:
         """Hide studies and delete their linkage; their data is gone from disk after `compact`.
@@ -192,7 +179,7 @@ class LocalStore:
     def compact(self) -> int:
         """Delete removed studies from disk and return the new generation; readers must open the index again."""
         linkage = self._writable()
-        rewriting.compact(self._catalog, self._folder, self._spec.dim, self._now.segments)
+        rewriting.compact(self._catalog, self._folder, self._spec.dim, self._now.segments, self._now.places)
         linkage.fill_digests()
         dropped = forgetting.drop_orphans(self._catalog, linkage)
         deleted = self._catalog.needs_vacuum()  # also where a writer was killed before it got here
@@ -200,7 +187,7 @@ class LocalStore:
             linkage.vacuum()
         if deleted:
             self._catalog.vacuum()
-        return self._moved_on()
+        return self._merged()
 
     def forget(self, studies: Collection[str], patients: Collection[str] = ()) -> int:
         """Take studies off the disk for good, and keep these studies' and patients' keys out of later builds.
@@ -267,8 +254,15 @@ class LocalStore:
         """Recount and re-hash everything; return the counts, or raise `IndexDamagedError` with what is wrong."""
         if self._adapter:
             self._check_adapter()
-        self.verified = verifying.verify(self._catalog, self._linkage, self._now.segments, self.path)
+        now = self._now
+        self.verified = verifying.verify(self._catalog, self._linkage, now.segments, now.places, self.path)
         return self.counts()
+
+    def check_written(self) -> None:
+        """Hash what this writer has written, as it lies on the disk; raise `IndexDamagedError` unless it was meant."""
+        for number, segment in self._now.segments.items():
+            if number >= self._first_written:
+                segment.check_hashes()
 
     def undigested(self) -> int:
         """Return how many studies were written before studies had digests; `compact` gives them some."""
@@ -359,7 +353,8 @@ class LocalStore:
 
     def _pool_again(self, spec: EncoderSpec, pool: rewriting.Pool, adapter: str) -> int:
         """Rewrite the index with another pooling; the manifest follows the catalogue, old adapters go last."""
-        rewriting.repool(self._catalog, self._folder, self._now.segments, spec, pool, adapter)
+        now = self._now
+        rewriting.repool(self._catalog, self._folder, now.segments, now.places, spec, pool, adapter)
         self._spec, self._adapter = spec, adapter
         write_manifest(self.path, spec)
         clean_adapters(self.path, adapter)
@@ -369,8 +364,18 @@ class LocalStore:
         if load_pool(self._spec, own_adapter(self.path, self._adapter))[0] != self._spec:
             raise IndexDamagedError(f"{self.path}: its catalogue names another pooling than its adapter; restore both.")
 
+    def _merged(self) -> int:
+        """Merge what is due after a commit, which stands whatever becomes of the merging."""
+        try:
+            merge(self._catalog, self._folder, self._spec.dim)
+        finally:
+            self._moved_on()
+        return self._now.generation
+
     def _moved_on(self) -> int:
-        if self._catalog.generation() != self._now.generation:
+        newest = self._catalog.next_folder()
+        if (self._catalog.generation(), newest) != (self._now.generation, self._newest):
+            self._newest = newest
             self._now = Snapshot(self._catalog, self._folder, self._spec.dim, self._now.segments)
         return self._now.generation
 

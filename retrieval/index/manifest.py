@@ -11,7 +11,7 @@ from retrieval.encoders.spec import EncoderSpec
 from retrieval.errors import EncoderError, IndexDamagedError, UsageError
 from retrieval.index.schema import FORMAT, READABLE
 from retrieval.index.segments import sync_folder
-from retrieval.storage import writing_to
+from retrieval.storage import is_limit, storage_error, writing_to
 
 __all__ = ["MANIFEST", "Manifest", "agreed_spec", "is_index", "read_manifest", "write_manifest"]
 
@@ -31,7 +31,11 @@ def is_index(path: Path) -> bool:
     """Say whether a folder is an index, by its manifest alone."""
     try:
         return bool(json.loads((path / MANIFEST).read_text("utf8")).get("kind") == _KIND)
-    except (OSError, ValueError, AttributeError):
+    except OSError as error:
+        if is_limit(error):  # it may well be one
+            raise storage_error(error, path) from error
+        return False
+    except (ValueError, AttributeError):
         return False
 
 
@@ -75,7 +79,9 @@ def read_manifest(path: Path) -> Manifest:
         spec = EncoderSpec.from_json(document["encoder"])
         if hashes != {"imaging": spec.imaging_hash, "towers": spec.towers_hash, "pooling": spec.pooling_hash}:
             raise ValueError("its hashes are not its encoder's")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, EncoderError) as error:
+    except OSError as error:
+        raise storage_error(error, path) from error
+    except (ValueError, KeyError, TypeError, AttributeError, EncoderError) as error:
         raise IndexDamagedError(f"{file} cannot be read ({error}); restore it from a copy.") from error
     return Manifest(spec, version)
 

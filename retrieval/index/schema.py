@@ -4,23 +4,34 @@ from __future__ import annotations
 
 __all__ = ["FORMAT", "READABLE", "SCHEMA", "UPGRADES", "VISIBLE"]
 
-FORMAT = 2
-READABLE = (1, 2)  # a writer makes an older one this one as it opens it
+FORMAT = 3
+READABLE = (1, 2, 3)  # a writer makes an older one this one as it opens it
 
 # A row is there for a reader pinned to generation :generation if it was added by then and not removed by then.
 VISIBLE = "s.added <= :generation AND (s.removed IS NULL OR s.removed > :generation)"
+
+_FOLDERS = """
+CREATE TABLE folders (               -- folders of `segments/`; a number is never given twice
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    slices INTEGER NOT NULL, views INTEGER NOT NULL, sentences INTEGER NOT NULL,
+    files TEXT NOT NULL,             -- JSON: file name -> [SHA-256, bytes]
+    sums BLOB NOT NULL,              -- CRC-32 of each block of rows, uint32 little-endian; empty before format 3
+    digest BLOB                      -- of the row; NULL before format 2
+);
+"""
 
 SCHEMA = f"""
 PRAGMA user_version = {FORMAT};
 
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 
-CREATE TABLE segments (
-    number INTEGER PRIMARY KEY,
+{_FOLDERS}
+CREATE TABLE segments (              -- what one commit wrote; in a folder they follow each other by number
+    number INTEGER PRIMARY KEY,      -- its first folder's
     slices INTEGER NOT NULL, views INTEGER NOT NULL, sentences INTEGER NOT NULL,
-    digest BLOB,                     -- of the row; NULL before format 2
-    files TEXT NOT NULL              -- JSON: file name -> [SHA-256, bytes]
+    folder INTEGER REFERENCES folders
 );
+CREATE INDEX segments_folder ON segments (folder);
 
 CREATE TABLE studies (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -52,8 +63,8 @@ CREATE TABLE views (
     series INTEGER NOT NULL REFERENCES series ON DELETE CASCADE,
     name TEXT NOT NULL,
     segment INTEGER NOT NULL REFERENCES segments,
-    row INTEGER NOT NULL,            -- of views.f16.npy
-    start INTEGER NOT NULL, count INTEGER NOT NULL,   -- rows of slices.f16.npy
+    row INTEGER NOT NULL,            -- of the segment's views
+    start INTEGER NOT NULL, count INTEGER NOT NULL,   -- of the segment's slices
     z BLOB NOT NULL,                 -- int32 little-endian, one a slice
     position BLOB NOT NULL           -- float64 little-endian LPS mm, three a slice; empty without geometry
 );
@@ -66,7 +77,7 @@ CREATE TABLE sentences (
     study INTEGER NOT NULL REFERENCES studies ON DELETE CASCADE,
     ordinal INTEGER NOT NULL,
     segment INTEGER NOT NULL REFERENCES segments,
-    row INTEGER NOT NULL,            -- of sentences.f16.npy
+    row INTEGER NOT NULL,            -- of the segment's sentences
     text TEXT NOT NULL
 );
 CREATE INDEX sentences_study ON sentences (study);
@@ -85,5 +96,14 @@ UPGRADES: dict[int, tuple[str, ...]] = {
         "ALTER TABLE studies ADD COLUMN words_digest BLOB",
         "ALTER TABLE segments ADD COLUMN digest BLOB",
         "CREATE TABLE forgotten (mark BLOB PRIMARY KEY) WITHOUT ROWID",
+    ),
+    2: (
+        _FOLDERS,
+        "INSERT INTO folders SELECT number, slices, views, sentences, files, x'', digest FROM segments",
+        "ALTER TABLE segments ADD COLUMN folder INTEGER REFERENCES folders",
+        "UPDATE segments SET folder = number",
+        "ALTER TABLE segments DROP COLUMN files",
+        "ALTER TABLE segments DROP COLUMN digest",
+        "CREATE INDEX segments_folder ON segments (folder)",
     ),
 }

@@ -14,6 +14,7 @@ from retrieval.errors import IndexDamagedError, IndexFolderError, UnknownNameErr
 from retrieval.index import catalog_read, tables, verifying
 from retrieval.index.catalog import Catalog
 from retrieval.index.exact import FlatIndex
+from retrieval.index.places import Places
 from retrieval.index.scan import best_slices
 from retrieval.index.segments import Segment
 from retrieval.index.sentence_search import find_sentences
@@ -42,12 +43,7 @@ class Snapshot:
         answer about all studies every row is checked.
         """
         self.catalog = catalog
-        self.generation = catalog.generation()
-        opened = opened or {}
-        # What is open already was checked when it was opened.
-        self.segments = {
-            info.number: opened.get(info.number) or Segment(folder, info, dim) for info in catalog.segments()
-        }
+        self.generation, self.segments, self.places = _opened(catalog, folder, dim, opened or {})
         self._whole_until = self.generation  # the last generation known to have taken nothing away
         self._lock = threading.RLock()
         self._cache: dict[str, Any] = {}
@@ -110,8 +106,8 @@ class Snapshot:
         """Return the `(S, D)` vectors of a study's sentences in their order; `(0, 0)` without any."""
         self.contains([study])  # one that is not there has no sentences, unless the catalogue is damaged
         self._check_rows(catalog_read.visible_ids(self.catalog, [study], self.generation))
-        places = catalog_read.sentence_places(self.catalog, study, self.generation)
-        rows = [self._segment(segment).array("sentences")[row] for segment, row in places]
+        found = catalog_read.sentence_places(self.catalog, study, self.generation)
+        rows = [self._rows("sentences", segment, row, 1)[0] for segment, row in found]
         return np.stack(rows) if rows else np.zeros((0, 0), np.float16)
 
     def search_views(
@@ -153,7 +149,7 @@ class Snapshot:
     ) -> list[SentenceHit]:
         """Return the union of the k best sentences by cosine and the k best by keyword, in both orders' ranks."""
         self._check_for_all()
-        table = self._cached("sentences", lambda: tables.load_sentences(self.catalog, self.generation, self.segments))
+        table = self._cached("sentences", lambda: self._table(tables.load_sentences))
         allowed = self._allowed(table.study, scope)
         return find_sentences(self.catalog, table, self.segments, query, text, k, allowed, self._check_rows)
 
@@ -168,6 +164,26 @@ class Snapshot:
                 "open it again."
             )
 
+    def _table(self, load: Callable[[Catalog, int, Places], _T]) -> _T:
+        try:
+            return load(self.catalog, self.generation, self.places)
+        finally:
+            self._check()  # a compaction meanwhile is why rows are missing
+
+    def _rows(self, name: str, segment: int, start: int, count: int) -> NDArray[np.float16]:
+        """Return rows of what one commit wrote, wherever they lie by now."""
+        try:
+            (at,) = self.places.find(np.array([segment]))
+        except IndexDamagedError:
+            self._check()  # or it was compacted meanwhile
+            raise
+        if start < 0 or count < 1 or start + count > self.places.count[name][at]:
+            raise IndexDamagedError(
+                f"The catalogue names {name} that segment {segment} does not have; restore it from a copy."
+            )
+        first = int(self.places.first[name][at]) + start
+        return self.segments[int(self.places.folder[at])].rows(name, first, first + count)
+
     def _check_all(self) -> None:
         """Before an answer about all studies: see that no row is changed or gone, where there is reason to doubt it."""
         with self._lock:
@@ -175,11 +191,6 @@ class Snapshot:
             if self._in_doubt and changed_files(path.parent, [path]) != []:
                 verifying.require_none(verifying.catalogue_problems(self.catalog), path.parent)
             self._in_doubt = False
-
-    def _segment(self, number: int) -> Segment:
-        if number not in self.segments:
-            raise IndexDamagedError(f"The catalogue names segment {number}, which it does not have; restore the index.")
-        return self.segments[number]
 
     def _check_rows(self, studies: Iterable[int]) -> None:
         """Refuse to answer from a study, by row id, whose rows are not those that were written; each looked at once."""
@@ -189,7 +200,7 @@ class Snapshot:
             self._whole |= new
 
     def _views(self) -> tables.ViewTable:
-        return self._cached("views", lambda: tables.load_views(self.catalog, self.generation, self.segments))
+        return self._cached("views", lambda: self._table(tables.load_views))
 
     def _allowed(self, owners: NDArray[np.int64], scope: Scope | None) -> NDArray[np.bool_]:
         return np.isin(owners, self._study_ids(scope))
@@ -221,13 +232,12 @@ class Snapshot:
     def _view(
         self, series: str, name: str, segment: int, row: int, start: int, count: int, z: bytes, position: bytes
     ) -> ViewVectors:
-        arrays = self._segment(segment)
         mm = np.frombuffer(position, "<f8").reshape(-1, 3).tolist()
         return ViewVectors(
             view=name,
             series_uid=series,
-            slices=np.asarray(arrays.array("slices")[start : start + count]),
-            pooled=np.asarray(arrays.array("views")[row]),
+            slices=self._rows("slices", segment, start, count),
+            pooled=self._rows("views", segment, row, 1)[0],
             z=np.frombuffer(z, "<i4").astype(np.int32),
             position=tuple((x, y, z_mm) for x, y, z_mm in mm),
         )
@@ -238,3 +248,22 @@ class Snapshot:
                 self._cache[name] = make()
             found: _T = self._cache[name]
             return found
+
+
+def _opened(
+    catalog: Catalog, folder: Path, dim: int, opened: Mapping[int, Segment]
+) -> tuple[int, dict[int, Segment], Places]:
+    """Return the last generation, its folders and its places; what is open already was checked then.
+
+    A writer may merge folders and delete the old ones between their names and their opening: then they are asked again.
+    """
+    while True:
+        layout = catalog.layout()
+        try:
+            segments = {i.number: opened.get(i.number) or Segment(folder, i, dim) for i in layout.folders}
+        except IndexDamagedError:
+            now = catalog.layout()
+            if [info.number for info in now.folders] == [info.number for info in layout.folders]:
+                raise
+        else:
+            return layout.generation, segments, layout.places

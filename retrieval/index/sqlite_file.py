@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from retrieval.errors import IndexBusyError, IndexDamagedError, IndexFolderError
-from retrieval.storage import sqlite_storage_error, writing_to
+from retrieval.errors import (
+    IndexBusyError,
+    IndexClosedError,
+    IndexDamagedError,
+    IndexFolderError,
+    RadseekError,
+    StoppedError,
+    SystemLimitError,
+)
+from retrieval.storage import limit_error, sqlite_storage_error, writing_to
 
 __all__ = ["checkpoint", "connect", "empty_log", "guarded", "identity", "make_private"]
 
+_DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB")  # https://www.sqlite.org/rescode.html
+_DAMAGE_SAID = ("no such", "UTF-8")  # a table or a column, and in Python's own words bytes that are no text
+_CLOSED = "closed database"
 _WAIT = 30.0  # seconds to wait for another connection's lock
 
 
@@ -53,23 +65,35 @@ def empty_log(connection: sqlite3.Connection, path: Path) -> None:
 
 @contextmanager
 def guarded(path: Path) -> Iterator[None]:
-    """Turn SQLite's complaints about a damaged file into `IndexDamagedError`, about the disk into `StorageError`.
+    """Tell what SQLite complains of as what it is; only what is not as it was written is `IndexDamagedError`.
 
-    A lock that another process holds is `IndexBusyError`.
+    A full, broken or forbidden disk is `StorageError`, no more open files or memory `SystemLimitError`, another
+    process's lock `IndexBusyError`, a closed connection `IndexClosedError`, an interrupted question `StoppedError`.
     """
     try:
         yield
-    except sqlite3.OperationalError as error:
-        if "no such" in str(error) or "UTF-8" in str(error):  # a table, a column; bytes that are no text
-            raise IndexDamagedError(f"{path} is damaged ({error}); restore it from a copy.") from error
-        of_the_disk = sqlite_storage_error(error, path.parent)
-        if of_the_disk is not None:
-            raise of_the_disk from error
-        raise IndexFolderError(f"{path} cannot be used now ({error}); see that its disk is writable.") from error
-    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the second: of a message about a damaged name
-        raise IndexDamagedError(
-            f"{path} is damaged ({error}); restore it from a copy or build the index again."
-        ) from error
+    except sqlite3.Error as error:
+        raise _told(error, path) from error
+    except UnicodeDecodeError as error:  # of a message about a damaged name
+        raise _damaged(error, path) from error
+    except MemoryError as error:
+        raise limit_error(errno.ENOMEM, path.parent) from error
+
+
+def _told(error: sqlite3.Error, path: Path) -> RadseekError:
+    name: str = getattr(error, "sqlite_errorname", "") or ""
+    if name.startswith(_DAMAGE) or any(said in str(error) for said in _DAMAGE_SAID):
+        return _damaged(error, path)
+    if name.startswith("SQLITE_INTERRUPT"):
+        return StoppedError(f"A question to {path} was stopped before its answer; ask again.")
+    if _CLOSED in str(error):
+        return IndexClosedError(f"{path.parent} was closed before it was asked; open it again.")
+    of_the_disk = sqlite_storage_error(error, path.parent)
+    return of_the_disk or IndexFolderError(f"{path} cannot be used now ({error}); see that its disk is writable.")
+
+
+def _damaged(error: Exception, path: Path) -> IndexDamagedError:
+    return IndexDamagedError(f"{path} is damaged ({error}); restore it from a copy or build the index again.")
 
 
 def identity(path: Path) -> tuple[int, int] | None:
@@ -106,8 +130,11 @@ def _reader(path: Path) -> sqlite3.Connection:
     if os.access(path.parent, os.W_OK):
         try:
             return _open(path, "mode=ro")
-        except sqlite3.OperationalError:
-            if log.exists() and log.stat().st_size:
+        except sqlite3.OperationalError as error:
+            # Only where nothing may be written is it safe to read as if nobody wrote.
+            forbidden = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+            limited = isinstance(sqlite_storage_error(error, path.parent), SystemLimitError)
+            if limited or error.sqlite_errorcode & 0xFF not in forbidden or (log.exists() and log.stat().st_size):
                 raise
     if log.exists() and log.stat().st_size:
         raise IndexFolderError(

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from retrieval.index.segments import sync_folder
-from retrieval.storage import writing_to
+from retrieval.storage import is_limit, storage_error, writing_to
 
 __all__ = ["SUMS", "changed_files", "clear_sums", "look_changed", "write_sums"]
 
@@ -75,14 +75,18 @@ def _read(index: Path) -> dict[str, list[Any]] | None:
         found = json.loads((index / SUMS).read_text("utf8"))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError):
+    except OSError as error:
+        if is_limit(error):
+            raise storage_error(error, index) from error
+        return {}
+    except ValueError:
         return {}
     good = isinstance(found, dict) and all(isinstance(one, list) and one for one in found.values())
     return found if good else {}
 
 
 def _hash(file: Path) -> str:
-    with file.open("rb") as opened:
+    with writing_to(file), file.open("rb") as opened:  # what the disk or the system refuses is said
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from retrieval.errors import IndexDamagedError
 from retrieval.index.catalog import Catalog
+from retrieval.index.places import Places
 from retrieval.index.schema import VISIBLE
-from retrieval.index.segments import Segment
 
 __all__ = ["SentenceTable", "ViewTable", "load_sentences", "load_views"]
 
@@ -20,13 +20,13 @@ Column = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ViewTable:
-    """All visible views in study-key order: row ids, owners, name codes, and places in the segments."""
+    """All visible views in study-key order: row ids, owners, name codes, and places in the folders' arrays."""
 
     names: tuple[str, ...]
     id: Column
     study: Column
     name: Column  # index into `names`
-    segment: Column
+    segment: Column  # number of the folder that holds it
     row: Column
     start: Column
     count: Column
@@ -38,11 +38,11 @@ class SentenceTable:
 
     id: Column
     study: Column
-    segment: Column
+    segment: Column  # number of the folder that holds it
     row: Column
 
 
-def load_views(catalog: Catalog, generation: int, segments: Mapping[int, Segment]) -> ViewTable:
+def load_views(catalog: Catalog, generation: int, places: Places) -> ViewTable:
     """Read the view table of a generation. Raises `IndexDamagedError` where a view lies outside its segment."""
     rows = catalog.query(
         "SELECT v.id, v.study, v.name, v.segment, v.row, v.start, v.count FROM views v "
@@ -51,23 +51,26 @@ def load_views(catalog: Catalog, generation: int, segments: Mapping[int, Segment
     )
     names = tuple(sorted({str(row[2]) for row in rows}))
     code = {name: i for i, name in enumerate(names)}
-    table = ViewTable(names, *_columns(catalog, [(*row[:2], code[str(row[2])], *row[3:]) for row in rows], 7))
-    rows_of, slices_of = (_rows(catalog, segments, table.segment, name) for name in ("views", "slices"))
-    good = (table.row >= 0) & (table.row < rows_of) & (table.start >= 0) & (table.count > 0)
-    _require(catalog, good & (table.start + table.count <= slices_of))
-    return table
+    columns = _columns(catalog, [(*row[:2], code[str(row[2])], *row[3:]) for row in rows], 7)
+    ids, study, name, segment, row, start, count = columns
+    at = places.find(segment)
+    good = (row >= 0) & (row < places.count["views"][at]) & (start >= 0) & (count > 0)
+    _require(catalog, good & (start + count <= places.count["slices"][at]))
+    first, begin = places.first["views"][at], places.first["slices"][at]
+    return ViewTable(names, ids, study, name, places.folder[at], first + row, begin + start, count)
 
 
-def load_sentences(catalog: Catalog, generation: int, segments: Mapping[int, Segment]) -> SentenceTable:
+def load_sentences(catalog: Catalog, generation: int, places: Places) -> SentenceTable:
     """Read the sentence table of a generation. Raises `IndexDamagedError` where one lies outside its segment."""
     rows = catalog.query(
         "SELECT t.id, t.study, t.segment, t.row FROM sentences t "
         f"JOIN studies s ON s.id = t.study WHERE {VISIBLE} ORDER BY s.key, t.ordinal",
         {"generation": generation},
     )
-    table = SentenceTable(*_columns(catalog, rows, 4))
-    _require(catalog, (table.row >= 0) & (table.row < _rows(catalog, segments, table.segment, "sentences")))
-    return table
+    ids, study, segment, row = _columns(catalog, rows, 4)
+    at = places.find(segment)
+    _require(catalog, (row >= 0) & (row < places.count["sentences"][at]))
+    return SentenceTable(ids, study, places.folder[at], places.first["sentences"][at] + row)
 
 
 def _columns(catalog: Catalog, rows: Sequence[Sequence[object]], width: int) -> list[Column]:
@@ -76,13 +79,6 @@ def _columns(catalog: Catalog, rows: Sequence[Sequence[object]], width: int) -> 
     except (TypeError, ValueError, OverflowError):
         raise _damaged(catalog) from None
     return [np.ascontiguousarray(column) for column in numbers.T]
-
-
-def _rows(catalog: Catalog, segments: Mapping[int, Segment], numbers: Column, name: str) -> Column:
-    """Return how many rows of an array the segment of each entry has."""
-    known, place = np.unique(numbers, return_inverse=True)
-    _require(catalog, np.array([int(number) in segments for number in known], bool))
-    return np.array([segments[int(number)].info.rows[name] for number in known], np.int64)[place]
 
 
 def _require(catalog: Catalog, good: NDArray[np.bool_]) -> None:

@@ -15,6 +15,7 @@ from retrieval.index.catalog import Catalog
 from retrieval.index.digests import changed
 from retrieval.index.linkage import LinkageFile
 from retrieval.index.manifest import MANIFEST
+from retrieval.index.places import Places
 from retrieval.index.schema import VISIBLE
 from retrieval.index.segments import ARRAYS, Segment
 from retrieval.index.sums import changed_files
@@ -51,13 +52,16 @@ def counts(catalog: Catalog, generation: int) -> dict[str, int]:
     return found
 
 
-def verify(catalog: Catalog, linkage: LinkageFile | None, segments: dict[int, Segment], path: Path) -> Verified:
+def verify(
+    catalog: Catalog, linkage: LinkageFile | None, segments: dict[int, Segment], places: Places, path: Path
+) -> Verified:
     """Raise `IndexDamagedError`, naming the first problems, unless everything agrees; say what could be checked."""
     touched = changed_files(path, [catalog.path, path / MANIFEST, *([] if linkage is None else [linkage.path])])
     problems = [f"{file.name} has been changed since it was written" for file in touched or ()]
     problems += catalogue_problems(catalog)
     for segment in segments.values():
-        problems += _segment_problems(catalog, segment)
+        problems += _file_problems(segment)
+    problems += _place_problems(catalog, places)
     problems += [] if linkage is None else linkage.problems()
     require_none(problems, path)
     return Verified(undigested(catalog), touched is not None)
@@ -85,7 +89,7 @@ def _row_problems(catalog: Catalog) -> list[str]:
     problems = []
     try:
         catalog.check_settings()
-        catalog.segments()
+        catalog.layout()
     except IndexDamagedError as error:
         problems.append(str(error))
     if catalog.format == 1:
@@ -107,28 +111,37 @@ def _foreign_keys(catalog: Catalog) -> list[tuple[str, int, str, int]]:
     return catalog.query("PRAGMA foreign_key_check")
 
 
-def _segment_problems(catalog: Catalog, segment: Segment) -> list[str]:
+def _file_problems(segment: Segment) -> list[str]:
     problems = []
-    number, rows = segment.info.number, segment.info.rows
     for name in ARRAYS:
         try:
             segment.check_hash(name)
             problems += _vector_problems(segment, name)
         except IndexDamagedError as error:
             problems.append(str(error))
-    views, slices, last = catalog.query(
-        "SELECT count(*), coalesce(sum(count), 0), coalesce(max(start + count), 0) FROM views WHERE segment = ?",
-        (number,),
-    )[0]
-    sentences = catalog.query("SELECT count(*) FROM sentences WHERE segment = ?", (number,))[0][0]
-    found = {"views": views, "slices": slices, "sentences": sentences}
-    problems += [
-        f"segment {number} has {rows[name]} {name} and the catalogue {found[name]}"
-        for name in ARRAYS
-        if rows[name] != found[name]
-    ]
-    if last > rows["slices"]:
-        problems.append(f"segment {number}: a view ends at slice {last} of {rows['slices']}")
+    return problems
+
+
+def _place_problems(catalog: Catalog, places: Places) -> list[str]:
+    """Compare what each commit wrote with the rows that the catalogue has of it."""
+    views = catalog.query(
+        "SELECT segment, count(*), max(row) + 1, sum(count), max(start + count) FROM views GROUP BY segment"
+    )
+    sentences = catalog.query("SELECT segment, count(*), max(row) + 1 FROM sentences GROUP BY segment")
+    found: dict[str, dict[int, tuple[int, int]]] = {
+        "slices": {row[0]: (row[3], row[4]) for row in views},
+        "views": {row[0]: (row[1], row[2]) for row in views},
+        "sentences": {row[0]: (row[1], row[2]) for row in sentences},
+    }
+    problems = []
+    for name, of_segment in found.items():
+        written = dict(zip(places.number.tolist(), places.count[name].tolist(), strict=True))
+        for number, rows in written.items():  # of a later commit, `places` knows nothing
+            count, last = of_segment.get(number, (0, 0))
+            if count != rows:
+                problems.append(f"segment {number} has {rows} {name} and the catalogue {count}")
+            elif last != count:
+                problems.append(f"segment {number}: its {name} end at row {last} of {count}")
     return problems
 
 
@@ -137,7 +150,7 @@ def _vector_problems(segment: Segment, name: str) -> list[str]:
     for start in range(0, len(rows), _BLOCK):
         norms = np.linalg.norm(rows[start : start + _BLOCK].astype(np.float32), axis=1)
         if not np.all(np.abs(norms - 1) < _UNIT_TOLERANCE):
-            return [f"segment {segment.info.number}: {name} holds rows that are not of unit length"]
+            return [f"folder {segment.info.folder_name}: {name} holds rows that are not of unit length"]
     return []
 
 
