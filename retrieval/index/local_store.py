@@ -339,8 +339,7 @@ class LocalStore:
         return found
 
     def _check_linkage(self) -> None:
-        """Where a study has no linkage and the file was changed from outside, it is no answer that there is none."""
-        # One that was deleted is not damaged: it is made anew, and `build` says what that costs.
+        """Where a study has no linkage and the file was changed, not deleted, it is no answer that there is none."""
         if self._linkage_was_there and self._in_doubt and changed_files(self.path, self._files()) != []:
             raise IndexDamagedError(
                 f"{linkage_path(self.path)} lacks studies and was changed since it was written; restore it from a copy."
