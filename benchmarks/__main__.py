@@ -23,6 +23,7 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("heatmap_faithfulness", "--studies", "60", "--real", DATA),
     ("index_kills", "--kills", "300"),
     ("index_mutations", "--mutations", "1000"),
+    ("many_studies", "{folder}"),
     ("measure_solids", "--places", "40"),
     ("narrator_sentences",),
     ("noise_drift", "--model", "builtin", "--pool", "300"),
