@@ -29,6 +29,7 @@ from retrieval.index.manifest import is_index
 from retrieval.index.scrub import scrub
 from retrieval.index.store import Case, StudyRecord
 from retrieval.path_text import found_path, printable
+from retrieval.report_language import unread_sentences
 from retrieval.types import Skipped
 
 __all__ = ["SEGMENT_STUDIES", "BuildReport", "Progress", "build_index"]
@@ -41,7 +42,8 @@ Progress = Callable[[str, int, int | None], None]  # stage, done, total (None wh
 @dataclass(slots=True)
 class BuildReport:
     """What a build did. `skipped` names every input that was not used; `already` counts finished studies; `notes` are
-    sentences about what was guessed or mended in the file of reports.
+    sentences about what was guessed or mended in the file of reports; `unread_sentences` counts the report sentences
+    in languages that no rules read, by language.
     """
 
     index: str
@@ -54,6 +56,7 @@ class BuildReport:
     series: int = 0
     slices: int = 0
     sentences: int = 0
+    unread_sentences: dict[str, int] = field(default_factory=dict)
     reports_unmatched: int = 0
     notes: list[str] = field(default_factory=list)
     seconds: float = 0.0
@@ -227,5 +230,7 @@ class _Commits:
             self.report.series += len(record.series)
             self.report.slices += sum(len(view.slices) for series in record.series for view in series.views)
             self.report.sentences += len(record.sentences)
+            for one, count in unread_sentences(record.sentences).items():
+                self.report.unread_sentences[one] = self.report.unread_sentences.get(one, 0) + count
         if self.progress is not None:
             self.progress("build", self.report.studies, None)

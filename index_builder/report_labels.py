@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from retrieval.polarity import Polarity
 from retrieval.report_findings import findings_in
+from retrieval.report_language import report_language
 
 __all__ = ["affirmed", "report_labels"]
 
@@ -20,7 +21,8 @@ def report_labels(sentences: Iterable[str]) -> dict[str, Polarity]:
     {'pleural_effusion': 'present', 'pneumothorax': 'absent'}
     """
     found: dict[str, Polarity] = {}
-    for sentence in sentences:
+    sentences = list(sentences)
+    for sentence in sentences if report_language(sentences) is None else ():
         for finding, says in _sentence_labels(sentence):
             if finding not in found or _WEIGHT[says] > _WEIGHT[found[finding]]:
                 found[finding] = says

@@ -19,7 +19,7 @@ from radseek.writing import write_scores
 from retrieval.engine import KEY_PREFIX, Engine
 from retrieval.errors import InputError, UsageError
 from retrieval.index.manifest import is_index
-from retrieval.results import ClassifyResult, ScreenResult, SimilarResult
+from retrieval.results import ClassifyResult, FindingScore, ScreenResult, SimilarResult
 from retrieval.spelling import spelling_of_findings
 from retrieval.study_vectors import StudyVectors
 from retrieval.types import Skipped
@@ -233,17 +233,30 @@ def _refuse_nothing(answered: bool, skipped: Sequence[Skipped], target: str) -> 
     raise InputError(first.reason_code, message, path=first.path)
 
 
+def _state(row: FindingScore) -> str:
+    """Return the state with its reason, and whether the words were not told from others."""
+    why = [*([] if row.reason is None else [row.reason]), *(["not_told_apart"] if row.not_told_apart else [])]
+    return f"{row.state} ({', '.join(why)})" if why else row.state
+
+
+def _place(row: FindingScore) -> str:
+    """Return the view and key slice; a slice that does not stand out is in brackets."""
+    if row.view is None:
+        return "-"
+    return f"{row.view} (z={row.key_slice}, flat)" if row.stands_out is False else f"{row.view} z={row.key_slice}"
+
+
 def _screen_table(result: ScreenResult) -> None:
     rows = [
         [
             row.path or row.study,
             row.finding,
-            row.state if row.reason is None else f"{row.state} ({row.reason})",
+            _state(row),
             number(row.probability, 2),
             number(row.score),
             "-" if row.interval is None else f"{row.interval[0]:+.3f} .. {row.interval[1]:+.3f}",
             number(row.percentile, 0),
-            "-" if row.view is None else f"{row.view} z={row.key_slice}",
+            _place(row),
         ]
         for row in result.results
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -18,6 +19,7 @@ from retrieval.encoders.fetch import fetch as fetch_model
 from retrieval.errors import InputError, UsageError
 from retrieval.index.keys import keyed_hash, load_key, patient_key
 from retrieval.index.local_store import LocalStore
+from retrieval.report_language import unread_note, unread_sentences
 from retrieval.storage import writing_to
 
 __all__ = ["build", "compact", "fetch", "forget", "info", "phantoms", "verify"]
@@ -65,7 +67,8 @@ def build(
             on_duplicate=on_duplicate.value,
             progress=update,
         )
-    for note in report.notes:
+    unread = [unread_note(report.unread_sentences)] if report.unread_sentences else []
+    for note in [*report.notes, *unread]:
         errors.print(note, markup=False, soft_wrap=True)
     if json:
         print_json(report.to_json())
@@ -79,10 +82,15 @@ def info(index: IndexPath, json: Json = False) -> None:
     """Say what an index holds and which encoder built it."""
     with LocalStore.open(index) as store:
         spec, counts, generation, undigested = store.spec, store.counts(), store.generation, store.undigested()
+        unread: Counter[str] = Counter()
+        for case in store.cases():
+            unread.update(unread_sentences(case.sentences))
     if json:
         document = {"index": str(index), "generation": generation, **counts, "undigested": undigested}
-        print_json({**document, "encoder": spec.to_json()})
+        print_json({**document, "unread_sentences": dict(sorted(unread.items())), "encoder": spec.to_json()})
         return
+    if unread:
+        errors.print(unread_note(unread), markup=False, soft_wrap=True)
     rows = [["generation", generation], *counts.items()]
     rows += [["encoder", f"{spec.name} ({spec.dim} wide)"], ["imaging recipe", spec.imaging_hash[:16]]]
     rows += [["towers", spec.towers_hash[:16]], ["pooling", spec.pooling_hash[:32]]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -35,6 +35,7 @@ from retrieval.narrators.protocol import Narrator
 from retrieval.path_text import found_path
 from retrieval.percentiles import Percentiles
 from retrieval.prompt_vectors import PromptBook
+from retrieval.report_language import unread_notes
 from retrieval.results import (
     ClassifyResult,
     ClassifyRow,
@@ -43,17 +44,18 @@ from retrieval.results import (
     LabelProbability,
     ScreenResult,
     SearchResult,
-    SentenceRow,
     SimilarResult,
-    StudyRow,
+    sentence_row,
+    study_row,
 )
 from retrieval.scoring import label_probabilities
-from retrieval.screening import Findings, Screener, choose_findings
-from retrieval.search import RankedImage, RankedSentence, rank_images, rank_sentences
+from retrieval.screening import AtHand, Findings, Screener, choose_findings
+from retrieval.search import rank_images, rank_sentences
 from retrieval.spelling import spelling_of, spelling_of_findings
 from retrieval.study_vectors import StudyVectors, embed_study, stored_study
 from retrieval.targets import relative_path, studies_under
-from retrieval.text_query import parse_query, query_vector
+from retrieval.telling_apart import TellingApart, note
+from retrieval.text_query import parse_query, query_vector, similarity_floor
 from retrieval.types import Skipped, Study
 
 __all__ = ["Engine", "Findings", "Target"]
@@ -77,7 +79,8 @@ class Engine:
         self.store = None if store is None else self._seen(store)
         self._book = PromptBook(self.encoder)
         percentiles = None if self.store is None else Percentiles(self.store, self._book)
-        self._screener = Screener(self._book, percentiles)
+        self._telling = None if self.store is None else TellingApart(self._book, self.store)
+        self._screener = Screener(self._book, percentiles, self._telling)
         self._mapper = HeatMapper(self._book)
         self._key: bytes | None = None
         self._embedded: WeakKeyDictionary[Study, StudyVectors] = WeakKeyDictionary()
@@ -132,9 +135,14 @@ class Engine:
         asked, version = choose_findings(findings)
         rows: list[FindingScore] = []
         skipped: list[Skipped] = []
+        at_hand = AtHand(self._book, asked)
         for study in self._studies(target, modality, skipped):
             rows.extend(self._screener.rows(study, asked))
-        return ScreenResult(self.encoder.spec, version, tuple(rows), tuple(skipped), spelling_of_findings(asked))
+            if target is not None:  # of the open index the screener has said it
+                at_hand.add(study)
+        return ScreenResult(
+            self.encoder.spec, version, at_hand.marked(rows), tuple(skipped), spelling_of_findings(asked)
+        )
 
     def prepare(self, findings: Findings) -> None:
         """Do ahead of the first question what every question about these findings needs.
@@ -215,7 +223,8 @@ class Engine:
         region = None if mask is None else self._masked(target, modality, str(mask), mask_labels)
         query = self._one_study(target, modality) if region is None else region.vectors
         patient = frozenset({query.patient_key} - {""}) if not include_same_patient else frozenset()
-        scope = Scope(checked_where(where, store), not_studies=frozenset({query.key}), not_patients=patient)
+        itself = frozenset({query.key, query.stored_as} - {""})
+        scope = Scope(checked_where(where, store), not_studies=itself, not_patients=patient)
         words = None if text is None else query_vector(parse_query(text), self._book)
         asked = Comparison(store, query, scope, words, region is not None)
         sides = None if finding is None else asked.contrast(finding, Bench(store, self._book, Judge(self._book)), k)
@@ -277,15 +286,19 @@ class Engine:
         query, scope = parse_query(text), Scope(checked_where(where, store))
         vector = query_vector(query, self._book)
         images = rank_images(store, query.findings, vector, k, scope) if within in ("images", "both") else []
-        sentences = rank_sentences(store, query, vector, k, scope) if within in ("reports", "both") else []
+        floor = similarity_floor(vector, self._book)
+        sentences = rank_sentences(store, query, vector, k, scope, floor) if within in ("reports", "both") else []
         paths = self._paths([*(one.hit.study for one in images), *(one.hit.study for one in sentences)])
+        added = [term.text for term in query.terms if term.weight > 0]
+        alike = () if self._telling is None else self._telling.alike(added, [one.hit.study for one in images])
         return SearchResult(
             self.encoder.spec,
-            tuple(_study_row(rank, one, paths) for rank, one in enumerate(images, 1)),
-            tuple(_sentence_row(rank, one, paths) for rank, one in enumerate(sentences, 1)),
+            tuple(study_row(rank, one, paths) for rank, one in enumerate(images, 1)),
+            tuple(sentence_row(rank, one, paths) for rank, one in enumerate(sentences, 1)),
             {"text": text, "where": scope.where.texts(), "within": within},
-            what_is_left(scope, store),
+            (*what_is_left(scope, store), *unread_notes(one.hit.text for one in sentences), *map(note, alike)),
             spelling_of(text),
+            alike,
         )
 
     def vectors(self, study: Study) -> StudyVectors:
@@ -379,16 +392,6 @@ class Engine:
     def _paths(self, keys: Sequence[str]) -> dict[str, str | None]:
         cases = self._need_store("search").cases(studies=keys) if keys else []
         return {case.key: case.path for case in cases}
-
-
-def _study_row(rank: int, one: RankedImage, paths: Mapping[str, str | None]) -> StudyRow:
-    hit = one.hit
-    return StudyRow(rank, hit.study, paths[hit.study], hit.similarity, hit.z, hit.series, hit.view, is_read=one.is_read)
-
-
-def _sentence_row(rank: int, one: RankedSentence, paths: Mapping[str, str | None]) -> SentenceRow:
-    hit = one.hit
-    return SentenceRow(rank, hit.study, paths[hit.study], hit.text, one.score, hit.similarity, one.polarity)
 
 
 def _check_count(k: int) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from prompts.finding import Finding
 from prompts.library import all_findings
 from retrieval.caveats import Caveat, caveat, reading_caveats, with_caveats
 from retrieval.change import Change
+from retrieval.claims.wording import enumerate_names
 from retrieval.encoders.spec import EncoderSpec
 from retrieval.errors import UsageError
 from retrieval.evidence import (
@@ -17,6 +18,7 @@ from retrieval.evidence import (
     ChangeItem,
     Evidence,
     Item,
+    Lang,
     MeasurementItem,
     NeighbourItem,
     ScoreItem,
@@ -27,6 +29,7 @@ from retrieval.measure import Measurement
 from retrieval.plain_text import plain_line
 from retrieval.polarity import Polarity
 from retrieval.report_findings import Said, findings_in
+from retrieval.report_language import language_name, report_language
 from retrieval.results import FindingScore, SimilarRow, describe_encoder
 
 __all__ = ["gather"]
@@ -59,7 +62,8 @@ def gather(
     score_items = [_score(number, row, known[row.finding]) for number, row in enumerate(scores, 1)]
     neighbours = [_neighbour(number, row) for number, row in enumerate(cases or (), 1)]
     sentences = list(_sentences(cases or (), findings))
-    agreements = list(_agreements(score_items, neighbours, sentences))
+    unread = [one for case in cases or () if (one := report_language(split_sentences(case.report or ""))) is not None]
+    agreements = list(_agreements(score_items, neighbours, sentences, len(unread)))
     items: tuple[Item, ...] = (
         *score_items,
         *neighbours,
@@ -71,6 +75,7 @@ def gather(
     evidence = Evidence(scores[0].study, scores[0].path, describe_encoder(encoder), items, asked)
     limits = (
         *_answer_caveats(encoder, score_items, cases, agreements, searched=cases is not None),
+        *(_unread(code) for code in dict.fromkeys(unread)),
         *reading_caveats([*warnings, *(text for one in measurements for text in one.details.get("caveats", ()))]),
         *caveats,
     )
@@ -94,6 +99,8 @@ def _score(number: int, row: FindingScore, finding: Finding) -> ScoreItem:
         series=row.series,
         key_slice=row.key_slice,
         position=row.position,
+        stands_out=row.stands_out,
+        not_told_apart=row.not_told_apart,
     )
 
 
@@ -111,7 +118,8 @@ def _sentences(cases: Sequence[SimilarRow], findings: Sequence[Finding]) -> Iter
     lexicon = (*findings, *(one for name, one in all_findings().items() if name not in asked))
     number = 0
     for place, case in enumerate(cases, 1):
-        for raw in split_sentences(case.report or ""):
+        report = split_sentences(case.report or "")
+        for raw in report if report_language(report) is None else ():
             text = plain_line(raw)
             says = tuple(one for one in findings_in(text, lexicon) if one.finding in asked)
             if says:
@@ -120,10 +128,16 @@ def _sentences(cases: Sequence[SimilarRow], findings: Sequence[Finding]) -> Iter
 
 
 def _agreements(
-    scores: Sequence[ScoreItem], neighbours: Sequence[NeighbourItem], sentences: Sequence[SentenceItem]
+    scores: Sequence[ScoreItem],
+    neighbours: Sequence[NeighbourItem],
+    sentences: Sequence[SentenceItem],
+    unread: int,
 ) -> Iterator[AgreementItem]:
-    """Yield the counts for each finding that a report names; a case says the strongest thing that it says anywhere."""
-    reported = sum(one.has_report for one in neighbours)
+    """Yield the counts for each finding that a report names; a case says the strongest thing that it says anywhere.
+
+    The `unread` reports, whose language no rules read, are counted nowhere: their silence says nothing.
+    """
+    reported = sum(one.has_report for one in neighbours) - unread
     number = 0
     for score in scores:
         saying = [one for one in sentences if any(said.finding == score.finding for said in one.says)]
@@ -171,6 +185,10 @@ def _change(number: int, one: Change) -> ChangeItem:
     return ChangeItem(f"D{number}", label, one.quantity, one.before, one.after, one.absolute, one.percent, one.unit)
 
 
+def _unread(code: str) -> Caveat:
+    return caveat("unread_reports", about=code, name={"en": language_name(code), "zh": language_name(code, "zh")})
+
+
 def _answer_caveats(
     encoder: EncoderSpec,
     scores: Sequence[ScoreItem],
@@ -186,6 +204,10 @@ def _answer_caveats(
     for code in ("uncalibrated", "phantom_only", "single_slices_only", "other_kind", "unknown_modality"):
         if code in reasons:
             yield caveat(code)
+    alike = [one for one in scores if one.not_told_apart]
+    if alike:
+        names = {lang: enumerate_names([one.name[lang] for one in alike], lang) for lang in get_args(Lang)}
+        yield caveat("not_told_apart", name=names)
     if not searched:
         yield caveat("no_index")
     elif not cases:

@@ -14,11 +14,20 @@ from retrieval.finding_mentions import Mention, mentions, region_of, regions
 from retrieval.index.sentences import split_sentences
 from retrieval.organ_statements import organ_statements
 from retrieval.polarity import Judged, Polarity, flipped, judge, strongest, weightiest
+from retrieval.report_language import report_language, unread_language
 from retrieval.report_text import plain_text
 
-__all__ = ["NO_FINDING", "Said", "findings_in", "report_says"]
+__all__ = ["NO_FINDING", "Said", "denies_only", "findings_in", "report_says"]
 
 _TREATED: Final = re.compile(r"[^，。；、]{0,10}(?:术|疗|引流|穿刺|置管|抽吸|清除|切除|溶栓|介入)后，")
+# A denial at the start of a clause ("there is no ..."), or an organ called normal anywhere in it.
+_DENYING: Final = re.compile(
+    r"^\s*(?:(?:there|it|and|or|the|study|exam|is|are|was|were|has|have|shows?|demonstrates?|again|also)\s+)*"
+    r"(?:no|not|nor|none|without|negative|absent|free of|nothing|neither|never)\b"
+    r"|\b(?:normal|unremarkable|clear|intact|within (?:normal )?limits|negative|patent|preserved|"
+    r"(?:is|are|was|were) (?:not|no longer) \w+|(?:is|are) (?:absent|midline))\b(?<!not normal)(?<!not clear)"
+    r"|(?:未见|未发现|未及|未显示|没有|^无|均?无异常|正常|清晰|清楚|阴性|完整|通畅|居中|对称|光整|不大)"
+)
 NO_FINDING: Final = "no_finding"  # the one "finding" that is about everything
 
 
@@ -50,7 +59,8 @@ def findings_in(
     `findings`: a shipped set's name or a set file's path, findings themselves, or None for the whole catalogue.
     `region` ("chest", "head", "abdomen") is what the report is about, which short names such as "edema" need; left
     out, it is the one that all the findings share, else the sentence's own, else the chest. Named twice, present
-    outweighs uncertain and uncertain absent. Raises `UnknownNameError` for a set that is not there.
+    outweighs uncertain and uncertain absent. A sentence in a language other than English and Chinese says nothing, for
+    no rules read it. Raises `UnknownNameError` for a set that is not there.
 
     >>> found = findings_in("No pneumothorax, small effusion.", "chest_xray")
     >>> [(said.finding, said.polarity, said.rule) for said in found]
@@ -73,11 +83,26 @@ def report_says(
     asked = _asked(findings)
     region = region or _region(asked) or region_of(plain_text(text))
     said: dict[str, list[Polarity]] = {}
-    for sentence in split_sentences(text):
+    sentences = split_sentences(text)
+    for sentence in sentences if report_language(sentences) is None else ():
         for one in _said(sentence, asked, region):
             said.setdefault(one.finding, []).append(one.polarity)
     outweighing = ((name, strongest(values)) for name, values in said.items())
     return {name: value for name, value in outweighing if value is not None}
+
+
+@lru_cache(maxsize=1 << 16)
+def denies_only(sentence: str) -> bool:
+    """Say whether a sentence affirms nothing: each of its clauses denies something or calls it normal.
+
+    >>> [denies_only(one) for one in ("The lungs are clear.", "No acute intracranial process.", "Blood, no shift.")]
+    [True, True, False]
+    """
+    said = findings_in(sentence)
+    if any(one.abnormal != "absent" for one in said):
+        return False
+    clauses = [one for one in re.split(r"[,;，；。]|\.(?!\d)|\bbut\b", plain_text(sentence)) if one.strip(" .!?")]
+    return bool(clauses) and all(_DENYING.search(one) is not None for one in clauses)
 
 
 def _asked(findings: str | Iterable[Finding] | None) -> tuple[Finding, ...]:
@@ -112,6 +137,8 @@ def _since_treated(text: str, one: Mention) -> Judged | None:
 
 @lru_cache(maxsize=1 << 16)
 def _said(sentence: str, findings: tuple[Finding, ...], region: str | None) -> tuple[Said, ...]:
+    if unread_language(sentence) is not None:
+        return ()
     text = plain_text(sentence)
     found: dict[str, list[Judged]] = {}
     for one in mentions(text, findings, region):

@@ -31,6 +31,7 @@ MATCHES = 3  # slice pairs shown a study
 _EVERYTHING = 1 << 30
 _FIRST_FETCH = 64  # views asked for at first, a query view
 _DEPTH = 200  # sentences asked of each way of searching, at least
+_DEEPEST = 12_800  # and at most, where what is left is below the floor
 _FUSION = 60  # the constant of reciprocal-rank fusion (Cormack et al., 2009)
 _ROUNDING = 1e-9
 
@@ -136,22 +137,32 @@ def rank_images(
 
 
 def rank_sentences(
-    store: Store, query: TextQuery, vector: NDArray[np.floating], k: int, scope: Scope
+    store: Store, query: TextQuery, vector: NDArray[np.floating], k: int, scope: Scope, floor: float = -1.0
 ) -> list[RankedSentence]:
     """Return the k best report sentences: reciprocal-rank fusion of cosine and keyword order, ties by key.
 
-    A sentence that says the opposite of the query ("no pneumothorax" for "pneumothorax") is no match.
+    A sentence that says the opposite of the query ("no pneumothorax" for "pneumothorax") is no match, nor is one that
+    does not name what is asked and denies something else ("The lungs are clear"), nor one that does not name it and
+    whose cosine is below the `floor`. So there may be fewer than k, or none.
     """
     depth = max(_DEPTH, 4 * k)
     while True:
         hits = store.search_sentences(vector, query.words, depth, scope)
-        fitting = [hit for hit in hits if not query.is_denied_by(hit.text)]
-        everything = sum(hit.dense_rank is not None for hit in hits) < depth
-        if everything or len(fitting) >= k:
+        fitting = [hit for hit in hits if query.is_answered_by(hit.text, hit.similarity >= floor)]
+        if len(fitting) >= k or _is_all(hits, depth, floor):
             break
         depth *= 4
     ranked = sorted(fitting, key=lambda hit: (-_fused(hit), hit.study, hit.ordinal))[:k]
     return [RankedSentence(hit, _fused(hit), query.polarity_of(hit.text)) for hit in ranked]
+
+
+def _is_all(hits: Sequence[SentenceHit], depth: int, floor: float) -> bool:
+    """Say whether looking deeper can find nothing more, or no more than words that were met often enough in vain."""
+    dense = [hit.similarity for hit in hits if hit.dense_rank is not None]
+    if len(dense) < depth:
+        return True
+    words = sum(hit.keyword_rank is not None for hit in hits)
+    return min(dense) < floor and (words < depth or depth >= _DEEPEST)
 
 
 def _fetch(store: Store, views: Sequence[QueryView], k: int, scope: Scope) -> list[list[tuple[str, float]]]:

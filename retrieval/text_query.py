@@ -17,10 +17,11 @@ from retrieval.errors import UsageError
 from retrieval.polarity import Polarity, flipped, opposite, polarity
 from retrieval.polarity_cues import cues
 from retrieval.prompt_vectors import PromptBook
-from retrieval.report_findings import findings_in
+from retrieval.report_findings import denies_only, findings_in
+from retrieval.report_language import unread_language
 from retrieval.report_text import plain_text
 
-__all__ = ["Term", "TextQuery", "Want", "parse_query", "query_vector"]
+__all__ = ["Term", "TextQuery", "Want", "parse_query", "query_vector", "similarity_floor"]
 
 _QUOTES = str.maketrans({"“": '"', "”": '"', "„": '"', "＂": '"', "＋": "+", "－": "-", "−": "-", "–": "-"})
 _TERM = re.compile(r'\s*([+-]?)\s*"([^"]*)"\s*')
@@ -31,6 +32,11 @@ _FILLER = re.compile(
     r"|(?:明显|明确)"
 )
 _MARKS = " .?!,:;。？！，：；"
+# Findings of different organs: most are far from any query.
+_UNRELATED = (
+    *("pleural effusion", "intracranial haemorrhage", "kidney stone", "rib fracture", "brain tumour"),
+    *("cardiomegaly", "gallstones", "pacemaker", "liver cyst"),
+)
 _ENOUGH = 1e-6  # length under which a sum of vectors has no direction left
 
 
@@ -53,7 +59,7 @@ class Want:
     def said_by(self, sentence: str) -> Polarity | None:
         """Return what a sentence says of it, None where it is not named."""
         if self.finding is None:
-            return polarity(sentence, self.words)
+            return polarity(sentence, self.words) if unread_language(sentence) is None else None
         return next((said.polarity for said in findings_in(sentence, (self.finding,))), None)
 
 
@@ -80,6 +86,27 @@ class TextQuery:
         """Return what a sentence says of the first of the query's findings that it names."""
         said = (want.said_by(sentence) for want in self.wants)
         return next((value for value in said if value is not None), None)
+
+    def is_answered_by(self, sentence: str, is_near: bool) -> bool:
+        """Say whether a sentence answers the query; `is_near`: whether its words lie near to the query's.
+
+        One that names what is asked answers, unless it says the opposite. One that does not must be near, and must not
+        deny something else where the query asks what is there.
+        """
+        if not self.wants:
+            return True
+        said = [(want, want.said_by(sentence)) for want in self.wants]
+        if any(opposite(want.polarity, value) for want, value in said):
+            return False
+        if any(value is not None for _, value in said):
+            return True
+        asks_what_is_there = any(want.polarity != "absent" for want in self.wants) and not self.is_of_nothing
+        return is_near and not (asks_what_is_there and denies_only(sentence))
+
+    @property
+    def is_of_nothing(self) -> bool:
+        """Say whether the query itself asks for what is normal: "the lungs are clear"."""
+        return any(denies_only(term.text) for term in self.terms if term.weight > 0)
 
     def is_denied_by(self, sentence: str) -> bool:
         """Say whether a sentence says the opposite of what the query says of any finding."""
@@ -114,6 +141,15 @@ def query_vector(query: TextQuery, book: PromptBook) -> NDArray[np.float32]:
         raise UsageError("The query takes away everything it asks for; leave one of its terms out.")
     vector: NDArray[np.float32] = (total / length).astype(np.float32)
     return vector
+
+
+def similarity_floor(vector: NDArray[np.floating], book: PromptBook) -> float:
+    """Return the cosine from which words lie near to a query's: half way from unrelated findings' to the query's own.
+
+    `vector`: the query's `(D,)`. Encoders differ in how alike all words are to them, so the floor is measured.
+    """
+    unrelated = np.median([float(book.text(text) @ vector) for text in _UNRELATED])
+    return float(1 + unrelated) / 2
 
 
 def _algebra(text: str) -> tuple[Term, ...]:

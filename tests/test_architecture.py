@@ -25,8 +25,16 @@ LAYERS = [
     ["index"],
     [
         *("scoring", "search", "prompt_vectors", "text_query", "study_vectors", "judging", "percentiles"),
-        *("polarity", "polarity_cues", "finding_mentions", "organ_statements", "report_findings", "report_text"),
-        *("filtering", "spelling"),
+        *(
+            "polarity",
+            "polarity_cues",
+            "finding_mentions",
+            "organ_statements",
+            "report_findings",
+            "report_text",
+            "report_language",
+        ),
+        *("filtering", "spelling", "key_slice", "telling_apart"),
     ],
     ["region", "mask_names", "mask_resampling", "mask_placing", "mask_nifti", "mask_seg", "mask_planes", "masks"],
     ["measure_axial", "measure_side", "measure", "change"],

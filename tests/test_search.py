@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,10 @@ from retrieval.index.local_store import LocalStore
 from retrieval.index.store import Scope, StudyRecord
 from retrieval.index.where import Where
 from retrieval.prompt_vectors import PromptBook
+from retrieval.report_findings import denies_only
 from retrieval.scoring import is_read_in
 from retrieval.search import QueryView, match_slices, rank_images, rank_sentences, rank_studies
-from retrieval.text_query import Term, parse_query, query_vector
+from retrieval.text_query import Term, parse_query, query_vector, similarity_floor
 from tests.each_support import each
 from tests.encoder_support import TinyEncoder, tiny_spec
 from tests.index_support import key_of, make_record, make_records, make_view, unit
@@ -243,3 +245,50 @@ def test_the_query_is_safe_on_an_empty_index(tmp_path: Path) -> None:
     with LocalStore.create(tmp_path / "e.index", tiny_spec()) as empty:
         assert said(empty, "pneumothorax") == []
         assert rank_studies(empty, [QueryView("lung", unit(np.random.default_rng(1), 1)[0])], 3, Scope()) == []
+
+
+# What a query for something that nobody has must not bring, and what names it in other words.
+HEADS = {
+    0: ["No acute intracranial process.", "The ventricles are normal."],
+    1: ["The lungs are clear.", "未见异常。", "心肺膈未见明显异常"],
+    2: ["No acute cardiopulmonary abnormality.", "Small pleural effusion."],
+}
+
+
+def test_what_is_not_there_is_not_answered_with_denials(tmp_path: Path) -> None:
+    encoder = TinyEncoder()
+    with LocalStore.create(tmp_path / "h.index", tiny_spec()) as store:
+        for number, sentences in HEADS.items():
+            vectors = encoder.encode_texts(sentences).astype(np.float16)
+            record = StudyRecord(key=key_of("study", number), report=" ".join(sentences), sentences=tuple(sentences))
+            store.add([replace(record, sentence_vectors=vectors)])
+        for text in ("颅内出血", "intracranial haemorrhage", "气胸", "pneumothorax", "rib fracture"):
+            query = parse_query(text)
+            vector = query_vector(query, PromptBook(encoder))
+            for floor in (-1.0, 0.5):
+                found = [one.hit.text for one in rank_sentences(store, query, vector, 9, Scope(), floor)]
+                assert not {"No acute intracranial process.", "The lungs are clear."} & set(found), (text, found)
+            assert found == [], text  # the effusion lies below the floor
+        query = parse_query("the lungs are clear")
+        vector = query_vector(query, PromptBook(encoder))
+        assert "The lungs are clear." in [one.hit.text for one in rank_sentences(store, query, vector, 9, Scope(), 0.5)]
+
+
+def test_what_denies_only() -> None:
+    denials = [
+        "There is no acute process.",
+        "Normal head CT.",
+        "Bones intact, lungs clear.",
+        "未见异常。",
+        "颅内未见异常密度影",
+    ]
+    others = ["Blood in the frontal lobe, no shift.", "Large bleed without shift.", "Collapsed lung.", "右侧高密度影。"]
+    assert [text for text in denials if not denies_only(text)] == []
+    assert [text for text in others if denies_only(text)] == []
+
+
+def test_the_floor_is_half_way_from_unrelated_words() -> None:
+    book = PromptBook(TinyEncoder())
+    vector = query_vector(parse_query("pneumothorax"), book)
+    assert 0.2 < similarity_floor(vector, book) < 0.9
+    assert float(book.text("pneumothorax") @ vector) > similarity_floor(vector, book)
