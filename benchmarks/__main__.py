@@ -24,6 +24,7 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("hostile_mutants",),
     ("index_kills", "--kills", "300"),
     ("index_mutations", "--mutations", "1000"),
+    ("many_studies", "{folder}"),
     ("measure_solids", "--places", "40"),
     ("narrator_sentences",),
     ("noise_drift", "--model", "builtin", "--pool", "300"),
