@@ -96,3 +96,9 @@ def _counts(held: dict[str, int], verb: str = "") -> str:
     shown = [f"{value} {verb} {count}" if verb else f"{value} ({count})" for value, count in ordered[:_SHOWN]]
     more = [f"{len(held) - _SHOWN} more"] if len(held) > _SHOWN else []
     return ", ".join([*shown, *more])
+
+
+def check_count(k: int) -> None:
+    """Raise `UsageError` where fewer than one result is asked for."""
+    if k < 1:
+        raise UsageError(f"{k} results cannot be returned; ask for 1 or more.")

@@ -53,8 +53,13 @@ class LocalStore:
         try:
             self._spec = agreed_spec(path, manifest.spec, self._catalog.setting("encoder"))
             self._adapter = self._catalog.setting("own_pooling", "")
+<<<<<<< HEAD
             if lock is not None or os.access(linkage_path(path), os.R_OK):  # it may be there and not for this user
                 self._linkage = LinkageFile(linkage_path(path), read_only=lock is None)
+=======
+            self._linkage_was_there = linkage_path(path).exists()
+            self._open_linkage()
+>>>>>>> main
             self._in_doubt = look_changed(path, self._files())
             if lock is not None:
                 self._in_doubt = self._in_doubt and changed_files(path, self._files()) != []
@@ -348,8 +353,8 @@ class LocalStore:
         return found
 
     def _check_linkage(self) -> None:
-        """Where a study has no linkage and the file was changed from outside, it is no answer that there is none."""
-        if self._in_doubt and changed_files(self.path, self._files()) != []:
+        """Where a study has no linkage and the file was changed, not deleted, it is no answer that there is none."""
+        if self._linkage_was_there and self._in_doubt and changed_files(self.path, self._files()) != []:
             raise IndexDamagedError(
                 f"{linkage_path(self.path)} lacks studies and was changed since it was written; restore it from a copy."
             )
