@@ -156,19 +156,14 @@ class Engine:
     ) -> Iterator[FindingScore]:
         """Yield the rows of `screen`, in the same order, each as soon as it is known; no study is held after its rows.
 
-        What could not be used is appended to `skipped`. `not_told_apart` is said of studies of the open index only: of
-        others it is known at the end. Raises as `screen` does.
+        What could not be used goes to `skipped`; `not_told_apart` is said of the open index only. Raises as `screen`.
         """
         asked, _ = choose_findings(findings)  # a wrong name is said at once, not at the first row
         studies = self._studies(target, modality, [] if skipped is None else skipped)
         return (row for study in studies for row in self._screener.rows(study, asked))
 
     def prepare(self, findings: Findings) -> None:
-        """Do ahead of the first question what every question about these findings needs.
-
-        Encodes their words, tests them, and reads the margins of the open index's studies, one modality and body part
-        after another: seconds, minutes for an index of tens of thousands.
-        """
+        """Do ahead what every question about these findings needs: encode and test words, look through the index."""
         asked, _ = choose_findings(findings)
         self._screener.prepare(asked, () if self.store is None else self.store.kinds())
 

@@ -15,12 +15,6 @@ __all__ = ["check_count", "checked_where", "what_is_left"]
 _SHOWN = 12  # values that a message lists, most studies first
 
 
-def check_count(k: int) -> None:
-    """Raise `UsageError` where fewer than one result is asked for."""
-    if k < 1:
-        raise UsageError(f"{k} results cannot be returned; ask for 1 or more.")
-
-
 def checked_where(where: Where | Sequence[str], store: Store) -> Where:
     """Return a filter as a store's studies can match it: a body part also as a part of several scanned at once.
 

@@ -53,13 +53,9 @@ class LocalStore:
         try:
             self._spec = agreed_spec(path, manifest.spec, self._catalog.setting("encoder"))
             self._adapter = self._catalog.setting("own_pooling", "")
-<<<<<<< HEAD
+            self._linkage_was_there = linkage_path(path).exists()
             if lock is not None or os.access(linkage_path(path), os.R_OK):  # it may be there and not for this user
                 self._linkage = LinkageFile(linkage_path(path), read_only=lock is None)
-=======
-            self._linkage_was_there = linkage_path(path).exists()
-            self._open_linkage()
->>>>>>> main
             self._in_doubt = look_changed(path, self._files())
             if lock is not None:
                 self._in_doubt = self._in_doubt and changed_files(path, self._files()) != []
@@ -374,7 +370,6 @@ class LocalStore:
         return self._moved_on()
 
     def _merged(self) -> int:
-        """Merge what is due after a commit, which stands whatever becomes of the merging."""
         try:
             merge(self._catalog, self._folder, self._spec.dim)
         finally:
@@ -399,6 +394,5 @@ class LocalStore:
         return [self._catalog.path, self.path / MANIFEST, *([] if self._linkage is None else [self._linkage.path])]
 
     def _problems(self) -> list[str]:
-        """Return what is wrong with rows, of a catalogue or linkage that was changed from outside."""
         linkage = self._linkage
         return verifying.catalogue_problems(self._catalog) + ([] if linkage is None else linkage.problems())
