@@ -57,8 +57,8 @@ class Desk:
     def open(cls, index: str | Path | None = None, model: str | Path | None = None) -> Desk:
         """Open an index, or without one an encoder alone; raises as `Engine.open` and `load_encoder` do."""
         if index is None:
-            return cls(Engine(load_encoder(str(model or "builtin"))))
-        return cls(Engine.open(index, model), Path(index), model)
+            return cls(Engine(load_encoder(str(model or "builtin")), isolated=True))
+        return cls(Engine.open(index, model, isolated=True), Path(index), model)
 
     def __enter__(self) -> Desk:
         return self
@@ -80,7 +80,7 @@ class Desk:
         if self.index is None:
             return
         with self._turn, self._looking:
-            engine = Engine.open(self.index, self._model)
+            engine = Engine.open(self.index, self._model, isolated=True)
             self._engine.close()
             self._images.close()
             self._engine, self._images = engine, CaseImages(self.index, self._brought)

@@ -140,7 +140,7 @@ def similar(
     """Find the earlier cases most like the study at TARGET, or like a masked region of it, and their reports."""
     if mask_label and mask is None:
         raise UsageError("--mask-label names a label of a mask; give the mask too, with --mask FILE.")
-    with Engine.open(index, model) as engine:
+    with Engine.open(index, model, isolated=True) as engine:
         skipped: list[Skipped] = []
         result = engine.similar(
             _only(engine, target, modality, skipped, json=json) if mask is None else _with_pixels(engine, target),
@@ -172,7 +172,7 @@ def search(
     json: Json = False,
 ) -> None:
     """Find studies and report sentences in words."""
-    with Engine.open(index, model) as engine:
+    with Engine.open(index, model, isolated=True) as engine:
         result = engine.search(text, k, where=where or (), within=within.value)
     print_remarks(result.notes, result.suggestions)
     if json:
