@@ -25,6 +25,7 @@ from retrieval.encoders.protocol import Encoder
 from retrieval.encoders.spec import check_match
 from retrieval.errors import UsageError
 from retrieval.index.keys import load_key
+from retrieval.index.linkage import linkage_path
 from retrieval.index.local_store import LocalStore
 from retrieval.index.manifest import is_index
 from retrieval.index.store import StudyRecord
@@ -42,8 +43,8 @@ Progress = Callable[[str, int, int | None], None]  # stage, done, total (None wh
 class BuildReport:
     """What a build did. `skipped` names every input that was not used; `already` counts finished studies, `forgotten`
     those that stay out because they, or their patients, were forgotten; `changed` says of each study that was replaced
-    what was other; `notes` are sentences about what was guessed or mended in the file of reports; `unread_sentences`
-    counts the report sentences in languages that no rules read, by language.
+    what was other; `notes` are sentences about what was guessed or mended in the file of reports, and about a
+    linkage file that was not there; `unread_sentences` counts the report sentences in languages that no rules read.
     """
 
     index: str
@@ -116,9 +117,11 @@ def build_index(
         raise UsageError("no source given; name at least one file or folder")
     encoder = encoder or load_encoder(model)
     key = load_key(make=not is_index(Path(index)))
+    unlinked = is_index(Path(index)) and not linkage_path(Path(index)).exists()
     with scratch_database() as database, _open_or_create(Path(index), encoder, key) as store:
         encoder = store.with_own_pooling(encoder)
         report = BuildReport(str(index), encoder.spec.to_json(), tuple(paths), store.generation)
+        before = store.counts()["studies"] if unlinked else 0
         bad_rows: list[Skipped] = []
         if reports is not None:
             named = Named(study_column, report_column)
@@ -137,6 +140,8 @@ def build_index(
         )
         _commit_all(records, _Commits(store, report, progress))
         store.check_written()  # opening checks sizes and headers alone
+        if before:
+            report.notes.append(_linkage_lost(linkage_path(store.path), store, before))
         report.skip(bad_rows)
         report.skip(choosing.refused)
         report.already, report.forgotten = choosing.already, choosing.forgotten
@@ -171,6 +176,18 @@ def _discover(
             progress("find", files, None)
 
     report.skip(discover(paths, database, key, progress=count))
+
+
+def _linkage_lost(path: Path, store: LocalStore, before: int) -> str:
+    """Say that an index was found without its linkage file, and how its studies get their paths back."""
+    lost = sum(store.linkage_of(case.key) is None for case in store.cases())
+    said = f"{path} was not there: it is what gives back the paths and original identifiers of {before} studies."
+    if not lost:
+        return f"{said} All of them were found again and read anew, so it is whole again."
+    return (
+        f"{said} {lost} still have none, so their images cannot be shown and their paths cannot be given back. Restore "
+        "that file from a copy; or run radseek build with the folders that they were built from, which reads them anew."
+    )
 
 
 def _commit_all(records: Iterable[StudyRecord], commits: _Commits) -> None:

@@ -65,6 +65,8 @@ class Choosing:
             if what:
                 if self._takes(found, what):
                     yield found
+            elif self.store.linkage_of(found.key) is None:  # deleted: read again, so that the way back is there again
+                yield found
             elif self._looks_the_same(stored, found):
                 self.already += 1
             else:
