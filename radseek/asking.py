@@ -16,8 +16,9 @@ from radseek.opening import open_engine
 from radseek.options import Count, Json, Modality, Model, OptionalIndex, TargetPath, WhereFilters, Workers, WrittenIndex
 from radseek.similar_tables import print_similar
 from radseek.writing import write_scores
-from retrieval.engine import KEY_PREFIX, Engine
+from retrieval.engine import Engine
 from retrieval.errors import InputError, UsageError
+from retrieval.index.keys import StudyKey, stored_key
 from retrieval.index.manifest import is_index
 from retrieval.results import ClassifyResult, ScreenResult, SimilarResult
 from retrieval.spelling import spelling_of_findings
@@ -194,10 +195,10 @@ def _targets(
     engine: Engine, target: str, modality: str | None, workers: int | None, skipped: list[Skipped]
 ) -> Iterator[StudyVectors | str]:
     """Yield a target's studies, read in workers under a limit; stored ones by their key."""
-    if target.startswith(KEY_PREFIX):
+    if stored_key(target) is not None:
         yield target
     elif is_index(Path(target)) and engine.store is not None:
-        yield from (case.key for case in engine.store.cases())
+        yield from (StudyKey(case.key) for case in engine.store.cases())
     else:
         sources = [Path(target)]
         yield from embed_sources(sources, engine.encoder, skip=skipped.extend, modality=modality, workers=workers)
