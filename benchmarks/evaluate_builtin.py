@@ -123,6 +123,9 @@ def _by_size(hits: list[dict[str, Any]], pairs: dict[str, Any]) -> dict[str, str
     focal = [h for h in hits if pairs[h["finding"]][0].focal]
     rows = {f"{low} to {high} mm": [h["hit"] for h in focal if low <= h["size_mm"] < high] for low, high in SIZES}
     rows["10 mm or more"] = [h["hit"] for h in focal if h["size_mm"] >= 10]
+    rows["10 mm or more, where a slice stands out"] = [
+        h["hit"] for h in focal if h["size_mm"] >= 10 and h["stands_out"]
+    ]
     return {name: f"{sum(row)}/{len(row)}" for name, row in rows.items() if row}
 
 

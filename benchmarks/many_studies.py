@@ -26,6 +26,7 @@ import numpy as np
 from benchmarks.similar_speed import RANK, name_of, unit
 from index_builder.build import SEGMENT_STUDIES
 from retrieval.encoders.loading import load_encoder
+from retrieval.engine import Engine
 from retrieval.index.local_store import LocalStore
 from retrieval.index.manifest import is_index
 from retrieval.index.store import Linkage, Scope, SeriesRecord, StudyRecord
@@ -170,6 +171,10 @@ def measure(index: Path, rounds: int) -> int:
         for what, ask in asks:
             first, *later = [timed(partial(ask, n)) for n in range(rounds + 1)]
             print(f"  {what:24s} first {first:8.0f} ms   median {median(later):8.1f} ms", flush=True)
+        with Engine.open(index) as engine:
+            for what, where in (("similar", ()), ("similar, sex=F", ("sex=F",))):
+                first, *later = [timed(partial(engine.similar, key, where=where)) for key in keys]
+                print(f"  {what:24s} first {first:8.0f} ms   median {median(later):8.1f} ms", flush=True)
         held = len(os.listdir("/proc/self/fd")) - before
         segments = len(list((index / "segments").iterdir()))
         print(f"  descriptors held: {held} (bar {BAR_DESCRIPTORS}), of {DESCRIPTORS}; {segments} segment folders")

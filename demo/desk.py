@@ -11,6 +11,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from threading import RLock
 from types import TracebackType
@@ -57,8 +58,8 @@ class Desk:
     def open(cls, index: str | Path | None = None, model: str | Path | None = None) -> Desk:
         """Open an index, or without one an encoder alone; raises as `Engine.open` and `load_encoder` do."""
         if index is None:
-            return cls(Engine(load_encoder(str(model or "builtin"))))
-        return cls(Engine.open(index, model), Path(index), model)
+            return cls(Engine(load_encoder(str(model or "builtin")), isolated=True))
+        return cls(Engine.open(index, model, isolated=True), Path(index), model)
 
     def __enter__(self) -> Desk:
         return self
@@ -80,7 +81,7 @@ class Desk:
         if self.index is None:
             return
         with self._turn, self._looking:
-            engine = Engine.open(self.index, self._model)
+            engine = Engine.open(self.index, self._model, isolated=True)
             self._engine.close()
             self._images.close()
             self._engine, self._images = engine, CaseImages(self.index, self._brought)
@@ -165,14 +166,26 @@ class Desk:
                 engine.prepare(name)
 
     def bring(self, study: Study) -> str:
-        """Hold a study that was read and return its key; encodes it, which takes its seconds."""
+        """Hold a study that was read and return its key; encodes it, which takes its seconds.
+
+        It never takes the place of a stored study, nor of another one that is held, whatever its UID: then it is held
+        as an upload, under a key of its own.
+        """
         with self.turn() as engine:
             key = engine.vectors(study).key
+            if not study.is_upload and self._is_taken(engine, key, study):
+                study = replace(study, is_upload=True)
+                key = engine.vectors(study).key
             self._brought[key] = study
             self._brought.move_to_end(key)
             while len(self._brought) > MOST_BROUGHT or (len(self._brought) > 1 and self._bytes() > MOST_BYTES):
                 self._brought.popitem(last=False)
             return key
+
+    def _is_taken(self, engine: Engine, key: str, study: Study) -> bool:
+        held = self._brought.get(key)
+        other = held is not None and held.content_hash != study.content_hash
+        return other or (engine.store is not None and bool(engine.store.cases(studies=[key])))
 
     def _bytes(self) -> int:
         return sum(one.volume.voxels.nbytes for study in self._brought.values() for one in study.series)

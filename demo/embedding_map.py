@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from demo.desk import Desk
-from index_builder.workers import supervised_map
 from retrieval.errors import MissingExtraError, UsageError
 from retrieval.index.store import Case
+from retrieval.workers import supervised_map
 
 __all__ = [
     "FEWEST_FOR_UMAP",

@@ -1,6 +1,7 @@
 """Files that a visitor sends, read as studies: gathered in a private folder, decoded in workers, deleted at once.
 
-The page and the server both come this way; nothing of a file stays but the studies in memory.
+The page and the server both come this way; nothing of a file stays but the studies in memory. Each is an upload: its
+key is never that of a stored study, so whatever UID a file claims, nobody else sees other images than before.
 """
 
 from __future__ import annotations
@@ -148,9 +149,9 @@ def _read(task: FolderTask, limits: UploadLimits, progress: Progress, stopped: C
 
 
 def _forget_folder(study: Study, folder: Path) -> Study:
-    """Name a study's files as they were sent: the folder they were read from is about to go."""
+    """Call a study an upload, and its files as they were sent: the folder they were read from is about to go."""
     paths = tuple(_without(path, folder) for path in study.paths)
-    return replace(study, paths=paths, skipped=tuple(_shown(line, folder) for line in study.skipped))
+    return replace(study, is_upload=True, paths=paths, skipped=tuple(_shown(line, folder) for line in study.skipped))
 
 
 def _shown(line: Skipped, folder: Path) -> Skipped:

@@ -20,7 +20,7 @@ from retrieval.engine import Engine
 from retrieval.errors import InputError, UsageError
 from retrieval.index.keys import StudyKey, stored_key
 from retrieval.index.manifest import is_index
-from retrieval.results import ClassifyResult, ScreenResult, SimilarResult
+from retrieval.results import ClassifyResult, FindingScore, ScreenResult, SimilarResult
 from retrieval.spelling import spelling_of_findings
 from retrieval.study_vectors import StudyVectors
 from retrieval.types import Skipped
@@ -141,7 +141,7 @@ def similar(
     """Find the earlier cases most like the study at TARGET, or like a masked region of it, and their reports."""
     if mask_label and mask is None:
         raise UsageError("--mask-label names a label of a mask; give the mask too, with --mask FILE.")
-    with Engine.open(index, model) as engine:
+    with Engine.open(index, model, isolated=True) as engine:
         skipped: list[Skipped] = []
         result = engine.similar(
             _only(engine, target, modality, skipped, json=json) if mask is None else _with_pixels(engine, target),
@@ -173,7 +173,7 @@ def search(
     json: Json = False,
 ) -> None:
     """Find studies and report sentences in words."""
-    with Engine.open(index, model) as engine:
+    with Engine.open(index, model, isolated=True) as engine:
         result = engine.search(text, k, where=where or (), within=within.value)
     print_remarks(result.notes, result.suggestions)
     if json:
@@ -234,17 +234,30 @@ def _refuse_nothing(answered: bool, skipped: Sequence[Skipped], target: str) -> 
     raise InputError(first.reason_code, message, path=first.path)
 
 
+def _state(row: FindingScore) -> str:
+    """Return the state with its reason, and whether the words were not told from others."""
+    why = [*([] if row.reason is None else [row.reason]), *(["not_told_apart"] if row.not_told_apart else [])]
+    return f"{row.state} ({', '.join(why)})" if why else row.state
+
+
+def _place(row: FindingScore) -> str:
+    """Return the view and key slice; a slice that does not stand out is in brackets."""
+    if row.view is None:
+        return "-"
+    return f"{row.view} (z={row.key_slice}, flat)" if row.stands_out is False else f"{row.view} z={row.key_slice}"
+
+
 def _screen_table(result: ScreenResult) -> None:
     rows = [
         [
             row.path or row.study,
             row.finding,
-            row.state if row.reason is None else f"{row.state} ({row.reason})",
+            _state(row),
             number(row.probability, 2),
             number(row.score),
             "-" if row.interval is None else f"{row.interval[0]:+.3f} .. {row.interval[1]:+.3f}",
             number(row.percentile, 0),
-            "-" if row.view is None else f"{row.view} z={row.key_slice}",
+            _place(row),
         ]
         for row in result.results
     ]

@@ -216,9 +216,11 @@ def _score_card(make: _Maker, item: ScoreItem, where: Where | None) -> ScoreCard
         facts.append(Fact(page["percentile"], page["percentile_of"].format(value=f"{item.percentile:.0f}")))
     if item.score is not None:
         facts.append(Fact(page["score"], f"{item.score:.3f}"))
+    if item.not_told_apart:
+        facts.append(Fact(page["words"], page["not_told_apart"]))
     if item.view is not None:
         seen = page["seen_in"].format(view=view_name(item.view, make.words.lang), z=item.key_slice)
-        facts.append(Fact(page["place"], seen))
+        facts.append(Fact(page["place"], seen if item.stands_out is not False else page["flat"].format(seen=seen)))
     if item.position is not None:
         facts.append(Fact(page["position"], point(item.position)))
     name = make.words.names(item.name)

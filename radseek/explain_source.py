@@ -64,7 +64,7 @@ def find_study(engine: Engine, target: str, modality: str | None = None) -> Aske
     path = found_path(target)
     if stored_key(target) is not None or is_index(path):
         return _stored(engine, target)
-    study = read_study(path, modality=modality)
+    study = read_study(path, modality=modality, isolated=engine.isolated)
     return Asked(relative_path(study.paths, path), study=study)
 
 

@@ -190,18 +190,24 @@ def _finding_row(
     where = row.view or ""
     if row.series in deep:
         where += f", slice {row.key_slice}"
+        where += "; no slice stands out" if row.stands_out is False else ""
     return FindingRow(
         finding=_name(finding),
         score=row.score,
         margin=row.margin,
         interval=row.interval,
         state=row.state,
-        reason=(row.reason or "").replace("_", " "),
+        reason=", ".join(_reasons(row)),
         probability=row.probability,
         percentile=row.percentile,
         where=where,
         drawn=None if truth is None else row.finding in truth,
     )
+
+
+def _reasons(row: FindingScore) -> list[str]:
+    apart = ["not told apart from meaningless words"] if row.not_told_apart else []
+    return [*([row.reason.replace("_", " ")] if row.reason else []), *apart]
 
 
 def _said(text: str, score: float) -> Sentence:

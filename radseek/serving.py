@@ -26,14 +26,13 @@ from retrieval.errors import MissingExtraError, UsageError
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+    from starlette.types import ASGIApp
 
     from radseek.server.settings import Settings
 
 __all__ = ["demo", "serve"]
 
 _PORT: Final = 7861
-_CONNECTIONS: Final = 300  # open at once; a browser holds six
-_GRACE: Final = 5  # seconds that answers under way have when the server is told to end
 
 Index = Annotated[Path | None, typer.Option("--index", help="The index folder; without one only what is uploaded.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.")]
@@ -112,25 +111,17 @@ def _run(desk: Desk, settings: Settings, *, page: bool, browser: bool = False) -
         _listen(app, listener)
 
 
-def _listen(app: object, listener: socket.socket) -> None:
+def _listen(app: ASGIApp, listener: socket.socket) -> None:
     import uvicorn
+
+    from radseek.server.connections import server_config
 
     logging.getLogger("radseek.server").setLevel(os.environ.get("RADSEEK_LOG", "WARNING").upper())
     # What was asked is in nobody's log: an encoder warns of long words by quoting them.
     warnings.simplefilter("ignore", TextCutWarning)
     # Told to end, leave every block on the way: what was sent is deleted, the index is closed.
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
-    config = uvicorn.Config(
-        app,  # type: ignore[arg-type]  # uvicorn's own type for an ASGI app is narrower than starlette's
-        log_level="warning",
-        access_log=False,  # it would write queries down
-        server_header=False,
-        proxy_headers=False,  # whoever connects is who asks
-        limit_concurrency=_CONNECTIONS,
-        timeout_keep_alive=20,
-        timeout_graceful_shutdown=_GRACE,
-    )
-    uvicorn.Server(config).run(sockets=[listener])
+    uvicorn.Server(server_config(app)).run(sockets=[listener])
 
 
 def _page(desk: Desk, settings: Settings) -> FastAPI:
@@ -188,6 +179,8 @@ def _listener(host: str, port: int) -> Iterator[socket.socket]:
         reason = error.strerror or error
         raise UsageError(f"Cannot listen at {host} port {port} ({reason}); choose another with --port.") from error
     with opened:
+        # Its connections are without delay too; asyncio sees to that only for sockets that it opened itself.
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         yield opened
 
 

@@ -18,8 +18,8 @@ __all__ = ["COLUMNS", "write_scores"]
 
 COLUMNS = [
     "study", "path", "series", "finding", "score", "margin", "interval_low", "interval_high", "percentile",
-    "probability", "state", "reason", "view", "key_slice", "x_mm", "y_mm", "z_mm", "encoder", "findings_version",
-    "notice",
+    "probability", "state", "reason", "view", "key_slice", "stands_out", "not_told_apart", "x_mm", "y_mm",
+    "z_mm", "encoder", "findings_version", "notice",
 ]  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from prompts.finding import Finding
 from retrieval.contrast import Bench, Stance, stance_of, take_sides
 from retrieval.encoders.protocol import Encoder
 from retrieval.errors import MaskError, UsageError
-from retrieval.index.keys import patient_key, series_key, study_key
+from retrieval.index.keys import patient_key, series_key, stored_key, study_key
 from retrieval.index.scrub import allow_list
 from retrieval.index.store import Case, Scope, Store
 from retrieval.masks import Region, choose_regions, fit_series
@@ -67,7 +67,9 @@ def masked_region(
         series.body_part,
         tuple(region_views(series, region, encoder)),
     )
-    whole = StudyVectors(name, patient_key(study.patient_id, key), path, (vectors,), allow_list(study.attributes))
+    twin = stored_key(study, key) if study.is_upload else ""
+    patient = patient_key(study.patient_id, key)
+    whole = StudyVectors(name, patient, path, (vectors,), allow_list(study.attributes), twin)
     return MaskedRegion(whole, series, region)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -15,13 +15,13 @@ from prompts.catalog import find
 from prompts.finding import Finding
 from retrieval.comparing import Comparison, MaskedRegion, masked_region
 from retrieval.contrast import Bench
-from retrieval.encoders.loading import load_encoder
+from retrieval.encoders.loading import check_here, load_encoder
 from retrieval.encoders.protocol import Encoder
 from retrieval.encoders.spec import check_match
 from retrieval.errors import UnknownNameError, UsageError
 from retrieval.evidence import Lang
 from retrieval.explaining import Answers, Measuring, explained, reading_warnings
-from retrieval.filtering import checked_where, what_is_left
+from retrieval.filtering import check_count, checked_where, what_is_left
 from retrieval.heatmap_study import HeatMap, HeatMapper
 from retrieval.imaging.read import read_study
 from retrieval.index.keys import load_key, series_key, stored_key, study_key
@@ -44,16 +44,17 @@ from retrieval.results import (
     LabelProbability,
     ScreenResult,
     SearchResult,
-    SentenceRow,
     SimilarResult,
-    StudyRow,
+    sentence_row,
+    study_row,
 )
 from retrieval.scoring import label_probabilities
-from retrieval.screening import Findings, Screener, choose_findings
-from retrieval.search import RankedImage, RankedSentence, rank_images, rank_sentences
+from retrieval.screening import AtHand, Findings, Screener, choose_findings
+from retrieval.search import rank_images, rank_sentences
 from retrieval.spelling import spelling_of, spelling_of_findings
 from retrieval.study_vectors import StudyVectors, embed_study, stored_study
 from retrieval.targets import relative_path, studies_under
+from retrieval.telling_apart import TellingApart, note
 from retrieval.text_query import parse_query, query_vector, similarity_floor
 from retrieval.types import Skipped, Study
 
@@ -67,33 +68,36 @@ In = Literal["images", "reports", "both"]
 class Engine:
     """Answers with one encoder; with a store also from its studies. Close it, or use `with`."""
 
-    def __init__(self, encoder: Encoder | None = None, store: Store | None = None) -> None:
+    def __init__(self, encoder: Encoder | None = None, store: Store | None = None, *, isolated: bool = False) -> None:
         """Take a loaded encoder (`builtin` by default) and, for `similar` and `search`, an open store.
+        `isolated`: files are read in worker processes under a memory and a time limit (`read_study`).
 
         Raises `EncoderMismatchError` where the store holds vectors of another imaging recipe or other towers.
         """
         self.encoder = encoder if encoder is not None else load_encoder()
+        self.isolated = isolated
         self._owned: LocalStore | None = None
         self.store = None if store is None else self._seen(store)
         self._book = PromptBook(self.encoder)
         percentiles = None if self.store is None else Percentiles(self.store, self._book)
-        self._screener = Screener(self._book, percentiles)
+        self._telling = None if self.store is None else TellingApart(self._book, self.store)
+        self._screener = Screener(self._book, percentiles, self._telling)
         self._mapper = HeatMapper(self._book)
         self._key: bytes | None = None
         self._embedded: WeakKeyDictionary[Study, StudyVectors] = WeakKeyDictionary()
 
     @classmethod
-    def open(cls, path: str | Path, model: str | Path | None = None) -> Engine:
+    def open(cls, path: str | Path, model: str | Path | None = None, *, isolated: bool = False) -> Engine:
         """Open an index to read, with the encoder that built it, or with `model`; either pools as the index does
-        where that has an adapter of its own.
+        where that has an adapter of its own. `isolated` as for the engine itself.
 
         Raises `EncoderMismatchError` where `model`, or what bears the builder's name today, has other towers or
         another imaging recipe; and what `LocalStore.open` and `load_encoder` raise.
         """
         store = LocalStore.open(path)
         try:
-            encoder = load_encoder(str(model) if model is not None else store.spec.name)
-            engine = cls(store.with_own_pooling(encoder), store)
+            encoder = load_encoder(str(model) if model is not None else check_here(store.spec.name))
+            engine = cls(store.with_own_pooling(encoder), store, isolated=isolated)
             engine._owned = store
             return engine
         except BaseException:
@@ -132,9 +136,14 @@ class Engine:
         asked, version = choose_findings(findings)
         rows: list[FindingScore] = []
         skipped: list[Skipped] = []
+        at_hand = AtHand(self._book, asked)
         for study in self._studies(target, modality, skipped):
             rows.extend(self._screener.rows(study, asked))
-        return ScreenResult(self.encoder.spec, version, tuple(rows), tuple(skipped), spelling_of_findings(asked))
+            if target is not None:  # of the open index the screener has said it
+                at_hand.add(study)
+        return ScreenResult(
+            self.encoder.spec, version, at_hand.marked(rows), tuple(skipped), spelling_of_findings(asked)
+        )
 
     def prepare(self, findings: Findings) -> None:
         """Do ahead of the first question what every question about these findings needs.
@@ -162,7 +171,7 @@ class Engine:
         """
         if stored_key(target) is not None:
             raise UsageError(f"A heat map needs the images of {target}, and an index keeps vectors; give their path.")
-        study = target if isinstance(target, Study) else read_study(Path(target), modality=modality)
+        study = target if isinstance(target, Study) else self._pixels(target, modality)
         (asked,), _ = choose_findings([finding])
         found = self._mapper.heat_map(study, self.vectors(study), asked, every_slice=every_slice)
         if found is None:
@@ -210,12 +219,13 @@ class Engine:
         the k nearest cases with it and the k nearest without. Raises `MaskError` where the mask does not fit.
         """
         store = self._need_store("similar")
-        _check_count(k)
+        check_count(k)
         finding = find(contrast) if isinstance(contrast, str) else contrast
         region = None if mask is None else self._masked(target, modality, str(mask), mask_labels)
         query = self._one_study(target, modality) if region is None else region.vectors
         patient = frozenset({query.patient_key} - {""}) if not include_same_patient else frozenset()
-        scope = Scope(checked_where(where, store), not_studies=frozenset({query.key}), not_patients=patient)
+        itself = frozenset({query.key, query.stored_as} - {""})
+        scope = Scope(checked_where(where, store), not_studies=itself, not_patients=patient)
         words = None if text is None else query_vector(parse_query(text), self._book)
         asked = Comparison(store, query, scope, words, region is not None)
         sides = None if finding is None else asked.contrast(finding, Bench(store, self._book, Judge(self._book)), k)
@@ -245,7 +255,7 @@ class Engine:
         checked sentence by sentence, and the template's words stand for what fails. A mask that does not fit and a
         narrator that does not answer become caveats. Raises as `screen` and `similar` do for the study itself.
         """
-        _check_count(k)
+        check_count(k)
         asked, version = choose_findings(findings)
         study = self._read(target, modality)
         vectors = self._one_study(target if study is None else study, modality)
@@ -263,7 +273,7 @@ class Engine:
             study=study,
             warnings=reading_warnings(study, case, vectors),
         )
-        return explained(answers, Measuring(mask, prior, prior_mask, modality), narrator, lang)
+        return explained(answers, Measuring(mask, prior, prior_mask, modality, isolated=self.isolated), narrator, lang)
 
     def search(self, text: str, k: int = 10, *, where: Where | Sequence[str] = (), within: In = "both") -> SearchResult:
         """Return the k studies and the k report sentences that answer words best.
@@ -273,20 +283,23 @@ class Engine:
         those that say the opposite of the words are left out. `"a" + "b" - "c"` adds and takes away.
         """
         store = self._need_store("search")
-        _check_count(k)
+        check_count(k)
         query, scope = parse_query(text), Scope(checked_where(where, store))
         vector = query_vector(query, self._book)
         images = rank_images(store, query.findings, vector, k, scope) if within in ("images", "both") else []
         floor = similarity_floor(vector, self._book)
         sentences = rank_sentences(store, query, vector, k, scope, floor) if within in ("reports", "both") else []
         paths = self._paths([*(one.hit.study for one in images), *(one.hit.study for one in sentences)])
+        added = [term.text for term in query.terms if term.weight > 0]
+        alike = () if self._telling is None else self._telling.alike(added, [one.hit.study for one in images])
         return SearchResult(
             self.encoder.spec,
-            tuple(_study_row(rank, one, paths) for rank, one in enumerate(images, 1)),
-            tuple(_sentence_row(rank, one, paths) for rank, one in enumerate(sentences, 1)),
+            tuple(study_row(rank, one, paths) for rank, one in enumerate(images, 1)),
+            tuple(sentence_row(rank, one, paths) for rank, one in enumerate(sentences, 1)),
             {"text": text, "where": scope.where.texts(), "within": within},
-            (*what_is_left(scope, store), *unread_notes(one.hit.text for one in sentences)),
+            (*what_is_left(scope, store), *unread_notes(one.hit.text for one in sentences), *map(note, alike)),
             spelling_of(text),
+            alike,
         )
 
     def vectors(self, study: Study) -> StudyVectors:
@@ -317,7 +330,7 @@ class Engine:
             with LocalStore.open(target) as store:
                 yield from self._stored(self._seen(store), None)
         else:
-            for found in studies_under(Path(target), modality=modality):
+            for found in studies_under(Path(target), modality=modality, isolated=self.isolated):
                 if isinstance(found, Skipped):
                     skipped.append(found)
                 else:
@@ -335,7 +348,7 @@ class Engine:
         if isinstance(target, Study | StudyVectors) or stored_key(target) is not None:
             return next(self._studies(target, modality, []))
         path = found_path(target)
-        study = read_study(path, modality=modality)
+        study = self._pixels(path, modality)
         return self._embed(study, relative_path(study.paths, path))
 
     def _read(self, target: Target, modality: str | None) -> Study | None:
@@ -344,16 +357,19 @@ class Engine:
             return target
         if isinstance(target, StudyVectors) or stored_key(target) is not None:
             return None
-        return read_study(target, modality=modality)
+        return self._pixels(target, modality)
 
     def _masked(self, target: Target, modality: str | None, mask: str, labels: Sequence[str]) -> MaskedRegion:
         """Return the region that a mask marks in the one study at a target."""
         if isinstance(target, StudyVectors) or stored_key(target) is not None:
             raise UsageError("A mask needs the images, and an index keeps none; give the path of the study's files.")
-        study = target if isinstance(target, Study) else read_study(target, modality=modality)
+        study = target if isinstance(target, Study) else self._pixels(target, modality)
         source = found_path(study.paths[0] if isinstance(target, Study) and study.paths else str(target))
         path = relative_path(study.paths, source) if study.paths else None
         return masked_region(study, path, mask, labels, self.encoder, self._own_key())
+
+    def _pixels(self, path: str | Path, modality: str | None) -> Study:
+        return read_study(Path(path), modality=modality, isolated=self.isolated)
 
     def _embed(self, study: Study, path: str) -> StudyVectors:
         if study not in self._embedded:
@@ -380,18 +396,3 @@ class Engine:
     def _paths(self, keys: Sequence[str]) -> dict[str, str | None]:
         cases = self._need_store("search").cases(studies=keys) if keys else []
         return {case.key: case.path for case in cases}
-
-
-def _study_row(rank: int, one: RankedImage, paths: Mapping[str, str | None]) -> StudyRow:
-    hit = one.hit
-    return StudyRow(rank, hit.study, paths[hit.study], hit.similarity, hit.z, hit.series, hit.view, is_read=one.is_read)
-
-
-def _sentence_row(rank: int, one: RankedSentence, paths: Mapping[str, str | None]) -> SentenceRow:
-    hit = one.hit
-    return SentenceRow(rank, hit.study, paths[hit.study], hit.text, one.score, hit.similarity, one.polarity)
-
-
-def _check_count(k: int) -> None:
-    if k < 1:
-        raise UsageError(f"{k} results cannot be returned; ask for 1 or more.")

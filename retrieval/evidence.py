@@ -54,6 +54,8 @@ class ScoreItem:
     series: str | None
     key_slice: int | None
     position: Point | None
+    stands_out: bool | None = None
+    not_told_apart: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

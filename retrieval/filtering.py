@@ -10,7 +10,7 @@ from retrieval.index.filter_values import is_usual_value
 from retrieval.index.store import Scope, Store
 from retrieval.index.where import NUMBERS, Clause, Where
 
-__all__ = ["checked_where", "what_is_left"]
+__all__ = ["check_count", "checked_where", "what_is_left"]
 
 _SHOWN = 12  # values that a message lists, most studies first
 
@@ -90,3 +90,9 @@ def _counts(held: dict[str, int], verb: str = "") -> str:
     shown = [f"{value} {verb} {count}" if verb else f"{value} ({count})" for value, count in ordered[:_SHOWN]]
     more = [f"{len(held) - _SHOWN} more"] if len(held) > _SHOWN else []
     return ", ".join([*shown, *more])
+
+
+def check_count(k: int) -> None:
+    """Raise `UsageError` where fewer than one result is asked for."""
+    if k < 1:
+        raise UsageError(f"{k} results cannot be returned; ask for 1 or more.")

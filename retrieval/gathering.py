@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from prompts.finding import Finding
 from prompts.library import all_findings
 from retrieval.caveats import Caveat, caveat, reading_caveats, with_caveats
 from retrieval.change import Change
+from retrieval.claims.wording import enumerate_names
 from retrieval.encoders.spec import EncoderSpec
 from retrieval.errors import UsageError
 from retrieval.evidence import (
@@ -17,6 +18,7 @@ from retrieval.evidence import (
     ChangeItem,
     Evidence,
     Item,
+    Lang,
     MeasurementItem,
     NeighbourItem,
     ScoreItem,
@@ -97,6 +99,8 @@ def _score(number: int, row: FindingScore, finding: Finding) -> ScoreItem:
         series=row.series,
         key_slice=row.key_slice,
         position=row.position,
+        stands_out=row.stands_out,
+        not_told_apart=row.not_told_apart,
     )
 
 
@@ -200,6 +204,10 @@ def _answer_caveats(
     for code in ("uncalibrated", "phantom_only", "single_slices_only", "other_kind", "unknown_modality"):
         if code in reasons:
             yield caveat(code)
+    alike = [one for one in scores if one.not_told_apart]
+    if alike:
+        names = {lang: enumerate_names([one.name[lang] for one in alike], lang) for lang in get_args(Lang)}
+        yield caveat("not_told_apart", name=names)
     if not searched:
         yield caveat("no_index")
     elif not cases:

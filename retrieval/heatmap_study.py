@@ -18,7 +18,7 @@ from retrieval.imaging.views import iter_views
 from retrieval.index.keys import load_key, series_key
 from retrieval.judging import Judge
 from retrieval.prompt_vectors import PromptBook, TextPair
-from retrieval.scoring import Reading, read_finding
+from retrieval.scoring import Reading, read_finding, slice_margins
 from retrieval.study_vectors import StudyVectors
 from retrieval.types import Study, View
 
@@ -35,7 +35,8 @@ class HeatMap:
     not judged in this study (then no map is made): nothing must be drawn, and `check.reason` says why. `peak`: the
     voxel `(x, y, z)` of the map's maximum on that slice, and `peak_mm` its patient LPS position, None likewise or
     without geometry. `profile`: `(z, margin)` of every slice of the view; `key_slices`: z of the highest, best first,
-    apart from each other. `maps` holds them all.
+    apart from each other, of those that may be named (see `key_slice`); `stands_out`: False where the best is hardly
+    better than the others. `maps` holds them all.
     """
 
     study: str
@@ -50,6 +51,7 @@ class HeatMap:
     key_slices: tuple[int, ...]
     check: MapCheck
     maps: ViewMaps
+    stands_out: bool = True
 
     def to_json(self) -> dict[str, Any]:
         """Return everything but pixels as JSON-able values."""
@@ -64,6 +66,7 @@ class HeatMap:
             "peak_mm": None if self.peak_mm is None else list(self.peak_mm),
             "profile": [[z, margin] for z, margin in self.profile],
             "key_slices": list(self.key_slices),
+            "stands_out": self.stands_out,
             "check": self.check.to_json(),
         }
 
@@ -85,13 +88,12 @@ class HeatMapper:
         a NIfTI file wants.
         """
         pair = self._book.pair(finding)
-        reading = read_finding(vectors, finding, pair)
+        reading = read_finding(vectors, finding, pair, self._book.kinds())
         if reading is None:
             return None
         view = _view_of(study, vectors, reading)
-        # As `volume_margins` rounds them, so that the first key slice is the one that the score names.
-        margins = (reading.view.slices.astype(np.float64) @ pair.directions()).astype(np.float32)[:, 0]
-        rows = key_rows(margins)
+        margins = slice_margins(reading.view.slices, pair)[:, 0]
+        rows = key_rows(margins, reading.competing)
         refused = self._judge.refuses_map(finding, reading, is_phantom=vectors.is_phantom)
         if refused is None:
             check = self._check(finding, pair, view, margins)
@@ -111,6 +113,7 @@ class HeatMapper:
             peak_mm=None if peak is None else _position(view, peak),
             profile=tuple((int(z), float(margin)) for z, margin in zip(view.z, margins, strict=True)),
             key_slices=tuple(int(view.z[row]) for row in rows),
+            stands_out=reading.stands_out,
             check=check,
             maps=maps,
         )

@@ -75,11 +75,17 @@ def _placement(encoder: Encoder, view: View) -> Placement:
     return place((int(height), int(width)), encoder.spec.preprocess)
 
 
-def key_rows(margins: NDArray[np.floating], count: int = KEY_SLICES) -> NDArray[np.intp]:
-    """Return the rows `(<= count,)` of the highest margins `(N,)`, best first, none within a tenth of N of another."""
+def key_rows(
+    margins: NDArray[np.floating], competing: NDArray[np.bool_] | None = None, count: int = KEY_SLICES
+) -> NDArray[np.intp]:
+    """Return the rows `(<= count,)` of the highest margins `(N,)`, best first, none within a tenth of N of another.
+
+    `competing` `(N,)`: which rows may be named; all of them without it.
+    """
     apart = max(1, round(_APART * len(margins)))
     chosen: list[int] = []
     for row in np.argsort(-margins, kind="stable"):
-        if len(chosen) < count and all(abs(int(row) - other) >= apart for other in chosen):
+        may = competing is None or competing[row]
+        if may and len(chosen) < count and all(abs(int(row) - other) >= apart for other in chosen):
             chosen.append(int(row))
     return np.array(chosen, np.intp)

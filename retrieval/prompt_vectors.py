@@ -13,6 +13,7 @@ from prompts.finding import Finding
 from retrieval.encoders.protocol import Encoder
 from retrieval.encoders.self_test import held_out_auroc
 from retrieval.encoders.vectors import mean_pool
+from retrieval.key_slice import KINDS
 
 __all__ = ["MOST_KEPT", "PromptBook", "TextPair", "finding_vectors", "forget_oldest"]
 
@@ -64,6 +65,7 @@ class PromptBook:
         self._pairs: dict[Finding, TextPair] = {}
         self._tests: dict[Finding, float] = {}
         self._texts: dict[str, NDArray[np.float32]] = {}
+        self._kinds: NDArray[np.float32] | None = None
 
     def pair(self, finding: Finding) -> TextPair:
         """Return a finding's text vectors."""
@@ -79,6 +81,14 @@ class PromptBook:
             self._tests[finding] = held_out_auroc(pair.positives, pair.negatives)
             forget_oldest(self._tests)
         return self._tests[finding]
+
+    def kinds(self) -> NDArray[np.float32]:
+        """Return the unit vectors `(len(KINDS), D)` of the kinds of image that are told from one another."""
+        if self._kinds is None:
+            rows = self.encoder.encode_texts([text for _, _, texts in KINDS for text in texts])
+            ends = np.cumsum([len(texts) for _, _, texts in KINDS])[:-1]
+            self._kinds = np.stack([mean_pool(each) for each in np.split(rows, ends)])
+        return self._kinds
 
     def text(self, text: str) -> NDArray[np.float32]:
         """Return the `(D,)` unit vector of any text; Chinese finding terms are put into English first."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ from retrieval.encoders.spec import EncoderSpec
 from retrieval.evidence import Evidence, Lang
 from retrieval.judging import State
 from retrieval.polarity import Polarity
-from retrieval.search import Match
+from retrieval.search import Match, RankedImage, RankedSentence
 from retrieval.spelling import Suggestion
 from retrieval.summary import SummarySentence
 from retrieval.types import Skipped
@@ -35,6 +35,8 @@ __all__ = [
     "StudyRow",
     "describe_encoder",
     "findings_version",
+    "sentence_row",
+    "study_row",
 ]
 
 NOTICE = "Research use only. Not a medical device."
@@ -65,7 +67,10 @@ class FindingScore:
 
     `score` is `sigmoid(scale * margin)` and only orders; `margin` the raw evidence; `interval` its 10th to 90th
     percentile over paraphrases; `percentile` (0 to 100) the share of comparable studies with a lower margin;
-    `key_slice` the zero-based Z of the Volume; `position` that slice's centre, patient LPS mm.
+    `key_slice` the zero-based Z of the Volume; `position` that slice's centre, patient LPS mm; `stands_out` says
+    whether that slice shows the finding better than most others (False: the profile is flat, any would do as well).
+    `not_told_apart`: True where meaningless words, or "anything abnormal", order the studies at hand as this finding
+    does (see `telling_apart`), None where they are too few to say.
     """
 
     study: str
@@ -83,6 +88,8 @@ class FindingScore:
     view: str | None
     key_slice: int | None
     position: tuple[float, float, float] | None
+    stands_out: bool | None = None
+    not_told_apart: bool | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the row as JSON-able values."""
@@ -281,7 +288,8 @@ class SearchResult:
     """Studies by their images and sentences of their reports, best first; () for what was not searched.
 
     `query`: what was searched, as written, and the filter as it was understood; `notes`: sentences on why there is
-    nothing; `suggestions`: what misspelt words may have meant.
+    nothing, or what the order is worth; `suggestions`: what misspelt words may have meant; `not_told_apart`: the
+    kinds of study found (`MR head`) that meaningless words order alike.
     """
 
     encoder: EncoderSpec
@@ -290,10 +298,12 @@ class SearchResult:
     query: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     suggestions: tuple[Suggestion, ...] = ()
+    not_told_apart: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the document `radseek search --json` prints."""
         return {
+            "not_told_apart": list(self.not_told_apart),
             "notice": NOTICE,
             "encoder": describe_encoder(self.encoder),
             "query": self.query,
@@ -330,6 +340,18 @@ class ExplainResult:
             "narrator": self.narrator,
             "replaced": self.replaced,
         }
+
+
+def study_row(rank: int, one: RankedImage, paths: Mapping[str, str | None]) -> StudyRow:
+    """Return a found study as a row; `paths` by study."""
+    hit = one.hit
+    return StudyRow(rank, hit.study, paths[hit.study], hit.similarity, hit.z, hit.series, hit.view, is_read=one.is_read)
+
+
+def sentence_row(rank: int, one: RankedSentence, paths: Mapping[str, str | None]) -> SentenceRow:
+    """Return a found sentence as a row; `paths` by study."""
+    hit = one.hit
+    return SentenceRow(rank, hit.study, paths[hit.study], hit.text, one.score, hit.similarity, one.polarity)
 
 
 def _skipped(skipped: Sequence[Skipped]) -> list[dict[str, str]]:

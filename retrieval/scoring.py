@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from prompts.finding import VIEW_NAMES, Finding
 from retrieval.encoders.vectors import mean_pool
+from retrieval.key_slice import key_slice, own_kinds
 from retrieval.prompt_vectors import TextPair
 from retrieval.study_vectors import SeriesVectors, StudyVectors
 from retrieval.types import ViewVectors
@@ -22,6 +23,7 @@ __all__ = [
     "is_read_in",
     "label_probabilities",
     "read_finding",
+    "slice_margins",
     "squash",
     "study_margins",
     "views_read",
@@ -40,7 +42,8 @@ class Reading:
 
     `interval`: 10th to 90th percentile of the margin over paraphrases; `key_slice`: zero-based Z of the Volume;
     `position`: patient LPS mm of that slice's centre, or None without geometry; `slices`: over how many the best was
-    taken, those of the study's other series in the same view among them.
+    taken, those of the study's other series in the same view among them; `stands_out`: False where the key slice is
+    hardly better than the others (see `key_slice`); `competing (N,)`: which slices of the view could have been it.
     """
 
     series: SeriesVectors
@@ -50,15 +53,24 @@ class Reading:
     key_slice: int
     position: tuple[float, float, float] | None
     slices: int
+    stands_out: bool
+    competing: NDArray[np.bool_]
+
+
+def slice_margins(slices: NDArray[np.float16], pair: TextPair) -> NDArray[np.float32]:
+    """Return margins `(N, 1 + K)`, `v.t+ - v.t-`, of slices `(N, D)`: with all paraphrases, then with each.
+
+    Sums run in float64 over float16 rows, so that a margin does not depend on what else is computed.
+    """
+    return (slices.astype(np.float64) @ pair.directions()).astype(np.float32)
 
 
 def volume_margins(slices: NDArray[np.float16], pair: TextPair) -> tuple[NDArray[np.float32], int]:
-    """Return `(1 + K,)` margins of a view, first with all paraphrases, then with each; and the best slice's row.
+    """Return `(1 + K,)` margins of a view, first with all paraphrases, then with each; and the highest slice's row.
 
-    A slice's margin is `v.t+ - v.t-`; a view's is the mean of its top `ceil(0.1 N)` slices' margins. Sums run in
-    float64 over `(N, D)` float16 rows, so that a margin does not depend on what else is computed.
+    A view's margin is the mean of its top `ceil(0.1 N)` slices' margins. Which slice may be named: see `key_slice`.
     """
-    margins = (slices.astype(np.float64) @ pair.directions()).astype(np.float32)
+    margins = slice_margins(slices, pair)
     return _top_mean(margins), int(margins[:, 0].argmax())
 
 
@@ -82,28 +94,37 @@ def views_read(findings: Iterable[Finding]) -> frozenset[str] | None:
     return frozenset(view for view in VIEW_NAMES if any(is_read_in(finding, view, known) for finding in findings))
 
 
-def read_finding(study: StudyVectors, finding: Finding, pair: TextPair) -> Reading | None:
-    """Return the study's reading for a finding, best view first met winning a tie; None where no view admits it."""
+def read_finding(
+    study: StudyVectors, finding: Finding, pair: TextPair, kinds: NDArray[np.float32] | None = None
+) -> Reading | None:
+    """Return the study's reading for a finding, best view first met winning a tie; None where no view admits it.
+
+    `kinds`: vectors of kinds of image (`PromptBook.kinds`), by which slices are told that show nothing of their kind.
+    """
     found = [
-        (*volume_margins(view.slices, pair), series, view)
+        (volume_margins(view.slices, pair)[0], series, view)
         for series in study.series
         for view in series.views
         if is_read_in(finding, view.view, series.modality)
     ]
     if not found:
         return None
-    margins, row, series, view = max(found, key=lambda one: float(one[0][0]))
+    margins, series, view = max(found, key=lambda one: float(one[0][0]))
     # Each paraphrase is judged as a study is: by its own best view.
     each = np.max([one[0][1:] for one in found], axis=0).astype(np.float64)
     low, high = np.percentile(each, [_LOW, _HIGH])
+    own = own_kinds(series.modality, series.body_part)
+    key = key_slice(slice_margins(view.slices, pair), view.slices, kinds, own)
     return Reading(
         series=series,
         view=view,
         margin=float(margins[0]),
         interval=(float(low), float(high)),
-        key_slice=int(view.z[row]),
-        position=view.position[row] if view.position else None,
-        slices=_slices_beside(view, [one[3] for one in found]),
+        key_slice=int(view.z[key.row]),
+        position=view.position[key.row] if view.position else None,
+        slices=_slices_beside(view, [one[2] for one in found]),
+        stands_out=key.stands_out,
+        competing=key.chosen,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from prompts.catalog import find, load_set
 from prompts.finding import Finding, FindingSet
@@ -13,8 +14,9 @@ from retrieval.prompt_vectors import PromptBook
 from retrieval.results import FindingScore, findings_version
 from retrieval.scoring import read_finding, squash
 from retrieval.study_vectors import StudyVectors
+from retrieval.telling_apart import Kind, TellingApart, kind_of
 
-__all__ = ["Findings", "Screener", "choose_findings"]
+__all__ = ["AtHand", "Findings", "Screener", "choose_findings"]
 
 Findings = str | FindingSet | Sequence[str | Finding]
 
@@ -38,8 +40,9 @@ def choose_findings(findings: Findings) -> tuple[tuple[Finding, ...], str]:
 class Screener:
     """Scores findings with one encoder, each for itself: a score never depends on what else is asked."""
 
-    def __init__(self, book: PromptBook, percentiles: Percentiles | None) -> None:
+    def __init__(self, book: PromptBook, percentiles: Percentiles | None, telling: TellingApart | None = None) -> None:
         self._book = book
+        self._telling = telling
         self._judge = Judge(book)
         self._percentiles = percentiles
 
@@ -60,8 +63,12 @@ class Screener:
         for finding in findings:
             yield self._row(study, finding)
 
+    def _not_told_apart(self, finding: Finding, study: StudyVectors) -> bool | None:
+        """Say whether the open index's studies of this kind are ordered alike by other words."""
+        return None if self._telling is None else self._telling.not_told_apart(finding, kind_of(study))
+
     def _row(self, study: StudyVectors, finding: Finding) -> FindingScore:
-        reading = read_finding(study, finding, self._book.pair(finding))
+        reading = read_finding(study, finding, self._book.pair(finding), self._book.kinds())
         verdict = self._judge.verdict(finding, reading, is_phantom=study.is_phantom)
         percentile = None
         if reading is not None and self._percentiles is not None:
@@ -81,5 +88,31 @@ class Screener:
             reason=verdict.reason,
             view=reading.view.view if reading else None,
             key_slice=reading.key_slice if reading else None,
+            stands_out=reading.stands_out if reading else None,
+            not_told_apart=self._not_told_apart(finding, study) if reading else None,
             position=reading.position if reading else None,
         )
+
+
+class AtHand:
+    """The studies that are screened together: whether they tell a finding's words from others, said at their end."""
+
+    def __init__(self, book: PromptBook, findings: Sequence[Finding]) -> None:
+        self._telling = TellingApart(book)
+        self._findings = {one.name: one for one in findings}
+        self._kinds: dict[str, Kind] = {}
+
+    def add(self, study: StudyVectors) -> None:
+        """Read one study."""
+        self._telling.add(study, list(self._findings.values()))
+        self._kinds[study.key] = kind_of(study)
+
+    def marked(self, rows: Iterable[FindingScore]) -> tuple[FindingScore, ...]:
+        """Return rows; those of studies that were added say it, where an index has not said it."""
+        return tuple(self._marked(row) for row in rows)
+
+    def _marked(self, row: FindingScore) -> FindingScore:
+        kind = self._kinds.get(row.study)
+        if kind is None or row.margin is None or row.not_told_apart is not None:
+            return row
+        return replace(row, not_told_apart=self._telling.not_told_apart(self._findings[row.finding], kind))

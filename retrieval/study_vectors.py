@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from retrieval.encoders.encode import embed_series
 from retrieval.encoders.protocol import Encoder
-from retrieval.index.keys import patient_key, series_key, study_key
+from retrieval.index.keys import patient_key, series_key, stored_key, study_key
 from retrieval.index.scrub import allow_list
 from retrieval.index.store import Case, Store
 from retrieval.types import Study, ViewVectors
@@ -36,6 +36,7 @@ class StudyVectors:
     path: str | None
     series: tuple[SeriesVectors, ...]
     attributes: Mapping[str, str | int]
+    stored_as: str = ""  # of an upload: the key that an index would give the same study
 
     @property
     def views(self) -> tuple[ViewVectors, ...]:
@@ -60,7 +61,8 @@ def embed_study(study: Study, encoder: Encoder, key: bytes, path: str | None) ->
         )
         for ordinal, one in enumerate(study.series)
     )
-    return StudyVectors(name, patient_key(study.patient_id, key), path, series, allow_list(study.attributes))
+    twin = stored_key(study, key) if study.is_upload else ""
+    return StudyVectors(name, patient_key(study.patient_id, key), path, series, allow_list(study.attributes), twin)
 
 
 def stored_study(store: Store, case: Case) -> StudyVectors:

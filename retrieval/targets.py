@@ -8,29 +8,33 @@ from dataclasses import replace
 from pathlib import Path
 
 from retrieval.errors import InputError
-from retrieval.imaging.read import read_files
+from retrieval.imaging.read import read_files, read_files_apart
 from retrieval.imaging.scan import FileHeader, group_key, scan
+from retrieval.imaging.scan_apart import scan_apart
 from retrieval.path_text import found_path, printable, shown_path
 from retrieval.types import Skipped, Study
 
 __all__ = ["relative_path", "studies_under"]
 
 
-def studies_under(path: Path, *, modality: str | None = None) -> Iterator[tuple[Study, str] | Skipped]:
+def studies_under(
+    path: Path, *, modality: str | None = None, isolated: bool = False
+) -> Iterator[tuple[Study, str] | Skipped]:
     """Yield every study under a path, with its path relative to it; what cannot be used comes as `Skipped`.
 
-    Headers of all files are held, pixels of one study at a time. Raises `UsageError` where the path does not exist.
+    Headers of all files are held, pixels of one study at a time. `isolated` reads in worker processes. Raises
+    `UsageError` where the path does not exist.
     """
     groups: dict[str, list[FileHeader]] = {}
     path = found_path(path)
-    for found in scan(path):
+    for found in scan_apart(path) if isolated else scan(path):
         if isinstance(found, Skipped):
             yield _relative_skipped(found, path)
         else:
             groups.setdefault(group_key(found), []).append(found)
     for headers in groups.values():
         try:
-            study = read_files(headers, modality=modality)
+            study = (read_files_apart if isolated else read_files)(headers, modality=modality)
         except InputError as error:
             shown = relative_path([error.path or headers[0].path], path)
             yield Skipped(shown, error.reason, printable(str(error)))

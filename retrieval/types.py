@@ -116,6 +116,7 @@ class Study:
     patient_id: str = ""
     accession: str = ""
     attributes: Mapping[str, str] = field(default_factory=dict)  # PatientSex, PatientAge, StudyDate, Manufacturer...
+    is_upload: bool = False  # sent by somebody, to be asked about: its key is never that of a stored study
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -23,6 +23,7 @@ from starlette.types import ASGIApp
 from demo.desk import Desk
 from index_builder import build_index
 from radseek.server.app import create_app
+from radseek.server.connections import server_config
 from radseek.server.settings import Settings
 from tests.build_support import write_ct
 
@@ -118,8 +119,7 @@ class Client(httpx.Client):
 @contextmanager
 def listening(app: ASGIApp) -> Iterator[str]:
     """Serve an app on a free port of loopback while the block lasts; the value is its base URL."""
-    config = uvicorn.Config(app, port=0, log_level="error", access_log=False, timeout_graceful_shutdown=2)
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(server_config(app, port=0, log_level="error", timeout_graceful_shutdown=2))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ["prompts", "retrieval", "index_builder", "demo", "radseek"]
 # Inside retrieval: a module may import from its own layer and those before it.
 LAYERS = [
-    ["errors", "types", "path_text", "storage"],
+    ["errors", "types", "path_text", "storage", "machine_memory", "worker_process", "workers"],
     ["imaging"],
     ["encoders"],
     ["index"],
@@ -34,7 +34,7 @@ LAYERS = [
             "report_text",
             "report_language",
         ),
-        *("filtering", "spelling"),
+        *("filtering", "spelling", "key_slice", "telling_apart"),
     ],
     ["region", "mask_names", "mask_resampling", "mask_placing", "mask_nifti", "mask_seg", "mask_planes", "masks"],
     ["measure_axial", "measure_side", "measure", "change"],

@@ -50,6 +50,7 @@ SPECIAL: dict[str, st.SearchStrategy[Any]] = {
 }  # fmt: skip
 COMMON: dict[str, st.SearchStrategy[Any]] = {
     "str": TEXT, "int": st.integers(0, 999), "float": NUMBER, "bool": st.booleans(), "str | None": st.none() | TEXT,
+    "bool | None": st.none() | st.booleans(),
     "float | None": st.none() | NUMBER, "int | None": st.none() | st.integers(0, 999),
 }  # fmt: skip
 KINDS = (ScoreItem, NeighbourItem, SentenceItem, AgreementItem, MeasurementItem, ChangeItem, CaveatItem)

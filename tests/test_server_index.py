@@ -28,6 +28,7 @@ from retrieval.errors import (
     UnknownNameError,
     UsageError,
 )
+from retrieval.index.linkage import linkage_path
 from retrieval.index.local_store import LocalStore
 from retrieval.results import NOTICE
 from tests.each_support import each
@@ -67,9 +68,15 @@ class Served:
 def served(archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
     monkeypatch.setattr(desk_module, "_BETWEEN_TRIES", 0.0)
     copy = tmp_path / "a patient's name" / "copy.index"
-    shutil.copytree(archive.index, copy)
+    copied(archive.index, copy)
     with Desk.open(copy) as own, listening(create_app(own)) as base:
         yield Served(copy, own, base)
+
+
+def copied(index: Path, to: Path) -> None:
+    """Copy an index and its linkage."""
+    shutil.copytree(index, to)
+    shutil.copy(linkage_path(index), linkage_path(to))
 
 
 def remove(index: Path, *, compact: bool = True) -> str:
@@ -129,22 +136,23 @@ def test_what_cannot_be_opened_again_is_503_everywhere_and_not_ready_until_it_is
     assert served.statuses() == {200}
     harm(served.index)
     for _ in range(2):
-        for answer in served.ask().values():
+        for path, answer in served.ask().items():
             body = answer.json()
-            assert (answer.status_code, body["status"], body["reason_code"]) == (503, 503, "index_folder")
+            code = "busy" if path == "/readyz" else "index_folder"
+            assert (answer.status_code, body["status"], body["reason_code"]) == (503, 503, code)
             assert answer.headers["content-type"] == "application/problem+json"
             assert int(answer.headers["retry-after"]) > 0
             assert body["notice"] == NOTICE
     assert str(served.index) in caplog.text  # where it is, is in the log
     shutil.rmtree(served.index, ignore_errors=True)
-    shutil.copytree(archive.index, served.index)
+    copied(archive.index, served.index)
     assert served.statuses() == {200}
 
 
 def test_another_index_in_its_place_is_the_one_that_answers(served: Served, archive: Archive) -> None:
     assert served.statuses() == {200}
     served.index.rename(served.index.with_name("old"))
-    shutil.copytree(archive.index, served.index)
+    copied(archive.index, served.index)
     gone = remove(served.index)
     assert served.statuses() == {200}
     assert gone not in httpx.get(f"{served.base}/v1/studies", timeout=60).text

@@ -24,8 +24,9 @@ from retrieval.encoders.concepts import Source
 from retrieval.encoders.encode import embed_series, encode_padded
 from retrieval.encoders.loading import load_encoder
 from retrieval.evaluation import auroc, calibration_error
-from retrieval.prompt_vectors import TextPair, finding_vectors
-from retrieval.scoring import is_read_in, volume_margins
+from retrieval.key_slice import key_slice, own_kinds
+from retrieval.prompt_vectors import PromptBook, TextPair, finding_vectors
+from retrieval.scoring import is_read_in, slice_margins, volume_margins
 from retrieval.types import ViewVectors
 from training.claims import CLAIMED, catalogue_findings
 from training.images import ImageSet, load_real
@@ -40,6 +41,7 @@ REAL = {
     "brain_mr": ("mr", ("glioma", "meningioma", "pituitary_tumour", "brain_tumour", "no_finding")),
 }
 NORMAL = {"cxr_nih": "abnormal_chest", "brain_mr": "abnormal_brain"}
+_PARTS = {"chest_ct": "chest", "chest_xray": "chest", "head_ct": "head", "brain_mr": "head"}
 SET_OF = {"cxr_nih": "chest_xray", "brain_mr": "brain_mr"}
 
 
@@ -106,20 +108,24 @@ def phantom_margins(
     """
     phantom = make_phantom(kind, seed)
     views: list[tuple[str, ViewVectors]] = []
+    kinds = PromptBook(encoder).kinds()
     for item in phantom.series:
         views += [(item.modality, view) for view in embed_series(engine_series(item), encoder)]
     samples, hits = [], []
     for name, (finding, pair) in pairs.items():
         label = _truth(phantom.labels, name)
-        read = [(*volume_margins(v.slices, pair), v) for m, v in views if is_read_in(finding, v.view, m)]
+        read = [(volume_margins(v.slices, pair)[0], m, v) for m, v in views if is_read_in(finding, v.view, m)]
         if label is None or not read:
             continue
-        margins, row, view = max(read, key=lambda one: float(one[0][0]))
+        margins, modality, view = max(read, key=lambda one: float(one[0][0]))
         named = tuple(sorted({v.view for _, _, v in read}))
         samples.append(Sample(name, named, len(view.slices) > 1, float(margins[0]), label, f"{kind}/{seed}", "phantom"))
+        own = own_kinds(modality, _PARTS[kind])
+        key = key_slice(slice_margins(view.slices, pair), view.slices, kinds, own)
         for lesion in (le for le in phantom.lesions if le.finding == name and len(view.slices) > 1):
             everywhere = np.any([le.mask for le in phantom.lesions if le.finding == name], axis=0)
-            hits.append({"finding": name, "size_mm": lesion.size_mm, "hit": bool(everywhere[view.z[row]].any())})
+            hit = bool(everywhere[view.z[key.row]].any())
+            hits.append({"finding": name, "size_mm": lesion.size_mm, "hit": hit, "stands_out": key.stands_out})
     return samples, hits
 
 

@@ -86,7 +86,7 @@ class HeatShelf:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._lock = Lock()
-        self._held: OrderedDict[tuple[str, str], tuple[str, HeatLayer]] = OrderedDict()
+        self._held: OrderedDict[tuple[str, str, str], tuple[str, HeatLayer]] = OrderedDict()
 
     def ask(self, key: str, finding: str, scenes: SceneShelf) -> tuple[str, HeatLayer]:
         """Return the map of a finding in a study and its name; made anew where it is not held, which takes seconds.
@@ -94,8 +94,9 @@ class HeatShelf:
         Raises as `SceneShelf.scene`, `Desk.turn` and `Engine.heat_map` do.
         """
         study = scenes.scene(key).study
+        about = (key, study.content_hash, finding)  # a study may be replaced by another of its key
         with self._lock:
-            held = self._held.get((key, finding))
+            held = self._held.get(about)
         if held is not None:
             return held
         asked = find(finding)
@@ -106,7 +107,7 @@ class HeatShelf:
                 return "", unread(asked)
         made = (secrets.token_urlsafe(16), layer)
         with self._lock:
-            self._held[key, finding] = made
+            self._held[about] = made
             while len(self._held) > _MAPS:
                 self._held.popitem(last=False)
         return made
@@ -114,7 +115,7 @@ class HeatShelf:
     def picture(self, key: str, token: str, z: int) -> bytes:
         """Return the layer over slice `z` as PNG. Raises `UnknownNameError` where it is not held."""
         with self._lock:
-            layers = [layer for (study, _), (name, layer) in self._held.items() if study == key and name == token]
+            layers = [layer for (study, *_), (name, layer) in self._held.items() if study == key and name == token]
         if not layers or z not in layers[0].pictures:
             raise UnknownNameError("That heat map is not held, or not any more; ask for it again.")
         return layers[0].pictures[z]

@@ -84,6 +84,8 @@ def _row(answer: Screened, row: FindingScore, lang: Lang, place: str, scale: tup
         asked = row.finding if not row.finding.startswith("free_") else finding.names["zh"]
         name = go_button(name, [{**move, "finding": asked}])
         where = html.escape(view_label(row.view, row.key_slice, lang))
+        if row.stands_out is False:
+            where += f'<span class="rs-why">{_word("screen.flat", lang)}</span>'
     else:
         where = "–"
     numbers = [_number(row.probability, 2), _bar(row, scale, lang), _number(row.score, 2), _number(row.percentile, 0)]
@@ -101,6 +103,8 @@ def _state(row: FindingScore, lang: Lang) -> str:
         if row.reason
         else ""
     )
+    if row.not_told_apart:
+        why += f'<span class="rs-why">{_word("screen.not_told_apart", lang)}</span>'
     return f'<span class="rs-state rs-state-{row.state}">{_word(f"state.{row.state}", lang)}</span>{why}'
 
 

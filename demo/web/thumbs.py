@@ -15,7 +15,7 @@ _SIDE = 150  # pixels of the longer side
 
 def thumb(desk: Desk, key: str, series: str | None, view: str, z: int, label: str) -> str:
     """Return a slice as an `img`; where the images can no longer be read, a box that says which slice it would be."""
-    picture = None if series is None else _drawn(desk, key, series, view, z)
+    picture = None if series is None else _drawn(desk, desk.editions, key, series, view, z)
     said = html.escape(label)
     if picture is None:
         return f'<span class="rs-thumb rs-thumb-none">{said}</span>'
@@ -31,5 +31,5 @@ def series_of(desk: Desk, key: str, view: str, z: int) -> str | None:
 
 
 @lru_cache(maxsize=256)
-def _drawn(desk: Desk, key: str, series: str, view: str, z: int) -> Picture | None:
+def _drawn(desk: Desk, _edition: int, key: str, series: str, view: str, z: int) -> Picture | None:
     return desk.picture(key, series, view, z, side=_SIDE)

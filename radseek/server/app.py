@@ -12,7 +12,7 @@ from radseek.server.at_desk import AtDesk
 from radseek.server.auth import OPEN, Guard, Sessions
 from radseek.server.description import describe
 from radseek.server.headers import Marked
-from radseek.server.limits import BodyLimit, Crowd
+from radseek.server.limits import BodyLimit, Crowd, Senders, Whole
 from radseek.server.login import login_routes
 from radseek.server.origins import OwnOrigin
 from radseek.server.problems import answer_errors
@@ -27,7 +27,7 @@ _ORDINARY: Final = 1 << 20  # bytes of any other body
 _MARGIN: Final = 1 << 20  # bytes of an upload's own form around its files
 _UPLOADS: Final = ("/v1/uploads",)
 _AT_ONCE: Final = 4  # questions at work: one has the engine, the next are read and the last written
-_SENDERS: Final = 16  # uploads under way; a slow sender holds up no question
+_SENDERS: Final = 16  # uploads under way
 _DESCRIPTION: Final = "/openapi.json"
 _VERSION: Final = "1"
 _OURS: Final = (*OPEN, _DESCRIPTION)
@@ -61,12 +61,13 @@ def create_api(desk: Desk, settings: Settings, sessions: Sessions) -> FastAPI:
 
 def guarded(app: ASGIApp, settings: Settings, sessions: Sessions) -> ASGIApp:
     """Put an app behind the limits, from the inside out: what is refused first costs least."""
-    ours, patience = ("/v1/",), settings.patience
-    app = Crowd(app, most=settings.crowd, at_once=_AT_ONCE, patience=patience, prefix=ours, but=_UPLOADS)
-    app = Crowd(app, most=_SENDERS, at_once=_SENDERS, patience=patience, prefix=_UPLOADS)
+    ours, patience, idle = ("/v1/",), settings.patience, settings.idle
+    app = Crowd(app, most=settings.crowd, at_once=_AT_ONCE, patience=patience, idle=idle, prefix=ours, but=_UPLOADS)
+    app = Senders(app, most=_SENDERS, prefix=_UPLOADS)
+    app = Whole(app, prefix=ours, but=_UPLOADS)
     app = Guard(app, settings, sessions)
     most = settings.uploads.stored + _MARGIN
-    app = BodyLimit(app, most=most, ordinary=_ORDINARY, large=UPLOAD_PATHS, idle=settings.idle)
+    app = BodyLimit(app, most=most, ordinary=_ORDINARY, large=UPLOAD_PATHS, idle=idle, pace=settings.pace)
     app = OwnOrigin(app, settings.names, settings.host)
     return Marked(app)
 

@@ -15,13 +15,14 @@ from typing import Final, Literal
 
 from fastapi import HTTPException, Request
 from starlette.requests import HTTPConnection
-from starlette.responses import RedirectResponse
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from radseek.server.failures import Failures
 from radseek.server.problems import problem
 from radseek.server.settings import Settings
 
-__all__ = ["COOKIE", "OPEN", "Guard", "Role", "Sessions", "need_admin", "role_of_token"]
+__all__ = ["COOKIE", "OPEN", "Guard", "Role", "Sessions", "need_admin", "role_of_token", "too_many"]
 
 Role = Literal["read", "admin"]
 COOKIE: Final = "radseek_session"
@@ -37,9 +38,10 @@ class _Session:
 
 
 class Sessions:
-    """Sessions of browsers, in memory: a restart ends them all."""
+    """Sessions of browsers, in memory: a restart ends them all. `failures`: the wrong tokens of all who asked."""
 
     def __init__(self) -> None:
+        self.failures = Failures()
         self._held: OrderedDict[str, _Session] = OrderedDict()
         self._lock = Lock()
 
@@ -78,23 +80,40 @@ class Guard:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
-        role = self._role(HTTPConnection(scope))
-        if role is None and scope["path"] not in OPEN:
-            if scope["type"] == "websocket":
-                await send({"type": "websocket.close", "code": 1008})
-            else:
-                await _refusal(HTTPConnection(scope), scope["method"])(scope, receive, send)
-            return
+        asked = HTTPConnection(scope)
+        role = self._role(asked)
+        if scope["path"] not in OPEN:
+            wait = self._wait(asked, role)
+            if role is None or wait:
+                if scope["type"] == "websocket":
+                    await send({"type": "websocket.close", "code": 1008})
+                else:
+                    await (too_many(wait) if wait else _refusal(asked, scope["method"]))(scope, receive, send)
+                return
         scope.setdefault("state", {})["role"] = role
         await self.app(scope, receive, send)
 
     def _role(self, asked: HTTPConnection) -> Role | None:
         if not self.settings.guarded:
             return "admin"  # loopback only: whoever is at this machine
-        kind, _, token = asked.headers.get("authorization", "").partition(" ")
-        if kind.lower() == "bearer":
-            return role_of_token(token.strip(), self.settings)
+        token = _bearer(asked)
+        if token is not None:
+            return role_of_token(token, self.settings)
         return self.sessions.role(asked.cookies.get(COOKIE, ""))
+
+    def _wait(self, asked: HTTPConnection, role: Role | None) -> int:
+        """Return the seconds until a token may be tried again; 0 for now, and where none was sent."""
+        if not self.settings.guarded or _bearer(asked) is None:
+            return 0
+        address, failures = asked.client.host if asked.client else "", self.sessions.failures
+        if role is not None and failures.knows(address, role):
+            return 0
+        wait = failures.wait(address)  # a right token waits too: else each try would tell whether it was right
+        if role is None and not wait:
+            failures.add(address)
+        elif role is not None and not wait:
+            failures.know(address, role)
+        return wait
 
 
 def role_of_token(token: str, settings: Settings) -> Role | None:
@@ -106,17 +125,27 @@ def role_of_token(token: str, settings: Settings) -> Role | None:
     return "read" if same[0] else None
 
 
+def too_many(wait: int) -> Response:
+    """Return the answer to one token too many: come back in `wait` seconds."""
+    return problem(429, f"Too many wrong tokens; wait {wait} s.", headers={"Retry-After": str(wait)})
+
+
 def need_admin(request: Request) -> None:
     """Raise 403 for a role that may only read; a route depends on it."""
     if request.state.role != "admin":
         raise HTTPException(403, "This needs the admin token (RADSEEK_ADMIN_TOKEN, --admin-token-file).")
 
 
+def _bearer(asked: HTTPConnection) -> str | None:
+    kind, _, token = asked.headers.get("authorization", "").partition(" ")
+    return token.strip() if kind.lower() == "bearer" else None
+
+
 def _tokens(settings: Settings) -> tuple[str | None, str | None]:
     return settings.token, settings.admin_token
 
 
-def _refusal(asked: HTTPConnection, method: str) -> ASGIApp:
+def _refusal(asked: HTTPConnection, method: str) -> Response:
     """Send a browser to the form, and tell a program what is missing."""
     if method == "GET" and "text/html" in asked.headers.get("accept", ""):
         return RedirectResponse("/login", 303)

@@ -25,8 +25,10 @@ _ERRORS: Final = {
     413: "More than may be sent at once.",
     421: "This server is not asked by that name.",
     422: "The request makes no sense; `reason_code` says why.",
+    429: "Too many wrong tokens from there: come back after `Retry-After` seconds.",
     500: "The server failed.",
-    503: "Busy: come back after `Retry-After` seconds.",
+    503: "Busy, or the index cannot be read now: come back after `Retry-After` seconds.",
+    507: "The server's disk has no room.",
 }
 _OPEN_ERRORS: Final = (405, 413, 421, 500, 503)
 

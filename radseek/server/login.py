@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import time
-from collections import OrderedDict
-from threading import Lock
 from typing import Final
 
 from fastapi import APIRouter, Form, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from radseek.server.auth import COOKIE, Sessions, role_of_token
-from radseek.server.problems import problem
+from radseek.server.auth import COOKIE, Sessions, role_of_token, too_many
 from radseek.server.settings import Settings
 from retrieval.results import NOTICE
 
-__all__ = ["Failures", "login_routes"]
+__all__ = ["login_routes"]
 
-_WINDOW: Final = 60.0  # seconds
-_MOST_FAILURES: Final = 10  # of one address in a window
-_ADDRESSES: Final = 10_000
 _POLICY: Final = (
     "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
@@ -46,35 +39,9 @@ small {{ color: #aab1ba; }}
 _WRONG: Final = '<p role="alert">This token is not known; look at it again. · 令牌无效，请重新检查。</p>'
 
 
-class Failures:
-    """Counts wrong tokens by address, so that nobody tries them all."""
-
-    def __init__(self) -> None:
-        self._times: OrderedDict[str, list[float]] = OrderedDict()
-        self._lock = Lock()
-
-    def add(self, address: str) -> None:
-        """Count a failure."""
-        with self._lock:
-            self._times[address] = [*self._recent(address), time.monotonic()]
-            self._times.move_to_end(address)
-            while len(self._times) > _ADDRESSES:
-                self._times.popitem(last=False)
-
-    def wait(self, address: str) -> int:
-        """Return the seconds until an address may try again; 0 for now."""
-        with self._lock:
-            recent = self._recent(address)
-        return 0 if len(recent) < _MOST_FAILURES else max(1, round(recent[0] + _WINDOW - time.monotonic()))
-
-    def _recent(self, address: str) -> list[float]:
-        since = time.monotonic() - _WINDOW
-        return [one for one in self._times.get(address, ()) if one > since]
-
-
 def login_routes(settings: Settings, sessions: Sessions) -> APIRouter:
     """Return the routes of the form; they are no part of the API."""
-    router, failures = APIRouter(include_in_schema=False), Failures()
+    router, failures = APIRouter(include_in_schema=False), sessions.failures
 
     @router.get("/login")
     def form() -> Response:
@@ -86,7 +53,7 @@ def login_routes(settings: Settings, sessions: Sessions) -> APIRouter:
         """Begin a session for a known token."""
         address = request.client.host if request.client else ""
         if wait := failures.wait(address):
-            return problem(429, f"Too many wrong tokens; wait {wait} s.", headers={"Retry-After": str(wait)})
+            return too_many(wait)
         role = role_of_token(token.strip(), settings)
         if role is None:
             failures.add(address)

@@ -83,6 +83,8 @@ class _FindingRow(_Part):
     view: str | None
     key_slice: int | None
     position: Point | None
+    stands_out: bool | None
+    not_told_apart: bool | None
 
 
 class ScreenAnswer(_Answer):
@@ -188,6 +190,7 @@ class SearchAnswer(_Answer):
     query: _Searched
     notes: list[str]
     suggestions: list[_Suggestion]
+    not_told_apart: list[str]
     studies: list[_StudyRow]
     sentences: list[_SentenceRow]
 
@@ -212,6 +215,8 @@ class _ScoreItem(_Item):
     series: str | None
     key_slice: int | None
     position: Point | None
+    stands_out: bool | None
+    not_told_apart: bool | None
 
 
 class _NeighbourItem(_Item):

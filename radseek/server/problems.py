@@ -34,7 +34,7 @@ from retrieval.path_text import hide_paths
 from retrieval.results import NOTICE
 from retrieval.storage import is_storage_error
 
-__all__ = ["CODES", "answer_errors", "failure", "problem", "problem_of", "reason_code"]
+__all__ = ["CODES", "SHUT", "answer_errors", "failure", "problem", "problem_of", "reason_code"]
 
 _log: Final = logging.getLogger(__name__)
 _RETRY: Final = {"Retry-After": "2"}
@@ -53,7 +53,7 @@ _STATUS: Final[tuple[tuple[type[RadseekError], int], ...]] = (
 )
 _FULL: Final = "The server's disk has no room, or may not be written; tell whoever keeps it, its log says which folder."
 _WRITING: Final = "Another process is writing the archive; ask again when it is done. Reading works meanwhile."
-_SHUT: Final = (
+SHUT: Final = (
     "The archive cannot be read now: another process changed or removed it. Ask again in a moment; where that does not "
     "help, whoever keeps this server finds why in its log."
 )
@@ -119,7 +119,7 @@ def problem_of(error: RadseekError, index: Path | None = None) -> JSONResponse:
     )
     if isinstance(error, StorageError | IndexFolderError):
         _log.error("%s", error)
-        said = _FULL if isinstance(error, StorageError) else _WRITING if isinstance(error, IndexBusyError) else _SHUT
+        said = _FULL if isinstance(error, StorageError) else _WRITING if isinstance(error, IndexBusyError) else SHUT
         return problem(status, said, code=reason_code(error), headers=_RETRY if status == 503 else None)
     known = () if index is None else (index, index.parent)
     detail = hide_paths(str(error), *known)

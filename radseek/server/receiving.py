@@ -17,8 +17,9 @@ from demo.upload_space import upload_folder
 from demo.uploads import receive, safe_name
 from radseek.server import models
 from radseek.server.at_desk import At, AtDesk
-from radseek.server.describing import brought_study, stored_study
+from radseek.server.describing import brought_study
 from radseek.server.sender import Sender
+from retrieval.errors import Reason
 from retrieval.imaging.modality import MODALITIES
 from retrieval.results import NOTICE
 from retrieval.storage import using_temporary_folder
@@ -26,6 +27,7 @@ from retrieval.storage import using_temporary_folder
 __all__ = ["uploads"]
 
 uploads = APIRouter(prefix="/v1")
+_PUSHED_OUT: Final = "its study was pushed out by the larger ones sent with it; send it by itself"
 _BODY: Final = {
     "content": {
         "multipart/form-data": {
@@ -75,17 +77,22 @@ def _bring(at: AtDesk, files: Sequence[UploadFile], modality: str | None, sender
                 raise CancelledError
             with at.desk.turn() as engine:
                 engine.vectors(study)  # this takes its seconds and is done once; what is left to do takes none
-        if sender.has_left_by_now():
-            raise CancelledError
-        keys = [at.desk.bring(study) for study in received.studies]
+        with at.turn():  # nobody else's upload pushes these out before they are described
+            if sender.has_left_by_now():
+                raise CancelledError
+            keys = [at.desk.bring(study) for study in received.studies]
+            held = [at.desk.is_brought(key) for key in keys]
+            studies = [brought_study(at.desk, key) for key, still in zip(keys, held, strict=True) if still]
+        pushed_out = [study for study, still in zip(received.studies, held, strict=True) if not still]
     skipped = [
         {"path": line.path, "reason_code": str(line.reason_code), "message": line.message} for line in received.skipped
     ]
-    return {"notice": NOTICE, "studies": [_described(at, key) for key in keys], "skipped": skipped}
-
-
-def _described(at: AtDesk, key: str) -> dict[str, Any]:
-    return brought_study(at.desk, key) if at.desk.is_brought(key) else stored_study(at.desk.case(key))
+    skipped += [
+        {"path": path, "reason_code": str(Reason.TOO_LARGE), "message": _PUSHED_OUT}
+        for study in pushed_out
+        for path in study.paths[:1]
+    ]
+    return {"notice": NOTICE, "studies": studies, "skipped": skipped}
 
 
 def _saved(file: UploadFile, folder: Path) -> Path:

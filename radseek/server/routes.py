@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import logging
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Query
 
@@ -11,7 +12,7 @@ from radseek.server.at_desk import At
 from radseek.server.auth import need_admin
 from radseek.server.describing import brought_study, stored_study, without_paths
 from radseek.server.forgetting import forget
-from radseek.server.problems import problem_of
+from radseek.server.problems import SHUT, problem
 from radseek.server.questions import (
     ClassifyQuestion,
     ExplainQuestion,
@@ -21,12 +22,12 @@ from radseek.server.questions import (
     SimilarQuestion,
 )
 from radseek.server.streaming import LINES, line_by_line
-from retrieval.errors import IndexFolderError
 from retrieval.explaining import narrated
 from retrieval.results import NOTICE
 
 __all__ = ["api", "health"]
 
+_log: Final = logging.getLogger(__name__)
 api = APIRouter(prefix="/v1")
 health = APIRouter()
 
@@ -122,5 +123,6 @@ async def healthz() -> Any:
 def readyz(at: At) -> Any:
     """Say that questions can be answered: the encoder is loaded, and the index can be read."""
     if trouble := at.desk.trouble():
-        return problem_of(IndexFolderError(trouble))
+        _log.error("not ready: %s", trouble)
+        return problem(503, SHUT, headers={"Retry-After": "2"})
     return {"status": "ready"}

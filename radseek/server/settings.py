@@ -40,6 +40,7 @@ class Settings:
     crowd: int = 64
     patience: float = 60.0  # seconds that a question waits for the engine
     idle: float = 30.0  # seconds between two pieces of a body, after which its sender is given up
+    pace: float = 16 << 10  # bytes a second, all in all, that a body must come with after as many seconds
 
     @property
     def guarded(self) -> bool:

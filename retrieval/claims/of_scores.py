@@ -111,6 +111,8 @@ def _where(item: ScoreItem, lang: Lang) -> str:
     view = view_name(item.view, lang)
     if item.key_slice is None or item.view in FLAT_VIEWS:
         return say("where", "view", lang, view=view)
+    if item.stands_out is False:
+        return say("where", "flat", lang, view=view)
     text = say("where", "slice", lang, view=view, slice=item.key_slice)
     if item.position is None:
         return text

@@ -89,7 +89,7 @@ def load_key() -> bytes:
 def keyed_hash(key: bytes, kind: str, value: str) -> str:
     """Return the pseudonym of `value` as a UID, `2.25.` and 128 bits of HMAC-SHA256 in decimal.
 
-    `kind` ("study", "patient", "series") keeps equal values of different kinds apart.
+    `kind` ("study", "upload", "patient", "series") keeps equal values of different kinds apart.
     """
     message = f"{kind}\0{value}".encode()
     digest = hmac.new(key, message, hashlib.sha256).digest()
@@ -97,7 +97,19 @@ def keyed_hash(key: bytes, kind: str, value: str) -> str:
 
 
 def study_key(study: Study, key: bytes) -> str:
-    """Return a study's pseudonym, from its StudyInstanceUID, or from its content where it has none."""
+    """Return a study's pseudonym, from its StudyInstanceUID, or from its content where it has none.
+
+    An upload's is of another kind, from all that its sender chose: UID, content and modalities. So no upload takes the
+    place of a stored study, nor of another upload that differs from it.
+    """
+    if study.is_upload:
+        chosen = (study.uid, study.content_hash, *(one.modality for one in study.series))
+        return keyed_hash(key, "upload", "\0".join(chosen))
+    return stored_key(study, key)
+
+
+def stored_key(study: Study, key: bytes) -> str:
+    """Return the pseudonym that a study has in an index, whoever sent it."""
     if study.uid:
         return keyed_hash(key, "study", study.uid)
     return keyed_hash(key, "content", study.content_hash)

@@ -53,6 +53,7 @@ class LocalStore:
         try:
             self._spec = agreed_spec(path, manifest.spec, self._catalog.setting("encoder"))
             self._adapter = self._catalog.setting("own_pooling", "")
+            self._linkage_was_there = linkage_path(path).exists()
             self._open_linkage()
             self._in_doubt = look_changed(path, self._files())
             if lock is not None:
@@ -338,8 +339,8 @@ class LocalStore:
         return found
 
     def _check_linkage(self) -> None:
-        """Where a study has no linkage and the file was changed from outside, it is no answer that there is none."""
-        if self._in_doubt and changed_files(self.path, self._files()) != []:
+        """Where a study has no linkage and the file was changed, not deleted, it is no answer that there is none."""
+        if self._linkage_was_there and self._in_doubt and changed_files(self.path, self._files()) != []:
             raise IndexDamagedError(
                 f"{linkage_path(self.path)} lacks studies and was changed since it was written; restore it from a copy."
             )
