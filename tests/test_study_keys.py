@@ -10,7 +10,7 @@ import pytest
 from radseek.opening import open_engine
 from retrieval.engine import Engine
 from retrieval.errors import UsageError
-from retrieval.index.keys import StudyKey, stored_key
+from retrieval.index.keys import StudyKey, key_of_target
 from tests.build_support import write_ct
 from tests.encoder_support import TinyEncoder
 
@@ -28,10 +28,10 @@ def test_what_lies_there_is_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         str(tmp_path),
         Path("2.25.9"),
     ):
-        assert stored_key(target) is None, target
-    assert stored_key("2.25.9") == "2.25.9"
-    assert stored_key(StudyKey("2.25.1234")) == "2.25.1234"
-    assert stored_key(f"2.25.9{os.sep}a") is None
+        assert key_of_target(target) is None, target
+    assert key_of_target("2.25.9") == "2.25.9"
+    assert key_of_target(StudyKey("2.25.1234")) == "2.25.1234"
+    assert key_of_target(f"2.25.9{os.sep}a") is None
 
 
 def test_such_a_folder_is_asked_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ from retrieval.types import Study
 __all__ = [
     "StudyKey",
     "forgotten_mark",
+    "key_of_target",
     "key_path",
     "keyed_hash",
     "load_key",
@@ -41,7 +42,7 @@ class StudyKey(str):
     __slots__ = ()
 
 
-def stored_key(target: object) -> StudyKey | None:
+def key_of_target(target: object) -> StudyKey | None:
     """Return the key of a stored study that a target is; None for everything else.
 
     Words that look like a key are one where nothing of that name lies in the current folder: folders are often called
