@@ -21,6 +21,7 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("evaluate_builtin", "--phantoms", "200"),
     ("heatmap_choice", "--each", "12", "--methods", "gradient16:1", "gradient16:2", "smooth16:1", "layercam16:1"),
     ("heatmap_faithfulness", "--studies", "60", "--real", DATA),
+    ("hostile_mutants",),
     ("index_kills", "--kills", "300"),
     ("index_mutations", "--mutations", "1000"),
     ("many_studies", "{folder}"),

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from demo.picture import Picture
 from demo.pictures import find_view, picture_of
 from retrieval.errors import RadseekError
 from retrieval.imaging.modality import MODALITIES
-from retrieval.imaging.read import read_files
-from retrieval.imaging.scan import FileHeader, scan
+from retrieval.imaging.read import read_paths
 from retrieval.imaging.views import view_names
 from retrieval.index.keys import load_key, series_key
 from retrieval.index.linkage import LinkageFile, linkage_path
@@ -82,10 +81,6 @@ class CaseImages:
             return None
         paths = link.paths if link.study_uid else link.paths[:1]
         try:
-            return read_files(_headers(paths), modality=modality if modality in MODALITIES else None)
+            return read_paths(paths, modality=modality if modality in MODALITIES else None)
         except (RadseekError, OSError):  # moved, changed or gone since the build
             return None
-
-
-def _headers(paths: Sequence[str]) -> list[FileHeader]:
-    return [found for path in paths for found in scan(path) if isinstance(found, FileHeader)]

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from index_builder.workers import supervised_map
 from retrieval.errors import InputError, Reason
 from retrieval.imaging.archive import is_zip, members, open_zip
 from retrieval.imaging.read import read_files
 from retrieval.imaging.scan import FileHeader, group_key, scan
+from retrieval.machine_memory import memory_share
 from retrieval.types import Skipped, Study
+from retrieval.workers import supervised_map
 
 __all__ = ["MEMORY", "SECONDS", "Decoded", "FolderTask", "StudyTask", "decode", "decode_folder"]
 
@@ -82,7 +83,7 @@ def decode_folder(
     Ends early where `stopped()` says so, and then the worker is killed. Raises `InputError` where the folder cannot be
     looked through or holds more than `most` studies.
     """
-    limits = {"workers": 1, "time_limit": seconds, "memory_limit": memory}
+    limits = {"workers": 1, "time_limit": seconds, "memory_limit": min(memory, memory_share(1))}
     waiting: Sequence[StudyTask] = ()
     for outcome in supervised_map("demo.decoding:decode", [task], stopped=stopped, **limits):  # type: ignore[arg-type]
         if outcome.error is not None:

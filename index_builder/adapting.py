@@ -23,7 +23,7 @@ from index_builder.report_labels import affirmed, report_labels
 from index_builder.report_pairs import Pair, Pairs, find_pairs
 from index_builder.report_table import Named
 from retrieval.encoders.adapted import Pool
-from retrieval.encoders.loading import load_encoder
+from retrieval.encoders.loading import check_here, load_encoder
 from retrieval.encoders.protocol import Encoder
 from retrieval.encoders.spec import MEAN_POOLING, check_match
 from retrieval.encoders.vectors import mean_pool
@@ -115,7 +115,7 @@ def adapt_index(
 
         def towers() -> Encoder:
             nonlocal encoder
-            encoder = encoder if encoder is not None else load_encoder(store.spec.name)
+            encoder = encoder if encoder is not None else load_encoder(check_here(store.spec.name))
             check_match(store.spec, encoder.spec)
             return encoder
 

@@ -24,6 +24,7 @@ from retrieval.encoders.protocol import Encoder
 from retrieval.encoders.spec import check_match
 from retrieval.errors import Reason, UsageError
 from retrieval.index.keys import load_key
+from retrieval.index.linkage import linkage_path
 from retrieval.index.local_store import LocalStore
 from retrieval.index.manifest import is_index
 from retrieval.index.scrub import scrub
@@ -42,8 +43,8 @@ Progress = Callable[[str, int, int | None], None]  # stage, done, total (None wh
 @dataclass(slots=True)
 class BuildReport:
     """What a build did. `skipped` names every input that was not used; `already` counts finished studies; `notes` are
-    sentences about what was guessed or mended in the file of reports; `unread_sentences` counts the report sentences
-    in languages that no rules read, by language.
+    sentences about what was guessed or mended in the file of reports, and about a linkage file that was not there;
+    `unread_sentences` counts the report sentences in languages that no rules read, by language.
     """
 
     index: str
@@ -109,9 +110,11 @@ def build_index(
         raise UsageError("no source given; name at least one file or folder")
     encoder = encoder or load_encoder(model)
     key = load_key()
+    unlinked = is_index(Path(index)) and not linkage_path(Path(index)).exists()
     with scratch_database() as database, _open_or_create(Path(index), encoder) as store:
         encoder = store.with_own_pooling(encoder)
         report = BuildReport(str(index), encoder.spec.to_json(), tuple(paths), store.generation)
+        before = store.counts()["studies"] if unlinked else 0
         bad_rows: list[Skipped] = []
         if reports is not None:
             named = Named(study_column, report_column)
@@ -128,6 +131,8 @@ def build_index(
         )
         _commit_all(records, _Commits(store, report, progress))
         store.check_written()  # opening checks sizes and headers alone
+        if before:
+            report.notes.append(_linkage_lost(linkage_path(store.path), store, before))
         report.skip(bad_rows)
         report.reports_unmatched = unmatched_reports(database)
         report.generation = store.generation
@@ -170,7 +175,10 @@ def _wanted(
         if not stored:
             yield found
         elif stored[0].attributes.get("stamp") == found.stamp and _same_report(stored[0], report_now):
-            report.already += 1
+            if store.linkage_of(found.key) is None:  # it was deleted: read again, so that the way back is there again
+                yield found
+            else:
+                report.already += 1
         elif on_duplicate == "replace":
             yield found
         else:
@@ -181,6 +189,18 @@ def _wanted(
             if on_duplicate == "error":
                 raise UsageError(f"{found.source_path}: {message}")
             report.skip([Skipped(found.source_path, Reason.DUPLICATE, message)])
+
+
+def _linkage_lost(path: Path, store: LocalStore, before: int) -> str:
+    """Say that an index was found without its linkage file, and how its studies get their paths back."""
+    lost = sum(store.linkage_of(case.key) is None for case in store.cases())
+    said = f"{path} was not there: it is what gives back the paths and original identifiers of {before} studies."
+    if not lost:
+        return f"{said} All of them were found again and read anew, so it is whole again."
+    return (
+        f"{said} {lost} still have none, so their images cannot be shown and their paths cannot be given back. Restore "
+        "that file from a copy; or run radseek build with the folders that they were built from, which reads them anew."
+    )
 
 
 def _stored_report(store: LocalStore, found: FoundStudy) -> Report | None:

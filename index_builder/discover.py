@@ -16,7 +16,8 @@ from pathlib import Path
 
 from retrieval.errors import Reason, StorageError, UsageError
 from retrieval.imaging.archive import MEMBER_MARK, split_member
-from retrieval.imaging.scan import FileHeader, content_hash, scan
+from retrieval.imaging.scan import FileHeader, content_hash
+from retrieval.imaging.scan_apart import scan_apart
 from retrieval.index.keys import keyed_hash
 from retrieval.path_text import shown_path
 from retrieval.types import Skipped
@@ -57,7 +58,7 @@ def discover(
     for source in sources:
         if not source.exists() and split_member(source) is None:
             raise UsageError(f"{source} does not exist; give a file or folder with DICOM, NIfTI, PNG or JPEG")
-        for found in scan(source):
+        for found in scan_apart(source):
             count += 1
             line = found if isinstance(found, Skipped) else _note(database, found, source, key)
             if line is not None:

@@ -20,14 +20,16 @@ from index_builder.reading import PreparedStudy, ReadTask
 from index_builder.records import study_record
 from index_builder.reports import Report
 from index_builder.scratch import scratch_database
-from index_builder.workers import supervised_map
 from retrieval.encoders.protocol import Encoder
 from retrieval.errors import InputError, Reason
+from retrieval.imaging.archive import unpacking_folder
 from retrieval.index.keys import load_key
 from retrieval.index.store import StudyRecord
+from retrieval.machine_memory import LEAST, usable_memory
 from retrieval.path_text import found_path, printable
 from retrieval.study_vectors import SeriesVectors, StudyVectors
 from retrieval.types import Skipped
+from retrieval.workers import supervised_map
 
 __all__ = ["embed_sources", "study_records"]
 
@@ -97,18 +99,20 @@ def _read(
 ) -> Iterator[_Read]:
     order: deque[FoundStudy] = deque()  # studies out with the workers: a handful
 
-    def tasks() -> Iterator[ReadTask]:
-        for found in wanted:
-            order.append(found)
-            yield ReadTask(found.headers, modality, encoder.spec.preprocess)
+    with unpacking_folder() as scratch:
 
-    for outcome in supervised_map("index_builder.reading:read_prepared", tasks(), workers=workers):
-        found = order.popleft()
-        if outcome.error is not None:
-            skip(_lines(found, outcome.error))
-            continue
-        skip(outcome.value.study.skipped)
-        yield _Read(found, outcome.value)
+        def tasks() -> Iterator[ReadTask]:
+            for found in wanted:
+                order.append(found)
+                yield ReadTask(found.headers, modality, encoder.spec.preprocess, scratch)
+
+        for outcome in supervised_map("index_builder.reading:read_prepared", tasks(), workers=workers):
+            found = order.popleft()
+            if outcome.error is not None:
+                skip(_lines(found, outcome.error))
+                continue
+            skip(outcome.value.study.skipped)
+            yield _Read(found, outcome.value)
 
 
 def _lines(found: FoundStudy, error: InputError) -> list[Skipped]:
@@ -117,4 +121,4 @@ def _lines(found: FoundStudy, error: InputError) -> list[Skipped]:
 
 
 def _default_workers() -> int:
-    return max(1, min(8, (os.cpu_count() or 2) - 1))
+    return max(1, min(8, (os.cpu_count() or 2) - 1, usable_memory() // LEAST))

@@ -5,8 +5,10 @@ Runs without torch, so a worker is small and starts fast. What goes back to the 
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +16,12 @@ from numpy.typing import NDArray
 from retrieval.encoders.encode import slice_positions
 from retrieval.encoders.prepare import prepare_slices
 from retrieval.encoders.spec import Preprocess
+from retrieval.errors import InputError
+from retrieval.imaging.dicom_errors import last_catch
 from retrieval.imaging.read import read_files
 from retrieval.imaging.scan import FileHeader
 from retrieval.imaging.views import make_views
-from retrieval.types import Series, Study, View
+from retrieval.types import Series, Skipped, Study, View
 
 __all__ = ["PreparedSeries", "PreparedStudy", "PreparedView", "ReadTask", "prepare_study", "read_prepared"]
 
@@ -29,6 +33,7 @@ class ReadTask:
     headers: tuple[FileHeader, ...]
     modality: str | None
     preprocess: Preprocess
+    scratch: Path | None = None  # where archives are unpacked, so that nothing stays behind where a worker dies
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,23 +77,37 @@ class PreparedStudy:
 
 def read_prepared(task: ReadTask) -> PreparedStudy:
     """Read one study and prepare it. Raises `InputError` where none of its files can be used."""
+    tempfile.tempdir = None if task.scratch is None else str(task.scratch)
     return prepare_study(read_files(task.headers, modality=task.modality), task.preprocess)
 
 
 def prepare_study(study: Study, preprocess: Preprocess) -> PreparedStudy:
-    """Make every view of every series and shrink it for the encoder."""
-    series = tuple(_prepare_series(one, preprocess) for one in study.series)
+    """Make every view of every series and shrink it for the encoder; a series that cannot be shown is left out.
+
+    Raises `InputError` where none can.
+    """
+    series: list[PreparedSeries] = []
+    lines: list[Skipped] = []
+    path = study.paths[0] if study.paths else ""
+    for one in study.series:
+        try:
+            with last_catch(path):
+                series.append(_prepare_series(one, preprocess))
+        except InputError as error:
+            lines.append(Skipped(path, error.reason, str(error)))
+    if lines and not series:
+        raise InputError(lines[0].reason_code, lines[0].message, path=path)
     bare = Study(
         uid=study.uid,
         content_hash=study.content_hash,
         paths=study.paths,
         series=(),
-        skipped=study.skipped,
+        skipped=(*study.skipped, *lines),
         patient_id=study.patient_id,
         accession=study.accession,
         attributes=study.attributes,
     )
-    return PreparedStudy(bare, series)
+    return PreparedStudy(bare, tuple(series))
 
 
 def _prepare_series(series: Series, preprocess: Preprocess) -> PreparedSeries:

@@ -6,24 +6,54 @@ is not installed, 7 busy, 8 no room, no permission, or no more open files or mem
 
 from __future__ import annotations
 
+from radseek import early  # first: it watches what takes time
+
+# isort: split
 import errno
+import functools
 import os
+import signal
+import sqlite3
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import typer
 
-from radseek import asking, doctor, explaining, fitting, keeping, serving
+from radseek import asking, doctor, explaining, fitting, keeping, screening, serving
 from radseek.console import errors, print_json
 from retrieval.errors import RadseekError, StorageError
 from retrieval.path_text import printable
 from retrieval.results import NOTICE
-from retrieval.storage import is_storage_error, limit_error, storage_error
+from retrieval.storage import is_storage_error, limit_error, sqlite_storage_error, storage_error
+
+early.over()
 
 __all__ = ["app", "main", "run"]
+
+
+class InterruptedCommandError(RadseekError):
+    """Ctrl-C, on its way through typer to a sentence."""
+
+
+_INTERRUPTED = "interrupted; what was finished stays: run the same command again"
+
+
+def _interruptible(command: Callable[..., None]) -> Callable[..., None]:
+    """Return a command of the same options whose Ctrl-C is told as ours, and not as typer's "Aborted"."""
+
+    @functools.wraps(command)
+    def called(*given: Any, **named: Any) -> None:
+        try:
+            command(*given, **named)
+        except KeyboardInterrupt:
+            raise InterruptedCommandError(_INTERRUPTED) from None
+
+    return called
+
 
 app = typer.Typer(
     name="radseek",
@@ -35,7 +65,7 @@ app = typer.Typer(
 )
 for command in (
     keeping.build,
-    asking.screen,
+    screening.screen,
     asking.classify,
     asking.similar,
     asking.search,
@@ -51,12 +81,14 @@ for command in (
     serving.demo,
     doctor.doctor,
 ):
-    app.command()(command)
+    app.command()(_interruptible(command))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command and exit with its code."""
     code = run(sys.argv[1:] if arguments is None else arguments)
+    with suppress(ValueError):  # not the main thread
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # everything is said; ending takes a moment
     try:
         sys.stdout.flush()
     except OSError:  # said already; what is left would be complained of once more at exit
@@ -69,10 +101,27 @@ def run(arguments: Sequence[str]) -> int:
     """Run the command and return its exit code."""
     warnings.simplefilter("ignore")  # a library's warning to its developers is not for whoever runs the command
     warnings.filterwarnings("default", category=UserWarning, module=r"retrieval|index_builder")
+    interrupts = early.Interrupts()
+    interrupts.watch()
+    try:
+        return _run(arguments)
+    except KeyboardInterrupt:
+        return _fail(early.INTERRUPTED, "Interrupted", _INTERRUPTED, arguments)
+    except Exception:
+        if interrupts.met:  # some libraries make an error of their own of it
+            return _fail(early.INTERRUPTED, "Interrupted", _INTERRUPTED, arguments)
+        raise
+    finally:
+        interrupts.end()
+
+
+def _run(arguments: Sequence[str]) -> int:
     try:
         app(list(arguments), prog_name="radseek")
-    except SystemExit as stop:  # typer's own: help, a wrong option, 130 after Ctrl-C
+    except SystemExit as stop:  # typer's own: help, a wrong option
         return int(stop.code or 0)
+    except InterruptedCommandError as error:
+        return _fail(early.INTERRUPTED, "Interrupted", str(error), arguments)
     except RadseekError as error:
         return _fail(error.exit_code, type(error).__name__, str(error), arguments)
     except MemoryError:
@@ -83,7 +132,22 @@ def run(arguments: Sequence[str]) -> int:
             of_the_disk = _of_the_disk(error)
             return _fail(of_the_disk.exit_code, type(of_the_disk).__name__, str(of_the_disk), arguments)
         return _fail(2, type(error).__name__, f"{error.filename or ''}: {error.strerror or error}", arguments)
+    except Exception as error:
+        caused = next((_of_the_disk(one) for one in _causes(error) if is_storage_error(one)), None)
+        if caused is None and isinstance(error, sqlite3.Error):
+            caused = sqlite_storage_error(error, Path.cwd())  # type: ignore[assignment]
+        if caused is None:
+            raise
+        return _fail(caused.exit_code, type(caused).__name__, str(caused), arguments)
     return 0
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An error, and what led to it: a library may say of a full disk only that it could not save."""
+    seen: BaseException | None = error
+    while seen is not None:
+        yield seen
+        seen = seen.__cause__ or seen.__context__
 
 
 def _of_the_disk(error: OSError) -> StorageError:

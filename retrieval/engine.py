@@ -15,20 +15,20 @@ from prompts.catalog import find
 from prompts.finding import Finding
 from retrieval.comparing import Comparison, MaskedRegion, masked_region
 from retrieval.contrast import Bench
-from retrieval.encoders.loading import load_encoder
+from retrieval.encoders.loading import check_here, load_encoder
 from retrieval.encoders.protocol import Encoder
 from retrieval.encoders.spec import check_match
-from retrieval.errors import UnknownNameError, UsageError
+from retrieval.errors import UsageError
 from retrieval.evidence import Lang
 from retrieval.explaining import Answers, Measuring, explained, reading_warnings
-from retrieval.filtering import checked_where, what_is_left
+from retrieval.filtering import check_count, checked_where, what_is_left
 from retrieval.heatmap_study import HeatMap, HeatMapper
 from retrieval.imaging.read import read_study
-from retrieval.index.keys import load_key, series_key, study_key
+from retrieval.index.keys import key_of_target, load_key, series_key, study_key
 from retrieval.index.local_store import LocalStore
 from retrieval.index.manifest import is_index
 from retrieval.index.repooled import RepooledStore
-from retrieval.index.store import Case, Scope, Store
+from retrieval.index.store import Scope, Store
 from retrieval.index.where import Where
 from retrieval.judging import Judge
 from retrieval.narrators.protocol import Narrator
@@ -53,7 +53,7 @@ from retrieval.screening import AtHand, Findings, Screener, choose_findings
 from retrieval.search import rank_images, rank_sentences
 from retrieval.spelling import spelling_of, spelling_of_findings
 from retrieval.study_vectors import StudyVectors, embed_study, stored_study
-from retrieval.targets import relative_path, studies_under
+from retrieval.targets import relative_path, stored_studies, studies_under
 from retrieval.telling_apart import TellingApart, note
 from retrieval.text_query import parse_query, query_vector, similarity_floor
 from retrieval.types import Skipped, Study
@@ -63,18 +63,19 @@ __all__ = ["Engine", "Findings", "Target"]
 # A path, an index's path, a study's key in the open index; or a study, read or encoded already.
 Target = str | Path | Study | StudyVectors
 In = Literal["images", "reports", "both"]
-KEY_PREFIX = "2.25."  # what every study key begins with, and no path
 
 
 class Engine:
     """Answers with one encoder; with a store also from its studies. Close it, or use `with`."""
 
-    def __init__(self, encoder: Encoder | None = None, store: Store | None = None) -> None:
+    def __init__(self, encoder: Encoder | None = None, store: Store | None = None, *, isolated: bool = False) -> None:
         """Take a loaded encoder (`builtin` by default) and, for `similar` and `search`, an open store.
+        `isolated`: files are read in worker processes under a memory and a time limit (`read_study`).
 
         Raises `EncoderMismatchError` where the store holds vectors of another imaging recipe or other towers.
         """
         self.encoder = encoder if encoder is not None else load_encoder()
+        self.isolated = isolated
         self._owned: LocalStore | None = None
         self.store = None if store is None else self._seen(store)
         self._book = PromptBook(self.encoder)
@@ -86,17 +87,17 @@ class Engine:
         self._embedded: WeakKeyDictionary[Study, StudyVectors] = WeakKeyDictionary()
 
     @classmethod
-    def open(cls, path: str | Path, model: str | Path | None = None) -> Engine:
+    def open(cls, path: str | Path, model: str | Path | None = None, *, isolated: bool = False) -> Engine:
         """Open an index to read, with the encoder that built it, or with `model`; either pools as the index does
-        where that has an adapter of its own.
+        where that has an adapter of its own. `isolated` as for the engine itself.
 
         Raises `EncoderMismatchError` where `model`, or what bears the builder's name today, has other towers or
         another imaging recipe; and what `LocalStore.open` and `load_encoder` raise.
         """
         store = LocalStore.open(path)
         try:
-            encoder = load_encoder(str(model) if model is not None else store.spec.name)
-            engine = cls(store.with_own_pooling(encoder), store)
+            encoder = load_encoder(str(model) if model is not None else check_here(store.spec.name))
+            engine = cls(store.with_own_pooling(encoder), store, isolated=isolated)
             engine._owned = store
             return engine
         except BaseException:
@@ -133,8 +134,8 @@ class Engine:
         pictures cannot.
         """
         asked, version = choose_findings(findings)
-        rows: list[FindingScore] = []
         skipped: list[Skipped] = []
+        rows: list[FindingScore] = []
         at_hand = AtHand(self._book, asked)
         for study in self._studies(target, modality, skipped):
             rows.extend(self._screener.rows(study, asked))
@@ -144,15 +145,26 @@ class Engine:
             self.encoder.spec, version, at_hand.marked(rows), tuple(skipped), spelling_of_findings(asked)
         )
 
-    def prepare(self, findings: Findings) -> None:
-        """Do ahead of the first question what every question about these findings needs.
+    def iter_screen(
+        self,
+        target: Target | None = None,
+        findings: Findings = "chest_ct",
+        *,
+        modality: str | None = None,
+        skipped: list[Skipped] | None = None,
+    ) -> Iterator[FindingScore]:
+        """Yield the rows of `screen`, in the same order, each as soon as it is known; no study is held after its rows.
 
-        Encodes their words, tests them, and reads the margins of the open index's studies, one modality and body part
-        after another: seconds, minutes for an index of tens of thousands.
+        What could not be used goes to `skipped`; `not_told_apart` is said of the open index only. Raises as `screen`.
         """
+        asked, _ = choose_findings(findings)  # a wrong name is said at once, not at the first row
+        studies = self._studies(target, modality, [] if skipped is None else skipped)
+        return (row for study in studies for row in self._screener.rows(study, asked))
+
+    def prepare(self, findings: Findings) -> None:
+        """Do ahead what every question about these findings needs: encode and test words, look through the index."""
         asked, _ = choose_findings(findings)
-        kinds = {(one.modality, one.body_part) for case in self._all_cases() for one in case.series}
-        self._screener.prepare(asked, kinds)
+        self._screener.prepare(asked, () if self.store is None else self.store.kinds())
 
     def heat_map(
         self,
@@ -168,9 +180,9 @@ class Engine:
         why. `every_slice` maps the whole view, for `maps.stacked()`. Raises `UsageError` where the study has no view
         for the finding, or only its vectors are at hand (a key in an index), and what `read_study` does.
         """
-        if isinstance(target, str) and target.startswith(KEY_PREFIX):
+        if key_of_target(target) is not None:
             raise UsageError(f"A heat map needs the images of {target}, and an index keeps vectors; give their path.")
-        study = target if isinstance(target, Study) else read_study(Path(target), modality=modality)
+        study = target if isinstance(target, Study) else self._pixels(target, modality)
         (asked,), _ = choose_findings([finding])
         found = self._mapper.heat_map(study, self.vectors(study), asked, every_slice=every_slice)
         if found is None:
@@ -218,7 +230,7 @@ class Engine:
         the k nearest cases with it and the k nearest without. Raises `MaskError` where the mask does not fit.
         """
         store = self._need_store("similar")
-        _check_count(k)
+        check_count(k)
         finding = find(contrast) if isinstance(contrast, str) else contrast
         region = None if mask is None else self._masked(target, modality, str(mask), mask_labels)
         query = self._one_study(target, modality) if region is None else region.vectors
@@ -254,7 +266,7 @@ class Engine:
         checked sentence by sentence, and the template's words stand for what fails. A mask that does not fit and a
         narrator that does not answer become caveats. Raises as `screen` and `similar` do for the study itself.
         """
-        _check_count(k)
+        check_count(k)
         asked, version = choose_findings(findings)
         study = self._read(target, modality)
         vectors = self._one_study(target if study is None else study, modality)
@@ -272,7 +284,7 @@ class Engine:
             study=study,
             warnings=reading_warnings(study, case, vectors),
         )
-        return explained(answers, Measuring(mask, prior, prior_mask, modality), narrator, lang)
+        return explained(answers, Measuring(mask, prior, prior_mask, modality, isolated=self.isolated), narrator, lang)
 
     def search(self, text: str, k: int = 10, *, where: Where | Sequence[str] = (), within: In = "both") -> SearchResult:
         """Return the k studies and the k report sentences that answer words best.
@@ -282,7 +294,7 @@ class Engine:
         those that say the opposite of the words are left out. `"a" + "b" - "c"` adds and takes away.
         """
         store = self._need_store("search")
-        _check_count(k)
+        check_count(k)
         query, scope = parse_query(text), Scope(checked_where(where, store))
         vector = query_vector(query, self._book)
         images = rank_images(store, query.findings, vector, k, scope) if within in ("images", "both") else []
@@ -323,49 +335,45 @@ class Engine:
             yield target
         elif isinstance(target, Study):
             yield self._embed(target, relative_path(target.paths, Path(target.paths[0])) if target.paths else "")
-        elif target is None or (isinstance(target, str) and target.startswith(KEY_PREFIX)):
-            yield from self._stored(self._need_store("a stored study"), target)
+        elif target is None or key_of_target(target) is not None:
+            yield from stored_studies(self._need_store("a stored study"), key_of_target(target))
         elif is_index(Path(target)):
             with LocalStore.open(target) as store:
-                yield from self._stored(self._seen(store), None)
+                yield from stored_studies(self._seen(store))
         else:
-            for found in studies_under(Path(target), modality=modality):
+            for found in studies_under(Path(target), modality=modality, isolated=self.isolated):
                 if isinstance(found, Skipped):
                     skipped.append(found)
                 else:
                     yield self._embed(*found)
 
-    def _stored(self, store: Store, key: str | None) -> Iterator[StudyVectors]:
-        cases = store.cases(studies=None if key is None else [key])
-        if key is not None and not cases:
-            raise UnknownNameError(f"The index has no study {key}; `radseek screen INDEX` lists what it has.")
-        for case in cases:
-            yield stored_study(store, case)
-
     def _one_study(self, target: Target, modality: str | None) -> StudyVectors:
         """Return the one study at a target; raises as `read_study` does."""
-        if isinstance(target, Study | StudyVectors) or (isinstance(target, str) and target.startswith(KEY_PREFIX)):
+        if isinstance(target, Study | StudyVectors) or key_of_target(target) is not None:
             return next(self._studies(target, modality, []))
         path = found_path(target)
-        study = read_study(path, modality=modality)
+        study = self._pixels(path, modality)
         return self._embed(study, relative_path(study.paths, path))
 
     def _read(self, target: Target, modality: str | None) -> Study | None:
         """Return a target's pixels, or None where there are vectors only; raises as `read_study` does."""
         if isinstance(target, Study):
             return target
-        if isinstance(target, StudyVectors) or (isinstance(target, str) and target.startswith(KEY_PREFIX)):
+        if isinstance(target, StudyVectors) or key_of_target(target) is not None:
             return None
-        return read_study(target, modality=modality)
+        return self._pixels(target, modality)
 
     def _masked(self, target: Target, modality: str | None, mask: str, labels: Sequence[str]) -> MaskedRegion:
         """Return the region that a mask marks in the one study at a target."""
-        if isinstance(target, StudyVectors) or (isinstance(target, str) and target.startswith(KEY_PREFIX)):
+        if isinstance(target, StudyVectors) or key_of_target(target) is not None:
             raise UsageError("A mask needs the images, and an index keeps none; give the path of the study's files.")
-        study = target if isinstance(target, Study) else read_study(target, modality=modality)
+        study = target if isinstance(target, Study) else self._pixels(target, modality)
         source = found_path(study.paths[0] if isinstance(target, Study) and study.paths else str(target))
         path = relative_path(study.paths, source) if study.paths else None
         return masked_region(study, path, mask, labels, self.encoder, self._own_key())
+
+    def _pixels(self, path: str | Path, modality: str | None) -> Study:
+        return read_study(Path(path), modality=modality, isolated=self.isolated)
 
     def _embed(self, study: Study, path: str) -> StudyVectors:
         if study not in self._embedded:
@@ -381,9 +389,6 @@ class Engine:
         """Return a store as this encoder sees it. Raises `EncoderMismatchError` where it cannot."""
         return RepooledStore(store, self.encoder) if check_match(store.spec, self.encoder.spec) else store
 
-    def _all_cases(self) -> Sequence[Case]:
-        return () if self.store is None else self.store.cases()
-
     def _need_store(self, what: str) -> Store:
         if self.store is None:
             raise UsageError(f"{what} needs an index; open one with Engine.open(path), or give --index.")
@@ -392,8 +397,3 @@ class Engine:
     def _paths(self, keys: Sequence[str]) -> dict[str, str | None]:
         cases = self._need_store("search").cases(studies=keys) if keys else []
         return {case.key: case.path for case in cases}
-
-
-def _check_count(k: int) -> None:
-    if k < 1:
-        raise UsageError(f"{k} results cannot be returned; ask for 1 or more.")

@@ -17,6 +17,7 @@
     ├── StorageError (OSError)               a folder has no room, or may not be written or read
     │   └── SystemLimitError                 the system gives this process no more open files or memory
     ├── StoppedError (RuntimeError)          a question was stopped before its answer
+    ├── WorkerError (RuntimeError)           a process that reads files cannot start; carries its last words
     ├── BusyError (TimeoutError)             the engine is answering others and did not come free in time
     └── UsageError (ValueError)              the call itself makes no sense
 
@@ -52,6 +53,7 @@ __all__ = [
     "SystemLimitError",
     "UnknownNameError",
     "UsageError",
+    "WorkerError",
     "nearest",
 ]
 
@@ -169,6 +171,12 @@ class StoppedError(RadseekError, RuntimeError):
     """A question was stopped before its answer; asking again is right."""
 
     exit_code = 130
+
+
+class WorkerError(RadseekError, RuntimeError):
+    """A process that reads files cannot start: the installation or the machine is to blame, and no input."""
+
+    exit_code = 6
 
 
 class BusyError(RadseekError, TimeoutError):

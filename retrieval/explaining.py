@@ -39,6 +39,7 @@ class Measuring:
     prior: str | Path | Study | None = None
     prior_mask: str | Path | None = None
     modality: str | None = None
+    isolated: bool = False  # a prior's files are read in a worker process
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -176,9 +177,13 @@ def _changes(study: Study | None, rows: Sequence[Measurement], measuring: Measur
     prior = measuring.prior
     if study is None or prior is None or measuring.prior_mask is None:
         raise UsageError("a mask of the prior study is needed to measure it as well; give one (prior_mask).")
-    earlier = prior if isinstance(prior, Study) else read_study(prior, modality=measuring.modality)
+    earlier = prior if isinstance(prior, Study) else _read(prior, measuring)
     check_prior(study, earlier)
     yield from change(_like(rows, _regions(earlier, measuring.prior_mask)), rows)
+
+
+def _read(prior: str | Path, measuring: Measuring) -> Study:
+    return read_study(prior, modality=measuring.modality, isolated=measuring.isolated)
 
 
 def _like(rows: Sequence[Measurement], before: Sequence[Measurement]) -> Sequence[Measurement]:

@@ -10,7 +10,7 @@ from retrieval.index.filter_values import is_usual_value
 from retrieval.index.store import Scope, Store
 from retrieval.index.where import NUMBERS, Clause, Where
 
-__all__ = ["checked_where", "what_is_left"]
+__all__ = ["check_count", "checked_where", "what_is_left"]
 
 _SHOWN = 12  # values that a message lists, most studies first
 
@@ -22,7 +22,7 @@ def checked_where(where: Where | Sequence[str], store: Store) -> Where:
     Ranges of numbers, which may well be empty, are not checked.
     """
     asked = where if isinstance(where, Where) else Where.parse(where)
-    if not asked.clauses or not store.counts()["studies"]:
+    if not asked.clauses or not store.passing(Scope()):
         return asked
     return Where(tuple(_checked(clause, store) for clause in asked.clauses))
 
@@ -31,7 +31,7 @@ def what_is_left(scope: Scope, store: Store) -> tuple[str, ...]:
     """Return a sentence that says why no study is in scope; () where one is."""
     if store.passing(scope):
         return ()
-    if not store.counts()["studies"]:
+    if not store.passing(Scope()):
         return ("The index holds no study.",)
     clauses = scope.where.clauses
     if clauses and not store.passing(Scope(scope.where)):
@@ -90,3 +90,9 @@ def _counts(held: dict[str, int], verb: str = "") -> str:
     shown = [f"{value} {verb} {count}" if verb else f"{value} ({count})" for value, count in ordered[:_SHOWN]]
     more = [f"{len(held) - _SHOWN} more"] if len(held) > _SHOWN else []
     return ", ".join([*shown, *more])
+
+
+def check_count(k: int) -> None:
+    """Raise `UsageError` where fewer than one result is asked for."""
+    if k < 1:
+        raise UsageError(f"{k} results cannot be returned; ask for 1 or more.")

@@ -15,10 +15,12 @@ from retrieval.errors import InputError, MaskError, MissingExtraError
 from retrieval.imaging.dicom_errors import input_errors
 from retrieval.imaging.dicom_frames import Place, frames_of, in_groups
 from retrieval.imaging.dicom_header import read_header, read_pixel_tags
+from retrieval.imaging.dicom_pixels import may_abort
 from retrieval.imaging.gate import admit_dicom, admit_payload
 from retrieval.mask_names import printable
+from retrieval.workers import call_apart
 
-__all__ = ["Plane", "Segment", "Segmentation", "read_segmentation"]
+__all__ = ["Plane", "Segment", "Segmentation", "read_segmentation", "segments_of"]
 
 _HALF: Final = 0.5  # of the largest fractional value: at least this is inside
 
@@ -66,10 +68,15 @@ def read_segmentation(path: Path) -> Segmentation:
         _refuse_others(header, path)
         with input_errors(path, "pixels"):
             admit_dicom(header, path)
-            admit_payload(read_pixel_tags(path), path)
-            found = _segments(path, header)
+            tags = read_pixel_tags(path)
+            admit_payload(tags, path)
+            found = call_apart("retrieval.mask_seg:segments_of", path) if may_abort(tags) else _segments(path, header)
     except InputError as error:
         raise MaskError(f"The mask cannot be read: {error}") from error
+    return _whole(path, header, found)
+
+
+def _whole(path: Path, header: Dataset, found: list[Segment]) -> Segmentation:
     full = tuple(segment for segment in found if segment.planes)
     if not full:
         names = ", ".join(f"'{segment.label}'" for segment in found)
@@ -81,6 +88,12 @@ def read_segmentation(path: Path) -> Segmentation:
     references = header.get("ReferencedSeriesSequence") or ()
     series = tuple(str(item.SeriesInstanceUID) for item in references if item.get("SeriesInstanceUID"))
     return Segmentation(path.name, full, str(header.get("FrameOfReferenceUID") or ""), series, caveats)
+
+
+def segments_of(path: Path) -> list[Segment]:
+    """Return the segments of an admitted file; what a worker does where the codec may abort its process."""
+    with input_errors(path, "pixels"):
+        return _segments(path, read_header(path))
 
 
 def _refuse_others(header: Dataset, path: Path) -> None:

@@ -7,30 +7,50 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from retrieval.errors import InputError
-from retrieval.imaging.read import read_files
+from retrieval.errors import InputError, UnknownNameError
+from retrieval.imaging.read import read_files, read_files_apart
 from retrieval.imaging.scan import FileHeader, group_key, scan
+from retrieval.imaging.scan_apart import scan_apart
+from retrieval.index.store import Store, pages
 from retrieval.path_text import found_path, printable, shown_path
+from retrieval.study_vectors import StudyVectors, stored_study
 from retrieval.types import Skipped, Study
 
-__all__ = ["relative_path", "studies_under"]
+__all__ = ["relative_path", "stored_studies", "studies_under"]
 
 
-def studies_under(path: Path, *, modality: str | None = None) -> Iterator[tuple[Study, str] | Skipped]:
+def stored_studies(store: Store, key: str | None = None) -> Iterator[StudyVectors]:
+    """Yield the studies of a store as vectors, in key order and read page by page; with a key, the one that it names.
+
+    Raises `UnknownNameError` where there is no such study.
+    """
+    cases = pages(store) if key is None else iter(store.cases(studies=[key]))
+    for case in cases:
+        yield stored_study(store, case)
+        if key is not None:
+            return
+    if key is not None:
+        raise UnknownNameError(f"The index has no study {key}; `radseek screen INDEX` lists what it has.")
+
+
+def studies_under(
+    path: Path, *, modality: str | None = None, isolated: bool = False
+) -> Iterator[tuple[Study, str] | Skipped]:
     """Yield every study under a path, with its path relative to it; what cannot be used comes as `Skipped`.
 
-    Headers of all files are held, pixels of one study at a time. Raises `UsageError` where the path does not exist.
+    Headers of all files are held, pixels of one study at a time. `isolated` reads in worker processes. Raises
+    `UsageError` where the path does not exist.
     """
     groups: dict[str, list[FileHeader]] = {}
     path = found_path(path)
-    for found in scan(path):
+    for found in scan_apart(path) if isolated else scan(path):
         if isinstance(found, Skipped):
             yield _relative_skipped(found, path)
         else:
             groups.setdefault(group_key(found), []).append(found)
     for headers in groups.values():
         try:
-            study = read_files(headers, modality=modality)
+            study = (read_files_apart if isolated else read_files)(headers, modality=modality)
         except InputError as error:
             shown = relative_path([error.path or headers[0].path], path)
             yield Skipped(shown, error.reason, printable(str(error)))

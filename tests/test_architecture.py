@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ["prompts", "retrieval", "index_builder", "demo", "radseek"]
 # Inside retrieval: a module may import from its own layer and those before it.
 LAYERS = [
-    ["errors", "types", "path_text", "storage"],
+    ["errors", "types", "path_text", "storage", "machine_memory", "worker_process", "workers"],
     ["imaging"],
     ["encoders"],
     ["index"],

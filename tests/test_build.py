@@ -20,6 +20,7 @@ from index_builder import BuildReport, build_index
 from retrieval.encoders.encode import batch_size
 from retrieval.encoders.loading import load_encoder
 from retrieval.errors import EncoderMismatchError, IndexBusyError, Reason, UsageError
+from retrieval.index.linkage import linkage_path
 from retrieval.index.local_store import LocalStore
 from tests.build_support import write_ct, write_nifti, write_picture
 from tests.encoder_support import TinyEncoder
@@ -329,3 +330,25 @@ def test_progress_is_reported(archive: Path, tmp_path: Path) -> None:
     stages: Sequence[str] = [stage for stage, _, _ in seen]
     assert {"find", "build"} <= set(stages)
     assert [done for stage, done, _ in seen if stage == "build"] == sorted(d for s, d, _ in seen if s == "build")
+
+
+def test_a_linkage_file_that_is_gone_is_told_and_made_again(archive: Path, tmp_path: Path) -> None:
+    index = tmp_path / "a.index"
+    build_index(archive, index, encoder=TinyEncoder(), workers=1)
+    with LocalStore.open(index) as store:
+        paths = {case.key: case.path for case in store.cases()}
+    linkage_path(index).unlink()
+    part = min(one for one in archive.iterdir() if one.is_dir())
+    report = build_index(part, index, encoder=TinyEncoder(), workers=1)
+    (note,) = report.notes
+    assert str(linkage_path(index)) in note
+    assert f"{len(paths) - report.studies} still have none" in note
+    assert "radseek build" in note
+    assert report.studies == 1
+    linkage_path(index).unlink()
+    report = build_index(archive, index, encoder=TinyEncoder(), workers=1)
+    assert "whole again" in report.notes[0]
+    with LocalStore.open(index) as store:
+        assert {case.key: case.path for case in store.cases()} == paths
+    report = build_index(archive, index, encoder=TinyEncoder(), workers=1)
+    assert (report.notes, report.studies) == ([], 0)

@@ -22,7 +22,6 @@ import pytest
 import index_builder.scratch
 import retrieval.storage
 from index_builder import build_index
-from index_builder.workers import supervised_map
 from radseek.cli import run
 from retrieval.errors import IndexBusyError, StorageError
 from retrieval.imaging import archive
@@ -31,6 +30,7 @@ from retrieval.index.linkage import LinkageFile
 from retrieval.index.local_store import LocalStore
 from retrieval.index.sqlite_file import guarded
 from retrieval.storage import require_room, sqlite_storage_error, using_temporary_database, writing_to
+from retrieval.workers import supervised_map
 from tests.build_support import write_ct
 from tests.encoder_support import TinyEncoder, tiny_spec
 from tests.index_support import make_records

@@ -7,12 +7,14 @@ import signal
 import time
 from collections.abc import Iterator
 from itertools import count
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from index_builder.workers import supervised_map
-from retrieval.errors import InputError, Reason
+from retrieval import machine_memory
+from retrieval.errors import InputError, Reason, WorkerError
+from retrieval.workers import call_apart, supervised_map
 
 HERE = "tests.test_workers"
 
@@ -79,3 +81,63 @@ def test_the_window_is_bounded_and_closing_stops_the_workers() -> None:
 
 def test_no_tasks_is_no_work() -> None:
     assert list(supervised_map(f"{HERE}:square", [], workers=1)) == []
+
+
+def whose(_: object) -> int:
+    return os.getpid()
+
+
+def environment(name: str) -> str | None:
+    return os.environ.get(name)
+
+
+@pytest.mark.slow
+def test_one_call_apart_keeps_its_worker() -> None:
+    first = call_apart(f"{HERE}:whose", None)
+    assert first != os.getpid()
+    assert call_apart(f"{HERE}:whose", None) == first
+    assert call_apart(f"{HERE}:square", 3) == 9
+
+
+@pytest.mark.slow
+def test_one_call_apart_fails_as_its_function_does() -> None:
+    with pytest.raises(InputError, match="half a file"):
+        call_apart(f"{HERE}:misbehave", "refuse")
+    with pytest.raises(InputError, match=r"surprise.*;"):
+        call_apart(f"{HERE}:misbehave", "bug")
+    with pytest.raises(InputError, match="SIGKILL"):
+        call_apart(f"{HERE}:misbehave", "die")
+    with pytest.raises(InputError) as caught:
+        call_apart(f"{HERE}:misbehave", "hang", time_limit=1)
+    assert caught.value.reason is Reason.TIMEOUT
+    assert call_apart(f"{HERE}:misbehave", "a") == "a"
+
+
+@pytest.mark.slow
+def test_a_kept_worker_has_the_environment_of_who_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    for value in ("one", "two"):
+        monkeypatch.setenv("RADSEEK_TEST_VALUE", value)
+        assert call_apart(f"{HERE}:environment", "RADSEEK_TEST_VALUE") == value
+
+
+def test_a_worker_that_cannot_start_says_its_last_words() -> None:
+    with pytest.raises(WorkerError, match=r"(?s)exit code 1.*ModuleNotFoundError: No module named .tests.nothing"):
+        list(supervised_map("tests.nothing:x", [1, 2, 3], workers=2))
+    with pytest.raises(WorkerError, match=r"tests\.nothing"):
+        call_apart("tests.nothing:x", 1)
+
+
+def test_memory_is_shared_among_the_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    for total, many, share in ((64, 1, 12), (64, 4, 12), (16, 4, 3.2), (16, 8, 2), (4, 1, 3.2), (1, 1, 2)):
+        monkeypatch.setattr(machine_memory, "usable_memory", lambda total=total: total << 30)
+        assert machine_memory.memory_share(many) == int(share * (1 << 30)) or share == 3.2
+        assert machine_memory.memory_share(many) <= max(2 << 30, int(0.8 * (total << 30)) // many + 1)
+
+
+def test_a_control_group_limits_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "memory.max").write_text("3000000000\n")
+    (tmp_path / "a" / "b" / "memory.max").write_text("max\n")
+    monkeypatch.setattr(machine_memory, "_CGROUP", tmp_path)
+    monkeypatch.setattr(machine_memory, "_groups", lambda: [(tmp_path / "a" / "b", "memory.max")])
+    assert machine_memory.usable_memory() <= 3_000_000_000

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from retrieval.encoders.local_only import check_text_config, check_towers, check_transformers_config
 from retrieval.encoders.manifest import check_manifest
 from retrieval.encoders.spec import Preprocess
 from retrieval.errors import EncoderError, MissingFileError
@@ -122,7 +123,7 @@ def _model_config(folder: Path, config: Mapping[str, Any]) -> Mapping[str, Any]:
         raise EncoderError(f"{folder / CONFIG} is a captioning model (multimodal_cfg); only two-tower models encode.")
     if model["text_cfg"].get("hf_model_name") and not model["text_cfg"].get("hf_tokenizer_name"):
         raise EncoderError(f"{folder / CONFIG} names a text tower (hf_model_name) but no hf_tokenizer_name.")
-    _refuse_code(folder / CONFIG, model["text_cfg"].get("tokenizer_kwargs") or {})
+    check_towers(folder / CONFIG, model)
     return dict(model)
 
 
@@ -178,7 +179,8 @@ def _tokenizer_files(folder: Path, text: Mapping[str, Any]) -> tuple[Path, ...]:
     if not any(all((folder / name).is_file() for name in group) for group in VOCABULARIES):
         names = ", ".join("+".join(group) for group in VOCABULARIES)
         raise MissingFileError(f"{folder} lacks its tokenizer's vocabulary, one of {names}. {_REMEDY}")
-    _refuse_code(folder / TOKENIZER_CONFIG, read_json(_need(folder, TOKENIZER_CONFIG, "says how text is split")))
+    path = _need(folder, TOKENIZER_CONFIG, "says how text is split")
+    check_transformers_config(path, read_json(path))
     present = {folder / name for name in TOKENIZER_FILES if (folder / name).is_file()}
     return tuple(sorted(present))
 
@@ -190,10 +192,5 @@ def _text_config(folder: Path, text: Mapping[str, Any]) -> Mapping[str, Any] | N
     config = read_json(path)
     if "model_type" not in config:
         raise EncoderError(f"{path} has no model_type, so it is not a Hugging Face configuration. {_REMEDY}")
-    _refuse_code(path, config)
+    check_text_config(path, config)
     return config
-
-
-def _refuse_code(path: Path, config: Mapping[str, Any]) -> None:
-    if "auto_map" in config or "trust_remote_code" in config:
-        raise EncoderError(f"{path} asks for code of its own (auto_map, trust_remote_code); it is never run.")

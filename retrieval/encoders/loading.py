@@ -8,7 +8,7 @@ from retrieval.encoders.fetch import FETCHABLE, fetch, fetched_folder
 from retrieval.encoders.protocol import Encoder
 from retrieval.errors import EncoderError, UnknownNameError, UsageError, nearest
 
-__all__ = ["BUILTIN", "NAMES", "load_encoder"]
+__all__ = ["BUILTIN", "NAMES", "check_here", "load_encoder"]
 
 BUILTIN = Path(__file__).parent / "builtin"
 NAMES = ("builtin", "random", *FETCHABLE)
@@ -37,6 +37,19 @@ def load_encoder(
     if folder is None:
         return towers.load_random(precision, device)
     return towers.load_folder(folder, name if _is_name(name) else str(folder.resolve()), precision, device)
+
+
+def check_here(name: str) -> str:
+    """Return the name of an encoder that an index names if it is on this machine: nothing is fetched for it.
+
+    Raises `EncoderError` for a hub's model that was not fetched yet.
+    """
+    if (name in FETCHABLE or name.startswith(HUB_PREFIX)) and fetched_folder(name) is None:
+        raise EncoderError(
+            f"This index was built with {name}, which is not on this machine, and opening an index fetches "
+            f"nothing. If you trust it: radseek fetch {name}, or name its folder with --model."
+        )
+    return name
 
 
 def _is_name(name: str) -> bool:

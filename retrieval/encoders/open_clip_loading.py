@@ -11,6 +11,7 @@ import torch
 from retrieval.encoders.checkpoint import read_checkpoint
 from retrieval.encoders.concepts import concept_names
 from retrieval.encoders.identity import checkpoint_parts, current_imaging_hash
+from retrieval.encoders.local_only import offline
 from retrieval.encoders.open_clip_encoder import OpenClipEncoder
 from retrieval.encoders.open_clip_folder import load_model, load_tokenizer
 from retrieval.encoders.pooling import load_pooling, pooling_hash
@@ -43,8 +44,9 @@ def load_folder(folder: Path, name: str, precision: str, device: str) -> OpenCli
     """Load a checkpoint folder. Raises what `load_encoder` does."""
     checkpoint = read_checkpoint(folder)
     parts = checkpoint_parts(checkpoint, precision)
-    tokenizer = load_tokenizer(checkpoint)
-    model = load_model(checkpoint)
+    with offline():
+        tokenizer = load_tokenizer(checkpoint)
+        model = load_model(checkpoint)
     dim = int(checkpoint.model["embed_dim"])
     scale, bias = _scale_and_bias(model)
     spec = EncoderSpec(

@@ -100,16 +100,27 @@ def _read_one(uid: str, files: Sequence[_File], skipped: list[Skipped]) -> list[
         try:
             with input_errors(remaining[0].path, "header"):
                 stacks, irregular = stack_frames([frame for file in remaining for frame in file.frames])
+            loaded, failed = _load_all(stacks, uid)
         except InputError as error:
-            skipped += [as_skipped(error, file.path) for file in remaining]
-            return []
-        loaded, failed = _load_all(stacks, uid)
+            failed = _unstackable(remaining) or {file.path: error for file in remaining}
         if not failed:
             _refuse_irregular(stacks, irregular, skipped)
             return loaded
         skipped += [as_skipped(error, path) for path, error in failed.items()]
         remaining = [file for file in remaining if file.path not in failed]
     return []
+
+
+def _unstackable(files: Sequence[_File]) -> dict[Path, InputError]:
+    """Of files that cannot be stacked together, those that cannot be alone: without them the others are tried again."""
+    failed: dict[Path, InputError] = {}
+    for file in files:
+        try:
+            with input_errors(file.path, "header"):
+                stack_frames(file.frames)
+        except InputError as error:
+            failed[file.path] = error
+    return failed
 
 
 def _load_all(stacks: Sequence[Stack], uid: str) -> tuple[list[Loaded], dict[Path, InputError]]:
@@ -121,8 +132,21 @@ def _load_all(stacks: Sequence[Stack], uid: str) -> tuple[list[Loaded], dict[Pat
         except Failures as failures:
             failed.update(failures.errors)
         except InputError as error:
-            failed.update({frame.path: error for frame in stack.frames})
+            failed.update(_failing_alone(stack) or {frame.path: error for frame in stack.frames})
     return loaded, failed
+
+
+def _failing_alone(stack: Stack) -> dict[Path, InputError]:
+    """Of a stack that fails as a whole, the files that fail alone, too: a value of the first speaks for all."""
+    failed: dict[Path, InputError] = {}
+    for path in dict.fromkeys(frame.path for frame in stack.frames):
+        try:
+            load_stack(replace(stack, frames=tuple(one for one in stack.frames if one.path == path)), "")
+        except Failures as failures:
+            failed.update(failures.errors)
+        except InputError as error:
+            failed[path] = error
+    return failed
 
 
 def _refuse_irregular(stacks: Sequence[Stack], irregular: Sequence[Frame], skipped: list[Skipped]) -> None:

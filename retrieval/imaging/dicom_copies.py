@@ -28,12 +28,12 @@ def pixel_digest(path: Path) -> str | None:
     """Return a digest of a file's pixels, the same for each lossless coding; None where they cannot be read."""
     try:
         tags = read_pixel_tags(path)
-        name = next((name for name in _PIXELS if tags.get(name)), None)
-        if name is None:
-            return None
-        syntax = tags.file_meta.TransferSyntaxUID
-        plain = syntax.is_little_endian and not syntax.is_encapsulated
         with input_errors(path, "pixels"):
+            name = next((name for name in _PIXELS if tags.get(name)), None)
+            if name is None:
+                return None
+            syntax = tags.file_meta.TransferSyntaxUID
+            plain = syntax.is_little_endian and not syntax.is_encapsulated
             data = _announced(tags[name].value, tags) if plain else decode_file(path).tobytes()
     except InputError:
         return None

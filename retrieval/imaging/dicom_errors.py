@@ -1,4 +1,9 @@
-"""The one place where what pydicom, numpy and the codecs raise becomes a reason code."""
+"""The one place where what pydicom, numpy, nibabel and the codecs raise becomes a reason code.
+
+`input_errors` stands around one step of reading a DICOM file and knows what to expect there; `last_catch` stands around
+whatever else looks at one file, and names what nobody foresaw. Neither stops Ctrl-C, and neither takes a full disk for
+the file's fault.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +17,15 @@ from typing import Final, Literal
 
 from pydicom.errors import BytesLengthException, InvalidDicomError
 
-from retrieval.errors import InputError, Reason
+from retrieval.errors import InputError, RadseekError, Reason
 from retrieval.types import Skipped
 
-__all__ = ["Stage", "as_skipped", "input_errors"]
+__all__ = ["Stage", "as_skipped", "input_errors", "last_catch", "unforeseen"]
 
 Stage = Literal["header", "pixels"]
 
 # What malformed input was seen to raise inside pydicom, numpy, nibabel and the codecs. Broad on purpose
-# (a header of the wrong type surfaces as AttributeError or TypeError in their code), but never
-# KeyboardInterrupt, SystemExit or a bare Exception.
+# (a header of the wrong type surfaces as AttributeError or TypeError in their code). What is not here is unforeseen.
 _EXPECTED: Final = (
     InvalidDicomError,
     BytesLengthException,
@@ -62,11 +66,33 @@ def input_errors(path: Path, stage: Stage) -> Iterator[None]:
         warnings.simplefilter("ignore")
         try:
             yield
-        except InputError:
+        except RadseekError:
             raise
         except _EXPECTED as error:
             reason = _reason(error, stage)
             raise InputError(reason, _message(path, error, reason), path=str(path)) from error
+        except Exception as error:
+            raise unforeseen(error, path) from error
+
+
+@contextmanager
+def last_catch(path: Path | str) -> Iterator[None]:
+    """Turn whatever is raised inside over one file into an `InputError` that names it: the rest of a build goes on.
+
+    Errors of radseek's own go through, `StorageError` among them, and so does what is no `Exception` (Ctrl-C).
+    """
+    try:
+        yield
+    except RadseekError:
+        raise
+    except Exception as error:
+        raise unforeseen(error, path) from error
+
+
+def unforeseen(error: Exception, path: Path | str) -> InputError:
+    """Return what no reader foresaw as the refusal of one file: `decode_failed`, and `too_large` without memory."""
+    reason = Reason.TOO_LARGE if isinstance(error, MemoryError) else Reason.DECODE_FAILED
+    return InputError(reason, _message(Path(path), error, reason), path=str(path))
 
 
 def as_skipped(error: InputError, path: Path) -> Skipped:
@@ -90,6 +116,7 @@ def _reason(error: BaseException, stage: Stage) -> Reason:
 
 
 def _message(path: Path, error: BaseException, reason: Reason) -> str:
+    said = _shortened(" ".join(str(error).split()))
     if isinstance(error, RecursionError):
         what = "its sequences are nested deeper than any real file's"
     elif isinstance(error, StopIteration):
@@ -97,8 +124,9 @@ def _message(path: Path, error: BaseException, reason: Reason) -> str:
     elif isinstance(error, MemoryError):
         what = "it needs more memory than there is"
     else:
-        said = _shortened(" ".join(str(error).split()))
-        what = f"{type(error).__name__}: {said}" if said else type(error).__name__
+        kind = type(error)
+        name = f"{kind.__module__}.error" if kind.__name__ == "error" else kind.__name__
+        what = f"{name}: {said}" if said else name
     return f"{path.name}: {what}; {_REMEDY.get(reason, 'leave it out')}"
 
 

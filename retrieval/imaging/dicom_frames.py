@@ -53,8 +53,8 @@ def frames_of(header: Dataset, path: Path) -> list[Frame]:
         return list(_enhanced(header, path, shape, count, number, notes))
     if is_nm(header):
         return list(_nuclear(header, path, shape, count, number, notes))
-    place = _classic_place(header) if count == 1 and not grid else None
-    return [Frame(path, k, header, shape, place, number, classic_keys(header), (), notes) for k in range(count)]
+    place, keys = _classic_place(header) if count == 1 and not grid else None, classic_keys(header)
+    return [Frame(path, k, header, shape, place, number, keys, (), notes) for k in range(count)]
 
 
 def _number_notes(header: Dataset) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
 """Decode the pixels of one DICOM file: stored values as they are, or RGB where it is colour.
 
 pydicom's own decoders do it, on Pillow, pylibjpeg-openjpeg and python-gdcm. They refuse 12-bit extended JPEG; gdcm
-itself reads it, and tests hold its result equal to dcmtk's, so that one goes to gdcm directly.
+itself reads it, and tests hold its result equal to dcmtk's, so that one goes to gdcm directly. gdcm aborts its process
+on some damaged frames, which no Python can catch: it is always given them in a worker, which then costs one file.
 """
 
 from __future__ import annotations
@@ -17,7 +18,16 @@ from pydicom.dataset import Dataset, FileDataset
 from pydicom.encaps import generate_frames
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.utils import pixel_array
-from pydicom.uid import JPEG2000, JPEG2000Lossless, JPEGBaseline8Bit, JPEGExtended12Bit
+from pydicom.uid import (
+    JPEG2000,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
+)
 
 from retrieval.errors import InputError, Reason
 from retrieval.imaging.codestream import frame_size
@@ -27,18 +37,21 @@ from retrieval.imaging.dicom_layout import mend_layout
 from retrieval.imaging.dicom_palette import palette_to_rgb
 from retrieval.imaging.gate import admit_dicom, admit_payload
 from retrieval.imaging.mosaic import mosaic_of, unfold
+from retrieval.workers import call_apart
 
-__all__ = ["Decoded", "decode", "decode_file"]
+__all__ = ["Decoded", "decode", "decode_file", "frames_of_file", "may_abort"]
 
 _COLOUR_BITS: Final = 8
-# Where several plug-ins decode the same, not gdcm: it aborts the process on some damaged JPEG, which no
-# Python can catch. Lossless JPEG, JPEG-LS and 12 bits are left to it.
+# Where several plug-ins decode the same, not gdcm. Lossless JPEG, JPEG-LS and 12 bits are left to it.
 _PLUGINS: Final = {
     JPEGBaseline8Bit: "pillow",
     JPEGExtended12Bit: "pillow",  # of 8 bits
     JPEG2000: "pylibjpeg",
     JPEG2000Lossless: "pylibjpeg",
 }
+_BY_GDCM: Final = frozenset({JPEGLossless, JPEGLosslessSV1, JPEGLSLossless, JPEGLSNearLossless})
+_SECONDS: Final = 8.0  # that gdcm may take for the smallest file, and one more
+_BYTES_A_SECOND: Final = 4_000_000  # for so many decoded bytes: a tenth of its speed
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,11 +81,40 @@ def decode(path: Path, header: Dataset | None = None) -> Decoded:
     with input_errors(path, "pixels"):
         _ensure_decoder(dataset, path)
         mended = mend_layout(dataset)
-        admit_payload(dataset, path)
-        frames, doubts = _frames(dataset, path)
+        doubts = admit_payload(dataset, path)
+        frames, odd = _frames_apart(dataset, path) if may_abort(dataset) else _frames(dataset, path)
         if mosaic is not None:
             frames = unfold(frames[0], mosaic)
-        return Decoded(frames.astype(frames.dtype.newbyteorder("="), copy=False), (*mended, *doubts))
+        return Decoded(frames.astype(frames.dtype.newbyteorder("="), copy=False), (*mended, *doubts, *odd))
+
+
+def frames_of_file(path: Path) -> tuple[NDArray[Any], tuple[str, ...]]:
+    """Return the decoded frames of an admitted file, and what is odd about them; what a worker does for `decode`."""
+    dataset = read_pixel_tags(path)
+    with input_errors(path, "pixels"):
+        mend_layout(dataset)
+        return _frames(dataset, path)
+
+
+def may_abort(dataset: FileDataset) -> bool:
+    """Whether a data set's pixels are for gdcm, and so for a worker."""
+    syntax = dataset.file_meta.TransferSyntaxUID
+    return syntax in _BY_GDCM or (syntax == JPEGExtended12Bit and _is_12_bit(dataset))
+
+
+def _frames_apart(dataset: FileDataset, path: Path) -> tuple[NDArray[Any], tuple[str, ...]]:
+    """Decode in a worker, which may die of it; the next file is given to another."""
+    values = int(dataset.Rows) * int(dataset.Columns) * int(dataset.get("NumberOfFrames") or 1)
+    seconds = _SECONDS + values * int(dataset.SamplesPerPixel) * int(dataset.BitsAllocated) / 8 / _BYTES_A_SECOND
+    try:
+        found: tuple[NDArray[Any], tuple[str, ...]] = call_apart(
+            "retrieval.imaging.dicom_pixels:frames_of_file", path.absolute(), time_limit=seconds
+        )
+    except InputError as error:
+        if error.path:
+            raise
+        raise InputError(error.reason, f"{path.name}: {error}", path=str(path)) from error
+    return found
 
 
 def _ensure_decoder(dataset: FileDataset, path: Path) -> None:

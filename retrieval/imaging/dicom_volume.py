@@ -24,6 +24,7 @@ from retrieval.imaging.dicom_stack import Stack
 from retrieval.imaging.dicom_units import in_units
 from retrieval.imaging.dicom_voi import voi_of
 from retrieval.imaging.gate import MAX_DECODED_BYTES
+from retrieval.imaging.intensity import not_finite
 from retrieval.imaging.orient import spacing_zyx, to_display
 from retrieval.types import Provenance, Series, Volume
 
@@ -64,6 +65,7 @@ def load_stack(stack: Stack, uid: str) -> Series:
                 *odd,
                 *doubts,
                 *voxels.warnings,
+                *_gaps(shown.voxels),
                 *_about(first.header),
             ),
         )
@@ -101,6 +103,12 @@ def _notes(frames: Iterable[Frame]) -> tuple[str, ...]:
     """What the frames' own headers say about how they were read, each thing once."""
     notes = dict.fromkeys(note for frame in frames for note in (*frame.notes, *_other_part(frame)))
     return tuple(notes)
+
+
+def _gaps(voxels: NDArray[Any]) -> tuple[str, ...]:
+    count = not_finite(voxels)
+    said = f"not_finite: {count:,} of {voxels.size:,} voxels are NaN or infinite; they are shown as the lowest value"
+    return (said,) if count else ()
 
 
 def _other_part(frame: Frame) -> tuple[str, ...]:

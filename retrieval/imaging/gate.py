@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Final
 
 from pydicom.dataset import Dataset
-from pydicom.encaps import generate_frames
-from pydicom.uid import RLELossless
+from pydicom.encaps import generate_frames, parse_basic_offsets, parse_fragments
+from pydicom.uid import DeflatedExplicitVRLittleEndian, RLELossless
 
 from retrieval.errors import InputError, Reason
 from retrieval.imaging.codestream import frame_size
@@ -40,6 +41,9 @@ MAX_SIDE: Final = 32_768  # pixels or frames; mammograms stay under 6,000, stitc
 MAX_INFLATED_BYTES: Final = 1 * GIB  # a deflated DICOM file, whole
 MAX_RATIO: Final = 200  # inflated : stored, once RATIO_FREE_BYTES are passed
 RATIO_FREE_BYTES: Final = 64 * 1024**2  # small files may compress as well as they like
+_RLE_RATIO: Final = 64  # two bytes stand for 128 at most (PS3.5 G.3.1)
+_LEAST_FRAME: Final = 8  # bytes of a compressed frame: its item's tag and length
+_VIDEO: Final = "1.2.840.10008.1.2.4.10"  # MPEG: all frames in one piece
 _CHUNK: Final = 1024**2
 _BITS: Final = (1, 8, 16, 32, 64)
 
@@ -94,6 +98,24 @@ def admit_dicom(header: Dataset, path: Path) -> None:
         rule = f"{rows} x {columns}, {frames} frames, {samples} samples of {bits} bits cannot be an image"
         raise _refuse(path, Reason.BAD_HEADER, rule, "check the header with dcmdump")
     _within(path, (frames, rows, columns, samples), bits)
+    if frames > 1:
+        _admit_number(header, path)
+
+
+def _admit_number(header: Dataset, path: Path) -> None:
+    """Refuse more frames than the file has bytes for, before any is looked at: a number is changed easily."""
+    syntax = getattr(header, "file_meta", Dataset()).get("TransferSyntaxUID")
+    if syntax is None or syntax == DeflatedExplicitVRLittleEndian or not path.is_file():
+        return
+    rows, columns, frames, samples, bits = _sizes(header)
+    if syntax.is_encapsulated:
+        each: float = 0 if syntax.startswith(_VIDEO) else _LEAST_FRAME
+    else:
+        each = rows * columns * samples * bits / 8
+        each = each * 2 / 3 if header.get("PhotometricInterpretation") == "YBR_FULL_422" else each
+    if (held := path.stat().st_size) < int(each * frames):
+        rule = f"{frames} frames are announced, and {held:,} bytes cannot hold them"
+        raise _refuse(path, Reason.TRUNCATED, rule, "copy it again from its source")
 
 
 def admit_nifti(shape: Sequence[int], itemsize: int, path: Path, *, file_bytes: int) -> None:
@@ -111,10 +133,11 @@ def admit_nifti(shape: Sequence[int], itemsize: int, path: Path, *, file_bytes: 
         raise _refuse(path, Reason.TOO_LARGE, rule, "decompress it with gunzip if it is what it says")
 
 
-def admit_payload(dataset: Dataset, path: Path) -> None:
-    """Check that the pixel data is there, long enough, and of the size that the header says.
+def admit_payload(dataset: Dataset, path: Path) -> tuple[str, ...]:
+    """Check that the pixel data is there, long enough, and of the size that the header says; return what is odd.
 
-    Raises InputError: `no_pixels`, `truncated`, `too_large` where a compressed frame is larger than the header says.
+    Raises InputError: `no_pixels`, `truncated`, `too_large` where a compressed frame is larger than the header says, or
+    the pixels are far larger than so few bytes hold.
     """
     native = {"FloatPixelData": 32, "DoubleFloatPixelData": 64}
     name = next((k for k in ("PixelData", *native) if dataset.get(k)), None)
@@ -123,16 +146,51 @@ def admit_payload(dataset: Dataset, path: Path) -> None:
     data: bytes = dataset[name].value
     rows, columns, frames, samples, bits = _sizes(dataset)
     if name == "PixelData" and dataset.file_meta.TransferSyntaxUID.is_encapsulated:
+        present = _admit_count(data, frames, path)
+        _admit_ratio(dataset, len(data), path)
         if dataset.file_meta.TransferSyntaxUID != RLELossless:  # its frames announce no size
             _admit_frames(dataset, frames, path)
-        return
+            return ()
+        return _more_frames(present, frames)
     bits = native.get(name, bits)
     pixels = rows * columns * frames * samples
     if dataset.get("PhotometricInterpretation") == "YBR_FULL_422":
         pixels = pixels * 2 // 3
     if len(data) < math.ceil(pixels * bits / 8):
-        rule = f"{len(data):,} bytes of pixels where {math.ceil(pixels * bits / 8):,} are announced"
+        whole = f"{math.ceil(pixels * bits / 8):,} are announced" + (f" for {frames} frames" if frames > 1 else "")
+        rule = f"{len(data):,} bytes of pixels where {whole}"
         raise _refuse(path, Reason.TRUNCATED, rule, "copy it again from its source")
+    return _more_frames(len(data) // max(1, math.ceil(pixels * bits / 8 / frames)), frames)
+
+
+def _more_frames(present: int, frames: int) -> tuple[str, ...]:
+    if present <= frames:
+        return ()
+    return (f"more_frames: {present} frames are stored, NumberOfFrames says {frames}; the first of them are read",)
+
+
+def _admit_count(data: bytes, frames: int, path: Path) -> int:
+    """Return how many pieces compressed pixels have; each frame is one at least."""
+    # The offset table comes first; what is left of the buffer are the pieces.
+    buffer = BytesIO(data)
+    parse_basic_offsets(buffer)
+    present, _ = parse_fragments(buffer)
+    if present < frames:
+        rule = f"{present} compressed frames are there, {frames} are announced"
+        raise _refuse(path, Reason.TRUNCATED, rule, "copy it again from its source")
+    return present
+
+
+def _admit_ratio(dataset: Dataset, stored: int, path: Path) -> None:
+    rows, columns, frames, samples, bits = _sizes(dataset)
+    asked = math.ceil(rows * columns * frames * samples * bits / 8)
+    if dataset.file_meta.TransferSyntaxUID == RLELossless:
+        if asked > stored * _RLE_RATIO:
+            rule = f"{stored:,} run-length coded bytes cannot hold the {asked:,} that are announced"
+            raise _refuse(path, Reason.TRUNCATED, rule, "copy it again from its source")
+    elif asked > max(RATIO_FREE_BYTES, stored * MAX_RATIO):
+        rule = f"{stored:,} compressed bytes would have to hold {asked:,}"
+        raise _refuse(path, Reason.TOO_LARGE, rule, "export it uncompressed if it is what it says")
 
 
 def _admit_frames(dataset: Dataset, frames: int, path: Path) -> None:

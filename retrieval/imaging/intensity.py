@@ -14,6 +14,7 @@ __all__ = [
     "SAMPLE_VOXELS",
     "finite",
     "foreground",
+    "not_finite",
     "percentile_window",
     "sample",
 ]
@@ -44,6 +45,13 @@ def finite(voxels: NDArray[Any]) -> NDArray[Any]:
     floor = voxels.min(where=good, initial=np.inf)
     filled = np.where(good, voxels, floor if np.isfinite(floor) else np.float32(0))
     return np.clip(filled, -_LARGEST, _LARGEST, out=filled)
+
+
+def not_finite(voxels: NDArray[Any]) -> int:
+    """Return how many values of `voxels (Z, Y, X)` are NaN or infinite; counted slice by slice."""
+    if voxels.dtype.kind != "f":
+        return 0
+    return sum(plane.size - int(np.count_nonzero(np.isfinite(plane))) for plane in voxels)
 
 
 def sample(voxels: NDArray[Any]) -> NDArray[Any]:

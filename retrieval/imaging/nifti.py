@@ -8,8 +8,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieval.errors import InputError, Reason
 from retrieval.imaging.body_part import body_part
 from retrieval.imaging.hounsfield import hu_warnings
+from retrieval.imaging.intensity import not_finite
 from retrieval.imaging.nifti_header import NiftiHeader, read_nifti_header
 from retrieval.imaging.nifti_voxels import read_voxels
 from retrieval.imaging.orient import Oriented, pixel_warnings, spacing_zyx, to_display
@@ -32,11 +34,12 @@ def read_nifti(path: Path, modality: str = "", sidecar: Sidecar | None = None) -
     The unit is HU only for a CT whose values reach -900, SUV only for a PET whose sidecar says so; else raw.
 
     Raises:
-        InputError: see `read_nifti_header` and `read_voxels`.
+        InputError: see `read_nifti_header` and `read_voxels`; `no_pixels` where no voxel is a finite number.
     """
     beside = read_sidecar(path) if sidecar is None else sidecar
     header = read_nifti_header(path)
     voxels = read_voxels(header)
+    gaps = _gaps(voxels, path)
     shown, reordered = _orient(voxels, header)
     modality = modality or beside.modality
     unit, doubts = _unit(modality, voxels, beside.attributes.get("Units", ""))
@@ -50,12 +53,22 @@ def read_nifti(path: Path, modality: str = "", sidecar: Sidecar | None = None) -
             spacing=None if shown.affine is None else spacing_zyx(shown.affine),
             plane=shown.plane,
             time_point=f"1 of {header.repeats}" if header.repeats > 1 else None,
-            warnings=(*header.warnings, *beside.warnings, *doubts, *pixel_warnings(shown.affine)),
+            warnings=(*header.warnings, *gaps, *beside.warnings, *doubts, *pixel_warnings(shown.affine)),
         ),
     )
     said = beside.attributes
     part = body_part(said.get("BodyPartExamined", ""), beside.description, *(said.get(key, "") for key in _BODY_PART))
     return Series("", modality, part, beside.description, volume, dict(said))
+
+
+def _gaps(voxels: NDArray[Any], path: Path) -> tuple[str, ...]:
+    """What is said of voxels that are no numbers."""
+    count = not_finite(voxels)
+    if count and count == voxels.size:
+        rule = f"{path.name}: none of its {count:,} voxels is a finite number; check its scl_slope, or export it again"
+        raise InputError(Reason.NO_PIXELS, rule, path=str(path))
+    said = f"not_finite: {count:,} of {voxels.size:,} voxels are NaN or infinite; they are shown as the lowest value"
+    return (said,) if count else ()
 
 
 def _orient(voxels: NDArray[Any], header: NiftiHeader) -> tuple[Oriented, tuple[str, ...]]:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
+from zipfile import ZipFile, ZipInfo
 
 from pydicom.dataset import Dataset
 
@@ -27,7 +28,7 @@ from retrieval.imaging.archive import (
     unpacking_folder,
 )
 from retrieval.imaging.content import content_hash
-from retrieval.imaging.dicom_errors import input_errors
+from retrieval.imaging.dicom_errors import input_errors, last_catch
 from retrieval.imaging.dicom_header import looks_like_dicom, read_header
 from retrieval.imaging.dicomdir import is_dicomdir, missing_references
 from retrieval.imaging.gzipped import gunzipped, holds_dicom, is_gzip, what_is
@@ -37,9 +38,8 @@ from retrieval.imaging.sidecar import is_companion, nifti_stem
 from retrieval.path_text import found_path
 from retrieval.types import Skipped
 
-__all__ = ["FileHeader", "content_hash", "group_key", "scan"]
+__all__ = ["Candidate", "FileHeader", "candidates", "content_hash", "group_key", "look_at", "scan"]
 
-Exists = Callable[[str], bool]  # whether a name stands beside the file in question
 _DICOM_SUFFIXES: Final = (".dcm", ".dicom", ".ima")
 
 
@@ -66,32 +66,63 @@ def group_key(header: FileHeader) -> str:
     return f"series:{header.series_uid}" if header.series_uid else f"file:{header.path}"
 
 
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A file to look at, not opened yet; of an archive, with `only`, the one member or folder in it."""
+
+    path: Path
+    only: str | None = None
+
+
 def scan(path: str | Path) -> Iterator[FileHeader | Skipped]:
     """Yield what lies under a file, folder, DICOMDIR or zip, in path order, one file at a time.
 
     Raises:
         UsageError: the path does not exist (when the first item is asked for).
     """
+    for one in candidates(path):
+        if isinstance(one, Skipped):
+            yield one
+        else:
+            yield from look_at(one)
+
+
+def candidates(path: str | Path) -> Iterator[Candidate | Skipped]:
+    """Yield the files under a path that may be images, in path order; none is opened. Raises as `scan`."""
     root = found_path(path)
     inside = split_member(root)
     if inside is not None:
-        yield from _scan_zip(inside[0], only=inside[1])
+        yield Candidate(*inside)
     elif root.is_dir():
-        yield from _scan_folder(root)
+        yield from _in_folder(root)
     elif root.exists():
         if root.name.upper() == "DICOMDIR" and looks_like_dicom(root):
-            yield from _scan_folder(root.parent)
+            yield from _in_folder(root.parent)
         else:
-            yield from _scan_file(root, str(root), _never)
+            yield Candidate(root)
     else:
         raise UsageError(f"{root} does not exist; give a file or folder with DICOM, NIfTI, PNG or JPEG")
 
 
-def _never(_name: str) -> bool:
-    return False
+def look_at(candidate: Candidate) -> Iterator[FileHeader | Skipped]:
+    """Yield what one file is, of an archive what its members are. Only `StorageError` is raised."""
+    path = candidate.path
+    if candidate.only is not None:
+        yield from _scan_zip(path, candidate.only)
+        return
+    try:
+        with last_catch(path):
+            found = None if is_zip(_head(path)) else _header(path, str(path))
+    except InputError as error:
+        yield Skipped(str(path), error.reason, str(error))
+        return
+    if found is None:
+        yield from _scan_zip(path)
+    else:
+        yield found
 
 
-def _scan_folder(folder: Path) -> Iterator[FileHeader | Skipped]:
+def _in_folder(folder: Path) -> Iterator[Candidate | Skipped]:
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as error:
@@ -102,30 +133,18 @@ def _scan_folder(folder: Path) -> Iterator[FileHeader | Skipped]:
         if entry.name.startswith("."):
             yield Skipped(entry.path, Reason.NOT_AN_IMAGE, f"{entry.name}: hidden; rename it if it is an image")
         elif entry.is_dir(follow_symlinks=False):
-            yield from _scan_folder(Path(entry.path))
+            yield from _in_folder(Path(entry.path))
         elif entry.is_file():
-            yield from _scan_file(Path(entry.path), entry.path, names.__contains__)
+            if not is_companion(entry.name, names.__contains__):
+                yield Candidate(Path(entry.path))
         else:
             rule = f"{entry.name}: neither a file nor a folder of its own (a link, a socket); give its target"
             yield Skipped(entry.path, Reason.NOT_AN_IMAGE, rule)
 
 
-def _scan_file(path: Path, shown: str, beside: Exists) -> Iterator[FileHeader | Skipped]:
-    """Yield what one file on disk is; `shown` is how it is named to the user."""
-    if is_companion(path.name, beside):
-        return
-    try:
-        if is_zip(_head(path)):
-            yield from _scan_zip(path)
-        else:
-            yield _header(path, shown)
-    except InputError as error:
-        yield Skipped(shown, error.reason, str(error))
-
-
 def _scan_zip(path: Path, only: str | None = None) -> Iterator[FileHeader | Skipped]:
     try:
-        with open_zip(path) as archive, unpacking_folder() as folder:
+        with last_catch(path), open_zip(path) as archive, unpacking_folder() as folder:
             infos = members(archive, path)
             names = {info.filename for info in infos}
             for info in infos:
@@ -134,20 +153,25 @@ def _scan_zip(path: Path, only: str | None = None) -> Iterator[FileHeader | Skip
                 parent, slash, name = info.filename.rpartition("/")
                 if is_companion(name, lambda other, at=parent + slash: at + other in names):  # type: ignore[misc]
                     continue
-                shown = f"{path}{MEMBER_MARK}{info.filename}"
-                target = folder / disk_name(name)
-                try:
-                    unpack(archive, info, target, path)
-                    if is_zip(_head(target)):
-                        rule = f"{shown}: an archive inside an archive; unpack the outer one"
-                        raise InputError(Reason.NOT_AN_IMAGE, rule)
-                    yield _header(target, shown)
-                except InputError as error:
-                    yield Skipped(shown, error.reason, str(error))
-                finally:
-                    target.unlink(missing_ok=True)
+                yield _member(archive, info, path, folder / disk_name(name))
     except InputError as error:
         yield Skipped(str(path), error.reason, str(error))
+
+
+def _member(archive: ZipFile, info: ZipInfo, path: Path, target: Path) -> FileHeader | Skipped:
+    """Return what one member of an archive is; it is unpacked to `target` meanwhile."""
+    shown = f"{path}{MEMBER_MARK}{info.filename}"
+    try:
+        with last_catch(shown):
+            unpack(archive, info, target, path)
+            if is_zip(_head(target)):
+                rule = f"{shown}: an archive inside an archive; unpack the outer one"
+                raise InputError(Reason.NOT_AN_IMAGE, rule)
+            return _header(target, shown)
+    except InputError as error:
+        return Skipped(shown, error.reason, str(error))
+    finally:
+        target.unlink(missing_ok=True)
 
 
 def _head(path: Path) -> bytes:

@@ -16,6 +16,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from retrieval.encoders.local_only import offline
 from retrieval.encoders.manifest import file_sha256
 from retrieval.errors import NarratorError
 
@@ -93,10 +94,12 @@ def _unpack(file: Path, folder: Path, precision: str) -> None:
 
     hf: Any = transformers  # what it declares of itself changes from version to version
     options: dict[str, Any] = {"gguf_file": file.name, "local_files_only": True}
-    tokenizer = hf.AutoTokenizer.from_pretrained(str(file.parent), **options)
+    with offline():
+        tokenizer = hf.AutoTokenizer.from_pretrained(str(file.parent), **options)
     if hasattr(hf, "GgufConfig"):  # newer versions would look for a kernel on the hub otherwise
         options["quantization_config"] = hf.GgufConfig(dequantize=True)
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-    model = hf.AutoModelForCausalLM.from_pretrained(str(file.parent), dtype=dtype, **options)
+    with offline():
+        model = hf.AutoModelForCausalLM.from_pretrained(str(file.parent), dtype=dtype, **options)
     tokenizer.save_pretrained(folder)
     model.save_pretrained(folder)

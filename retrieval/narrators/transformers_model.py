@@ -12,6 +12,9 @@ from typing import Any
 import torch
 import transformers
 
+from retrieval.encoders.checkpoint import read_json
+from retrieval.encoders.local_only import check_transformers_config, offline
+from retrieval.errors import EncoderError
 from retrieval.narrators.model_files import unpacked
 from retrieval.narrators.prompting import MAX_TOKENS, SLACK, Message
 
@@ -29,10 +32,12 @@ class TransformersModel:
     def __init__(self, path: Path, precision: str) -> None:
         folder = str(path if path.is_dir() else unpacked(path, precision))
         dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-        self._tokenizer: Any = _HF.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        _check(Path(folder))
+        with offline():
+            self._tokenizer: Any = _HF.AutoTokenizer.from_pretrained(folder, local_files_only=True)
         if not self._tokenizer.chat_template:
             raise ValueError("it has no chat template, so it is no instruction model")
-        with _no_bars():
+        with _no_bars(), offline():
             model: Any = _HF.AutoModelForCausalLM.from_pretrained(
                 folder, local_files_only=True, dtype=dtype, use_safetensors=True
             )
@@ -96,3 +101,13 @@ def _no_bars() -> Iterator[None]:
     finally:
         if was:
             _HF.utils.logging.enable_progress_bar()
+
+
+def _check(folder: Path) -> None:
+    """Raise `ValueError` where a model's own files ask for code, or for a part that would be fetched."""
+    for name in ("config.json", "tokenizer_config.json"):
+        if (folder / name).is_file():
+            try:
+                check_transformers_config(folder / name, read_json(folder / name))
+            except EncoderError as error:
+                raise ValueError(str(error)) from error
