@@ -35,15 +35,13 @@ class Noticed:
 
 def count_cases(cases: Iterable[Case]) -> Counts:
     """Count studies, series, the slices of their volumes, and report sentences."""
-    found = list(cases)
-    kinds = Counter((case.series[0].modality, case.series[0].body_part) for case in found if case.series)
-    return Counts(
-        studies=len(found),
-        series=sum(len(case.series) for case in found),
-        slices=sum(one.shape[0] for case in found for one in case.series if one.shape),
-        sentences=sum(len(case.sentences) for case in found),
-        kinds=tuple(sorted(kinds.items(), key=lambda one: (-one[1], one[0]))),
-    )
+    studies = series = slices = sentences = 0
+    kinds: Counter[tuple[str, str]] = Counter()
+    for case in cases:
+        studies, series, sentences = studies + 1, series + len(case.series), sentences + len(case.sentences)
+        slices += sum(one.shape[0] for one in case.series if one.shape)
+        kinds.update((one.modality, one.body_part) for one in case.series[:1])
+    return Counts(studies, series, slices, sentences, tuple(sorted(kinds.items(), key=lambda one: (-one[1], one[0]))))
 
 
 def noticed_in(case: Case) -> list[Noticed]:

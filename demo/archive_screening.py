@@ -34,24 +34,27 @@ class ArchiveScreening:
         self._desk = desk
         self._edition: tuple[int, int | None] | None = None
         self._found: dict[str, tuple[Screened, ...]] = {}
+        self._rows: dict[str, WorklistRow] = {}
         self._screener: tuple[Engine, Screener] | None = None
         self._guard = Lock()
 
     def run(self, progress: Progress = lambda done, total: None, stopped: Callable[[], bool] = lambda: False) -> None:
         """Score what is not scored yet. Raises `CancelledError` once `stopped()`; what was scored by then is kept."""
-        cases = self._cases()
-        for start in range(0, len(cases), _A_TURN):
+        self._renew()
+        total = self._desk.count()
+        for start in range(0, total, _A_TURN):
             if stopped():
                 raise CancelledError
             with self._desk.turn() as engine:
-                for case in cases[start : start + _A_TURN]:
+                for case in self._desk.cases(start, _A_TURN):
                     if case.key not in self._found:
-                        self._found[case.key] = self._screen(engine, case)
-            progress(min(start + _A_TURN, len(cases)), len(cases))
+                        self._found[case.key], self._rows[case.key] = self._screen(engine, case)
+            progress(min(start + _A_TURN, total), total)
 
     def is_done(self) -> bool:
         """Say whether every stored study has been scored in this generation."""
-        return all(case.key in self._found for case in self._cases())
+        self._renew()
+        return len(self._found) == self._desk.count()
 
     def of(self, study: str) -> tuple[Screened, ...]:
         """Return a stored study's scores, () where it was not screened or no set fits it."""
@@ -59,30 +62,29 @@ class ArchiveScreening:
 
     def worklist(self) -> list[WorklistRow]:
         """Return the worklist of what was screened so far."""
-        cases = [case for case in self._cases() if case.key in self._found]
-        return sort_worklist(worklist_row(case, fitting_set(case), self._found[case.key]) for case in cases)
+        self._renew()
+        return sort_worklist(list(self._rows.values()))
 
-    def _cases(self) -> list[Case]:
-        """Return the stored studies, and forget the scores of another generation."""
+    def _renew(self) -> None:
+        """Forget the scores of another generation."""
         with self._desk.turn() as engine:
             edition = (self._desk.editions, None if engine.store is None else engine.store.generation)
-            cases = self._desk.cases()
         with self._guard:
             if edition != self._edition:
-                self._edition, self._found = edition, {}
-        return cases
+                self._edition, self._found, self._rows = edition, {}, {}
 
-    def _screen(self, engine: Engine, case: Case) -> tuple[Screened, ...]:
+    def _screen(self, engine: Engine, case: Case) -> tuple[tuple[Screened, ...], WorklistRow]:
         name = fitting_set(case)
         if name is None or engine.store is None:
-            return ()
+            return (), worklist_row(case, name, ())
         # Percentiles are left out: each would compare every study with every other.
         if self._screener is None or self._screener[0] is not engine:
             self._screener = (engine, Screener(PromptBook(engine.encoder), None))
         rows = self._screener[1].rows(stored_study(engine.store, case), _findings(name))
-        return tuple(
+        found = tuple(
             Screened(row.finding, row.state, row.probability, row.series, row.view, row.key_slice) for row in rows
         )
+        return found, worklist_row(case, name, found)
 
 
 def fitting_set(case: Case) -> str | None:

@@ -1,17 +1,18 @@
 """The desk: one engine on one index, and the studies visitors brought. The web page and the server work at it.
 
-An engine answers one question at a time, so whoever asks takes a turn. Studies brought are held in memory, never in the
-index, and the oldest go first. Where another process took studies out of the index, or rewrote it, it is opened again
-before the next question.
+An engine answers one question at a time, so whoever asks takes a turn; what is only looked up in the index waits for
+none. Studies brought are held in memory, never in the index, and the oldest go first. Where another process took
+studies out of the index, or rewrote it, it is opened again before the next question.
 """
 
 from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from threading import RLock
 from types import TracebackType
@@ -22,7 +23,8 @@ from demo.picture import Picture
 from retrieval.encoders.loading import load_encoder
 from retrieval.engine import Engine
 from retrieval.errors import BusyError, IndexBusyError, IndexFolderError, RadseekError, UnknownNameError, UsageError
-from retrieval.index.store import Case
+from retrieval.index.keys import StudyKey
+from retrieval.index.store import Case, Scope, Store
 from retrieval.study_vectors import StudyVectors, stored_study
 from retrieval.types import Study
 
@@ -30,6 +32,7 @@ __all__ = ["MOST_BROUGHT", "MOST_BYTES", "Desk"]
 
 MOST_BROUGHT = 16  # studies; a chest CT of 60 slices takes some 30 MB
 MOST_BYTES = 4 << 30  # of voxels, all of them together; the newest is held whatever its size
+_PAGE = 128  # studies
 _PATIENCE = 60.0  # seconds that a question waits for its turn
 _BETWEEN_TRIES = 2.0  # seconds between two tries to open an index that could not be opened
 _LATELY = 60.0  # seconds between two openings for what questions said, where the index itself says that nothing changed
@@ -45,6 +48,7 @@ class Desk:
         self._engine = engine
         self._turn = RLock()
         self._looking = RLock()  # reading a study's files does not wait for the engine
+        self._listing = RLock()  # nor does looking up what is stored; it only waits while the index is opened again
         self._brought: OrderedDict[str, Study] = OrderedDict()
         self._images = CaseImages(index, self._brought)
         self.editions = 0  # how often the index was opened again
@@ -70,7 +74,7 @@ class Desk:
 
     def close(self) -> None:
         """Close the index and forget what was brought."""
-        with self._turn, self._looking:
+        with self._turn, self._looking, self._listing:
             self._brought.clear()
             self._images.close()
             self._engine.close()
@@ -81,9 +85,10 @@ class Desk:
             return
         with self._turn, self._looking:
             engine = Engine.open(self.index, self._model, isolated=True)
-            self._engine.close()
-            self._images.close()
-            self._engine, self._images = engine, CaseImages(self.index, self._brought)
+            with self._listing:
+                self._engine.close()
+                self._images.close()
+                self._engine, self._images = engine, CaseImages(self.index, self._brought)
             self.editions += 1
             self._shut = ""
 
@@ -110,6 +115,19 @@ class Desk:
                 self._askers -= 1
         finally:
             self._turn.release()
+
+    @contextmanager
+    def _stored(self) -> Iterator[Store | None]:
+        """Give the index to look up what is stored, beside the question that the engine is at.
+
+        In a turn where the index has to be opened again, or where a question found it lacking. Raises as `turn` does.
+        """
+        with self._listing:
+            if not self._shut and self._doubted <= self._tried and self._is_current():
+                yield self._engine.store
+                return
+        with self.turn() as engine:
+            yield engine.store
 
     def trouble(self) -> str:
         """Return why no question about the index can be answered, in words for its keeper, or "" where they can.
@@ -159,8 +177,7 @@ class Desk:
 
     def warm(self) -> None:
         """Prepare the finding sets that fit the stored studies, one turn each, so that no visitor waits for it."""
-        kinds = {(one.modality, one.body_part) for case in self.cases() for one in case.series}
-        for name in sorted({name for kind in kinds if (name := set_for(*kind)) is not None}):
+        for name in sorted({name for kind in self.kinds() if (name := set_for(*kind)) is not None}):
             with self.turn() as engine:
                 engine.prepare(name)
 
@@ -198,7 +215,7 @@ class Desk:
             if key in self._brought:
                 return self._brought[key]
             self.case(key)
-            return key
+            return StudyKey(key)
 
     def drop(self, key: str) -> bool:
         """Forget a study that was brought; say whether there was one of this key."""
@@ -239,8 +256,7 @@ class Desk:
 
     def case(self, key: str) -> Case:
         """Return what the index says of a stored study. Raises `UnknownNameError`."""
-        with self.turn() as engine:
-            cases = [] if engine.store is None else list(engine.store.cases(studies=[key]))
+        cases = self.named([key])
         if not cases:
             raise UnknownNameError(
                 f"There is no study {key} here; the list of studies names those that are, or bring it again."
@@ -249,15 +265,39 @@ class Desk:
 
     def cases(self, offset: int = 0, limit: int | None = None) -> list[Case]:
         """Return the stored studies in key order, `limit` of them after `offset`; [] without an index."""
-        with self.turn() as engine:
-            return [] if engine.store is None else engine.store.cases(offset=offset, limit=limit)
+        with self._stored() as store:
+            return [] if store is None else store.cases(offset=offset, limit=limit)
+
+    def named(self, keys: Sequence[str]) -> list[Case]:
+        """Return those of some studies that are stored, in key order."""
+        with self._stored() as store:
+            return [] if store is None else store.cases(studies=keys)
+
+    def each_case(self) -> Iterator[Case]:
+        """Yield the stored studies in key order, a page of them held at a time."""
+        for offset in count(0, _PAGE):
+            page = self.cases(offset, _PAGE)
+            yield from page
+            if len(page) < _PAGE:
+                return
+
+    def study_keys(self) -> list[str]:
+        """Return the keys of the stored studies, ascending."""
+        with self._stored() as store:
+            return [] if store is None else store.study_keys()
+
+    def kinds(self) -> list[tuple[str, str]]:
+        """Return every pair of modality and body part that a stored series has, ascending."""
+        with self._stored() as store:
+            return [] if store is None else store.kinds()
 
     def count(self) -> int:
         """Return how many studies are stored; 0 without an index."""
-        with self.turn() as engine:
-            return 0 if engine.store is None else engine.store.counts()["studies"]
+        with self._stored() as store:
+            return 0 if store is None else store.passing(Scope())
 
     def finding_set(self, key: str) -> str | None:
         """Return the name of the shipped finding set that fits a study, or None where none was written for it."""
-        kinds = [(one.modality, one.body_part) for one in self.vectors(key).series]
+        brought = self.vectors(key).series if self.is_brought(key) else ()
+        kinds = [(one.modality, one.body_part) for one in brought or self.case(key).series]
         return next((name for name in (set_for(*kind) for kind in kinds) if name is not None), None)

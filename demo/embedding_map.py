@@ -64,13 +64,13 @@ def map_archive(
     """
     with desk.turn() as engine:
         generation = 0 if engine.store is None else engine.store.generation
-    cases = desk.cases()
-    step = -(-len(cases) // MOST_SHOWN) or 1
-    vectors, shown = study_vectors(desk, cases[::step], progress, stopped)
+    keys = desk.study_keys()
+    step = -(-len(keys) // MOST_SHOWN) or 1
+    vectors, shown = study_vectors(desk, desk.named(keys[::step]), progress, stopped)
     progress("lay_out", 0, len(shown))
     if len(shown) < FEWEST_FOR_UMAP:
-        return EmbeddingMap(generation, shown, principal_plane(vectors), "pca", len(cases))
-    return EmbeddingMap(generation, shown, _in_worker(vectors, stopped), "umap", len(cases))
+        return EmbeddingMap(generation, shown, principal_plane(vectors), "pca", len(keys))
+    return EmbeddingMap(generation, shown, _in_worker(vectors, stopped), "umap", len(keys))
 
 
 def study_vectors(

@@ -23,7 +23,7 @@ from typing import Any
 
 import typer
 
-from radseek import asking, doctor, explaining, fitting, keeping, serving
+from radseek import asking, doctor, explaining, fitting, keeping, screening, serving
 from radseek.console import errors, print_json
 from retrieval.errors import RadseekError, StorageError
 from retrieval.path_text import printable
@@ -65,7 +65,7 @@ app = typer.Typer(
 )
 for command in (
     keeping.build,
-    asking.screen,
+    screening.screen,
     asking.classify,
     asking.similar,
     asking.search,

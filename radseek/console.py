@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 import typer
@@ -26,6 +27,7 @@ __all__ = [
     "interruptible",
     "number",
     "print_json",
+    "print_json_rows",
     "print_lines",
     "print_notice",
     "print_remarks",
@@ -51,10 +53,31 @@ def print_json(document: dict[str, Any]) -> None:
     sys.stdout.flush()  # where the disk under a redirected output is full, it is said now and not at exit
 
 
+def print_json_rows(document: dict[str, Any], name: str, rows: Iterable[dict[str, Any]]) -> None:
+    """Print a document whose last member `name` is a list, as `print_json` would; the list's rows come one by one."""
+    utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+
+    def text(value: dict[str, Any]) -> str:
+        return json.dumps(_printable(value), ensure_ascii=not utf8, indent=2, allow_nan=False)
+
+    head, between = text({**document, name: []}), "\n"
+    for row in rows:
+        start = head.removesuffix("]\n}") if between == "\n" else ""
+        sys.stdout.write(f"{start}{between}{indent(text(row), '    ')}")
+        between = ",\n"
+    sys.stdout.write(head + "\n" if between == "\n" else "\n  ]\n}\n")
+    sys.stdout.flush()
+
+
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print a table on stdout; text from files and reports is never read as markup."""
     table = Table(
-        title=printable(title), title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False
+        title=printable(title) or None,
+        title_justify="left",
+        title_style="bold",
+        header_style="bold",
+        box=None,
+        pad_edge=False,
     )
     for column in columns:
         table.add_column(printable(column), overflow="fold")

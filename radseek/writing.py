@@ -1,9 +1,11 @@
-"""Scores as CSV or Parquet: one row a study and finding."""
+"""Scores as CSV or Parquet, written as they come: one row a study and finding."""
 
 from __future__ import annotations
 
 import csv
 import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,56 +13,92 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from retrieval.errors import UsageError
-from retrieval.results import NOTICE, ScreenResult
+from retrieval.results import NOTICE, FindingScore
 from retrieval.storage import writing_to
 
-__all__ = ["COLUMNS", "write_scores"]
+__all__ = ["COLUMNS", "WriteScores", "writing_scores"]
 
-COLUMNS = [
-    "study", "path", "series", "finding", "score", "margin", "interval_low", "interval_high", "percentile",
-    "probability", "state", "reason", "view", "key_slice", "stands_out", "not_told_apart", "x_mm", "y_mm",
-    "z_mm", "encoder", "findings_version", "notice",
-]  # fmt: skip
+WriteScores = Callable[[Sequence[FindingScore]], None]
+
+_TEXT, _NUMBER, _WHOLE = pa.string(), pa.float64(), pa.int64()
+_TYPES = {
+    "study": _TEXT, "path": _TEXT, "series": _TEXT, "finding": _TEXT, "score": _NUMBER, "margin": _NUMBER,
+    "interval_low": _NUMBER, "interval_high": _NUMBER, "percentile": _NUMBER, "probability": _NUMBER, "state": _TEXT,
+    "reason": _TEXT, "view": _TEXT, "key_slice": _WHOLE, "stands_out": pa.bool_(),
+    "not_told_apart": pa.bool_(), "x_mm": _NUMBER, "y_mm": _NUMBER, "z_mm": _NUMBER,
+    "encoder": _TEXT, "findings_version": _TEXT, "notice": _TEXT,
+}  # fmt: skip
+COLUMNS = list(_TYPES)
+_GROUP = 8192  # rows that a part of a Parquet file has
 
 
-def write_scores(result: ScreenResult, form: str | None, out: Path | None) -> None:
-    """Write scores as `csv` or `parquet`; without a form the file's ending says which, without a file to stdout.
+@contextmanager
+def writing_scores(form: str | None, out: Path | None, encoder: str, findings_version: str) -> Iterator[WriteScores]:
+    """Give what writes rows as `csv` or `parquet`, by the file's ending without a form; to stdout without a file.
 
-    Raises `UsageError` for an ending that says neither, `StorageError` where the file cannot be written.
+    The file has its name when all of it is there. Raises `UsageError` for an ending that says neither, `StorageError`
+    where the file cannot be written.
     """
     form = form or (out.suffix.lstrip(".").lower() if out is not None else "csv")
-    rows = [_row(result, document) for document in result.to_json()["results"]]
     if form not in ("csv", "parquet"):
         raise UsageError(f"{out}: scores are written as .csv or .parquet; name the file so, or give --format.")
+    about = {"encoder": encoder, "findings_version": findings_version, "notice": NOTICE}
     if out is None:
-        _write_csv(sys.stdout, rows)
+        yield _csv(sys.stdout, about)
         return
-    with writing_to(out.parent):
+    with writing_to(out.parent), _whole(out) as draft:
         if form == "parquet":
-            columns = {name: [row[name] for row in rows] for name in COLUMNS}
-            pq.write_table(pa.table(columns), out)
+            with _parquet(draft, about) as write:
+                yield write
         else:
-            with out.open("w", encoding="utf-8", newline="") as file:
-                _write_csv(file, rows)
+            with draft.open("w", encoding="utf-8", newline="") as file:
+                yield _csv(file, about)
 
 
-def _write_csv(file: Any, rows: list[dict[str, Any]]) -> None:
+@contextmanager
+def _whole(out: Path) -> Iterator[Path]:
+    """Give a file to write that takes the place of `out` at the end; a pipe or a device is written as it is."""
+    if out.exists() and not out.is_file():
+        yield out
+        return
+    draft = out.with_name(f".{out.name}.draft")
+    try:
+        yield draft
+        draft.replace(out)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _csv(file: Any, about: dict[str, str]) -> WriteScores:
     writer = csv.DictWriter(file, COLUMNS)
     writer.writeheader()
-    writer.writerows(rows)
+
+    def write(rows: Sequence[FindingScore]) -> None:
+        writer.writerows(_row(row, about) for row in rows)
+        file.flush()
+
+    return write
 
 
-def _row(result: ScreenResult, document: dict[str, Any]) -> dict[str, Any]:
+@contextmanager
+def _parquet(path: Path, about: dict[str, str]) -> Iterator[WriteScores]:
+    schema = pa.schema(list(_TYPES.items()))
+    waiting: list[dict[str, Any]] = []
+    with pq.ParquetWriter(path, schema) as writer:
+
+        def write(rows: Sequence[FindingScore]) -> None:
+            waiting.extend(_row(row, about) for row in rows)
+            if len(waiting) >= _GROUP:
+                writer.write_table(pa.Table.from_pylist(waiting, schema))
+                waiting.clear()
+
+        yield write
+        writer.write_table(pa.Table.from_pylist(waiting, schema))
+
+
+def _row(row: FindingScore, about: dict[str, str]) -> dict[str, Any]:
+    document = row.to_json()
     low, high = document["interval"] or (None, None)
     x, y, z = document["position"] or (None, None, None)
-    added = {
-        "interval_low": low,
-        "interval_high": high,
-        "x_mm": x,
-        "y_mm": y,
-        "z_mm": z,
-        "encoder": result.encoder.name,
-        "findings_version": result.findings_version,
-        "notice": NOTICE,
-    }
-    return {name: {**document, **added}[name] for name in COLUMNS}
+    added = {"interval_low": low, "interval_high": high, "x_mm": x, "y_mm": y, "z_mm": z}
+    return {name: {**document, **added, **about}[name] for name in COLUMNS}

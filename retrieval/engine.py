@@ -18,17 +18,17 @@ from retrieval.contrast import Bench
 from retrieval.encoders.loading import check_here, load_encoder
 from retrieval.encoders.protocol import Encoder
 from retrieval.encoders.spec import check_match
-from retrieval.errors import UnknownNameError, UsageError
+from retrieval.errors import UsageError
 from retrieval.evidence import Lang
 from retrieval.explaining import Answers, Measuring, explained, reading_warnings
 from retrieval.filtering import check_count, checked_where, what_is_left
 from retrieval.heatmap_study import HeatMap, HeatMapper
 from retrieval.imaging.read import read_study
-from retrieval.index.keys import load_key, series_key, study_key
+from retrieval.index.keys import key_of_target, load_key, series_key, study_key
 from retrieval.index.local_store import LocalStore
 from retrieval.index.manifest import is_index
 from retrieval.index.repooled import RepooledStore
-from retrieval.index.store import Case, Scope, Store
+from retrieval.index.store import Scope, Store
 from retrieval.index.where import Where
 from retrieval.judging import Judge
 from retrieval.narrators.protocol import Narrator
@@ -53,7 +53,7 @@ from retrieval.screening import AtHand, Findings, Screener, choose_findings
 from retrieval.search import rank_images, rank_sentences
 from retrieval.spelling import spelling_of, spelling_of_findings
 from retrieval.study_vectors import StudyVectors, embed_study, stored_study
-from retrieval.targets import relative_path, studies_under
+from retrieval.targets import relative_path, stored_studies, studies_under
 from retrieval.telling_apart import TellingApart, note
 from retrieval.text_query import parse_query, query_vector, similarity_floor
 from retrieval.types import Skipped, Study
@@ -63,7 +63,6 @@ __all__ = ["Engine", "Findings", "Target"]
 # A path, an index's path, a study's key in the open index; or a study, read or encoded already.
 Target = str | Path | Study | StudyVectors
 In = Literal["images", "reports", "both"]
-KEY_PREFIX = "2.25."  # what every study key begins with, and no path
 
 
 class Engine:
@@ -135,8 +134,8 @@ class Engine:
         pictures cannot.
         """
         asked, version = choose_findings(findings)
-        rows: list[FindingScore] = []
         skipped: list[Skipped] = []
+        rows: list[FindingScore] = []
         at_hand = AtHand(self._book, asked)
         for study in self._studies(target, modality, skipped):
             rows.extend(self._screener.rows(study, asked))
@@ -146,15 +145,26 @@ class Engine:
             self.encoder.spec, version, at_hand.marked(rows), tuple(skipped), spelling_of_findings(asked)
         )
 
-    def prepare(self, findings: Findings) -> None:
-        """Do ahead of the first question what every question about these findings needs.
+    def iter_screen(
+        self,
+        target: Target | None = None,
+        findings: Findings = "chest_ct",
+        *,
+        modality: str | None = None,
+        skipped: list[Skipped] | None = None,
+    ) -> Iterator[FindingScore]:
+        """Yield the rows of `screen`, in the same order, each as soon as it is known; no study is held after its rows.
 
-        Encodes their words, tests them, and reads the margins of the open index's studies, one modality and body part
-        after another: seconds, minutes for an index of tens of thousands.
+        What could not be used goes to `skipped`; `not_told_apart` is said of the open index only. Raises as `screen`.
         """
+        asked, _ = choose_findings(findings)  # a wrong name is said at once, not at the first row
+        studies = self._studies(target, modality, [] if skipped is None else skipped)
+        return (row for study in studies for row in self._screener.rows(study, asked))
+
+    def prepare(self, findings: Findings) -> None:
+        """Do ahead what every question about these findings needs: encode and test words, look through the index."""
         asked, _ = choose_findings(findings)
-        kinds = {(one.modality, one.body_part) for case in self._all_cases() for one in case.series}
-        self._screener.prepare(asked, kinds)
+        self._screener.prepare(asked, () if self.store is None else self.store.kinds())
 
     def heat_map(
         self,
@@ -170,7 +180,7 @@ class Engine:
         why. `every_slice` maps the whole view, for `maps.stacked()`. Raises `UsageError` where the study has no view
         for the finding, or only its vectors are at hand (a key in an index), and what `read_study` does.
         """
-        if isinstance(target, str) and target.startswith(KEY_PREFIX):
+        if key_of_target(target) is not None:
             raise UsageError(f"A heat map needs the images of {target}, and an index keeps vectors; give their path.")
         study = target if isinstance(target, Study) else self._pixels(target, modality)
         (asked,), _ = choose_findings([finding])
@@ -325,11 +335,11 @@ class Engine:
             yield target
         elif isinstance(target, Study):
             yield self._embed(target, relative_path(target.paths, Path(target.paths[0])) if target.paths else "")
-        elif target is None or (isinstance(target, str) and target.startswith(KEY_PREFIX)):
-            yield from self._stored(self._need_store("a stored study"), target)
+        elif target is None or key_of_target(target) is not None:
+            yield from stored_studies(self._need_store("a stored study"), key_of_target(target))
         elif is_index(Path(target)):
             with LocalStore.open(target) as store:
-                yield from self._stored(self._seen(store), None)
+                yield from stored_studies(self._seen(store))
         else:
             for found in studies_under(Path(target), modality=modality, isolated=self.isolated):
                 if isinstance(found, Skipped):
@@ -337,16 +347,9 @@ class Engine:
                 else:
                     yield self._embed(*found)
 
-    def _stored(self, store: Store, key: str | None) -> Iterator[StudyVectors]:
-        cases = store.cases(studies=None if key is None else [key])
-        if key is not None and not cases:
-            raise UnknownNameError(f"The index has no study {key}; `radseek screen INDEX` lists what it has.")
-        for case in cases:
-            yield stored_study(store, case)
-
     def _one_study(self, target: Target, modality: str | None) -> StudyVectors:
         """Return the one study at a target; raises as `read_study` does."""
-        if isinstance(target, Study | StudyVectors) or (isinstance(target, str) and target.startswith(KEY_PREFIX)):
+        if isinstance(target, Study | StudyVectors) or key_of_target(target) is not None:
             return next(self._studies(target, modality, []))
         path = found_path(target)
         study = self._pixels(path, modality)
@@ -356,13 +359,13 @@ class Engine:
         """Return a target's pixels, or None where there are vectors only; raises as `read_study` does."""
         if isinstance(target, Study):
             return target
-        if isinstance(target, StudyVectors) or (isinstance(target, str) and target.startswith(KEY_PREFIX)):
+        if isinstance(target, StudyVectors) or key_of_target(target) is not None:
             return None
         return self._pixels(target, modality)
 
     def _masked(self, target: Target, modality: str | None, mask: str, labels: Sequence[str]) -> MaskedRegion:
         """Return the region that a mask marks in the one study at a target."""
-        if isinstance(target, StudyVectors) or (isinstance(target, str) and target.startswith(KEY_PREFIX)):
+        if isinstance(target, StudyVectors) or key_of_target(target) is not None:
             raise UsageError("A mask needs the images, and an index keeps none; give the path of the study's files.")
         study = target if isinstance(target, Study) else self._pixels(target, modality)
         source = found_path(study.paths[0] if isinstance(target, Study) and study.paths else str(target))
@@ -385,9 +388,6 @@ class Engine:
     def _seen(self, store: Store) -> Store:
         """Return a store as this encoder sees it. Raises `EncoderMismatchError` where it cannot."""
         return RepooledStore(store, self.encoder) if check_match(store.spec, self.encoder.spec) else store
-
-    def _all_cases(self) -> Sequence[Case]:
-        return () if self.store is None else self.store.cases()
 
     def _need_store(self, what: str) -> Store:
         if self.store is None:

@@ -22,7 +22,7 @@ def checked_where(where: Where | Sequence[str], store: Store) -> Where:
     Ranges of numbers, which may well be empty, are not checked.
     """
     asked = where if isinstance(where, Where) else Where.parse(where)
-    if not asked.clauses or not store.counts()["studies"]:
+    if not asked.clauses or not store.passing(Scope()):
         return asked
     return Where(tuple(_checked(clause, store) for clause in asked.clauses))
 
@@ -31,7 +31,7 @@ def what_is_left(scope: Scope, store: Store) -> tuple[str, ...]:
     """Return a sentence that says why no study is in scope; () where one is."""
     if store.passing(scope):
         return ()
-    if not store.counts()["studies"]:
+    if not store.passing(Scope()):
         return ("The index holds no study.",)
     clauses = scope.where.clauses
     if clauses and not store.passing(Scope(scope.where)):

@@ -2,34 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from prompts.finding import Finding
-from retrieval.index.store import Scope, Store
-from retrieval.index.where import Clause, Where
+from retrieval.index.store import Scope, Store, TopQuery
 from retrieval.prompt_vectors import PromptBook, forget_oldest
-from retrieval.scoring import Reading, study_margins
-from retrieval.study_vectors import StudyVectors, stored_study
+from retrieval.scoring import TOP_SHARE, Reading, is_read_in, views_read
+from retrieval.study_vectors import StudyVectors
 
 __all__ = ["FEWEST", "Percentiles"]
 
 FEWEST = 30  # comparable studies under which a share would say little
+_KEPT = 128 << 20  # bytes of margins kept for a kind of study
+_BYTES = 8  # of them, a study and finding
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Group:
-    """Comparable studies: where each key stands, and per finding their margins `(N,)`, NaN where none can be read.
+    """Comparable studies: their N keys, ascending, and per finding their margins `(N,)`, NaN where none can be read.
 
     `ordered`: the margins that can be read, ascending.
     """
 
-    places: Mapping[str, int]
-    margins: dict[Finding, NDArray[np.float64]] = field(default_factory=dict)
-    ordered: dict[Finding, NDArray[np.float64]] = field(default_factory=dict)
+    scope: Scope
+    keys: list[str]
+    margins: dict[Finding, NDArray[np.float32]] = field(default_factory=dict)
+    ordered: dict[Finding, NDArray[np.float32]] = field(default_factory=dict)
+
+    def place(self, key: str) -> int | None:
+        at = bisect_left(self.keys, key)
+        return at if at < len(self.keys) and self.keys[at] == key else None
 
 
 class Percentiles:
@@ -50,42 +57,43 @@ class Percentiles:
         if not all(kind):
             return None
         group = self._group(*kind)
-        if len(group.places) - (study.key in group.places) < FEWEST:
+        place = group.place(study.key)
+        if len(group.keys) - (place is not None) < FEWEST:
             return None
         self._read(group, [finding])
-        margins = group.ordered[finding]
-        own = group.margins[finding][group.places[study.key]] if study.key in group.places else np.nan
+        margins, margin = group.ordered[finding], np.float32(reading.margin)
+        own = np.float32(np.nan) if place is None else group.margins[finding][place]
         count = len(margins) - (not np.isnan(own))
         if count < FEWEST:
             return None
-        return float(100 * (np.searchsorted(margins, reading.margin) - (own < reading.margin)) / count)
+        return float(100 * (int(np.searchsorted(margins, margin)) - bool(own < margin)) / count)
 
     def prepare(self, findings: Sequence[Finding], modality: str, body_part: str) -> None:
-        """Read each comparable study once for many findings; afterwards `of` reads nothing for them."""
-        if modality and body_part and len((group := self._group(modality, body_part)).places) > FEWEST:
+        """Look through comparable studies once for many findings; afterwards `of` reads nothing for them."""
+        if modality and body_part and len((group := self._group(modality, body_part)).keys) > FEWEST:
             self._read(group, findings)
 
     def _group(self, modality: str, body_part: str) -> _Group:
         kind = (modality, body_part)
         if kind not in self._groups:
-            values = (("modality", modality), ("body_part", body_part))
-            where = Where(tuple(Clause(name, (value.casefold(),)) for name, value in values))
-            cases = self._store.cases(Scope(where))
-            same = [c.key for c in cases if any((s.modality, s.body_part) == kind for s in c.series)]
-            self._groups[kind] = _Group({key: place for place, key in enumerate(same)})
+            scope = Scope(kind=kind)
+            self._groups[kind] = _Group(scope, self._store.study_keys(scope))
         return self._groups[kind]
 
     def _read(self, group: _Group, findings: Sequence[Finding]) -> None:
+        """Compute margins as `scoring.study_margins` does, of all studies at once."""
         missing = [finding for finding in findings if finding not in group.margins]
         if not missing:
             return
-        pairs = [self._book.pair(finding) for finding in missing]
-        table = np.full((len(group.places), len(missing)), np.nan)
-        for case in self._store.cases(studies=list(group.places)):
-            table[group.places[case.key]] = study_margins(stored_study(self._store, case), missing, pairs)
-        for column, finding in enumerate(missing):
-            margins = table[:, column].copy()
-            group.margins[finding] = margins
+        directions = np.stack([self._book.pair(finding).directions()[:, 0] for finding in missing], axis=1)
+        table = np.full((len(missing), len(group.keys)), np.nan, np.float32)
+        for block in self._store.top_means(TopQuery(directions, TOP_SHARE, views_read(missing)), group.scope):
+            modality = "known" if block.knows_modality else ""
+            for column, finding in enumerate(missing):
+                if is_read_in(finding, block.view, modality):
+                    np.fmax.at(table[column], block.study, block.means[:, column])
+        for finding, margins in zip(missing, table, strict=True):
+            group.margins[finding] = margins.copy()
             group.ordered[finding] = np.sort(margins[~np.isnan(margins)])
-        forget_oldest(group.margins)
-        forget_oldest(group.ordered)
+        for kept in (group.margins, group.ordered):
+            forget_oldest(kept, max(len(findings), _KEPT // (_BYTES * len(group.keys))))

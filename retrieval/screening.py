@@ -56,11 +56,13 @@ class Screener:
                 self._percentiles.prepare(findings, *kind)
 
     def rows(self, study: StudyVectors, findings: Sequence[Finding]) -> Iterator[FindingScore]:
-        """Yield one row a finding, in the order asked."""
-        if self._percentiles is not None:
-            for kind in sorted({(series.modality, series.body_part) for series in study.series}):
-                self._percentiles.prepare(findings, *kind)
-        for finding in findings:
+        """Yield one row a finding, in the order asked, each as soon as it is known."""
+        for number, finding in enumerate(findings):
+            if number < 2 and self._percentiles is not None:
+                # An index is looked through for the first finding alone, so that it is told at once, then for the rest.
+                together = findings[:1] if number == 0 else findings
+                for kind in sorted({(series.modality, series.body_part) for series in study.series}):
+                    self._percentiles.prepare(together, *kind)
             yield self._row(study, finding)
 
     def _not_told_apart(self, finding: Finding, study: StudyVectors) -> bool | None:

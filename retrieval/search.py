@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -146,14 +148,14 @@ def rank_sentences(
     whose cosine is below the `floor`. So there may be fewer than k, or none.
     """
     depth = max(_DEPTH, 4 * k)
+    is_answered = cache(query.is_answered_by)  # reports repeat themselves
     while True:
         hits = store.search_sentences(vector, query.words, depth, scope)
-        fitting = [hit for hit in hits if query.is_answered_by(hit.text, hit.similarity >= floor)]
+        ranked = sorted(hits, key=lambda hit: (-_fused(hit), hit.study, hit.ordinal))
+        fitting = list(islice((hit for hit in ranked if is_answered(hit.text, hit.similarity >= floor)), k))
         if len(fitting) >= k or _is_all(hits, depth, floor):
-            break
+            return [RankedSentence(hit, _fused(hit), query.polarity_of(hit.text)) for hit in fitting]
         depth *= 4
-    ranked = sorted(fitting, key=lambda hit: (-_fused(hit), hit.study, hit.ordinal))[:k]
-    return [RankedSentence(hit, _fused(hit), query.polarity_of(hit.text)) for hit in ranked]
 
 
 def _is_all(hits: Sequence[SentenceHit], depth: int, floor: float) -> bool:

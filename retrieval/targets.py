@@ -7,14 +7,30 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from retrieval.errors import InputError
+from retrieval.errors import InputError, UnknownNameError
 from retrieval.imaging.read import read_files, read_files_apart
 from retrieval.imaging.scan import FileHeader, group_key, scan
 from retrieval.imaging.scan_apart import scan_apart
+from retrieval.index.store import Store, pages
 from retrieval.path_text import found_path, printable, shown_path
+from retrieval.study_vectors import StudyVectors, stored_study
 from retrieval.types import Skipped, Study
 
-__all__ = ["relative_path", "studies_under"]
+__all__ = ["relative_path", "stored_studies", "studies_under"]
+
+
+def stored_studies(store: Store, key: str | None = None) -> Iterator[StudyVectors]:
+    """Yield the studies of a store as vectors, in key order and read page by page; with a key, the one that it names.
+
+    Raises `UnknownNameError` where there is no such study.
+    """
+    cases = pages(store) if key is None else iter(store.cases(studies=[key]))
+    for case in cases:
+        yield stored_study(store, case)
+        if key is not None:
+            return
+    if key is not None:
+        raise UnknownNameError(f"The index has no study {key}; `radseek screen INDEX` lists what it has.")
 
 
 def studies_under(

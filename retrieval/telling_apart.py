@@ -83,6 +83,7 @@ class TellingApart:
         self._book = book
         self._store = store
         self._rows: dict[tuple[Kind, Finding], list[NDArray[np.float64]]] = {}
+        self._said: dict[tuple[Kind, Finding], tuple[int, bool | None]] = {}  # of how many studies, and what
 
     def add(self, study: StudyVectors, findings: Sequence[Finding]) -> None:
         """Read one study for findings and their references; enough of a kind are not read any more."""
@@ -103,9 +104,12 @@ class TellingApart:
         if (kind, finding) not in self._rows:
             self._read(finding, kind)
         rows = self._rows.get((kind, finding), ())
-        table = np.array(rows) if rows else np.empty((0, 2))
-        found = likeness(table[:, 0], table[:, 1:])
-        return None if found is None else found >= LIMIT
+        if self._said.get((kind, finding), (-1, None))[0] != len(rows):  # of an archive every study asks
+            table = np.array(rows) if rows else np.empty((0, 2))
+            found = likeness(table[:, 0], table[:, 1:])
+            self._said[kind, finding] = (len(rows), None if found is None else found >= LIMIT)
+            forget_oldest(self._said)
+        return self._said[kind, finding][1]
 
     def alike(self, words: Sequence[str], studies: Sequence[str]) -> tuple[str, ...]:
         """Return the kinds (`MR head`) of some of the index's studies that other words than these order alike."""
@@ -123,5 +127,5 @@ class TellingApart:
             return
         values = (("modality", kind[0]), ("body_part", kind[1]))
         where = Where(tuple(Clause(name, (value.casefold(),)) for name, value in values))
-        for case in self._store.cases(Scope(where))[:_MOST]:
+        for case in self._store.cases(Scope(where), limit=_MOST):
             self.add(stored_study(self._store, case), [finding])

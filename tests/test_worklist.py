@@ -113,7 +113,16 @@ def test_another_generation_is_screened_anew(tmp_path: Path) -> None:
         with desk.turn() as engine:
             store = engine.store
             assert store is not None
-            moved = type("Moved", (), {"generation": 99, "cases": store.cases, "slice_vectors": store.slice_vectors})()
+            moved = type(
+                "Moved",
+                (),
+                {
+                    "generation": 99,
+                    "cases": store.cases,
+                    "passing": store.passing,
+                    "slice_vectors": store.slice_vectors,
+                },
+            )()
             engine.store = moved
         assert not screening.is_done()
         assert screening.of(key_of("study", 0)) == ()

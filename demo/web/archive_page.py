@@ -49,7 +49,7 @@ def archive_page(shell: Shell) -> None:
 
 def counts_html(desk: Desk, lang: Lang) -> str:
     """Return how much is in the archive, and of which kinds."""
-    counts = count_cases(desk.cases())
+    counts = count_cases(desk.each_case())
     numbers = ("studies", "series", "slices", "sentences")
     boxes = "".join(
         f"<li><b>{getattr(counts, name):,}</b> {html.escape(say(f'archive.{name}', lang))}</li>" for name in numbers
@@ -65,10 +65,9 @@ def counts_html(desk: Desk, lang: Lang) -> str:
 
 def reading_html(desk: Desk, lang: Lang) -> str:
     """Return what was noticed while the studies were read, as a table."""
-    cases = desk.cases()
-    found = [(case, noticed) for case in cases if (noticed := noticed_in(case))]
+    found = [(case, noticed) for case in desk.each_case() if (noticed := noticed_in(case))]
     if not found:
-        return f'<p class="rs-hint">{html.escape(say("reading.none", lang, count=len(cases)))}</p>'
+        return f'<p class="rs-hint">{html.escape(say("reading.none", lang, count=desk.count()))}</p>'
     heads = "".join(
         f'<th scope="col">{html.escape(say(f"reading.{name}", lang))}</th>' for name in ("study", "series", "noticed")
     )

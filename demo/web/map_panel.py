@@ -89,14 +89,13 @@ def _controls(shell: Shell) -> tuple[gr.Dropdown, gr.Dropdown, gr.Button, gr.But
 
 def plotted(desk: Desk, drawn: EmbeddingMap, lang: Lang, by: str, finding: str | None) -> list[dict[str, Any]]:
     """Return the map's traces, coloured as chosen."""
-    cases = desk.cases()
+    cases = desk.named(drawn.keys)
     return traces(drawn, cases, _naming(desk, by, finding, lang), lambda case: case_label(case, lang), lang)
 
 
 def finding_choices(desk: Desk, lang: Lang) -> list[tuple[str, str]]:
     """Return (name, slug) of the abnormal findings of every set that fits a stored study."""
-    kinds = {(one.modality, one.body_part) for case in desk.cases() for one in case.series}
-    sets = sorted({name for kind in kinds if (name := set_for(*kind)) is not None})
+    sets = sorted({name for kind in desk.kinds() if (name := set_for(*kind)) is not None})
     named = {one.name: one.names[lang] for name in sets for one in load_set(name).findings}
     return sorted((text, slug) for slug, text in named.items() if slug not in NOT_ABNORMAL)
 
@@ -137,7 +136,7 @@ def _naming(desk: Desk, by: str, finding: str | None, lang: Lang) -> Naming:
         return by_site
     if by == "finding" and finding:
         screening = archive_of(desk).screening
-        return by_state(finding, {case.key: screening.of(case.key) for case in desk.cases()}, lang)
+        return by_state(finding, {key: screening.of(key) for key in desk.study_keys()}, lang)
     return by_kind(lambda modality, body: kind_label(modality, body, lang))
 
 

@@ -57,7 +57,7 @@ def worklist_html(desk: Desk, lang: Lang, base: str) -> str:
     rows = archive_of(desk).screening.worklist()
     if not rows:
         return ""
-    cases = {case.key: case for case in desk.cases()}
+    cases = {case.key: case for case in desk.named([row.study for row in rows[:_SHOWN]])}
     calibrated = sum(row.probability is not None for row in rows)
     told = say("work.done", lang, count=len(rows), calibrated=calibrated)
     if len(rows) > _SHOWN:

@@ -28,6 +28,7 @@ _MARGIN: Final = 1 << 20  # bytes of an upload's own form around its files
 _UPLOADS: Final = ("/v1/uploads",)
 _AT_ONCE: Final = 4  # questions at work: one has the engine, the next are read and the last written
 _SENDERS: Final = 16  # uploads under way
+_LISTS: Final = ("/v1/studies",)  # looked up beside the engine, so they stand behind no question
 _DESCRIPTION: Final = "/openapi.json"
 _VERSION: Final = "1"
 _OURS: Final = (*OPEN, _DESCRIPTION)
@@ -62,7 +63,9 @@ def create_api(desk: Desk, settings: Settings, sessions: Sessions) -> FastAPI:
 def guarded(app: ASGIApp, settings: Settings, sessions: Sessions) -> ASGIApp:
     """Put an app behind the limits, from the inside out: what is refused first costs least."""
     ours, patience, idle = ("/v1/",), settings.patience, settings.idle
-    app = Crowd(app, most=settings.crowd, at_once=_AT_ONCE, patience=patience, idle=idle, prefix=ours, but=_UPLOADS)
+    but = (*_UPLOADS, *_LISTS)
+    app = Crowd(app, most=settings.crowd, at_once=_AT_ONCE, patience=patience, idle=idle, prefix=ours, but=but)
+    app = Crowd(app, most=settings.crowd, at_once=_AT_ONCE, patience=patience, idle=idle, prefix=_LISTS)
     app = Senders(app, most=_SENDERS, prefix=_UPLOADS)
     app = Whole(app, prefix=ours, but=_UPLOADS)
     app = Guard(app, settings, sessions)

@@ -16,7 +16,7 @@ from retrieval.index.digests import digest_of
 from retrieval.index.places import Places
 from retrieval.index.schema import FORMAT, READABLE, SCHEMA, UPGRADES
 from retrieval.index.segments import SegmentInfo
-from retrieval.index.sqlite_file import checkpoint, connect, empty_log, guarded, make_private
+from retrieval.index.sqlite_file import checkpoint, connect, empty_log, guarded, in_one_step, make_private
 
 __all__ = ["DIGESTS", "Catalog", "Layout", "create_catalog", "folder_digest"]
 
@@ -69,6 +69,11 @@ class Catalog:
         """Return all rows of a query."""
         with self._lock, guarded(self.path):
             return self._connection.execute(sql, values).fetchall()
+
+    def whole(self, sql: str, width: int, values: Sequence[Any] | dict[str, Any] = ()) -> list[Any]:
+        """Return all rows of a query of `width` columns of text and numbers, as lists (see `in_one_step`)."""
+        found: list[Any] = json.loads(self.query(in_one_step(sql, width), values)[0][0])
+        return found
 
     @contextmanager
     def reading(self) -> Iterator[None]:

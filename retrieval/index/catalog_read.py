@@ -6,67 +6,41 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from retrieval.index.catalog import Catalog
 from retrieval.index.digests import (
     SENTENCE_COLUMNS,
     SERIES_COLUMNS,
     STUDY_COLUMNS,
-    batches,
     changed,
     digest_of,
     grouped,
     not_as_written,
 )
 from retrieval.index.schema import VISIBLE
-from retrieval.index.store import Case, CaseSeries, Scope
-from retrieval.index.where import NUMBERS, SERIES_FIELDS, Clause
+from retrieval.index.store import Case, CaseSeries
 
 __all__ = [
-    "Condition",
     "check_studies",
-    "condition",
-    "field_values",
     "find_cases",
+    "ids_of_keys",
+    "kinds",
     "live_keys",
     "lost",
     "sentence_places",
-    "study_ids",
     "view_rows",
     "views_by_id",
-    "visible_ids",
 ]
 
-_SEEN = (
-    "EXISTS (SELECT 1 FROM views v JOIN series r ON r.id = v.series WHERE v.study = s.id "
-    "AND (r.modality = '' OR v.name IN (SELECT value FROM json_each(?))))"
-)
 _BATCH = 500  # values bound in one statement
-Condition = tuple[str, list[Any]]  # SQL over `studies s`, and the values it binds
 
 
-def condition(scope: Scope | None, generation: int) -> Condition:
-    """Return the SQL condition on `studies s` for a scope at a generation."""
-    parts = [VISIBLE.replace(":generation", "?")]
-    values: list[Any] = [generation, generation]
-    scope = scope or Scope()
-    for clause in scope.where.clauses:
-        sql, bound = _clause(clause)
-        parts.append(sql)
-        values.extend(bound)
-    for column, keys in (("s.key", scope.not_studies), ("s.patient", scope.not_patients - {""})):
-        if keys:
-            parts.append(f"{column} NOT IN (SELECT value FROM json_each(?))")
-            values.append(json.dumps(sorted(keys)))
-    if scope.only_studies is not None:
-        parts.append("s.key IN (SELECT value FROM json_each(?))")
-        values.append(json.dumps(sorted(scope.only_studies)))
-    if scope.with_views is not None:
-        parts.append(_SEEN)
-        values.append(json.dumps(sorted(scope.with_views)))
-    return " AND ".join(parts), values
+def ids_of_keys(catalog: Catalog, keys: Collection[str], generation: int) -> list[int]:
+    """Return the row ids of the studies of these keys that are there at a generation, in key order."""
+    if not keys:
+        return []
+    sql = f"SELECT s.id FROM studies s WHERE {VISIBLE} AND s.key IN (SELECT value FROM json_each(:keys)) ORDER BY s.key"
+    rows = catalog.query(sql, {"generation": generation, "keys": json.dumps(sorted(keys))})
+    return [row[0] for row in rows]
 
 
 def lost(catalog: Catalog, generation: int) -> bool:
@@ -75,26 +49,18 @@ def lost(catalog: Catalog, generation: int) -> bool:
     return bool(catalog.query(gone, (generation, generation))[0][0])
 
 
-def study_ids(catalog: Catalog, scope: Scope | None, generation: int) -> NDArray[np.int64]:
-    """Return the row ids of the studies in scope, ascending."""
-    sql, values = condition(scope, generation)
-    rows = catalog.query(f"SELECT s.id FROM studies s WHERE {sql} ORDER BY s.id", values)
-    return np.array([row[0] for row in rows], np.int64)
-
-
-def field_values(catalog: Catalog, field: str, generation: int) -> dict[str, int]:
-    """Return how many studies have each value of a filter's field, as it is stored; unknown ones are left out."""
-    if field == "report":
-        value, source = "CASE s.report WHEN '' THEN 'no' ELSE 'yes' END", "studies s"
-    elif field in SERIES_FIELDS:
-        value, source = f"r.{field}", "series r JOIN studies s ON s.id = r.study"
-    else:
-        value, source = f"s.{field}", "studies s"
-    rows = catalog.query(
-        f"SELECT {value} AS value, count(DISTINCT s.id) FROM {source} WHERE {VISIBLE} GROUP BY value",
-        {"generation": generation},
+def kinds(catalog: Catalog, generation: int) -> list[tuple[str, str]]:
+    """Return every pair of modality and body part that a series has at a generation, ascending."""
+    pairs = catalog.query("SELECT DISTINCT modality, body_part FROM series ORDER BY 1, 2")
+    sql = (
+        "SELECT 1 FROM series r JOIN studies s ON s.id = r.study WHERE r.modality = :modality "
+        f"AND r.body_part = :body_part AND {VISIBLE} LIMIT 1"
     )
-    return {str(one): count for one, count in rows if one not in (None, "")}
+    return [
+        (one, part)
+        for one, part in pairs
+        if catalog.query(sql, {"generation": generation, "modality": one, "body_part": part})
+    ]
 
 
 def views_by_id(catalog: Catalog, ids: Mapping[int, int]) -> dict[int, tuple[str, str, bytes]]:
@@ -121,16 +87,6 @@ def live_keys(catalog: Catalog, keys: Collection[str], generation: int) -> set[s
     return found
 
 
-def visible_ids(catalog: Catalog, keys: Collection[str], generation: int) -> list[int]:
-    """Return the row ids of the studies of these keys at a generation."""
-    found: list[int] = []
-    for batch in batches(sorted(keys)):
-        sql = f"SELECT s.id FROM studies s WHERE {VISIBLE.replace(':generation', '?')} AND s.key IN "
-        rows = catalog.query(f"{sql}({','.join('?' * len(batch))})", [generation, generation, *batch])
-        found += [row[0] for row in rows]
-    return found
-
-
 def view_rows(catalog: Catalog, study: str, generation: int) -> list[Any]:
     """Return a study's views as they were added: series key, name, segment, row, start, count, z, position."""
     return catalog.query(
@@ -150,27 +106,30 @@ def sentence_places(catalog: Catalog, study: str, generation: int) -> list[tuple
     )
 
 
-def find_cases(
-    catalog: Catalog, scope: Scope, generation: int, offset: int = 0, limit: int | None = None
-) -> list[Case]:
-    """Return `limit` of the studies in scope after `offset`, in key order, without their paths."""
-    sql, values = condition(scope, generation)
-    if offset > 0 or limit is not None:
-        sql = f"s.id IN (SELECT s.id FROM studies s WHERE {sql} ORDER BY s.key LIMIT ? OFFSET ?)"
-        values = [*values, -1 if limit is None else limit, offset]  # -1: as many as there are
-    digest = "s.digest" if catalog.format > 1 else "NULL"
+def find_cases(catalog: Catalog, ids: Sequence[int]) -> list[Case]:
+    """Return studies by row id, in key order, without their paths.
+
+    Raises `IndexDamagedError` where the rows of one are not the ones that were written.
+    """
+    values, sql = [json.dumps(ids)], "s.id IN (SELECT value FROM json_each(?))"
+    digest = "hex(s.digest)" if catalog.format > 1 else "''"
     strict = catalog.has_all_digests()
+    study = f"SELECT {STUDY_COLUMNS}, {digest} FROM studies s WHERE {sql} ORDER BY s.key"
     with catalog.reading():
-        rows = catalog.query(f"SELECT {STUDY_COLUMNS}, {digest} FROM studies s WHERE {sql} ORDER BY s.key", values)
-        series = grouped(catalog.query(_SERIES.format(sql), values))
-        sentences = grouped(catalog.query(_SENTENCES.format(sql), values))
+        rows = catalog.whole(study, _width(STUDY_COLUMNS) + 1, values)
+        series = grouped(catalog.whole(_SERIES.format(sql), _width(SERIES_COLUMNS) + 1, values))
+        sentences = grouped(catalog.whole(_SENTENCES.format(sql), _width(SENTENCE_COLUMNS) + 1, values))
     cases = []
     for *row, kept in rows:
         of_series, of_sentences = series.get(row[0], ()), sentences.get(row[0], ())
-        if (strict or kept is not None) and kept != digest_of([row], of_series, of_sentences):
+        if (strict or kept) and bytes.fromhex(kept) != digest_of([row], of_series, of_sentences):
             raise not_as_written(str(row[1]))
         cases.append(_case(row, of_series, of_sentences))
     return cases
+
+
+def _width(columns: str) -> int:
+    return columns.count(",") + 1
 
 
 _SERIES = (
@@ -218,23 +177,6 @@ def _series(row: Sequence[Any]) -> CaseSeries:
         spacing=None if mm is None else (mm[0], mm[1], mm[2]),
         provenance=json.loads(provenance),
     )
-
-
-def _clause(clause: Clause) -> Condition:
-    name, values = clause.field, list(clause.values)
-    marks = ",".join("?" * len(values))
-    if name in NUMBERS:
-        bounds = [("s.{} >= ?", clause.low), ("s.{} <= ?", clause.high)]
-        used = [(sql.format(name), bound) for sql, bound in bounds if bound is not None]
-        return " AND ".join(sql for sql, _ in used), [bound for _, bound in used]
-    if name in SERIES_FIELDS:
-        sql = f"EXISTS (SELECT 1 FROM series r WHERE r.study = s.id AND lower(r.{name}) IN ({marks}))"
-        return sql, values
-    if name == "report":
-        return f"(CASE s.report WHEN '' THEN 'no' ELSE 'yes' END) IN ({marks})", values
-    if name == "manufacturer":  # "Siemens" is meant for "SIEMENS Healthineers" too
-        return "(" + " OR ".join("instr(lower(s.manufacturer), ?) > 0" for _ in values) + ")", values
-    return f"lower(s.{name}) IN ({marks})", values
 
 
 def _batches(values: Sequence[Any]) -> Iterator[list[Any]]:

@@ -1,7 +1,7 @@
-"""Exact search over one view name's pooled vectors: FAISS flat inner product, re-scored in float64.
+"""Exact search over unit vectors: FAISS over the float16 rows as they are, re-scored in float64.
 
-FAISS's last bits depend on how many queries and rows it is given; the re-scoring does not, so equal vectors tie
-exactly and ties are broken by key.
+FAISS's last bits depend on the order in which it adds; the re-scoring does not, so equal vectors tie exactly and ties
+are broken by key. How far FAISS may be off is known (`float32_error`), so what it leaves out cannot be among the best.
 """
 
 from __future__ import annotations
@@ -14,20 +14,30 @@ from numpy.typing import NDArray
 
 from retrieval.errors import MissingExtraError
 
-__all__ = ["FlatIndex", "cosines"]
+__all__ = ["FlatIndex", "cosines", "float32_error"]
 
 _NARROW = 0.1  # share of allowed rows under which scanning just those is cheaper than a selector
-_SLACK = 1e-5  # how far FAISS's float32 score may lie from the exact one
 _EXTRA = 16  # rows asked for beyond k, so that a tie at the end is seen whole
+_ROUNDING = 2.0**-24  # of one operation in float32, relative
+_LONGEST = 1.01  # a stored row is of unit length but for its float16 rounding
 
 
 def cosines(rows: NDArray[np.floating], query: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return the inner products of `(N, D)` unit rows with `(D,)`, in float64.
 
-    Products of float16 values are exact in float64, so the result does not depend on the other rows.
+    Each row's sum runs in the same order whatever the other rows are, which BLAS does not promise.
     """
-    exact: NDArray[np.float64] = rows.astype(np.float64) @ query.astype(np.float64)
+    exact: NDArray[np.float64] = np.einsum("nd,d->n", rows.astype(np.float64), query.astype(np.float64))
     return exact
+
+
+def float32_error(query: NDArray[np.floating]) -> float:
+    """Return how far a float32 product of a unit row with `(D,)` may lie from the exact one, in any order of adding.
+
+    The bound is Higham's (Accuracy and Stability of Numerical Algorithms, 3.1), the query rounded to float32 first.
+    """
+    length = float(np.linalg.norm(np.asarray(query, np.float64)))
+    return (len(query) + 3) * _ROUNDING * _LONGEST * length
 
 
 @cache
@@ -44,36 +54,40 @@ def _faiss() -> ModuleType:
 
 
 class FlatIndex:
-    """`(N, D)` float16 unit rows, searched exactly."""
+    """`(N, D)` float16 unit rows, searched exactly. `rows` are FAISS's own, so they are held once."""
 
     def __init__(self, rows: NDArray[np.float16]) -> None:
-        self.rows = rows
         faiss = _faiss()
-        self._index = faiss.IndexFlatIP(rows.shape[1])
-        self._index.add(np.ascontiguousarray(rows, np.float32))
+        count, dim = rows.shape
+        self._index = faiss.IndexScalarQuantizer(dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
+        # FAISS's half floats are IEEE's, as ours are: the codes are the rows.
+        self._index.add_sa_codes(np.ascontiguousarray(rows, "<f2").view(np.uint8).reshape(count, 2 * dim))
+        codes = faiss.rev_swig_ptr(self._index.codes.data(), count * 2 * dim) if count else np.zeros(0, np.uint8)
+        self.rows: NDArray[np.float16] = codes.view("<f2").reshape(count, dim)
 
     def search(
         self, query: NDArray[np.floating], k: int, allowed: NDArray[np.bool_], order: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Return the k allowed rows nearest to `(D,)` and their cosines, best first; ties by `order`."""
-        rows = self._candidates(np.ascontiguousarray(query, np.float32), k, allowed)
+        rows = self._candidates(query, k, allowed)
         scores = cosines(self.rows[rows], query)
         best = np.lexsort((order[rows], -scores))[:k]
         return rows[best], scores[best]
 
-    def _candidates(self, query: NDArray[np.float32], k: int, allowed: NDArray[np.bool_]) -> NDArray[np.int64]:
+    def _candidates(self, query: NDArray[np.floating], k: int, allowed: NDArray[np.bool_]) -> NDArray[np.int64]:
         subset = np.flatnonzero(allowed)
         if k + _EXTRA >= len(subset):
             return subset
+        asked_with, slack = np.ascontiguousarray(query, np.float32), 2 * float32_error(query)
         if len(subset) < _NARROW * len(allowed):
-            return _within(subset, self.rows[subset].astype(np.float32) @ query, k)
+            return _within(subset, self.rows[subset].astype(np.float32) @ asked_with, k, slack)
         asked = k + _EXTRA
         while True:
-            scores, rows = self._index.search(query[None], asked, params=self._only(allowed, len(subset)))
-            if asked == len(subset) or scores[0, -1] < scores[0, k - 1] - _SLACK:
+            scores, rows = self._index.search(asked_with[None], asked, params=self._only(allowed, len(subset)))
+            if asked == len(subset) or scores[0, -1] < scores[0, k - 1] - slack:
                 ids: NDArray[np.int64] = rows[0][rows[0] >= 0].astype(np.int64)
                 return ids
-            asked = min(4 * asked, len(subset))  # a run of near ties: see all of it
+            asked = min(8 * asked, len(subset))  # a run of near ties: see all of it
 
     def _only(self, allowed: NDArray[np.bool_], count: int) -> object | None:
         if count == len(allowed):
@@ -87,7 +101,7 @@ class FlatIndex:
         return found
 
 
-def _within(subset: NDArray[np.int64], scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:
+def _within(subset: NDArray[np.int64], scores: NDArray[np.float32], k: int, slack: float) -> NDArray[np.int64]:
     """Return the rows that may be among the k best, whatever the last bits of their scores."""
-    close: NDArray[np.bool_] = scores >= np.partition(scores, len(scores) - k)[len(scores) - k] - _SLACK
+    close: NDArray[np.bool_] = scores >= np.partition(scores, len(scores) - k)[len(scores) - k] - slack
     return subset[close]

@@ -7,7 +7,7 @@ import unicodedata
 
 from prompts.normalise import folded
 
-__all__ = ["index_words", "query_words"]
+__all__ = ["index_words", "query_terms", "query_words"]
 
 _CJK = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u3040-\u30ff"
 _RUN = re.compile(rf"[{_CJK}]+|[^\W_{_CJK}]+")
@@ -31,19 +31,27 @@ def index_words(text: str) -> str:
     return " ".join(word for run in _RUN.findall(folded(text)) for word in _split(run, last=True))
 
 
-def query_words(text: str) -> str:
-    """Return an FTS5 query that finds any of the words of `text`, or `""` where only common words are left.
+def query_terms(text: str) -> list[tuple[str, bool]]:
+    """Return the words of `text` that are looked for, less the common ones, and whether each stands for its beginning.
 
-    >>> query_words("no effusion")
-    '"effusion"'
+    >>> query_terms("no effusion"), query_terms("气")
+    ([('effusion', False)], [('气', True)])
     """
     # As they are, too: an index made before words were kept in simplified characters holds them so.
     folds = (folded(text), unicodedata.normalize("NFKC", text).casefold())
     runs = dict.fromkeys(run for fold in folds for run in _RUN.findall(fold))
     words = [word for run in runs for word in _split(run, last=False) if word not in _COMMON]
     # One Chinese character alone is the beginning of a pair, or the last of its run.
-    asked = [f'"{w}"*' if len(w) == 1 and _IS_CJK.match(w) else f'"{w}"' for w in dict.fromkeys(words)]
-    return " OR ".join(asked)
+    return [(word, len(word) == 1 and bool(_IS_CJK.match(word))) for word in dict.fromkeys(words)]
+
+
+def query_words(text: str) -> str:
+    """Return an FTS5 query that finds any of the words of `text`, or `""` where only common words are left.
+
+    >>> query_words("no effusion")
+    '"effusion"'
+    """
+    return " OR ".join(f'"{word}"*' if is_start else f'"{word}"' for word, is_start in query_terms(text))
 
 
 def _split(run: str, *, last: bool) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from retrieval.errors import IndexDamagedError
 from retrieval.index.digests import digest_of
-from retrieval.index.sqlite_file import checkpoint, connect, empty_log, guarded, make_private
+from retrieval.index.sqlite_file import checkpoint, connect, empty_log, guarded, in_one_step, make_private
 from retrieval.index.store import Linkage, StudyRecord
 
 __all__ = ["LinkageFile", "linkage_path"]
@@ -130,29 +130,30 @@ class LinkageFile:
 
         Raises `IndexDamagedError` for a row that is not the one that was written.
         """
-        strict = self.has_all_digests()
-        found = {key: self._row_of(key, strict=strict) for key in keys}
-        return {key: row[4] for key, row in found.items() if row is not None}
+        return {key: row[4] for key, row in self._rows_of(keys).items()}
 
     def get(self, key: str) -> Linkage | None:
         """Return one study's original identifiers and paths, or None. Raises as `paths` does."""
-        row = self._row_of(key, strict=self.has_all_digests())
+        row = self._rows_of([key]).get(key)
         if row is None:
             return None
         _, study_uid, patient_id, accession, _, paths, series = row
         return Linkage(study_uid, patient_id, accession, tuple(json.loads(paths)), tuple(json.loads(series).values()))
 
-    def _row_of(self, key: str, *, strict: bool) -> tuple[str, ...] | None:
-        digest = "digest" if self._digests else "NULL"
-        rows = self._query(f"SELECT {_COLUMNS}, {digest} FROM studies WHERE key = ?", (key,))
-        if not rows:
-            return None
-        if not _as_written(rows[0], strict=strict):
-            raise IndexDamagedError(
-                f"The linkage of study {key} is not what was written; restore the linkage file from a copy, or build "
-                "the study again."
-            )
-        return tuple(rows[0][:-1])
+    def _rows_of(self, keys: Collection[str]) -> dict[str, tuple[str, ...]]:
+        digest = "hex(digest)" if self._digests else "''"
+        sql = f"SELECT {_COLUMNS}, {digest} FROM studies WHERE key IN (SELECT value FROM json_each(?))"
+        strict = self.has_all_digests()
+        (whole,) = self._query(in_one_step(sql, _COLUMNS.count(",") + 2), (json.dumps(sorted(keys)),))
+        found: dict[str, tuple[str, ...]] = {}
+        for *row, kept in json.loads(whole[0]):
+            if not _as_written((*row, bytes.fromhex(kept) if kept else None), strict=strict):
+                raise IndexDamagedError(
+                    f"The linkage of study {row[0]} is not what was written; restore the linkage file from a copy, or "
+                    "build the study again."
+                )
+            found[row[0]] = tuple(row)
+        return found
 
     def vacuum(self) -> None:
         """Leave no bytes of what was dropped."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -24,12 +24,12 @@ from retrieval.index.creating import CATALOG, make_index, make_room
 from retrieval.index.linkage import LinkageFile, linkage_path
 from retrieval.index.manifest import MANIFEST, agreed_spec, is_index, read_manifest, write_manifest
 from retrieval.index.merging import merge
-from retrieval.index.own_pooling import clean_adapters, keep_adapter, own_adapter
+from retrieval.index.own_pooling import check_adapter, clean_adapters, keep_adapter, own_adapter
 from retrieval.index.schema import FORMAT
 from retrieval.index.segments import clean_orphans
 from retrieval.index.snapshot import Snapshot
 from retrieval.index.sqlite_file import identity
-from retrieval.index.store import Case, Linkage, Scope, SentenceHit, SliceHit, StudyRecord, ViewHit
+from retrieval.index.store import Case, Linkage, Scope, SentenceHit, SliceHit, StudyRecord, TopMeans, TopQuery, ViewHit
 from retrieval.index.sums import changed_files, clear_sums, look_changed, write_sums
 from retrieval.index.writer_lock import locked
 from retrieval.storage import writing_to
@@ -54,7 +54,8 @@ class LocalStore:
             self._spec = agreed_spec(path, manifest.spec, self._catalog.setting("encoder"))
             self._adapter = self._catalog.setting("own_pooling", "")
             self._linkage_was_there = linkage_path(path).exists()
-            self._open_linkage()
+            if lock is not None or os.access(linkage_path(path), os.R_OK):  # it may be there and not for this user
+                self._linkage = LinkageFile(linkage_path(path), read_only=lock is None)
             self._in_doubt = look_changed(path, self._files())
             if lock is not None:
                 self._in_doubt = self._in_doubt and changed_files(path, self._files()) != []
@@ -253,7 +254,7 @@ class LocalStore:
     def verify(self) -> dict[str, int]:
         """Recount and re-hash everything; return the counts, or raise `IndexDamagedError` with what is wrong."""
         if self._adapter:
-            self._check_adapter()
+            check_adapter(self.path, self._adapter, self._spec)
         now = self._now
         self.verified = verifying.verify(self._catalog, self._linkage, now.segments, now.places, self.path)
         return self.counts()
@@ -295,6 +296,14 @@ class LocalStore:
         paths = self._paths([case.key for case in found])
         return [replace(case, path=paths.get(case.key)) for case in found]
 
+    def study_keys(self, scope: Scope | None = None) -> list[str]:
+        """Return the keys of the studies in scope, ascending."""
+        return self._now.study_keys(scope or Scope())
+
+    def kinds(self) -> list[tuple[str, str]]:
+        """Return every pair of modality and body part that a series has, ascending."""
+        return self._now.kinds()
+
     def values_of(self, field: str) -> dict[str, int]:
         """Return how many studies have each stored value of a filter's field."""
         return self._now.values_of(field)
@@ -304,10 +313,7 @@ class LocalStore:
         return self._now.passing(scope)
 
     def slice_vectors(self, study: str) -> tuple[ViewVectors, ...]:
-        """Return a study's views in the order they were added; `series_uid` is the series' key.
-
-        Raises `UnknownNameError` for a study that is not there.
-        """
+        """Return a study's views in the order they were added. Raises `UnknownNameError` for an unknown study."""
         return self._now.slice_vectors(study)
 
     def sentence_vectors(self, study: str) -> NDArray[np.float16]:
@@ -329,6 +335,10 @@ class LocalStore:
     ) -> list[SentenceHit]:
         """Return the union of the k best sentences by cosine and the k best by keyword, in key order."""
         return self._now.search_sentences(query, text, k, scope)
+
+    def top_means(self, query: TopQuery, scope: Scope | None = None) -> Iterator[TopMeans]:
+        """Yield, block by block, each view's mean of the top share of its slices' products."""
+        return self._now.top_means(query, scope or Scope())
 
     def _paths(self, studies: Collection[str]) -> dict[str, str]:
         if self._linkage is None:
@@ -359,12 +369,7 @@ class LocalStore:
         clean_adapters(self.path, adapter)
         return self._moved_on()
 
-    def _check_adapter(self) -> None:
-        if load_pool(self._spec, own_adapter(self.path, self._adapter))[0] != self._spec:
-            raise IndexDamagedError(f"{self.path}: its catalogue names another pooling than its adapter; restore both.")
-
     def _merged(self) -> int:
-        """Merge what is due after a commit, which stands whatever becomes of the merging."""
         try:
             merge(self._catalog, self._folder, self._spec.dim)
         finally:
@@ -378,11 +383,6 @@ class LocalStore:
             self._now = Snapshot(self._catalog, self._folder, self._spec.dim, self._now.segments)
         return self._now.generation
 
-    def _open_linkage(self) -> None:
-        path = linkage_path(self.path)
-        if self._lock is not None or os.access(path, os.R_OK):  # it may be there and not for this user
-            self._linkage = LinkageFile(path, read_only=self._lock is None)
-
     def _close_files(self) -> None:
         try:
             if self._linkage is not None:
@@ -391,10 +391,8 @@ class LocalStore:
             self._catalog.close()
 
     def _files(self) -> list[Path]:
-        """Return the files whose hashes are kept while the index is closed."""
         return [self._catalog.path, self.path / MANIFEST, *([] if self._linkage is None else [self._linkage.path])]
 
     def _problems(self) -> list[str]:
-        """Return what is wrong with rows, of a catalogue or linkage that was changed from outside."""
         linkage = self._linkage
         return verifying.catalogue_problems(self._catalog) + ([] if linkage is None else linkage.problems())

@@ -11,11 +11,13 @@ import os
 import shutil
 from pathlib import Path
 
+from retrieval.encoders.adapted import load_pool
 from retrieval.encoders.manifest import file_sha256
+from retrieval.encoders.spec import EncoderSpec
 from retrieval.errors import IndexDamagedError
 from retrieval.index.segments import clean_orphans, sync_folder
 
-__all__ = ["ADAPTER", "clean_adapters", "keep_adapter", "own_adapter"]
+__all__ = ["ADAPTER", "check_adapter", "clean_adapters", "keep_adapter", "own_adapter"]
 
 ADAPTER = "slice_pooling.safetensors"  # as in `retrieval.encoders.pooling`, whose import takes torch's seconds
 _FOLDER = "pooling"
@@ -53,6 +55,12 @@ def own_adapter(index: Path, name: str) -> Path:
     if file_sha256(file) != name:
         raise IndexDamagedError(f"{file} is damaged: its SHA-256 is not its folder's name; restore it from a copy.")
     return folder
+
+
+def check_adapter(index: Path, name: str, spec: EncoderSpec) -> None:
+    """Raise `IndexDamagedError` unless the catalogue's spec is the one that the index's adapter gives."""
+    if load_pool(spec, own_adapter(index, name))[0] != spec:
+        raise IndexDamagedError(f"{index}: its catalogue names another pooling than its adapter; restore both.")
 
 
 def clean_adapters(index: Path, name: str) -> None:

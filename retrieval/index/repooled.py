@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +13,7 @@ from retrieval.encoders.protocol import Encoder
 from retrieval.encoders.spec import EncoderSpec
 from retrieval.errors import UsageError
 from retrieval.index.exact import FlatIndex
-from retrieval.index.store import Case, Scope, SentenceHit, SliceHit, Store, StudyRecord, ViewHit
+from retrieval.index.store import Case, Scope, SentenceHit, SliceHit, Store, StudyRecord, TopMeans, TopQuery, ViewHit
 from retrieval.types import ViewVectors
 
 __all__ = ["RepooledStore"]
@@ -66,6 +66,14 @@ class RepooledStore:
         """Return the store's cases."""
         return self._store.cases(scope, studies=studies, offset=offset, limit=limit)
 
+    def study_keys(self, scope: Scope | None = None) -> list[str]:
+        """Return the store's keys."""
+        return self._store.study_keys(scope)
+
+    def kinds(self) -> list[tuple[str, str]]:
+        """Return every pair of modality and body part that a series has, ascending."""
+        return self._store.kinds()
+
     def values_of(self, field: str) -> dict[str, int]:
         """Return the store's values."""
         return self._store.values_of(field)
@@ -89,7 +97,7 @@ class RepooledStore:
         if view not in self._views:
             return [[] for _ in queries]
         index, studies, series = self._views[view]
-        inside = {case.key for case in self._store.cases(scope)}
+        inside = set(self._store.study_keys(scope))
         allowed = np.array([study in inside for study in studies], bool)
         order = np.arange(len(studies))  # already in key order
         found = [index.search(query, k, allowed, order) for query in queries]
@@ -108,11 +116,15 @@ class RepooledStore:
         """Return the store's answer; sentences know no pooling."""
         return self._store.search_sentences(query, text, k, scope)
 
+    def top_means(self, query: TopQuery, scope: Scope | None = None) -> Iterator[TopMeans]:
+        """Return the store's answer; slices know no pooling."""
+        return self._store.top_means(query, scope)
+
     def _pool_all(self) -> dict[str, _Named]:
         found: dict[str, list[tuple[NDArray[np.float16], str, str]]] = {}
-        for case in self._store.cases():
-            for view in self.slice_vectors(case.key):
-                found.setdefault(view.view, []).append((view.pooled, case.key, view.series_uid))
+        for key in self._store.study_keys():
+            for view in self.slice_vectors(key):
+                found.setdefault(view.view, []).append((view.pooled, key, view.series_uid))
         return {
             name: (FlatIndex(np.stack([row for row, _, _ in rows])), [s for _, s, _ in rows], [s for _, _, s in rows])
             for name, rows in found.items()

@@ -1,26 +1,27 @@
-"""Exact scans of stored vectors, segment by segment in blocks, so that memory does not grow with the archive."""
+"""Exact scans of stored slice vectors, segment by segment in blocks, so that memory does not grow with the archive."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.index.exact import cosines
+from retrieval.index.exact import cosines, float32_error
 from retrieval.index.segments import Segment
-from retrieval.index.tables import SentenceTable, ViewTable
+from retrieval.index.tables import ViewTable
 
-__all__ = ["BestSlice", "best_slices", "sentence_cosines"]
+__all__ = ["BestSlice", "best_slices", "top_means"]
 
-_BLOCK = 65536  # rows turned to float32 at a time
-_SLACK = 1e-5  # how far a float32 product may lie from the exact one
+_BLOCK = 1024  # rows widened at a time: they stay in the processor's cache
+_HELD = 32 << 20  # bytes of mapped files kept in memory while they are scanned
 
 BestSlice = tuple[int, int, int, float]  # study's row id, place in the ViewTable, slice of the view, cosine
 
 
 def best_slices(
-    views: ViewTable, segments: dict[int, Segment], query: NDArray[np.floating], allowed: NDArray[np.bool_], k: int
+    views: ViewTable, segments: Mapping[int, Segment], query: NDArray[np.floating], allowed: NDArray[np.bool_], k: int
 ) -> list[BestSlice]:
     """Return the best slice of each of the k best studies, and of any that tie with the last; no order.
 
@@ -29,67 +30,85 @@ def best_slices(
     places = np.flatnonzero(allowed)
     if not len(places):
         return []
-    best = _best_of_views(views, segments, query, places)
+    slack = 2 * float32_error(query)
+    every = np.full(len(views.id), -np.inf, np.float32)
+    for group, products, edges in _products(views, segments, np.asarray(query, np.float32)[:, None], places):
+        every[group] = np.maximum.reduceat(products[:, 0], edges)
+    best = every[places]
     studies, owner = np.unique(views.study[places], return_inverse=True)
     of_study = np.full(len(studies), -np.inf, np.float32)
     np.maximum.at(of_study, owner, best)
     if k < len(studies):
         kth = np.partition(of_study, len(studies) - k)[len(studies) - k]
-        studies_kept = of_study >= kth - _SLACK
+        studies_kept = of_study >= kth - slack
     else:
         studies_kept = np.ones(len(studies), bool)
-    close = studies_kept[owner] & (best >= of_study[owner] - _SLACK)
+    close = studies_kept[owner] & (best >= of_study[owner] - slack)
     return _exactly(views, segments, query, places[close])
 
 
-def sentence_cosines(
-    table: SentenceTable, segments: dict[int, Segment], query: NDArray[np.floating], allowed: NDArray[np.bool_]
-) -> NDArray[np.float64]:
-    """Return each sentence's cosine with `(D,)`; minus infinity where not allowed."""
-    found = np.full(len(table.id), -np.inf)
-    for number, places in _by_segment(table.segment, np.flatnonzero(allowed)):
-        rows = segments[number].array("sentences")
-        for start in range(0, len(places), _BLOCK):
-            part = places[start : start + _BLOCK]
-            found[part] = cosines(rows[table.row[part]], query)
-    return found
+def top_means(
+    views: ViewTable,
+    segments: Mapping[int, Segment],
+    directions: NDArray[np.float64],
+    places: NDArray[np.int64],
+    share: float,
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+    """Yield places of views and their means `(n, M)` of the top `ceil(share * N)` products with `(D, M)` directions.
 
-
-def _best_of_views(
-    views: ViewTable, segments: dict[int, Segment], query: NDArray[np.floating], places: NDArray[np.int64]
-) -> NDArray[np.float32]:
-    """Return the best slice's product of each view in `places`, in float32."""
-    best = np.full(len(views.id), -np.inf, np.float32)
-    for number, group in _by_segment(views.segment, places):
-        products = _products(segments[number].array("slices"), query, views.start[group], views.count[group])
-        best[group] = products
-    return best[places]
+    Products run in float64 and are rounded to float32 before they are compared.
+    """
+    for group, products, edges in _products(views, segments, directions, places):
+        counts, products = views.count[group], products.astype(np.float32)
+        means = np.empty((len(group), directions.shape[1]), np.float32)
+        for count in np.unique(counts):
+            here, top = np.flatnonzero(counts == count), math.ceil(share * int(count))
+            rows = products[edges[here][:, None] + np.arange(count)]
+            if top == 1:
+                means[here] = rows.max(axis=1)
+            else:
+                means[here] = np.sort(rows, axis=1)[:, count - top :].mean(axis=1, dtype=np.float64)
+        yield group, means
 
 
 def _products(
-    rows: NDArray[np.float16], query: NDArray[np.floating], starts: NDArray[np.int64], counts: NDArray[np.int64]
-) -> NDArray[np.float32]:
-    """Scan only the blocks that hold an asked view; `starts` ascending. Returns one maximum a view."""
-    every = np.full(len(rows), -np.inf, np.float32)
-    wanted = np.asarray(query, np.float32)
-    low, high = int(starts.min()), int((starts + counts).max())
-    for block in range(low - low % _BLOCK, high, _BLOCK):
-        end = min(block + _BLOCK, len(rows))
-        if np.any((starts < end) & (starts + counts > block)):
-            every[block:end] = rows[block:end].astype(np.float32) @ wanted
-    # Between one view's start and the next view's may lie views that were not asked for.
-    edges = np.stack([starts, starts + counts], axis=1).ravel()
-    padded = np.append(every, np.float32(-np.inf))  # so that the last edge is an index
-    return np.asarray(np.maximum.reduceat(padded, edges)[::2])
+    views: ViewTable, segments: Mapping[int, Segment], directions: NDArray[np.floating], places: NDArray[np.int64]
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.floating], NDArray[np.int64]]]:
+    """Yield places, the products `(rows, M)` of their slices, and where each view's rows begin; views stay whole.
+
+    Products are of the directions' type.
+    """
+    for number, group in _by_segment(views.segment, places):
+        group = group[np.argsort(views.start[group], kind="stable")]
+        segment, ends = segments[number], np.cumsum(views.count[group])
+        first, held = 0, 0
+        while first < len(group):
+            done = int(ends[first - 1]) if first else 0
+            last = max(first + 1, int(np.searchsorted(ends, done + _BLOCK, "right")))
+            block = group[first:last]
+            counts = views.count[block]
+            edges = np.cumsum(counts) - counts
+            inside = np.repeat(views.start[block] - edges, counts) + np.arange(int(counts.sum()))
+            low, high = int(inside[0]), int(inside[-1]) + 1
+            part = segment.rows("slices", low, high)
+            if high - low > len(inside):  # other views lie between
+                part = part[inside - low]
+            yield block, part.astype(directions.dtype) @ directions, edges
+            held += part.nbytes
+            if held > _HELD:
+                segment.let_go()
+                held = 0
+            first = last
+        segment.let_go()
 
 
 def _exactly(
-    views: ViewTable, segments: dict[int, Segment], query: NDArray[np.floating], places: NDArray[np.int64]
+    views: ViewTable, segments: Mapping[int, Segment], query: NDArray[np.floating], places: NDArray[np.int64]
 ) -> list[BestSlice]:
     winners: dict[int, BestSlice] = {}
     for place in places:
         start, study = int(views.start[place]), int(views.study[place])
-        rows = segments[int(views.segment[place])].array("slices")[start : start + int(views.count[place])]
+        rows = segments[int(views.segment[place])].rows("slices", start, start + int(views.count[place]))
         scores = cosines(rows, query)
         at = int(scores.argmax())
         if study not in winners or scores[at] > winners[study][3]:
@@ -98,5 +117,10 @@ def _exactly(
 
 
 def _by_segment(segments: NDArray[np.int64], places: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64]]]:
-    for number in np.unique(segments[places]):
-        yield int(number), places[segments[places] == number]
+    """Yield each segment's places; one sort, for there may be thousands."""
+    if not len(places):
+        return
+    order = places[np.argsort(segments[places], kind="stable")]
+    numbers, starts = np.unique(segments[order], return_index=True)
+    for number, group in zip(numbers, np.split(order, starts[1:]), strict=True):
+        yield int(number), group

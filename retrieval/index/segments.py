@@ -23,6 +23,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from retrieval.errors import IndexDamagedError, RadseekError
+from retrieval.index.mapped_memory import give_back
 from retrieval.storage import storage_error, writing_to
 
 __all__ = ["ARRAYS", "Segment", "SegmentInfo", "clean_orphans", "segment_bytes", "sync_folder", "write_segment"]
@@ -188,6 +189,11 @@ class Segment:
         for block in first + np.flatnonzero(self._unchecked[name][first : -(-end // _BLOCK)]):
             self._check_block(name, int(block))
         return self._arrays[name][start:end]
+
+    def let_go(self) -> None:
+        """Give back the memory that the mapped files take; what is read again comes from the system's cache."""
+        for buffer in self._files.values():
+            give_back(buffer.address, buffer.size)
 
     def check_hash(self, name: str) -> None:
         """Raise `IndexDamagedError` unless the file's SHA-256 is the recorded one."""

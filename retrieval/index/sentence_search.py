@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieval.index.bm25 import KeywordIndex
 from retrieval.index.catalog import Catalog
-from retrieval.index.keywords import query_words
-from retrieval.index.scan import sentence_cosines
-from retrieval.index.segments import Segment
+from retrieval.index.sentence_index import SentenceIndex
 from retrieval.index.store import SentenceHit
 from retrieval.index.tables import SentenceTable
 
@@ -21,7 +20,8 @@ __all__ = ["find_sentences"]
 def find_sentences(
     catalog: Catalog,
     table: SentenceTable,
-    segments: dict[int, Segment],
+    vectors: SentenceIndex,
+    keywords: KeywordIndex,
     query: NDArray[np.floating],
     text: str,
     k: int,
@@ -33,35 +33,33 @@ def find_sentences(
     Ties are broken by study key and place in the report. A sentence that only one way found has no rank in
     the other. In table order, so the caller decides how to rank them. `check` is given the studies answered from.
     """
-    scores = sentence_cosines(table, segments, query, allowed)
-    count = min(k, int(allowed.sum()))
-    dense = {int(place): rank for rank, place in enumerate(np.argsort(-scores, kind="stable")[:count], 1)}
-    keyword = _by_keyword(catalog, table, text, k, allowed)
-    places = sorted({*dense, *keyword})
-    check(int(table.study[place]) for place in places)
-    rows = _texts(catalog, [int(table.id[place]) for place in places])
+    nearest, _ = vectors.search(query, k, allowed)
+    dense = {place: rank for rank, place in enumerate(nearest.tolist(), 1)}
+    keyword = {place: rank for rank, place in enumerate(_by_keyword(keywords, table, text, k, allowed).tolist(), 1)}
+    places = np.array(sorted({*dense, *keyword}), np.int64)
+    check(table.study[places].tolist())
+    rows = _texts(catalog, table.id[places].tolist())
+    scores = vectors.cosines(places, query).tolist()
     return [
-        SentenceHit(*rows[int(table.id[place])], float(scores[place]), dense.get(place), keyword.get(place))
-        for place in places
+        SentenceHit(*rows[row], score, dense.get(place), keyword.get(place))
+        for place, row, score in zip(places.tolist(), table.id[places].tolist(), scores, strict=True)
     ]
 
 
 def _by_keyword(
-    catalog: Catalog, table: SentenceTable, text: str, k: int, allowed: NDArray[np.bool_]
-) -> dict[int, int]:
-    """Return the ranks (from 1) of the k best keyword matches by place in the table."""
-    words = query_words(text)
-    if not words or not allowed.any():
-        return {}
-    place_of = {int(table.id[place]): int(place) for place in np.flatnonzero(allowed)}
-    found: list[tuple[float, int]] = []
-    matches = catalog.query("SELECT rowid, bm25(words) FROM words WHERE words MATCH ? ORDER BY rank", (words,))
-    for row, score in matches:
-        if row in place_of:
-            if len(found) >= k and score > found[-1][0]:
-                break  # later ones are worse; equal ones still compete by place
-            found.append((score, place_of[row]))
-    return {place: rank for rank, (_, place) in enumerate(sorted(found)[:k], 1)}
+    keywords: KeywordIndex, table: SentenceTable, text: str, k: int, allowed: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """Return the places in the table of the k best keyword matches, best first."""
+    rows, scores = keywords.scores(text)
+    place_of = np.full(int(max(rows.max(initial=0), table.id.max(initial=0))) + 1, -1, np.int64)
+    place_of[table.id] = np.arange(len(table.id))
+    places = place_of[rows]
+    good = (places >= 0) & allowed[places]
+    places, scores = places[good], scores[good]
+    if k < len(places):
+        close = scores >= np.partition(scores, len(scores) - k)[len(scores) - k]
+        places, scores = places[close], scores[close]
+    return places[np.lexsort((places, -scores))[:k]]
 
 
 def _texts(catalog: Catalog, ids: list[int]) -> dict[int, tuple[str, int, str]]:

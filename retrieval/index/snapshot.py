@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,19 +12,25 @@ from numpy.typing import NDArray
 
 from retrieval.errors import IndexDamagedError, IndexFolderError, UnknownNameError
 from retrieval.index import catalog_read, tables, verifying
+from retrieval.index.bm25 import KeywordIndex
 from retrieval.index.catalog import Catalog
+from retrieval.index.columns import VIEWS_OF_UNKNOWN, Mask, StudyColumns, read_columns
 from retrieval.index.exact import FlatIndex
 from retrieval.index.places import Places
-from retrieval.index.scan import best_slices
+from retrieval.index.scan import best_slices, top_means
 from retrieval.index.segments import Segment
+from retrieval.index.sentence_index import SentenceIndex
 from retrieval.index.sentence_search import find_sentences
-from retrieval.index.store import Case, Scope, SentenceHit, SliceHit, ViewHit
+from retrieval.index.store import Case, Scope, SentenceHit, SliceHit, TopMeans, TopQuery, ViewHit
 from retrieval.index.sums import changed_files
 from retrieval.types import ViewVectors
 
 __all__ = ["Snapshot"]
 
 _T = TypeVar("_T")
+_MOST_MASKS = 8  # one byte a study each
+_MOST_HELD = 16 << 20  # bytes of mapped pages that are handed out before they are given back
+_AROUND = 128 << 10  # bytes that come into memory with a row: a block is checked whole
 
 
 class Snapshot:
@@ -47,7 +53,9 @@ class Snapshot:
         self._whole_until = self.generation  # the last generation known to have taken nothing away
         self._lock = threading.RLock()
         self._cache: dict[str, Any] = {}
-        self._last: tuple[Scope | None, NDArray[np.int64]] | None = None
+        self._masks: dict[Scope, Mask] = {}  # of the last few questions
+        self._held: set[int] = set()  # folders whose mapped pages were handed out since they were last given back
+        self._handed_out = 0  # bytes of those pages
         self._in_doubt = in_doubt
         self._whole: set[int] = set()  # row ids of the studies whose rows were checked
 
@@ -70,28 +78,43 @@ class Snapshot:
             self._check_all()
         return found
 
+    def counts(self) -> dict[str, int]:
+        """Return how many studies, series, views, slices and sentences there are, counted once."""
+        self._check_for_all()
+        return dict(self._cached("counts", lambda: verifying.counts(self.catalog, self.generation)))
+
     def cases(self, scope: Scope, offset: int, limit: int | None) -> list[Case]:
         """Return `limit` of the studies in scope after `offset`, in key order, without their paths."""
         self._check()
-        found = catalog_read.find_cases(self.catalog, scope, self.generation, offset, limit)
-        if scope.only_studies is None or len(found) < len(scope.only_studies):
+        end = None if limit is None else offset + limit
+        if scope.only_studies is not None and scope == Scope(only_studies=scope.only_studies):
+            ids = catalog_read.ids_of_keys(self.catalog, scope.only_studies, self.generation)  # reads no column
+        else:
+            ids = self._columns().ids[self._mask(scope)].tolist()
+        if scope.only_studies is None or len(ids) < len(scope.only_studies):
             self._check_all()
-        return found
+        return catalog_read.find_cases(self.catalog, ids[offset:end])
 
-    def counts(self) -> dict[str, int]:
-        """Return how many studies, series, views, slices and sentences there are."""
+    def study_keys(self, scope: Scope) -> list[str]:
+        """Return the keys of the studies in scope, ascending."""
         self._check_for_all()
-        return verifying.counts(self.catalog, self.generation)
+        keys = self._columns().keys
+        return [keys[place] for place in np.flatnonzero(self._mask(scope)).tolist()]
+
+    def kinds(self) -> list[tuple[str, str]]:
+        """Return every pair of modality and body part that a series has, ascending."""
+        self._check_for_all()
+        return catalog_read.kinds(self.catalog, self.generation)
 
     def values_of(self, field: str) -> dict[str, int]:
         """Return how many studies have each stored value of a filter's field."""
         self._check_for_all()
-        return self._cached(f"values {field}", lambda: catalog_read.field_values(self.catalog, field, self.generation))
+        return self._columns().values_of(field)
 
     def passing(self, scope: Scope) -> int:
         """Return how many studies are in scope."""
         self._check_for_all()
-        return len(self._study_ids(scope))
+        return int(self._mask(scope).sum())
 
     def slice_vectors(self, study: str) -> tuple[ViewVectors, ...]:
         """Return a study's views in the order they were added. Raises `UnknownNameError` for an unknown study."""
@@ -99,13 +122,15 @@ class Snapshot:
         if not rows and not self.contains([study]):
             raise UnknownNameError(f"The index has no study {study}; `radseek screen INDEX` lists what it has.")
         self._check()
-        self._check_rows(catalog_read.visible_ids(self.catalog, [study], self.generation))
-        return tuple(self._view(*row) for row in rows)
+        self._check_rows(catalog_read.ids_of_keys(self.catalog, [study], self.generation))
+        views = tuple(self._view(*row) for row in rows)
+        self._hand_out(sum(view.slices.nbytes + 2 * _AROUND for view in views))
+        return views
 
     def sentence_vectors(self, study: str) -> NDArray[np.float16]:
         """Return the `(S, D)` vectors of a study's sentences in their order; `(0, 0)` without any."""
         self.contains([study])  # one that is not there has no sentences, unless the catalogue is damaged
-        self._check_rows(catalog_read.visible_ids(self.catalog, [study], self.generation))
+        self._check_rows(catalog_read.ids_of_keys(self.catalog, [study], self.generation))
         found = catalog_read.sentence_places(self.catalog, study, self.generation)
         rows = [self._rows("sentences", segment, row, 1)[0] for segment, row in found]
         return np.stack(rows) if rows else np.zeros((0, 0), np.float16)
@@ -120,7 +145,7 @@ class Snapshot:
             return [[] for _ in queries]
         places = np.flatnonzero(table.name == table.names.index(view))
         index = self._cached(f"flat {view}", lambda: FlatIndex(self._pooled(table, places)))
-        allowed = self._allowed(table.study[places], scope)
+        allowed = self._mask(scope)[table.owner[places]]
         found = [index.search(query, k, allowed, places) for query in queries]
         answered = {int(p) for rows, _ in found for p in places[rows]}
         self._check_rows(int(table.study[place]) for place in answered)
@@ -134,7 +159,7 @@ class Snapshot:
         """Return the k studies whose best slice has the highest cosine with `(D,)`; ties by key."""
         self._check_for_all()
         table = self._views()
-        found = best_slices(table, self.segments, query, self._allowed(table.study, scope), k)
+        found = best_slices(table, self.segments, query, self._mask(scope)[table.owner], k)
         found = sorted(found, key=lambda hit: (-hit[3], hit[1]))[:k]  # places are in key order
         self._check_rows(study for study, _, _, _ in found)
         names = self._names(table, [place for _, place, _, _ in found])
@@ -149,9 +174,25 @@ class Snapshot:
     ) -> list[SentenceHit]:
         """Return the union of the k best sentences by cosine and the k best by keyword, in both orders' ranks."""
         self._check_for_all()
-        table = self._cached("sentences", lambda: self._table(tables.load_sentences))
-        allowed = self._allowed(table.study, scope)
-        return find_sentences(self.catalog, table, self.segments, query, text, k, allowed, self._check_rows)
+        table = self._sentences()
+        vectors = self._cached("vectors of sentences", lambda: SentenceIndex(self._sentence_rows(table)))
+        keywords = self._cached("keywords", lambda: KeywordIndex(self.catalog))
+        allowed = self._mask(scope)[table.owner]
+        return find_sentences(self.catalog, table, vectors, keywords, query, text, k, allowed, self._check_rows)
+
+    def top_means(self, query: TopQuery, scope: Scope) -> Iterator[TopMeans]:
+        """Yield, block by block, each view's mean of the top share of its slices' products."""
+        self._check_for_all()
+        table, mask = self._views(), self._mask(scope)
+        unknown = self._cached("unknown modality", self._views_of_unknown)
+        place = np.cumsum(mask) - 1
+        for code, name in enumerate(table.names):
+            for is_unknown in (False, True):
+                if query.views is not None and name not in query.views and not is_unknown:
+                    continue
+                places = np.flatnonzero(mask[table.owner] & (table.name == code) & (unknown == is_unknown))
+                for views, means in top_means(table, self.segments, query.directions, places, query.share):
+                    yield TopMeans(place[table.owner[views]], name, not is_unknown, means)
 
     def _check_for_all(self) -> None:
         self._check()
@@ -164,9 +205,12 @@ class Snapshot:
                 "open it again."
             )
 
-    def _table(self, load: Callable[[Catalog, int, Places], _T]) -> _T:
+    def _columns(self) -> StudyColumns:
+        return self._cached("studies", lambda: StudyColumns(self.catalog, self.generation))
+
+    def _table(self, load: Callable[[Catalog, StudyColumns, Places], _T]) -> _T:
         try:
-            return load(self.catalog, self.generation, self.places)
+            return load(self.catalog, self._columns(), self.places)
         finally:
             self._check()  # a compaction meanwhile is why rows are missing
 
@@ -181,8 +225,9 @@ class Snapshot:
             raise IndexDamagedError(
                 f"The catalogue names {name} that segment {segment} does not have; restore it from a copy."
             )
-        first = int(self.places.first[name][at]) + start
-        return self.segments[int(self.places.folder[at])].rows(name, first, first + count)
+        first, folder = int(self.places.first[name][at]) + start, int(self.places.folder[at])
+        self._held.add(folder)
+        return self.segments[folder].rows(name, first, first + count)
 
     def _check_all(self) -> None:
         """Before an answer about all studies: see that no row is changed or gone, where there is reason to doubt it."""
@@ -202,15 +247,52 @@ class Snapshot:
     def _views(self) -> tables.ViewTable:
         return self._cached("views", lambda: self._table(tables.load_views))
 
-    def _allowed(self, owners: NDArray[np.int64], scope: Scope | None) -> NDArray[np.bool_]:
-        return np.isin(owners, self._study_ids(scope))
+    def _sentences(self) -> tables.SentenceTable:
+        return self._cached("sentences", lambda: self._table(tables.load_sentences))
 
-    def _study_ids(self, scope: Scope | None) -> NDArray[np.int64]:
-        """Return the row ids of the studies in scope; one question asks for the same several times."""
+    def _mask(self, scope: Scope | None) -> Mask:
+        """Return the studies in scope; one question asks for the same several times."""
+        scope = scope or Scope()
         with self._lock:
-            if self._last is None or self._last[0] != scope:
-                self._last = (scope, catalog_read.study_ids(self.catalog, scope, self.generation))
-            return self._last[1]
+            if scope not in self._masks:
+                while len(self._masks) >= _MOST_MASKS:
+                    del self._masks[next(iter(self._masks))]
+                self._masks[scope] = self._mask_of(scope)
+            return self._masks[scope]
+
+    def _mask_of(self, scope: Scope) -> Mask:
+        columns = self._columns()
+        mask = np.ones(len(columns.ids), bool)
+        for clause in scope.where.clauses:
+            mask &= columns.of_clause(clause)
+        if scope.kind is not None:
+            mask &= columns.of_kind(*scope.kind)
+        if scope.only_studies is not None:
+            mask &= columns.of_keys(scope.only_studies)
+        if scope.not_studies:
+            mask &= ~columns.of_keys(scope.not_studies)
+        if scope.not_patients - {""}:
+            mask &= ~columns.of_patients(scope.not_patients - {""})
+        if scope.with_views is not None:
+            table = self._views()
+            named = np.array([name in scope.with_views for name in table.names], bool)
+            seen = columns.of_unknown_modality()
+            seen[table.owner[named[table.name]]] = True
+            mask &= seen
+        return mask
+
+    def _views_of_unknown(self) -> NDArray[np.bool_]:
+        (ids,), _ = read_columns(self.catalog, ["v.id"], [], VIEWS_OF_UNKNOWN)
+        return np.isin(self._views().id, ids)
+
+    def _sentence_rows(self, table: tables.SentenceTable) -> NDArray[np.float16]:
+        dim = next((one.array("sentences").shape[1] for one in self.segments.values()), 1)
+        rows = np.empty((len(table.id), dim), np.float16)
+        for number in np.unique(table.segment):
+            here = table.segment == number
+            rows[here] = self.segments[int(number)].array("sentences")[table.row[here]]
+            self.segments[int(number)].let_go()
+        return rows
 
     def _pooled(self, table: tables.ViewTable, places: NDArray[np.int64]) -> NDArray[np.float16]:
         dim = next(iter(self.segments.values())).array("views").shape[1]
@@ -228,6 +310,15 @@ class Snapshot:
     def _z(self, table: tables.ViewTable, places: Iterable[int]) -> dict[int, NDArray[np.int32]]:
         rows = catalog_read.views_by_id(self.catalog, {place: int(table.id[place]) for place in places})
         return {place: np.frombuffer(z, "<i4") for place, (_, _, z) in rows.items()}
+
+    def _hand_out(self, size: int) -> None:
+        """Give mapped pages back now and then: who screens an archive sees all of it, and needs each study once."""
+        with self._lock:
+            self._handed_out += size
+            if self._handed_out > _MOST_HELD:
+                held, self._held, self._handed_out = self._held, set(), 0
+                for number in held:
+                    self.segments[number].let_go()
 
     def _view(
         self, series: str, name: str, segment: int, row: int, start: int, count: int, z: bytes, position: bytes

@@ -20,10 +20,11 @@ from retrieval.errors import (
 )
 from retrieval.storage import limit_error, sqlite_storage_error, writing_to
 
-__all__ = ["checkpoint", "connect", "empty_log", "guarded", "identity", "make_private"]
+__all__ = ["checkpoint", "connect", "empty_log", "guarded", "identity", "in_one_step", "make_private"]
 
 _DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB")  # https://www.sqlite.org/rescode.html
-_DAMAGE_SAID = ("no such", "UTF-8")  # a table or a column, and in Python's own words bytes that are no text
+# A table or a column; in Python's own words bytes that are no text; bytes where `in_one_step` reads text or a number.
+_DAMAGE_SAID = ("no such", "UTF-8", "hold BLOB")
 _CLOSED = "closed database"
 _WAIT = 30.0  # seconds to wait for another connection's lock
 
@@ -142,3 +143,13 @@ def _reader(path: Path) -> sqlite3.Connection:
             "open it once where it can be, or copy it there."
         )
     return _open(path, "mode=ro&immutable=1")
+
+
+def in_one_step(sql: str, width: int) -> str:
+    """Return a query whose one value is a JSON list of the rows of `sql`, each a list of `width` texts and numbers.
+
+    A thread that goes from row to row lets all others in at each: beside one that computes, a page takes seconds.
+    """
+    names = ", ".join(f"c{number}" for number in range(width))
+    # LIMIT: an ORDER BY without one may be left out.
+    return f"WITH rows({names}) AS ({sql} LIMIT -1) SELECT json_group_array(json_array({names})) FROM rows"

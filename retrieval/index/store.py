@@ -5,8 +5,9 @@ Keys are keyed hashes (`retrieval.index.keys`); no value here holds an original 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Protocol
 
 import numpy as np
@@ -26,8 +27,13 @@ __all__ = [
     "SliceHit",
     "Store",
     "StudyRecord",
+    "TopMeans",
+    "TopQuery",
     "ViewHit",
+    "pages",
 ]
+
+_PAGE = 128  # studies
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +118,8 @@ class Scope:
     """Which studies a question is about: a filter, less some studies and some patients (by key).
 
     `only_studies`, where given, leaves out every other study; `with_views`, every study that has neither a view of
-    one of those names nor a series of unknown modality.
+    one of those names nor a series of unknown modality; `kind`, every study without a series of exactly this modality
+    and body part.
     """
 
     where: Where = field(default_factory=Where)
@@ -120,6 +127,7 @@ class Scope:
     not_studies: frozenset[str] = frozenset()
     not_patients: frozenset[str] = frozenset()
     with_views: frozenset[str] | None = None
+    kind: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +161,32 @@ class SentenceHit:
     similarity: float
     dense_rank: int | None
     keyword_rank: int | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TopQuery:
+    """Directions `(D, M)` that slices are multiplied with, and the share of a view's highest products that is averaged.
+
+    `views`: only views of these names, and those of series of unknown modality; None for all.
+    """
+
+    directions: NDArray[np.float64]
+    share: float
+    views: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TopMeans:
+    """Of `(n,)` views of one name the `means` `(n, M)` of the top share of their slices' products.
+
+    `study`: where each view's study stands among the studies in scope, in key order. `knows_modality`: whether somebody
+    said of which modality their series are.
+    """
+
+    study: NDArray[np.int64]
+    view: str
+    knows_modality: bool
+    means: NDArray[np.float32]
 
 
 class Store(Protocol):
@@ -194,6 +228,14 @@ class Store(Protocol):
         """Return the studies in scope, or of those the ones named, in key order: `limit` of them after `offset`."""
         ...
 
+    def study_keys(self, scope: Scope | None = None) -> list[str]:
+        """Return the keys of the studies in scope, ascending."""
+        ...
+
+    def kinds(self) -> list[tuple[str, str]]:
+        """Return every pair of modality and body part that a series has, ascending."""
+        ...
+
     def values_of(self, field: str) -> dict[str, int]:
         """Return how many studies have each stored value of a filter's field, less the unknown."""
         ...
@@ -224,3 +266,16 @@ class Store(Protocol):
     ) -> list[SentenceHit]:
         """Return the union of the k best sentences by cosine and the k best by keyword."""
         ...
+
+    def top_means(self, query: TopQuery, scope: Scope | None = None) -> Iterator[TopMeans]:
+        """Yield, block by block, each view's mean of the top `ceil(share * N)` of its N slices' products."""
+        ...
+
+
+def pages(store: Store, scope: Scope | None = None) -> Iterator[Case]:
+    """Yield the studies in scope, in key order, read page by page: no more than a page of them is held."""
+    for offset in count(0, _PAGE):
+        page = store.cases(scope, offset=offset, limit=_PAGE)
+        yield from page
+        if len(page) < _PAGE:
+            return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +9,8 @@ from numpy.typing import NDArray
 
 from retrieval.errors import IndexDamagedError
 from retrieval.index.catalog import Catalog
+from retrieval.index.columns import StudyColumns, read_columns
 from retrieval.index.places import Places
-from retrieval.index.schema import VISIBLE
 
 __all__ = ["SentenceTable", "ViewTable", "load_sentences", "load_views"]
 
@@ -24,7 +23,8 @@ class ViewTable:
 
     names: tuple[str, ...]
     id: Column
-    study: Column
+    study: Column  # row id
+    owner: Column  # the study's place in key order
     name: Column  # index into `names`
     segment: Column  # number of the folder that holds it
     row: Column
@@ -37,48 +37,45 @@ class SentenceTable:
     """All visible sentences in order of study key and place in the report."""
 
     id: Column
-    study: Column
+    study: Column  # row id
+    owner: Column  # the study's place in key order
     segment: Column  # number of the folder that holds it
     row: Column
 
 
-def load_views(catalog: Catalog, generation: int, places: Places) -> ViewTable:
+def load_views(catalog: Catalog, studies: StudyColumns, places: Places) -> ViewTable:
     """Read the view table of a generation. Raises `IndexDamagedError` where a view lies outside its segment."""
-    rows = catalog.query(
-        "SELECT v.id, v.study, v.name, v.segment, v.row, v.start, v.count FROM views v "
-        f"JOIN studies s ON s.id = v.study WHERE {VISIBLE} ORDER BY s.key, v.id",
-        {"generation": generation},
-    )
-    names = tuple(sorted({str(row[2]) for row in rows}))
-    code = {name: i for i, name in enumerate(names)}
-    columns = _columns(catalog, [(*row[:2], code[str(row[2])], *row[3:]) for row in rows], 7)
-    ids, study, name, segment, row, start, count = columns
+    columns = ["id", "study", "segment", "row", "start", "count"]
+    numbers, (name,) = read_columns(catalog, columns, ["name"], "views")
+    names = tuple(sorted({str(one) for one in name}))
+    code = {one: i for i, one in enumerate(names)}
+    codes = np.fromiter((code[str(one)] for one in name), np.int64, len(name))
+    order, owner = _in_key_order(studies, numbers[1], numbers[0])
+    ids, study, segment, row, start, count = (column[order] for column in numbers)
     at = places.find(segment)
     good = (row >= 0) & (row < places.count["views"][at]) & (start >= 0) & (count > 0)
     _require(catalog, good & (start + count <= places.count["slices"][at]))
     first, begin = places.first["views"][at], places.first["slices"][at]
-    return ViewTable(names, ids, study, name, places.folder[at], first + row, begin + start, count)
+    return ViewTable(names, ids, study, owner, codes[order], places.folder[at], first + row, begin + start, count)
 
 
-def load_sentences(catalog: Catalog, generation: int, places: Places) -> SentenceTable:
+def load_sentences(catalog: Catalog, studies: StudyColumns, places: Places) -> SentenceTable:
     """Read the sentence table of a generation. Raises `IndexDamagedError` where one lies outside its segment."""
-    rows = catalog.query(
-        "SELECT t.id, t.study, t.segment, t.row FROM sentences t "
-        f"JOIN studies s ON s.id = t.study WHERE {VISIBLE} ORDER BY s.key, t.ordinal",
-        {"generation": generation},
-    )
-    ids, study, segment, row = _columns(catalog, rows, 4)
+    columns = ["id", "study", "ordinal", "segment", "row"]
+    numbers, _ = read_columns(catalog, columns, [], "sentences")
+    order, owner = _in_key_order(studies, numbers[1], numbers[2])
+    ids, study, _, segment, row = (column[order] for column in numbers)
     at = places.find(segment)
     _require(catalog, (row >= 0) & (row < places.count["sentences"][at]))
-    return SentenceTable(ids, study, places.folder[at], places.first["sentences"][at] + row)
+    return SentenceTable(ids, study, owner, places.folder[at], places.first["sentences"][at] + row)
 
 
-def _columns(catalog: Catalog, rows: Sequence[Sequence[object]], width: int) -> list[Column]:
-    try:
-        numbers = np.array(rows, np.int64).reshape(-1, width)
-    except (TypeError, ValueError, OverflowError):
-        raise _damaged(catalog) from None
-    return [np.ascontiguousarray(column) for column in numbers.T]
+def _in_key_order(studies: StudyColumns, study: Column, then: Column) -> tuple[Column, Column]:
+    """Return the order of rows by study key and another column, less those of other generations; and their studies."""
+    owner = studies.places(study)
+    order = np.lexsort((then, owner))
+    order = order[owner[order] >= 0]
+    return order, owner[order]
 
 
 def _require(catalog: Catalog, good: NDArray[np.bool_]) -> None:
