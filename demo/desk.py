@@ -23,6 +23,7 @@ from demo.picture import Picture
 from retrieval.encoders.loading import load_encoder
 from retrieval.engine import Engine
 from retrieval.errors import BusyError, IndexBusyError, IndexFolderError, RadseekError, UnknownNameError, UsageError
+from retrieval.index.keys import StudyKey
 from retrieval.index.store import Case, Scope, Store
 from retrieval.study_vectors import StudyVectors, stored_study
 from retrieval.types import Study
@@ -214,7 +215,7 @@ class Desk:
             if key in self._brought:
                 return self._brought[key]
             self.case(key)
-            return key
+            return StudyKey(key)
 
     def drop(self, key: str) -> bool:
         """Forget a study that was brought; say whether there was one of this key."""

@@ -15,6 +15,7 @@ from radseek.explain_words import words_in
 from radseek.page import Fact
 from radseek.report_cards import provenance_line
 from retrieval.engine import Engine, Findings
+from retrieval.index.scrub import scrub
 from retrieval.prompt_vectors import PromptBook
 from retrieval.results import ExplainResult
 from retrieval.screening import choose_findings
@@ -70,7 +71,7 @@ def explained_html(
         )
         facts = [Fact(words.page[name], value) for name, value in (extra or {}).items() if value]
         series = () if study is None else study.series
-        told = [provenance_line(one.description, asdict(one.volume.provenance)) for one in series]
+        told = [provenance_line(scrub(one.description), asdict(one.volume.provenance)) for one in series]
         return render_explanation(page_of(result, pictures, facts=facts, provenance=told, pictured=pictured))
     finally:
         images.close()

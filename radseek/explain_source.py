@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from retrieval.engine import KEY_PREFIX, Engine, Findings
+from retrieval.engine import Engine, Findings
 from retrieval.errors import UnknownNameError, UsageError
 from retrieval.imaging.read import read_study
+from retrieval.index.keys import key_of_target
 from retrieval.index.manifest import is_index
 from retrieval.index.store import Case, Scope
 from retrieval.path_text import found_path
@@ -61,7 +62,7 @@ def find_study(engine: Engine, target: str, modality: str | None = None) -> Aske
     `read_study` raises.
     """
     path = found_path(target)
-    if target.startswith(KEY_PREFIX) or is_index(path):
+    if key_of_target(target) is not None or is_index(path):
         return _stored(engine, target)
     study = read_study(path, modality=modality, isolated=engine.isolated)
     return Asked(relative_path(study.paths, path), study=study)
@@ -70,7 +71,7 @@ def find_study(engine: Engine, target: str, modality: str | None = None) -> Aske
 def _stored(engine: Engine, target: str) -> Asked:
     if engine.store is None:
         raise UsageError(f"{target} is a study's key; say which index holds it with --index DIR.")
-    cases = engine.store.cases(studies=[target] if target.startswith(KEY_PREFIX) else None, limit=2)
+    cases = engine.store.cases(studies=[target] if key_of_target(target) is not None else None, limit=2)
     if not cases:
         raise UnknownNameError(f"The index has no study {target}; `radseek screen INDEX` lists what it has.")
     if len(cases) > 1:

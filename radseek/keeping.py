@@ -17,10 +17,9 @@ from index_builder import BuildReport, build_index
 from radseek.console import errors, interruptible, print_json, print_notice, print_skipped, print_table, progress
 from radseek.options import Json, Modality, ReportColumn, StudyColumn, Workers
 from retrieval.encoders.fetch import fetch as fetch_model
-from retrieval.engine import KEY_PREFIX
 from retrieval.errors import InputError, UsageError
 from retrieval.imaging.archive import split_member
-from retrieval.index.keys import keyed_hash, load_key, patient_key
+from retrieval.index.keys import KEY_PREFIX, keyed_hash, load_key, patient_key
 from retrieval.index.local_store import LocalStore
 from retrieval.report_language import unread_note, unread_sentences
 from retrieval.storage import writing_to

@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from retrieval.encoders.loading import load_encoder
-from retrieval.engine import KEY_PREFIX, Engine
+from retrieval.engine import Engine
 from retrieval.errors import UsageError
 from retrieval.imaging.archive import split_member
+from retrieval.index.keys import key_of_target
 from retrieval.index.manifest import is_index
 from retrieval.path_text import found_path
 
@@ -27,7 +28,7 @@ def open_engine(target: str, index: Path | None, model: str | None) -> Iterator[
         with Engine.open(path, model, isolated=True) as engine:
             yield engine
         return
-    if target.startswith(KEY_PREFIX):
+    if key_of_target(target) is not None:
         raise UsageError(f"{target} is a study's key; say which index holds it with --index DIR.")
     if not found_path(target).exists() and split_member(found_path(target)) is None:
         raise UsageError(f"{target} does not exist; give a file, a folder or an index.")

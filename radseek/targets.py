@@ -7,8 +7,9 @@ from pathlib import Path
 
 from index_builder import embed_sources
 from radseek.console import print_json
-from retrieval.engine import KEY_PREFIX, Engine
+from retrieval.engine import Engine
 from retrieval.errors import InputError, UsageError
+from retrieval.index.keys import key_of_target
 from retrieval.index.manifest import is_index
 from retrieval.index.store import Scope
 from retrieval.results import SimilarResult
@@ -23,7 +24,7 @@ def studies_of(
     engine: Engine, target: str, modality: str | None, workers: int | None, skipped: list[Skipped]
 ) -> Iterator[StudyVectors | str]:
     """Yield a target's studies, read in workers under a limit; those of an index page by page."""
-    if target.startswith(KEY_PREFIX):
+    if key_of_target(target) is not None:
         yield target
     elif is_index(Path(target)) and engine.store is not None:
         yield from stored_studies(engine.store)

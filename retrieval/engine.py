@@ -24,7 +24,7 @@ from retrieval.explaining import Answers, Measuring, explained, reading_warnings
 from retrieval.filtering import check_count, checked_where, what_is_left
 from retrieval.heatmap_study import HeatMap, HeatMapper
 from retrieval.imaging.read import read_study
-from retrieval.index.keys import series_key, study_key
+from retrieval.index.keys import key_of_target, series_key, study_key
 from retrieval.index.local_store import LocalStore
 from retrieval.index.manifest import is_index
 from retrieval.index.repooled import RepooledStore
@@ -64,7 +64,6 @@ __all__ = ["Engine", "Findings", "Target"]
 # A path, an index's path, a study's key in the open index; or a study, read or encoded already.
 Target = str | Path | Study | StudyVectors
 In = Literal["images", "reports", "both"]
-KEY_PREFIX = "2.25."  # what every study key begins with, and no path
 
 
 class Engine:
@@ -182,7 +181,7 @@ class Engine:
         why. `every_slice` maps the whole view, for `maps.stacked()`. Raises `UsageError` where the study has no view
         for the finding, or only its vectors are at hand (a key in an index), and what `read_study` does.
         """
-        if isinstance(target, str) and target.startswith(KEY_PREFIX):
+        if key_of_target(target) is not None:
             raise UsageError(f"A heat map needs the images of {target}, and an index keeps vectors; give their path.")
         study = target if isinstance(target, Study) else self._pixels(target, modality)
         (asked,), _ = choose_findings([finding])
@@ -337,8 +336,8 @@ class Engine:
             yield target
         elif isinstance(target, Study):
             yield self._embed(target, relative_path(target.paths, Path(target.paths[0])) if target.paths else "")
-        elif target is None or (isinstance(target, str) and target.startswith(KEY_PREFIX)):
-            yield from stored_studies(self._need_store("a stored study"), target)
+        elif target is None or key_of_target(target) is not None:
+            yield from stored_studies(self._need_store("a stored study"), key_of_target(target))
         elif is_index(Path(target)):
             with LocalStore.open(target) as store:
                 yield from stored_studies(self._seen(store))
@@ -351,7 +350,7 @@ class Engine:
 
     def _one_study(self, target: Target, modality: str | None) -> StudyVectors:
         """Return the one study at a target; raises as `read_study` does."""
-        if isinstance(target, Study | StudyVectors) or (isinstance(target, str) and target.startswith(KEY_PREFIX)):
+        if isinstance(target, Study | StudyVectors) or key_of_target(target) is not None:
             return next(self._studies(target, modality, []))
         path = found_path(target)
         study = self._pixels(path, modality)
@@ -361,13 +360,13 @@ class Engine:
         """Return a target's pixels, or None where there are vectors only; raises as `read_study` does."""
         if isinstance(target, Study):
             return target
-        if isinstance(target, StudyVectors) or (isinstance(target, str) and target.startswith(KEY_PREFIX)):
+        if isinstance(target, StudyVectors) or key_of_target(target) is not None:
             return None
         return self._pixels(target, modality)
 
     def _masked(self, target: Target, modality: str | None, mask: str, labels: Sequence[str]) -> MaskedRegion:
         """Return the region that a mask marks in the one study at a target."""
-        if isinstance(target, StudyVectors) or (isinstance(target, str) and target.startswith(KEY_PREFIX)):
+        if isinstance(target, StudyVectors) or key_of_target(target) is not None:
             raise UsageError("A mask needs the images, and an index keeps none; give the path of the study's files.")
         study = target if isinstance(target, Study) else self._pixels(target, modality)
         source = found_path(study.paths[0] if isinstance(target, Study) and study.paths else str(target))

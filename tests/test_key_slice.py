@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from demo.web.tables import Screened, findings_table
 from prompts.catalog import find
-from radseek.asking import _place
+from radseek.screening import _place
 from retrieval.claims.of_scores import present_claims
 from retrieval.engine import Engine
 from retrieval.heatmap_volume import key_rows

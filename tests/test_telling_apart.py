@@ -10,7 +10,7 @@ import pytest
 
 from demo.web.tables import Screened, findings_table
 from prompts.catalog import find
-from radseek.asking import _state
+from radseek.screening import _state
 from retrieval.encoders.loading import load_encoder
 from retrieval.engine import Engine
 from retrieval.evidence import CaveatItem

@@ -11,15 +11,19 @@ import os
 import secrets
 import stat
 from pathlib import Path
+from typing import Final
 
 from retrieval.errors import UsageError
+from retrieval.path_text import found_path
 from retrieval.storage import is_storage_error, storage_error
 from retrieval.types import Study
 
 __all__ = [
+    "StudyKey",
     "forgotten_mark",
     "is_key_of",
     "key_check",
+    "key_of_target",
     "key_path",
     "keyed_hash",
     "load_key",
@@ -29,8 +33,28 @@ __all__ = [
     "study_key",
 ]
 
+KEY_PREFIX: Final = "2.25."  # what every pseudonym begins with
 _KEY_BYTES = 32
 _SHORTEST_SECRET = 16  # characters of RADSEEK_KEY; fewer could be guessed
+
+
+class StudyKey(str):
+    """The pseudonym of a stored study. Given as a target it is never taken for a path."""
+
+    __slots__ = ()
+
+
+def key_of_target(target: object) -> StudyKey | None:
+    """Return the key of a stored study that a target is; None for everything else.
+
+    Words that look like a key are one where nothing of that name lies in the current folder: folders are often called
+    by their StudyInstanceUID, which may begin like a key.
+    """
+    if isinstance(target, StudyKey):
+        return target
+    if not isinstance(target, str) or not target.startswith(KEY_PREFIX) or "/" in target or os.sep in target:
+        return None
+    return None if os.path.lexists(found_path(target)) else StudyKey(target)
 
 
 def key_path() -> Path:
