@@ -302,8 +302,7 @@ class Engine:
         floor = similarity_floor(vector, self._book)
         sentences = rank_sentences(store, query, vector, k, scope, floor) if within in ("reports", "both") else []
         paths = self._paths([*(one.hit.study for one in images), *(one.hit.study for one in sentences)])
-        added = [term.text for term in query.terms if term.weight > 0]
-        alike = () if self._telling is None else self._telling.alike(added, [one.hit.study for one in images])
+        alike = () if self._telling is None else self._telling.alike(query, [one.hit.study for one in images])
         return SearchResult(
             self.encoder.spec,
             tuple(study_row(rank, one, paths) for rank, one in enumerate(images, 1)),

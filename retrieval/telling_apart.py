@@ -10,6 +10,7 @@ degrees where the orders were the same (docs/telling_apart.md).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
 
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from prompts.catalog import find
+from prompts.errors import PromptError
 from prompts.finding import Finding
 from prompts.library import all_findings
 from retrieval.index.store import Scope, Store
@@ -25,6 +27,7 @@ from retrieval.index.where import Clause, Where
 from retrieval.prompt_vectors import PromptBook, forget_oldest
 from retrieval.scoring import study_margins
 from retrieval.study_vectors import StudyVectors, stored_study
+from retrieval.text_query import TextQuery
 
 __all__ = ["FEWEST", "LIMIT", "MEANINGLESS", "Kind", "TellingApart", "kind_of", "likeness", "note", "references"]
 
@@ -75,6 +78,17 @@ def likeness(margins: NDArray[np.float64], others: NDArray[np.float64]) -> float
     return float(max([np.median(found[:count]), *found[count:]]))
 
 
+def _questions(query: TextQuery) -> tuple[Finding, ...]:
+    """Return the findings that a query names, denied or not; else its words as findings, where they can be one."""
+    if query.findings:
+        return tuple(query.findings)
+    found: list[Finding] = []
+    for term in (one for one in query.terms if one.weight > 0):
+        with suppress(PromptError):  # denied words of no catalogue are no finding
+            found.append(find(term.text))
+    return tuple(found)
+
+
 class TellingApart:
     """Collects margins of questions and of their references, by kind of study, for one encoder."""
 
@@ -111,11 +125,11 @@ class TellingApart:
             forget_oldest(self._said)
         return self._said[kind, finding][1]
 
-    def alike(self, words: Sequence[str], studies: Sequence[str]) -> tuple[str, ...]:
-        """Return the kinds (`MR head`) of some of the index's studies that other words than these order alike."""
+    def alike(self, query: TextQuery, studies: Sequence[str]) -> tuple[str, ...]:
+        """Return the kinds (`MR head`) of some of the index's studies that other words than a query's order alike."""
         if self._store is None or not studies:
             return ()
-        asked = [find(word) for word in words]
+        asked = _questions(query)
         kinds = dict.fromkeys(kind_of(stored_study(self._store, case)) for case in self._store.cases(studies=studies))
         found = [kind for kind in kinds if any(self.not_told_apart(finding, kind) for finding in asked)]
         return tuple(" ".join(kind).strip() for kind in found)

@@ -19,9 +19,19 @@ from retrieval.prompt_vectors import PromptBook
 from retrieval.results import FindingScore, ScreenResult
 from retrieval.screening import AtHand
 from retrieval.study_vectors import SeriesVectors, StudyVectors
-from retrieval.telling_apart import FEWEST, LIMIT, MEANINGLESS, TellingApart, likeness, references
+from retrieval.telling_apart import (
+    FEWEST,
+    LIMIT,
+    MEANINGLESS,
+    TellingApart,
+    _questions,
+    likeness,
+    references,
+)
+from retrieval.text_query import parse_query
 from retrieval.types import ViewVectors
 from tests.conftest import DATA
+from tests.each_support import each
 from tests.encoder_support import TinyEncoder, tiny_spec
 from tests.index_support import key_of
 
@@ -112,6 +122,14 @@ def test_it_is_said_wherever_a_score_is_shown() -> None:
     (caveat,) = [one for one in evidence.items if isinstance(one, CaveatItem) and one.code == "not_told_apart"]
     assert "pleural effusion" in caveat.text["en"]
     assert finding.names["zh"] in caveat.text["zh"]
+
+
+@each("text", ["no pleural effusion", "no odd thing", "odd thing", '"pleural effusion" - "odd thing"', "没有胸腔积液"])
+def test_any_query_can_be_asked_about(text: str) -> None:
+    """Denied words are no finding of their own; what they deny is."""
+    asked = _questions(parse_query(text))
+    assert "pleural_effusion" in [one.name for one in asked] or "odd thing" in text
+    assert bool(asked) is (text != "no odd thing")
 
 
 @pytest.mark.real_data
