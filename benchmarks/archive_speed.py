@@ -61,6 +61,7 @@ def screening(index: Path, rounds: int) -> bool:
         print(f"  encoding the first finding's words, and one stored study's score alone: {words:.0f} ms")
     with Engine.open(index) as engine:
         engine._book.pair(findings[0])
+        engine._book.kinds()
         process = psutil.Process()
         before = process.memory_info().rss
         rows = engine.iter_screen(None, findings)
