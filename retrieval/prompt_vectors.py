@@ -62,17 +62,18 @@ class PromptBook:
 
     def __init__(self, encoder: Encoder) -> None:
         self.encoder = encoder
-        self._pairs: dict[Finding, TextPair] = {}
+        self._pairs: dict[tuple[tuple[str, ...], tuple[str, ...]], TextPair] = {}
         self._tests: dict[Finding, float] = {}
         self._texts: dict[str, NDArray[np.float32]] = {}
         self._kinds: NDArray[np.float32] | None = None
 
     def pair(self, finding: Finding) -> TextPair:
-        """Return a finding's text vectors."""
-        if finding not in self._pairs:
-            self._pairs[finding] = finding_vectors(self.encoder, finding)
+        """Return a finding's text vectors; one whose views alone differ has the same."""
+        words = (finding.present, finding.absent)
+        if words not in self._pairs:
+            self._pairs[words] = finding_vectors(self.encoder, finding)
             forget_oldest(self._pairs)
-        return self._pairs[finding]
+        return self._pairs[words]
 
     def self_test(self, finding: Finding) -> float:
         """Return the finding's leave-one-paraphrase-out AUROC (see `encoders.self_test`)."""

@@ -48,6 +48,7 @@ class Screener:
 
     def prepare(self, findings: Sequence[Finding], kinds: Iterable[tuple[str, str]]) -> None:
         """Encode and test findings, and read what an index holds of them in these modalities and body parts."""
+        self._book.kinds()
         for finding in findings:
             self._book.pair(finding)
             self._book.self_test(finding)

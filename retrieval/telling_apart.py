@@ -97,11 +97,24 @@ class TellingApart:
         self._book = book
         self._store = store
         self._rows: dict[tuple[Kind, Finding], list[NDArray[np.float64]]] = {}
+        self._few: dict[Kind, list[tuple[StudyVectors, Sequence[Finding]]] | None] = {}  # None once there are enough
         self._said: dict[tuple[Kind, Finding], tuple[int, bool | None]] = {}  # of how many studies, and what
 
     def add(self, study: StudyVectors, findings: Sequence[Finding]) -> None:
-        """Read one study for findings and their references; enough of a kind are not read any more."""
+        """Take one study; those of a kind are read once there are `FEWEST`, and up to `_MOST` of them."""
         kind = kind_of(study)
+        few = self._few.setdefault(kind, [])
+        if few is None:
+            self._margins(kind, study, findings)
+        elif study.views:
+            few.append((study, findings))
+            if len(few) >= FEWEST:
+                self._few[kind] = None
+                for one, asked in few:
+                    self._margins(kind, one, asked)
+
+    def _margins(self, kind: Kind, study: StudyVectors, findings: Sequence[Finding]) -> None:
+        """Read one study for findings and their references."""
         wanted = [one for one in findings if len(self._rows.get((kind, one), ())) < _MOST]
         asked = list(dict.fromkeys(one for finding in wanted for one in (finding, *references(finding))))
         if not asked or not study.views:
@@ -141,5 +154,6 @@ class TellingApart:
             return
         values = (("modality", kind[0]), ("body_part", kind[1]))
         where = Where(tuple(Clause(name, (value.casefold(),)) for name, value in values))
-        for case in self._store.cases(Scope(where), limit=_MOST):
+        cases = list(self._store.cases(Scope(where), limit=_MOST))
+        for case in cases if len(cases) >= FEWEST else ():
             self.add(stored_study(self._store, case), [finding])

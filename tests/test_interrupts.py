@@ -90,11 +90,11 @@ def raising(error: BaseException) -> Any:
 @each(
     ("patched", "command"),
     [
-        ("radseek.asking.embed_sources", ["screen", "{archive}", "--finding", "nodule"]),
+        ("radseek.targets.embed_sources", ["screen", "{archive}", "--finding", "nodule"]),
         ("radseek.asking.Engine.open", ["search", "nodule", "--index", "{archive}"]),
         ("radseek.keeping.LocalStore.open", ["info", "{archive}"]),
         ("radseek.keeping.LocalStore.open", ["verify", "{archive}"]),
-        ("radseek.keeping.LocalStore.open", ["forget", "{archive}", "--study", "1"]),
+        ("radseek.keeping.forget_all", ["forget", "{archive}", "--study", "2.25.1"]),
         ("radseek.keeping.build_index", ["build", "{archive}", "--index", "{archive}/i"]),
     ],
 )

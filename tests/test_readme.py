@@ -98,7 +98,7 @@ def test_reason_codes_are_all_explained() -> None:
 def test_exit_codes_are_those_of_the_command() -> None:
     import radseek.cli
 
-    told = {int(code) for code in re.findall(r"\b(\d) [a-z]", radseek.cli.__doc__ or "")}
+    told = {int(code) for code in re.findall(r"\b(\d+) [a-z]", radseek.cli.__doc__ or "")}
     assert {int(code) for code in table("code")} == told
 
 
