@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from retrieval.index import catalog
 from retrieval.index.local_store import LocalStore
 from tests.encoder_support import tiny_spec
 from tests.index_support import key_of, make_record, make_records, unit
@@ -57,3 +59,20 @@ def test_readers_never_see_a_mixture(tmp_path: Path) -> None:
     for generation, sizes in seen:
         rounds, half = divmod(generation - 1, 2)
         assert sizes == {10 + rounds + 2 * half}
+
+
+def test_a_commit_while_the_settings_are_read_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    index = tmp_path / "a.index"
+    with LocalStore.create(index, tiny_spec()) as store:
+        store.add(make_records(2))
+        real = catalog._digest_of_segments
+        numbers = iter(range(10, 20))
+
+        def after_a_commit(connection: sqlite3.Connection) -> str:
+            monkeypatch.setattr(catalog, "_digest_of_segments", real)
+            store.add([make_record(next(numbers))])
+            return real(connection)
+
+        monkeypatch.setattr(catalog, "_digest_of_segments", after_a_commit)
+        with LocalStore.open(index) as reader:
+            assert reader.verify()["studies"] == 3
