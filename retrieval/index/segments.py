@@ -273,7 +273,7 @@ def _opened(path: Path) -> BufferedReader:
 def _mapped(path: Path) -> pa.Buffer:
     """Return a whole file, mapped; Arrow keeps no descriptor of it, as `mmap` and `numpy.memmap` do."""
     try:
-        with pa.memory_map(str(path)) as file:
+        with pa.memory_map(os.fsencode(path)) as file:
             return file.read_buffer()
     except OSError as error:
         if error.errno is None and os.strerror(errno.ENOMEM) in str(error):  # Arrow gives the words alone
