@@ -37,6 +37,9 @@ _UNRELATED = (
     *("pleural effusion", "intracranial haemorrhage", "kidney stone", "rib fracture", "brain tumour"),
     *("cardiomegaly", "gallstones", "pacemaker", "liver cyst"),
 )
+_UNIT = re.compile(
+    r"[\u3400-\u9fff](?=([\u3400-\u9fff]))|[a-z0-9]+"
+)  # two Chinese characters, or a word of another script
 _ENOUGH = 1e-6  # length under which a sum of vectors has no direction left
 
 
@@ -61,6 +64,13 @@ class Want:
         if self.finding is None:
             return polarity(sentence, self.words) if unread_language(sentence) is None else None
         return next((said.polarity for said in findings_in(sentence, (self.finding,))), None)
+
+    def shares_words(self, sentence: str) -> bool:
+        """Say whether more than half of words that no catalogue has stand in a sentence, in any order."""
+        if self.finding is not None:
+            return False
+        wanted = {unit for one in self.words for unit in _units(one)}
+        return len(wanted & _units(plain_text(sentence))) > len(wanted) / 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +100,8 @@ class TextQuery:
     def is_answered_by(self, sentence: str, is_near: bool) -> bool:
         """Say whether a sentence answers the query; `is_near`: whether its words lie near to the query's.
 
-        One that names what is asked answers, unless it says the opposite. One that does not must be near, and must not
-        deny something else where the query asks what is there.
+        One that names what is asked answers, unless it says the opposite. One that does not must be near, or hold most
+        of words that no catalogue has, and must not deny something else where the query asks what is there.
         """
         if not self.wants:
             return True
@@ -101,6 +111,7 @@ class TextQuery:
         if any(value is not None for _, value in said):
             return True
         asks_what_is_there = any(want.polarity != "absent" for want in self.wants) and not self.is_of_nothing
+        is_near = is_near or any(want.shares_words(sentence) for want in self.wants)
         return is_near and not (asks_what_is_there and denies_only(sentence))
 
     @property
@@ -184,6 +195,10 @@ def _core(text: str) -> str:
     ends = (match.end() for match in re.finditer(r"\w+", rest))
     end = next((end for end in ends if _is_denied_from(rest[end:])), len(rest))
     return rest[:end].strip(_MARKS)
+
+
+def _units(text: str) -> set[str]:
+    return {match[0] + (match[1] or "") for match in _UNIT.finditer(text)}
 
 
 def _ahead(rest: str) -> int:

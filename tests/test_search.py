@@ -274,6 +274,22 @@ def test_what_is_not_there_is_not_answered_with_denials(tmp_path: Path) -> None:
         assert "The lungs are clear." in [one.hit.text for one in rank_sentences(store, query, vector, 9, Scope(), 0.5)]
 
 
+def test_words_of_no_finding_are_found_where_most_of_them_stand() -> None:
+    query = parse_query("linear artefact from clothing")
+    assert query.wants[0].finding is None
+    answers = {
+        "Artefacts of clothing over the left shoulder, linear.": False,  # one word is in another form: half, not more
+        "A linear artefact, likely from a shirt.": True,
+        "Linear clothing artefact.": True,
+        "The clothing was taken off.": False,
+        "No linear artefact from clothing.": False,  # says the opposite
+    }
+    for sentence, is_answer in answers.items():
+        assert query.is_answered_by(sentence, is_near=False) is is_answer, sentence
+    assert parse_query("线状伪影").is_answered_by("左肩见线状伪影。", is_near=False)
+    assert not parse_query("pneumothorax").is_answered_by("The lungs are clear.", is_near=False)
+
+
 def test_what_denies_only() -> None:
     denials = [
         "There is no acute process.",

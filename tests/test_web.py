@@ -216,6 +216,9 @@ def test_a_search_in_chinese_finds_studies_and_sentences_and_opens_one(browser_p
     expect(page.locator("#rs-picker input")).to_have_value(re.compile(f"{at['study'][-6:]}$"))
     expect(page.locator(".rs-viewer:visible").first).to_contain_text(re.compile(rf"Slice {at['z']} of 0|One image"))
     tab(page, "search")
+    page.locator("#rs-search-text textarea, #rs-search-text input").fill("planted onerror script")
+    page.click("#rs-search-run")
+    expect(page.locator("#rs-search-results tbody")).to_contain_text("Planted")
     assert ran(page) == 0
 
 
