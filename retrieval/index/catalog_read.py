@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from retrieval.index.catalog import Catalog
@@ -17,6 +17,7 @@ from retrieval.index.digests import (
     not_as_written,
 )
 from retrieval.index.schema import VISIBLE
+from retrieval.index.sqlite_file import batches
 from retrieval.index.store import Case, CaseSeries
 
 __all__ = [
@@ -30,8 +31,6 @@ __all__ = [
     "view_rows",
     "views_by_id",
 ]
-
-_BATCH = 500  # values bound in one statement
 
 
 def ids_of_keys(catalog: Catalog, keys: Collection[str], generation: int) -> list[int]:
@@ -66,7 +65,7 @@ def kinds(catalog: Catalog, generation: int) -> list[tuple[str, str]]:
 def views_by_id(catalog: Catalog, ids: Mapping[int, int]) -> dict[int, tuple[str, str, bytes]]:
     """Return study key, series key and z of views, under the caller's names of the row ids."""
     found: dict[int, tuple[str, str, bytes]] = {}
-    for batch in _batches(sorted(set(ids.values()))):
+    for batch in batches(set(ids.values())):
         marks = ",".join("?" * len(batch))
         rows = catalog.query(
             "SELECT v.id, s.key, r.key, v.z FROM views v JOIN series r ON r.id = v.series "
@@ -80,7 +79,7 @@ def views_by_id(catalog: Catalog, ids: Mapping[int, int]) -> dict[int, tuple[str
 def live_keys(catalog: Catalog, keys: Collection[str], generation: int) -> set[str]:
     """Return which of `keys` are there at a generation."""
     found: set[str] = set()
-    for batch in _batches(sorted(keys)):
+    for batch in batches(keys):
         marks = ",".join("?" * len(batch))
         sql = f"SELECT s.key FROM studies s WHERE {VISIBLE.replace(':generation', '?')} AND s.key IN ({marks})"
         found.update(row[0] for row in catalog.query(sql, [generation, generation, *batch]))
@@ -177,8 +176,3 @@ def _series(row: Sequence[Any]) -> CaseSeries:
         spacing=None if mm is None else (mm[0], mm[1], mm[2]),
         provenance=json.loads(provenance),
     )
-
-
-def _batches(values: Sequence[Any]) -> Iterator[list[Any]]:
-    for start in range(0, len(values), _BATCH):
-        yield list(values[start : start + _BATCH])

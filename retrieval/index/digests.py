@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from retrieval.errors import IndexDamagedError
+from retrieval.index.sqlite_file import batches
 
 __all__ = [
     "SENTENCE_COLUMNS",
@@ -21,7 +22,6 @@ __all__ = [
     "VIEW_COLUMNS",
     "Digests",
     "Query",
-    "batches",
     "changed",
     "digest_of",
     "fill",
@@ -32,7 +32,6 @@ __all__ = [
 ]
 
 Query = Callable[[str, Sequence[Any]], list[Any]]  # SQL and the values it binds, to rows
-_BATCH = 400  # studies looked at in one statement
 
 STUDY_COLUMNS = "s.id, s.key, s.patient, s.added, s.sex, s.age, s.year, s.manufacturer, s.site, s.attributes, s.report"
 SERIES_COLUMNS = (
@@ -62,7 +61,7 @@ def of_studies(query: Query, ids: Collection[int], *, words: bool = False) -> di
     `words`: those of the keyword index too, which take longer.
     """
     found: dict[int, tuple[str, Digests]] = {}
-    for batch in batches(sorted(ids)):
+    for batch in batches(ids):
         here = f"IN ({','.join('?' * len(batch))})"
         studies = query(f"SELECT {STUDY_COLUMNS} FROM studies s WHERE s.id {here}", batch)
         series = grouped(query(f"SELECT r.study, {SERIES_COLUMNS} FROM series r WHERE r.study {here} {_ORDER}", batch))
@@ -103,7 +102,7 @@ _WORDS = (
 def stored(query: Query, ids: Collection[int]) -> dict[int, Digests]:
     """Return the digests that were written with studies."""
     found: dict[int, Digests] = {}
-    for batch in batches(sorted(ids)):
+    for batch in batches(ids):
         marks = ",".join("?" * len(batch))
         sql = f"SELECT id, digest, views_digest, words_digest FROM studies WHERE id IN ({marks})"
         found.update({row[0]: Digests(*row[1:]) for row in query(sql, batch)})
@@ -115,7 +114,7 @@ def changed(query: Query, ids: Collection[int], *, strict: bool, words: bool = F
 
     `strict`: every study has digests, so one without is changed too.
     """
-    for batch in batches(sorted(ids)):
+    for batch in batches(ids):
         kept = stored(query, batch)
         for one, (key, now) in of_studies(query, batch, words=words).items():
             then = kept[one]
@@ -126,7 +125,7 @@ def changed(query: Query, ids: Collection[int], *, strict: bool, words: bool = F
 
 def fill(query: Query, ids: Collection[int]) -> None:
     """Write the digests of studies as they are now. Callers hold the transaction."""
-    for batch in batches(sorted(ids)):
+    for batch in batches(ids):
         for one, (_, now) in of_studies(query, batch, words=True).items():
             query("UPDATE studies SET digest = ?, views_digest = ?, words_digest = ? WHERE id = ?", (*now, one))
 
@@ -145,12 +144,6 @@ def not_as_written(key: str) -> IndexDamagedError:
         f"Study {key} is not what was written into the index; restore the index from a copy, or take the study out "
         f"with `radseek forget INDEX --study {key}` and build it again with `--readmit`."
     )
-
-
-def batches(values: Sequence[Any]) -> Iterator[list[Any]]:
-    """Yield values in lists short enough for one statement."""
-    for start in range(0, len(values), _BATCH):
-        yield list(values[start : start + _BATCH])
 
 
 def _hex(value: object) -> str:

@@ -7,16 +7,15 @@ steps says by itself, from what is on disk, whether it is still to be done.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 
 from retrieval.index import catalog_write
 from retrieval.index.catalog import Catalog
 from retrieval.index.keys import forgotten_mark
 from retrieval.index.linkage import LinkageFile
+from retrieval.index.sqlite_file import batches
 
 __all__ = ["drop_orphans", "hide", "known_forgotten", "traces", "unfinished"]
-
-_BATCH = 500  # values bound in one statement
 
 
 def traces(
@@ -28,7 +27,7 @@ def traces(
     """
     found: set[str] = linkage.known(studies, ids)
     for column, keys in (("key", studies), ("patient", {one for one in patients if one})):
-        for batch in _batches(keys):
+        for batch in batches(keys):
             marks = ",".join("?" * len(batch))
             found.update(row[0] for row in catalog.query(f"SELECT key FROM studies WHERE {column} IN ({marks})", batch))
     return found
@@ -38,7 +37,7 @@ def known_forgotten(catalog: Catalog, pseudonyms: Collection[str]) -> set[str]:
     """Return which of these keys of studies and patients were forgotten."""
     by_mark = {forgotten_mark(one): one for one in pseudonyms if one}
     found: set[str] = set()
-    for batch in _batches(by_mark):
+    for batch in batches(by_mark):
         marks = ",".join("?" * len(batch))
         rows = catalog.query(f"SELECT mark FROM forgotten WHERE mark IN ({marks})", batch)
         found.update(by_mark[row[0]] for row in rows)
@@ -69,9 +68,3 @@ def drop_orphans(catalog: Catalog, linkage: LinkageFile) -> bool:
 def unfinished(catalog: Catalog) -> bool:
     """Say whether studies were hidden whose bytes are still on disk."""
     return catalog.needs_vacuum() or bool(catalog.query("SELECT 1 FROM studies WHERE removed IS NOT NULL LIMIT 1"))
-
-
-def _batches(values: Collection[object]) -> Iterator[list[object]]:
-    ordered = sorted(values)  # type: ignore[type-var]
-    for start in range(0, len(ordered), _BATCH):
-        yield ordered[start : start + _BATCH]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from retrieval.errors import (
     IndexBusyError,
@@ -20,13 +21,21 @@ from retrieval.errors import (
 )
 from retrieval.storage import limit_error, sqlite_storage_error, writing_to
 
-__all__ = ["checkpoint", "connect", "empty_log", "guarded", "identity", "in_one_step", "make_private"]
+__all__ = ["batches", "checkpoint", "connect", "empty_log", "guarded", "identity", "in_one_step", "make_private"]
 
 _DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB")  # https://www.sqlite.org/rescode.html
 # A table or a column; in Python's own words bytes that are no text; bytes where `in_one_step` reads text or a number.
 _DAMAGE_SAID = ("no such", "UTF-8", "hold BLOB")
 _CLOSED = "closed database"
+_BATCH = 400  # values bound in one statement
 _WAIT = 30.0  # seconds to wait for another connection's lock
+
+
+def batches(values: Collection[Any]) -> Iterator[list[Any]]:
+    """Yield values, sorted, in lists short enough for one statement."""
+    ordered = sorted(values)
+    for start in range(0, len(ordered), _BATCH):
+        yield ordered[start : start + _BATCH]
 
 
 def make_private(path: Path) -> None:
