@@ -26,7 +26,7 @@ types: $(READY)
 unit: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
-# While working: no browser, no synthetic cohort, no language model, nothing slow.
+# While working: no browser, synthetic cohort, language model or server, no whole command or build, nothing slow.
 quick: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not (browser or cohort or llm or slow)"
 

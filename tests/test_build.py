@@ -25,6 +25,8 @@ from retrieval.index.local_store import LocalStore
 from tests.build_support import write_ct, write_nifti, write_picture
 from tests.encoder_support import TinyEncoder
 
+pytestmark = pytest.mark.slow
+
 Build = Callable[..., BuildReport]
 
 

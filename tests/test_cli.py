@@ -17,6 +17,8 @@ from retrieval.results import NOTICE
 from tests.build_support import write_ct, write_nifti, write_picture
 from tests.each_support import each
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -17,6 +17,8 @@ from retrieval.errors import BusyError, UnknownNameError
 from retrieval.imaging import read_study
 from tests.build_support import write_ct
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:

@@ -31,6 +31,8 @@ from tests.encoder_support import TinyEncoder
 from tests.explain_support import explained, items, measurements, neighbours, sentences
 from tests.test_report_html import Reading
 
+pytestmark = pytest.mark.slow
+
 REPORTS = (
     "study,report\n"
     "ACC1,Small right pleural effusion. No pneumothorax.\n"

@@ -31,6 +31,8 @@ from tests.dicom_support import dataset, save
 from tests.each_support import each
 from tests.encoder_support import TinyEncoder
 
+pytestmark = pytest.mark.slow
+
 GDCM = Path(pydicom.__file__).parent / "data" / "test_files" / "SC_rgb_jpeg_gdcm.dcm"
 
 

@@ -23,6 +23,8 @@ from tests.build_support import write_ct
 from tests.encoder_support import TinyEncoder, tiny_spec
 from tests.index_support import key_of, make_format_1, make_record, make_records, unit
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[1]
 SENTENCES = ["A small effusion.", "No pneumothorax."]
 

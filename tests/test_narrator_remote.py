@@ -20,6 +20,8 @@ from retrieval.narrators.prompting import MAX_TOKENS
 from retrieval.narrators.remote import RemoteNarrator, is_loopback
 from tests.llm_server_support import Chat, completion, dead_url, says, serve
 
+pytestmark = pytest.mark.slow
+
 CLAIM = Claim("The volume of the marked region 'cyst' is 12.4 ml.", ("M1",))
 SAID = "The marked region 'cyst' has a volume of 12.4 ml."
 

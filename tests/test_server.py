@@ -36,7 +36,7 @@ from tests.server_support import PAYLOADS, Archive, listening, questions
 
 pytest_plugins = ["tests.server_support"]
 
-pytestmark = pytest.mark.usefixtures("own_key")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("own_key")]
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
 

@@ -25,7 +25,7 @@ from tests.server_support import ADMIN, GUARDED, READ, Archive, bearer, listenin
 
 pytest_plugins = ["tests.server_support"]
 
-pytestmark = pytest.mark.usefixtures("own_key")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("own_key")]
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENT = json.loads((ROOT / "docs" / "openapi.json").read_text("utf-8"))
 OPERATIONS = [(path, method) for path, methods in sorted(DOCUMENT["paths"].items()) for method in sorted(methods)]

@@ -35,7 +35,7 @@ from tests.each_support import each
 from tests.server_support import Archive, listening, questions
 
 pytest_plugins = ["tests.server_support"]
-pytestmark = pytest.mark.usefixtures("own_key")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("own_key")]
 
 
 class Served:

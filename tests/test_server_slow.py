@@ -21,7 +21,7 @@ from radseek.serving import _listener
 from tests.server_support import ADMIN, GUARDED, READ, Archive, bearer, listening, questions
 
 pytest_plugins = ["tests.server_support"]
-pytestmark = pytest.mark.usefixtures("own_key")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("own_key")]
 TOKEN = f"Authorization: Bearer {READ}\r\n"
 UPLOAD = "POST /v1/uploads HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: multipart/form-data; boundary=x\r\n"
 

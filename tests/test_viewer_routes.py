@@ -27,6 +27,8 @@ from tests.each_support import each
 from tests.imaging_support import make_series
 from tests.viewer_support import bare_app, heat_of
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
