@@ -27,9 +27,9 @@ import httpx
 import psutil
 
 from benchmarks.many_studies import PLACES, WHAT, build, timed
-from prompts.catalog import find
-from retrieval.engine import Engine
-from retrieval.index.manifest import is_index
+from radseek.prompts.catalogue import find
+from radseek.retrieval.engine import Engine
+from radseek.retrieval.index.manifest import is_index
 
 CORES = 2
 PORT = 7994
@@ -38,9 +38,9 @@ SCREENED = 2000  # studies over which memory is watched
 BAR_FIRST, BAR_MEMORY, BAR_SENTENCES, BAR_STUDIES, BAR_SIMILAR = 500.0, 100.0, 150.0, 50.0, 100.0
 SERVER = """
 import sys, threading, uvicorn
-from demo.archive_screening import ArchiveScreening
-from demo.desk import Desk
-from radseek.server.app import create_app
+from radseek.app.archive_screening import ArchiveScreening
+from radseek.app.session import Desk
+from radseek.server.server_app import create_app
 with Desk.open(sys.argv[1]) as desk:
     threading.Thread(target=ArchiveScreening(desk).run, daemon=True).start()
     uvicorn.run(create_app(desk), port=int(sys.argv[2]), log_level="warning", access_log=False)

@@ -20,7 +20,7 @@ SIZES = (40, 400)
 
 
 def build(archive: str, index: str, model: str) -> None:
-    from index_builder import build_index
+    from radseek.index_builder import build_index
 
     report = build_index(archive, index, model=model, workers=1)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

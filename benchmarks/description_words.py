@@ -13,8 +13,8 @@ import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from retrieval.imaging.body_part import body_part
-from retrieval.imaging.sequence import mr_view
+from radseek.retrieval.imaging.body_part import body_part
+from radseek.retrieval.imaging.mr_sequence import mr_view
 
 TESTS = Path(__file__).resolve().parent.parent / "tests"
 ASKED: Mapping[str, Callable[[str], str]] = {"body_part": body_part, "sequence": lambda text: mr_view(text, {})}

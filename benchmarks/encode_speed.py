@@ -18,9 +18,9 @@ import numpy as np
 import open_clip
 import torch
 
-from retrieval.encoders.loading import load_encoder
-from retrieval.encoders.open_clip_encoder import OpenClipEncoder
-from retrieval.encoders.spec import EncoderSpec, Preprocess
+from radseek.retrieval.encoders.load_encoder import load_encoder
+from radseek.retrieval.encoders.open_clip_encoder import OpenClipEncoder
+from radseek.retrieval.encoders.spec import EncoderSpec, Preprocess
 
 
 def lite0_encoder(precision: str) -> OpenClipEncoder:

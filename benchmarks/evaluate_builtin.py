@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from retrieval.encoders.calibration import calibrator_of
-from retrieval.encoders.concepts import concepts_of
-from retrieval.encoders.encode import encode_padded
-from retrieval.encoders.loading import load_encoder
-from retrieval.encoders.self_test import PASS_MARK
-from retrieval.evaluation import accuracy, auroc, calibration_error, macro_auroc, reliability
+from radseek.retrieval.encoders.concepts import concepts_of
+from radseek.retrieval.encoders.encode_series import encode_padded
+from radseek.retrieval.encoders.load_encoder import load_encoder
+from radseek.retrieval.encoders.negation_test import PASS_MARK
+from radseek.retrieval.evaluation.metrics import accuracy, auroc, calibration_error, macro_auroc, reliability
+from radseek.retrieval.scoring.calibration import calibrator_of
 from training.calibrate import Sample, many_phantom_margins, pairs_of, real_samples
 from training.images import load_real
 from training.phantom_cache import PREPROCESS, SEEDS

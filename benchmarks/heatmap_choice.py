@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
 from benchmarks.pointing_game import NOTICE, recipe_of
-from prompts.catalog import load_set
-from retrieval.encoders.loading import load_encoder
-from retrieval.encoders.prepare import prepare_slices
-from retrieval.heatmap import input_maps
-from retrieval.prompt_vectors import finding_vectors
+from radseek.prompts.catalogue import load_set
+from radseek.retrieval.encoders.input_pixels import prepare_slices
+from radseek.retrieval.encoders.load_encoder import load_encoder
+from radseek.retrieval.heatmaps.heatmap import input_maps
+from radseek.retrieval.scoring.text_vectors import finding_vectors
 from training.phantom_cache import CELLS
 
 KINDS = ("chest_ct", "head_ct", "brain_mr", "chest_xray")

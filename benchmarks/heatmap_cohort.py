@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from demo.phantom_types import FINDINGS, Phantom
-from demo.phantoms import make_phantom
-from prompts.catalog import load_set
-from prompts.finding import Finding
-from retrieval.encoders.encode import embed_series
-from retrieval.prompt_vectors import TextPair, finding_vectors
-from retrieval.scoring import is_read_in, volume_margins
-from retrieval.types import Series, View, ViewVectors
+from radseek.demo.phantoms.make import make_phantom
+from radseek.demo.phantoms.phantom import FINDINGS, Phantom
+from radseek.prompts.catalogue import load_set
+from radseek.prompts.finding import Finding
+from radseek.retrieval.encoders.encode_series import embed_series
+from radseek.retrieval.scoring.margins import is_read_in, volume_margins
+from radseek.retrieval.scoring.text_vectors import TextPair, finding_vectors
+from radseek.retrieval.types import Series, View, ViewVectors
 from training.phantom_cache import engine_series
 
 FIRST_SEED = 930_000
@@ -101,6 +101,6 @@ def _of_phantom(encoder: Any, phantom: Phantom, pairs: dict[str, tuple[Finding, 
 
 
 def _view(series: Series, name: str) -> View:
-    from retrieval.imaging.views import iter_views
+    from radseek.retrieval.imaging.views.series_views import iter_views
 
     return next(view for view in iter_views(series) if view.name == name)

@@ -3,7 +3,7 @@
     python -m benchmarks.heatmap_faithfulness --studies 20 [--methods M:SHIFTS ...] [--write]
 
 For each focal finding: the best slice of each fresh phantom that holds it (seeds from 930,000), then the check that the
-engine makes, `retrieval.heatmap_checks.check_maps`. `--write` stores the shipped recipe's checks beside the encoder's
+engine makes, `heatmaps.faithfulness.check_maps`. `--write` stores the shipped recipe's checks beside the encoder's
 weights (`heatmap_checks.json`), where the engine finds them.
 """
 
@@ -21,13 +21,13 @@ from numpy.typing import NDArray
 
 from benchmarks.heatmap_cohort import FIRST_SEED, KINDS, drawn_findings
 from benchmarks.pointing_game import NOTICE, recipe_of
-from prompts.catalog import load_set
-from prompts.finding import Finding
-from retrieval.encoders.loading import load_encoder
-from retrieval.encoders.prepare import prepare_slices
-from retrieval.heatmap_check_store import CHECKS, check_key, write_checks
-from retrieval.heatmap_checks import MapCheck, check_maps
-from retrieval.prompt_vectors import TextPair, finding_vectors
+from radseek.prompts.catalogue import load_set
+from radseek.prompts.finding import Finding
+from radseek.retrieval.encoders.input_pixels import prepare_slices
+from radseek.retrieval.encoders.load_encoder import load_encoder
+from radseek.retrieval.heatmaps.check_store import CHECKS, check_key, write_checks
+from radseek.retrieval.heatmaps.faithfulness import MapCheck, check_maps
+from radseek.retrieval.scoring.text_vectors import TextPair, finding_vectors
 from training.images import load_real
 
 REAL = {

@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from captum.attr import LayerActivation, LayerGradCam, LayerGradientXActivation
 
-from retrieval.heatmap_methods import METHODS, Method, gradient, layer_of, margins_of, similarity
-from retrieval.heatmap_towers import Tower
+from radseek.retrieval.heatmaps.methods import METHODS, Method, gradient, layer_of, margins_of, similarity
+from radseek.retrieval.heatmaps.tower_layers import Tower
 
 __all__ = ["add_rivals"]
 

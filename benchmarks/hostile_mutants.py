@@ -94,9 +94,9 @@ def _part(seed: int, first: int, count: int) -> tuple[list[dict[str, Any]], str]
 
 def _read_all(seed: int, first: int, count: int) -> None:
     """In a process of its own: read mutants, one line of JSON each."""
-    from retrieval.errors import RadseekError
-    from retrieval.imaging.read import read_study
-    from retrieval.imaging.views import make_views
+    from radseek.retrieval.errors import RadseekError
+    from radseek.retrieval.imaging.read_study import read_study
+    from radseek.retrieval.imaging.views.series_views import make_views
 
     signal.signal(signal.SIGALRM, _hangs)
     before = _peak()
@@ -143,7 +143,7 @@ def _through_build(seed: int, number: int, each: int) -> int:
         command = [
             sys.executable,
             "-c",
-            "from radseek.cli import main; main()",
+            "from radseek.cli.main import main; main()",
             "build",
             str(folder / "archive"),
             "--index",

@@ -30,18 +30,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from demo.forgetting import Named, forget
-from demo.verdicts import VerdictLog, make_verdict
-from retrieval.encoders.pooling import ADAPTER, SlicePooling
-from retrieval.errors import RadseekError, UnknownNameError
-from retrieval.index import sqlite_file
-from retrieval.index.linkage import linkage_path
-from retrieval.index.local_store import LocalStore
-from retrieval.index.store import StudyRecord
+from radseek.app.forget_study import Named, forget
+from radseek.app.verdicts import VerdictLog, make_verdict
+from radseek.retrieval.encoders.pooling.slice_pooling import ADAPTER, SlicePooling
+from radseek.retrieval.errors import RadseekError, UnknownNameError
+from radseek.retrieval.index.catalog import sqlite_file
+from radseek.retrieval.index.catalog.linkage import linkage_path
+from radseek.retrieval.index.local_store import LocalStore
+from radseek.retrieval.index.store import StudyRecord
 from tests.encoder_support import DIM, tiny_spec
 from tests.index_support import KEY, key_of, make_record
 
-WATCHED = ("retrieval/index/", "retrieval/storage", "demo/forgetting", "demo/verdicts")
+WATCHED = ("retrieval/index/", "retrieval/disk_errors", "radseek/app/forget_study", "radseek/app/verdicts")
 EVERY = 50  # SQLite instructions between two places to die
 OLD = tuple(range(6))
 NEW = (100, 101, 102)

@@ -22,11 +22,11 @@ from typing import Any
 
 import numpy as np
 
-from retrieval.errors import RadseekError
-from retrieval.index.linkage import linkage_path
-from retrieval.index.local_store import LocalStore
-from retrieval.index.store import Scope
-from retrieval.index.where import Where
+from radseek.retrieval.errors import RadseekError
+from radseek.retrieval.index.catalog.linkage import linkage_path
+from radseek.retrieval.index.catalog.where import Where
+from radseek.retrieval.index.local_store import LocalStore
+from radseek.retrieval.index.store import Scope
 from tests.encoder_support import tiny_spec
 from tests.index_support import make_record, unit
 

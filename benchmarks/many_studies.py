@@ -24,14 +24,14 @@ from statistics import median
 import numpy as np
 
 from benchmarks.similar_speed import RANK, name_of, unit
-from index_builder.build import SEGMENT_STUDIES
-from retrieval.encoders.loading import load_encoder
-from retrieval.engine import Engine
-from retrieval.index.local_store import LocalStore
-from retrieval.index.manifest import is_index
-from retrieval.index.store import Linkage, Scope, SeriesRecord, StudyRecord
-from retrieval.index.where import Where
-from retrieval.types import ViewVectors
+from radseek.index_builder.build import SEGMENT_STUDIES
+from radseek.retrieval.encoders.load_encoder import load_encoder
+from radseek.retrieval.engine import Engine
+from radseek.retrieval.index.catalog.where import Where
+from radseek.retrieval.index.local_store import LocalStore
+from radseek.retrieval.index.manifest import is_index
+from radseek.retrieval.index.store import Linkage, Scope, SeriesRecord, StudyRecord
+from radseek.retrieval.types import ViewVectors
 
 DESCRIPTORS = 256
 BAR_OPEN, BAR_DESCRIPTORS = 100.0, 100

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from retrieval.measure_axial import axial_diameters
+from radseek.retrieval.regions.axial_diameter import axial_diameters
 
 SPANS = (2, 3, 4, 6, 8, 10, 12, 16, 24)
 

@@ -13,13 +13,13 @@ from collections import Counter
 
 import torch
 
-from retrieval.checker import check
-from retrieval.claims import cited, claims
-from retrieval.evidence import Evidence
-from retrieval.narrators.acceptance import keeps_the_claim
-from retrieval.narrators.local import LocalNarrator
-from retrieval.narrators.prompting import as_data, instructions, one_sentence, question
-from retrieval.summary import FIXED
+from radseek.retrieval.explain.checker import check
+from radseek.retrieval.explain.claims import cited, claims
+from radseek.retrieval.explain.evidence import Evidence
+from radseek.retrieval.explain.narrators.acceptance import keeps_the_claim
+from radseek.retrieval.explain.narrators.local import LocalNarrator
+from radseek.retrieval.explain.narrators.prompting import as_data, instructions, one_sentence, question
+from radseek.retrieval.explain.summary import FIXED
 from tests.evidence_support import agreement, change, evidence, full, measurements, neighbour, score, sentence
 
 

@@ -20,15 +20,15 @@ from scipy.ndimage import gaussian_filter
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from prompts import load_set
-from retrieval.encoders.calibration import Calibrator
-from retrieval.encoders.encode import encode_padded, pool_view
-from retrieval.encoders.loading import load_encoder
-from retrieval.encoders.prepare import prepare_slices
-from retrieval.prompt_vectors import PromptBook
-from retrieval.screening import Screener
-from retrieval.study_vectors import SeriesVectors, StudyVectors
-from retrieval.types import ViewVectors
+from radseek.prompts import load_set
+from radseek.retrieval.encoders.encode_series import encode_padded, pool_view
+from radseek.retrieval.encoders.input_pixels import prepare_slices
+from radseek.retrieval.encoders.load_encoder import load_encoder
+from radseek.retrieval.scoring.calibration import Calibrator
+from radseek.retrieval.scoring.screening import Screener
+from radseek.retrieval.scoring.study_vectors import SeriesVectors, StudyVectors
+from radseek.retrieval.scoring.text_vectors import PromptBook
+from radseek.retrieval.types import ViewVectors
 
 VIEWS = ("lung", "soft", "bone")
 FINDINGS = {"lung_nodule", "lung_mass", "consolidation"}

@@ -20,7 +20,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from demo.phantoms import FINDINGS, make_phantom
+from radseek.demo.phantoms.make import FINDINGS, make_phantom
 
 FOCAL = ("lung_nodule", "lung_mass", "consolidation", "rib_fracture")
 

@@ -21,8 +21,8 @@ from scipy.stats import binomtest
 
 from benchmarks.heatmap_cohort import FIRST_SEED, KINDS, Drawn, drawn_findings
 from benchmarks.heatmap_rivals import add_rivals
-from retrieval.encoders.loading import load_encoder
-from retrieval.heatmap import DEFAULT, Recipe, heat_map
+from radseek.retrieval.encoders.load_encoder import load_encoder
+from radseek.retrieval.heatmaps.heatmap import DEFAULT, Recipe, heat_map
 
 WITHIN_MM = 15.0
 SIZES = ((0, 10), (10, 20), (20, 40), (40, 1000))

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.polarity_sample import Sentence, sentences
-from retrieval.report_findings import findings_in
+from radseek.retrieval.language.report_findings import findings_in
 
 CLASSES = ("present", "absent", "uncertain")
 Rules = Callable[[str], Mapping[str, str]]

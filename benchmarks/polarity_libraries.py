@@ -24,11 +24,11 @@ from spacy.util import filter_spans  # type: ignore[import-not-found]
 
 from benchmarks.polarity_iu import read_labels
 from benchmarks.polarity_own import Labelled, read_set, row, rules
-from prompts.library import all_findings
-from retrieval.finding_mentions import Mention, mentions
-from retrieval.organ_statements import organ_statements
-from retrieval.polarity import Polarity, strongest
-from retrieval.report_text import plain_text
+from radseek.prompts.shipped_sets import all_findings
+from radseek.retrieval.language.finding_mentions import Mention, mentions
+from radseek.retrieval.language.organ_statements import organ_statements
+from radseek.retrieval.language.polarity import Polarity, strongest
+from radseek.retrieval.language.report_text import plain_text
 
 Judge = Callable[[str, list[Mention]], Iterable[tuple[str, Polarity]]]
 

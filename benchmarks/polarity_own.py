@@ -20,7 +20,7 @@ from typing import NamedTuple
 import opencc
 
 from benchmarks.polarity_iu import CLASSES, macro_f1, scores
-from retrieval.report_findings import findings_in
+from radseek.retrieval.language.report_findings import findings_in
 
 TESTS = Path(__file__).resolve().parents[1] / "tests"
 SETS = {"English": "polarity_own_en", "Chinese": "polarity_own_zh", "later": "polarity_later", "more": "polarity_more"}

@@ -20,9 +20,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.polarity_sample import SECTIONS
-from retrieval.index.sentences import split_sentences
-from retrieval.polarity import Polarity, strongest
-from retrieval.report_findings import findings_in
+from radseek.retrieval.language.polarity import Polarity, strongest
+from radseek.retrieval.language.report_findings import findings_in
+from radseek.retrieval.language.sentence_split import split_sentences
 
 # Findings beside the MeSH words that stand for them; where two findings share words they are judged together.
 PROBLEMS: Mapping[tuple[str, ...], tuple[str, ...]] = {

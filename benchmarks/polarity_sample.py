@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from retrieval.index.sentences import split_sentences
+from radseek.retrieval.language.sentence_split import split_sentences
 
 SECTIONS = ("findings", "impression")
 SEED = 20261122

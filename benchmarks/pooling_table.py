@@ -23,13 +23,13 @@ import numpy as np
 import torch
 
 from benchmarks.pooling_volumes import KINDS, PhantomVolume, plan, volume
-from index_builder.adapting import same_findings, split_patients
-from index_builder.pooling_measures import Similarities, estimate, query_values, shared, similarities
-from retrieval.encoders.encode import encode_padded
-from retrieval.encoders.loading import load_encoder
-from retrieval.encoders.pooling_fit import Settings, fit_pooling
-from retrieval.encoders.vectors import mean_pool
-from retrieval.index.sentences import split_sentences
+from radseek.index_builder.adapt.adapt_index import same_findings, split_patients
+from radseek.index_builder.adapt.pooling_measures import Similarities, estimate, query_values, shared, similarities
+from radseek.retrieval.encoders.encode_series import encode_padded
+from radseek.retrieval.encoders.load_encoder import load_encoder
+from radseek.retrieval.encoders.pooling.pooling_fit import Settings, fit_pooling
+from radseek.retrieval.encoders.unit_rows import mean_pool
+from radseek.retrieval.language.sentence_split import split_sentences
 
 Embedded = list[tuple[str, np.ndarray]]  # a study's views: name and (N, D) float16
 

@@ -17,11 +17,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from demo.phantom_reports import write_report
-from demo.phantoms import make_phantom
-from retrieval.encoders.prepare import prepare_slices
-from retrieval.encoders.spec import Preprocess
-from retrieval.imaging.views import iter_views
+from radseek.demo.phantoms.make import make_phantom
+from radseek.demo.phantoms.reports.phantom_reports import write_report
+from radseek.retrieval.encoders.input_pixels import prepare_slices
+from radseek.retrieval.encoders.spec import Preprocess
+from radseek.retrieval.imaging.views.series_views import iter_views
 from training.phantom_cache import PREPROCESS, engine_series
 
 KINDS = ("chest_ct", "head_ct", "brain_mr")

@@ -17,7 +17,7 @@ from collections import Counter
 from difflib import SequenceMatcher
 from pathlib import Path
 
-from retrieval.index.redaction import scrub
+from radseek.retrieval.privacy.redaction import scrub
 
 PLANTED = Path(__file__).resolve().parents[1] / "tests" / "redaction_planted.jsonl"
 _MARK = re.compile(r"\[(?:date|time|name|number|phone|address|place|url|email|uid|age|ip|handle|postcode)\]")

@@ -16,16 +16,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from demo.phantom_types import Phantom
-from demo.phantoms import make_phantom
-from retrieval.encoders.encode import embed_series, embed_view
-from retrieval.encoders.loading import load_encoder
-from retrieval.encoders.protocol import Encoder
-from retrieval.imaging.views import iter_views
-from retrieval.index.exact import cosines
-from retrieval.region import Region
-from retrieval.region_query import region_views, surroundings, touched_slices
-from retrieval.types import Provenance, Series, ViewVectors, Volume
+from radseek.demo.phantoms.make import make_phantom
+from radseek.demo.phantoms.phantom import Phantom
+from radseek.retrieval.encoders.encode_series import embed_series, embed_view
+from radseek.retrieval.encoders.encoder import Encoder
+from radseek.retrieval.encoders.load_encoder import load_encoder
+from radseek.retrieval.imaging.views.series_views import iter_views
+from radseek.retrieval.index.vectors.exact_search import cosines
+from radseek.retrieval.regions.region import Region
+from radseek.retrieval.search.region_query import region_views, surroundings, touched_slices
+from radseek.retrieval.types import Provenance, Series, ViewVectors, Volume
 
 FINDINGS = ("lung_nodule", "lung_mass", "pleural_effusion", "pneumothorax", "consolidation", "rib_fracture")
 LOOKS = ("crop", "masked", "slices")  # masked is the engine's own

@@ -19,10 +19,10 @@ import numpy as np
 
 from benchmarks.pooling_table import Embedded, embed
 from benchmarks.pooling_volumes import PhantomVolume
-from prompts.catalog import find
-from retrieval.encoders.loading import load_encoder
-from retrieval.prompt_vectors import PromptBook, TextPair
-from retrieval.scoring import is_read_in, volume_margins
+from radseek.prompts.catalogue import find
+from radseek.retrieval.encoders.load_encoder import load_encoder
+from radseek.retrieval.scoring.margins import is_read_in, volume_margins
+from radseek.retrieval.scoring.text_vectors import PromptBook, TextPair
 
 FIRST = 10
 FEWEST = 5

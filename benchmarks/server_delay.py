@@ -18,10 +18,10 @@ import time
 import httpx
 import uvicorn
 
-from demo.desk import Desk
-from radseek.server.app import create_app
+from radseek.app.session import Desk
+from radseek.cli.serve_commands import _listener
 from radseek.server.connections import server_config
-from radseek.serving import _listener
+from radseek.server.server_app import create_app
 
 
 def main() -> None:

@@ -101,11 +101,11 @@ def _served(port: int) -> None:
 
     import uvicorn
 
-    from demo.desk import Desk
-    from index_builder import build_index
-    from radseek.server.app import create_app
+    from radseek.app.session import Desk
+    from radseek.index_builder import build_index
+    from radseek.retrieval.encoders.encoder import TextCutWarning
+    from radseek.server.server_app import create_app
     from radseek.server.settings import Settings
-    from retrieval.encoders.protocol import TextCutWarning
     from tests.build_support import write_ct
 
     warnings.simplefilter("ignore", TextCutWarning)

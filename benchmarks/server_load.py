@@ -111,7 +111,7 @@ def _question(chance: random.Random, keys: list[str]) -> tuple[str, str, dict[st
 def served(index: Path, crowd: int, home: Path) -> Iterator[tuple[str, int]]:
     """Serve an index in a process of its own; the value is its base URL and process id."""
     code = (
-        "import sys, uvicorn\nfrom demo.desk import Desk\nfrom radseek.server.app import create_app\n"
+        "import sys, uvicorn\nfrom radseek.app.session import Desk\nfrom radseek.server.server_app import create_app\n"
         "from radseek.server.settings import Settings\n"
         "with Desk.open(sys.argv[1]) as desk:\n"
         "    desk.warm()\n"

@@ -26,14 +26,14 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
-from demo.finding_sets import set_for
-from index_builder.build import SEGMENT_STUDIES
-from retrieval.encoders.loading import load_encoder
-from retrieval.engine import Engine
-from retrieval.index.keys import keyed_hash
-from retrieval.index.local_store import LocalStore
-from retrieval.index.store import SeriesRecord, StudyRecord
-from retrieval.types import ViewVectors
+from radseek.index_builder.build import SEGMENT_STUDIES
+from radseek.prompts.set_choice import set_for
+from radseek.retrieval.encoders.load_encoder import load_encoder
+from radseek.retrieval.engine import Engine
+from radseek.retrieval.index.local_store import LocalStore
+from radseek.retrieval.index.store import SeriesRecord, StudyRecord
+from radseek.retrieval.privacy.pseudonyms import keyed_hash
+from radseek.retrieval.types import ViewVectors
 
 KEY = b"b" * 32
 RANK = 24  # directions in which studies of one kind differ

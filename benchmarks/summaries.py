@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.summary_judge import judge, statements
-from demo.phantom_write import write_cohort
-from index_builder import build_index
-from retrieval.engine import Engine
-from retrieval.narrators.loading import load_narrator
-from retrieval.narrators.protocol import Narrator
+from radseek.demo.phantoms.write.cohort import write_cohort
+from radseek.index_builder import build_index
+from radseek.retrieval.engine import Engine
+from radseek.retrieval.explain.narrators.load_narrator import load_narrator
+from radseek.retrieval.explain.narrators.narrator import Narrator
 
 SETS = {"chest_ct": "chest_ct", "chest_xray": "chest_xray", "head_ct": "head_ct", "brain_mr": "brain_mr"}
 

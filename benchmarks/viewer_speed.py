@@ -18,9 +18,9 @@ from statistics import median, quantiles
 import numpy as np
 from playwright.sync_api import Page, sync_playwright
 
-from demo.desk import Desk
-from retrieval.imaging.orient import spacing_zyx, to_display
-from retrieval.types import Provenance, Series, Study, Volume
+from radseek.app.session import Desk
+from radseek.retrieval.imaging.orientation import spacing_zyx, to_display
+from radseek.retrieval.types import Provenance, Series, Study, Volume
 from tests.viewer_support import bare_app, served
 
 CHROMIUM = os.environ.get("RADSEEK_CHROMIUM", "/usr/bin/chromium")

@@ -1,6 +1,6 @@
 """The writer: source -> de-identify -> read -> views -> vectors -> one committed generation."""
 
-from index_builder.build import BuildReport, build_index
-from index_builder.pipeline import embed_sources
+from radseek.index_builder.build import BuildReport, build_index
+from radseek.index_builder.pipeline import embed_sources
 
 __all__ = ["BuildReport", "build_index", "embed_sources"]

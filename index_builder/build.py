@@ -15,23 +15,23 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from index_builder.choosing import Change, Choosing, OnDuplicate
-from index_builder.discover import discover, relative_to
-from index_builder.pipeline import study_records
-from index_builder.reports import Named, load_reports, unmatched_reports
-from index_builder.scratch import scratch_database
-from retrieval.encoders.loading import load_encoder
-from retrieval.encoders.protocol import Encoder
-from retrieval.encoders.spec import check_match
-from retrieval.errors import UsageError
-from retrieval.index.keys import load_key
-from retrieval.index.linkage import linkage_path
-from retrieval.index.local_store import LocalStore
-from retrieval.index.manifest import is_index
-from retrieval.index.store import StudyRecord
-from retrieval.path_text import found_path, printable
-from retrieval.report_language import unread_sentences
-from retrieval.types import Skipped
+from radseek.index_builder.build_notes import scratch_database
+from radseek.index_builder.choice import Change, Choosing, OnDuplicate
+from radseek.index_builder.discover import discover, relative_to
+from radseek.index_builder.pipeline import study_records
+from radseek.index_builder.reports.report_join import Named, load_reports, unmatched_reports
+from radseek.retrieval.encoders.encoder import Encoder
+from radseek.retrieval.encoders.load_encoder import load_encoder
+from radseek.retrieval.encoders.spec import check_match
+from radseek.retrieval.errors import UsageError
+from radseek.retrieval.index.catalog.linkage import linkage_path
+from radseek.retrieval.index.local_store import LocalStore
+from radseek.retrieval.index.manifest import is_index
+from radseek.retrieval.index.store import StudyRecord
+from radseek.retrieval.language.report_language import unread_sentences
+from radseek.retrieval.path_text import found_path, printable
+from radseek.retrieval.privacy.pseudonyms import load_key
+from radseek.retrieval.types import Skipped
 
 __all__ = ["SEGMENT_STUDIES", "BuildReport", "Progress", "build_index"]
 

@@ -14,13 +14,13 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from retrieval.errors import Reason, StorageError, UsageError
-from retrieval.imaging.archive import MEMBER_MARK, split_member
-from retrieval.imaging.scan import FileHeader, content_hash
-from retrieval.imaging.scan_apart import scan_apart
-from retrieval.index.keys import keyed_hash
-from retrieval.path_text import shown_path
-from retrieval.types import Skipped
+from radseek.retrieval.errors import Reason, StorageError, UsageError
+from radseek.retrieval.imaging.isolated_scan import scan_apart
+from radseek.retrieval.imaging.scan import FileHeader, content_hash
+from radseek.retrieval.imaging.zip_members import MEMBER_MARK, split_member
+from radseek.retrieval.path_text import shown_path
+from radseek.retrieval.privacy.pseudonyms import keyed_hash
+from radseek.retrieval.types import Skipped
 
 __all__ = ["FoundStudy", "discover", "found_studies", "relative_to"]
 

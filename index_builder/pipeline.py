@@ -14,22 +14,22 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from index_builder.batcher import encode_across
-from index_builder.discover import FoundStudy, discover, found_studies, relative_to
-from index_builder.reading import PreparedStudy, ReadTask
-from index_builder.records import study_record
-from index_builder.reports import Report
-from index_builder.scratch import scratch_database
-from retrieval.encoders.protocol import Encoder
-from retrieval.errors import InputError, Reason
-from retrieval.imaging.archive import unpacking_folder
-from retrieval.index.keys import load_key
-from retrieval.index.store import StudyRecord
-from retrieval.machine_memory import LEAST, usable_memory
-from retrieval.path_text import found_path, printable
-from retrieval.study_vectors import SeriesVectors, StudyVectors
-from retrieval.types import Skipped
-from retrieval.workers import supervised_map
+from radseek.index_builder.batches import encode_across
+from radseek.index_builder.build_notes import scratch_database
+from radseek.index_builder.discover import FoundStudy, discover, found_studies, relative_to
+from radseek.index_builder.prepare_study import PreparedStudy, ReadTask
+from radseek.index_builder.reports.report_join import Report
+from radseek.index_builder.study_records import study_record
+from radseek.retrieval.encoders.encoder import Encoder
+from radseek.retrieval.errors import InputError, Reason
+from radseek.retrieval.imaging.zip_members import unpacking_folder
+from radseek.retrieval.index.store import StudyRecord
+from radseek.retrieval.machine_memory import LEAST, usable_memory
+from radseek.retrieval.path_text import found_path, printable
+from radseek.retrieval.privacy.pseudonyms import load_key
+from radseek.retrieval.scoring.study_vectors import SeriesVectors, StudyVectors
+from radseek.retrieval.types import Skipped
+from radseek.retrieval.workers import supervised_map
 
 __all__ = ["embed_sources", "study_records"]
 
@@ -114,7 +114,7 @@ def _read(
                 order.append(found)
                 yield ReadTask(found.headers, modality, encoder.spec.preprocess, scratch, hash_pixels=keep is not None)
 
-        for outcome in supervised_map("index_builder.reading:read_prepared", tasks(), workers=workers):
+        for outcome in supervised_map("radseek.index_builder.prepare_study:read_prepared", tasks(), workers=workers):
             found = order.popleft()
             if outcome.error is not None:
                 skip(_lines(found, outcome.error))

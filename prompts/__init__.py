@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from prompts.catalog import find, free_finding, list_sets, load_set, resolve, suggest, translate
-from prompts.errors import PromptError, RadseekError, UnknownNameError
-from prompts.finding import VIEW_NAMES, Code, Finding, FindingSet
+from radseek.prompts.catalogue import find, free_finding, list_sets, load_set, resolve, suggest, translate
+from radseek.prompts.finding import VIEW_NAMES, Code, Finding, FindingSet
+from radseek.prompts.word_errors import PromptError, RadseekError, UnknownNameError
 
 __all__ = [
     "VIEW_NAMES",

@@ -10,8 +10,8 @@ import tomllib
 from functools import cache
 from importlib.resources import files
 
-from prompts.library import all_findings
-from prompts.normalise import simplified
+from radseek.prompts.normalise import simplified
+from radseek.prompts.shipped_sets import all_findings
 
 __all__ = ["translate"]
 
@@ -48,7 +48,7 @@ def _spread_negation(clause: str) -> str:
 @cache
 def _lexicon() -> tuple[dict[str, str], re.Pattern[str]]:
     """Chinese -> English, and the pattern that matches the longest term first."""
-    words: dict[str, str] = tomllib.loads((files("prompts") / "chinese.toml").read_text(encoding="utf-8"))
+    words: dict[str, str] = tomllib.loads((files("radseek.prompts") / "chinese.toml").read_text(encoding="utf-8"))
     lexicon = dict(words)
     for finding in all_findings().values():
         for term in (finding.names["zh"], *finding.synonyms["zh"]):

@@ -12,8 +12,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from prompts.errors import PromptError
-from prompts.normalise import normalise
+from radseek.prompts.normalise import normalise
+from radseek.prompts.word_errors import PromptError
 
 __all__ = ["CODE_SYSTEMS", "LANGUAGES", "MIN_PARAPHRASES", "VIEW_NAMES", "Code", "Finding", "FindingSet"]
 
@@ -147,7 +147,7 @@ class Finding:
         _require(isinstance(self.focal, bool), self._where, "focal is true or false", "write one of them")
 
     def to_json(self) -> dict[str, object]:
-        """As a finding is written in TOML; `prompts.set_format.parse_set` reads it back to an equal value."""
+        """As a finding is written in TOML; `radseek.prompts.set_file.parse_set` reads it back to an equal value."""
         written: dict[str, object] = {"name": self.name}
         for language in LANGUAGES:
             written[language] = [self.names[language], *self.synonyms[language]]

@@ -62,7 +62,7 @@ class ReportWords:
 @cache
 def report_words() -> ReportWords:
     """The words of `report_words.toml`."""
-    data = tomllib.loads((files("prompts") / "report_words.toml").read_text(encoding="utf-8"))
+    data = tomllib.loads((files("radseek.prompts") / "report_words.toml").read_text(encoding="utf-8"))
     found: Mapping[str, Mapping[str, list[str]]] = data["findings"]
     return ReportWords(
         names={name: tuple(words.get("names", ())) for name, words in found.items()},

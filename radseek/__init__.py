@@ -6,15 +6,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from index_builder import BuildReport, build_index
-    from prompts import Finding, FindingSet, list_sets, load_set
-    from retrieval.encoders.loading import load_encoder
-    from retrieval.engine import Engine
-    from retrieval.errors import InputError, RadseekError, Reason
-    from retrieval.imaging import read_study
-    from retrieval.index.local_store import LocalStore
-    from retrieval.index.where import Where
-    from retrieval.types import Series, Study, Volume
+    from radseek.index_builder import BuildReport, build_index
+    from radseek.prompts import Finding, FindingSet, list_sets, load_set
+    from radseek.retrieval.encoders.load_encoder import load_encoder
+    from radseek.retrieval.engine import Engine
+    from radseek.retrieval.errors import InputError, RadseekError, Reason
+    from radseek.retrieval.imaging import read_study
+    from radseek.retrieval.index.catalog.where import Where
+    from radseek.retrieval.index.local_store import LocalStore
+    from radseek.retrieval.types import Series, Study, Volume
 
 __all__ = [
     "BuildReport",
@@ -38,15 +38,15 @@ __all__ = [
 
 # Late, so that the command answers Ctrl-C while it imports, and a worker imports what it needs.
 _PLACES = {
-    "index_builder": ("BuildReport", "build_index"),
-    "prompts": ("Finding", "FindingSet", "list_sets", "load_set"),
-    "retrieval.encoders.loading": ("load_encoder",),
-    "retrieval.engine": ("Engine",),
-    "retrieval.errors": ("InputError", "RadseekError", "Reason"),
-    "retrieval.imaging": ("read_study",),
-    "retrieval.index.local_store": ("LocalStore",),
-    "retrieval.index.where": ("Where",),
-    "retrieval.types": ("Series", "Study", "Volume"),
+    "radseek.index_builder": ("BuildReport", "build_index"),
+    "radseek.prompts": ("Finding", "FindingSet", "list_sets", "load_set"),
+    "radseek.retrieval.encoders.load_encoder": ("load_encoder",),
+    "radseek.retrieval.engine": ("Engine",),
+    "radseek.retrieval.errors": ("InputError", "RadseekError", "Reason"),
+    "radseek.retrieval.imaging": ("read_study",),
+    "radseek.retrieval.index.local_store": ("LocalStore",),
+    "radseek.retrieval.index.catalog.where": ("Where",),
+    "radseek.retrieval.types": ("Series", "Study", "Volume"),
 }
 
 

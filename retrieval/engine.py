@@ -11,53 +11,50 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from prompts.catalog import find
-from prompts.finding import Finding
-from retrieval.comparing import Comparison, MaskedRegion, masked_region
-from retrieval.contrast import Bench
-from retrieval.encoders.loading import check_here, load_encoder
-from retrieval.encoders.protocol import Encoder
-from retrieval.encoders.spec import check_match
-from retrieval.errors import UsageError
-from retrieval.evidence import Lang
-from retrieval.explaining import Answers, Measuring, explained, reading_warnings
-from retrieval.filtering import check_count, checked_where, what_is_left
-from retrieval.heatmap_study import HeatMap, HeatMapper
-from retrieval.imaging.read import read_study
-from retrieval.index.keys import key_of_target, series_key, study_key
-from retrieval.index.local_store import LocalStore
-from retrieval.index.manifest import is_index
-from retrieval.index.repooled import RepooledStore
-from retrieval.index.store import Scope, Store
-from retrieval.index.upkeep import checked_key
-from retrieval.index.where import Where
-from retrieval.judging import Judge
-from retrieval.narrators.protocol import Narrator
-from retrieval.path_text import found_path
-from retrieval.percentiles import Percentiles
-from retrieval.prompt_vectors import PromptBook
-from retrieval.report_language import unread_notes
-from retrieval.results import (
+from radseek.prompts.catalogue import find
+from radseek.prompts.finding import Finding
+from radseek.retrieval.encoders.encoder import Encoder
+from radseek.retrieval.encoders.load_encoder import check_here, load_encoder
+from radseek.retrieval.encoders.spec import check_match
+from radseek.retrieval.errors import UsageError
+from radseek.retrieval.explain.evidence import Lang
+from radseek.retrieval.explain.explain_study import Answers, Measuring, explained, reading_warnings
+from radseek.retrieval.explain.explanation import ExplainResult
+from radseek.retrieval.explain.narrators.narrator import Narrator
+from radseek.retrieval.heatmaps.study_heatmap import HeatMap, HeatMapper
+from radseek.retrieval.imaging.read_study import read_study
+from radseek.retrieval.index.catalog.where import Where
+from radseek.retrieval.index.local_store import LocalStore
+from radseek.retrieval.index.manifest import is_index
+from radseek.retrieval.index.repooled_store import RepooledStore
+from radseek.retrieval.index.store import Scope, Store
+from radseek.retrieval.index.upkeep import checked_key
+from radseek.retrieval.language.report_language import unread_notes
+from radseek.retrieval.language.spelling import spelling_of, spelling_of_findings
+from radseek.retrieval.path_text import found_path
+from radseek.retrieval.privacy.pseudonyms import key_of_target, series_key, study_key
+from radseek.retrieval.scoring.margins import label_probabilities
+from radseek.retrieval.scoring.percentiles import Percentiles
+from radseek.retrieval.scoring.score_results import (
     ClassifyResult,
     ClassifyRow,
-    ExplainResult,
     FindingScore,
     LabelProbability,
     ScreenResult,
-    SearchResult,
-    SimilarResult,
-    sentence_row,
-    study_row,
 )
-from retrieval.scoring import label_probabilities
-from retrieval.screening import AtHand, Findings, Screener, choose_findings
-from retrieval.search import rank_images, rank_sentences
-from retrieval.spelling import spelling_of, spelling_of_findings
-from retrieval.study_vectors import StudyVectors, embed_study, stored_study
-from retrieval.targets import relative_path, stored_studies, studies_under
-from retrieval.telling_apart import TellingApart, note
-from retrieval.text_query import parse_query, query_vector, similarity_floor
-from retrieval.types import Skipped, Study
+from radseek.retrieval.scoring.screening import AtHand, Findings, Screener, choose_findings
+from radseek.retrieval.scoring.states import Judge
+from radseek.retrieval.scoring.study_vectors import StudyVectors, embed_study, stored_study
+from radseek.retrieval.scoring.text_vectors import PromptBook
+from radseek.retrieval.scoring.word_separation import TellingApart, note
+from radseek.retrieval.search.contrast import Bench
+from radseek.retrieval.search.filter_check import check_count, checked_where, what_is_left
+from radseek.retrieval.search.ranking import rank_images, rank_sentences
+from radseek.retrieval.search.search_results import SearchResult, SimilarResult, sentence_row, study_row
+from radseek.retrieval.search.similar_cases import Comparison, MaskedRegion, masked_region
+from radseek.retrieval.search.text_query import findings_asked, parse_query, query_vector, similarity_floor
+from radseek.retrieval.targets import relative_path, stored_studies, studies_under
+from radseek.retrieval.types import Skipped, Study
 
 __all__ = ["Engine", "Findings", "Target"]
 
@@ -302,7 +299,11 @@ class Engine:
         floor = similarity_floor(vector, self._book)
         sentences = rank_sentences(store, query, vector, k, scope, floor) if within in ("reports", "both") else []
         paths = self._paths([*(one.hit.study for one in images), *(one.hit.study for one in sentences)])
-        alike = () if self._telling is None else self._telling.alike(query, [one.hit.study for one in images])
+        alike = (
+            ()
+            if self._telling is None
+            else self._telling.alike(findings_asked(query), [one.hit.study for one in images])
+        )
         return SearchResult(
             self.encoder.spec,
             tuple(study_row(rank, one, paths) for rank, one in enumerate(images, 1)),

@@ -30,7 +30,7 @@ import difflib
 from collections.abc import Iterable
 from enum import StrEnum
 
-from prompts.errors import PromptError, RadseekError, UnknownNameError
+from radseek.prompts.word_errors import PromptError, RadseekError, UnknownNameError
 
 __all__ = [
     "BusyError",

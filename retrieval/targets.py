@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from retrieval.errors import InputError, UnknownNameError
-from retrieval.imaging.read import read_files, read_files_apart
-from retrieval.imaging.scan import FileHeader, group_key, scan
-from retrieval.imaging.scan_apart import scan_apart
-from retrieval.index.store import Store, pages
-from retrieval.path_text import found_path, printable, shown_path
-from retrieval.study_vectors import StudyVectors, stored_study
-from retrieval.types import Skipped, Study
+from radseek.retrieval.errors import InputError, UnknownNameError
+from radseek.retrieval.imaging.isolated_scan import scan_apart
+from radseek.retrieval.imaging.read_study import read_files, read_files_apart
+from radseek.retrieval.imaging.scan import FileHeader, group_key, scan
+from radseek.retrieval.index.store import Store, pages
+from radseek.retrieval.path_text import found_path, printable, shown_path
+from radseek.retrieval.scoring.study_vectors import StudyVectors, stored_study
+from radseek.retrieval.types import Skipped, Study
 
 __all__ = ["relative_path", "stored_studies", "studies_under"]
 

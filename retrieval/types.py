@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.errors import Reason
+from radseek.retrieval.errors import Reason
 
 __all__ = [
     "Modality",
@@ -126,7 +126,7 @@ class View:
     `slices`: `(N, H, W)` or `(N, H, W, 3)` uint8, display range; `z`: `(N,)` the Volume's Z of each.
     """
 
-    name: str  # see retrieval.imaging.views.VIEW_NAMES
+    name: str  # see radseek.retrieval.imaging.views.series_views.VIEW_NAMES
     series: Series
     slices: NDArray[np.uint8]
     z: NDArray[np.int32]

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, Pipe
 from typing import IO, Any, Final
 
-from retrieval.errors import InputError, RadseekError, Reason, WorkerError
+from radseek.retrieval.errors import InputError, RadseekError, Reason, WorkerError
 
 __all__ = ["READY", "Worker", "death", "not_started", "serve", "start", "stop"]
 
@@ -51,7 +51,7 @@ def start(function: str, memory_limit: int) -> Worker:
     # One thread each: the parent's encoder owns the cores, the workers fill the gaps.
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
     process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-        [sys.executable, "-m", "retrieval.worker_process", *arguments],
+        [sys.executable, "-m", "radseek.retrieval.worker_process", *arguments],
         **_inherits(theirs.fileno()),
         env=environment,
         stdin=subprocess.DEVNULL,

@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 from typing import Any, Final, Generic, TypeVar
 
-from retrieval.errors import InputError, RadseekError, Reason
-from retrieval.machine_memory import memory_share
-from retrieval.worker_process import READY, Worker, death, not_started, start, stop
+from radseek.retrieval.errors import InputError, RadseekError, Reason
+from radseek.retrieval.machine_memory import memory_share
+from radseek.retrieval.worker_process import READY, Worker, death, not_started, start, stop
 
 __all__ = ["TIME_LIMIT", "Outcome", "call_apart", "supervised_map"]
 

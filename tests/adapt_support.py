@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.encoders.vectors import mean_pool
-from retrieval.index.local_store import LocalStore
-from retrieval.index.store import Linkage, SeriesRecord, StudyRecord
-from retrieval.types import ViewVectors
+from radseek.retrieval.encoders.unit_rows import mean_pool
+from radseek.retrieval.index.local_store import LocalStore
+from radseek.retrieval.index.store import Linkage, SeriesRecord, StudyRecord
+from radseek.retrieval.types import ViewVectors
 from tests.encoder_support import DIM, TinyEncoder
 from tests.index_support import key_of
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from demo.desk import Desk
-from retrieval.engine import Engine
-from retrieval.index.local_store import LocalStore
-from retrieval.index.store import StudyRecord
+from radseek.app.session import Desk
+from radseek.retrieval.engine import Engine
+from radseek.retrieval.index.local_store import LocalStore
+from radseek.retrieval.index.store import StudyRecord
 from tests.encoder_support import TinyEncoder
 
 

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
-from retrieval.claims import Claim
-from retrieval.evidence import Lang
+from radseek.retrieval.explain.claims import Claim
+from radseek.retrieval.explain.evidence import Lang
 from tests.evidence_support import claim_of
 
 __all__ = ["Said", "said"]

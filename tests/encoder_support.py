@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.encoders.spec import EncoderSpec, Preprocess, TowerParts, canonical_hash
+from radseek.retrieval.encoders.spec import EncoderSpec, Preprocess, TowerParts, canonical_hash
 
 DIM = 32
 SIZE = 32
@@ -35,7 +35,7 @@ _GRID = 8
 def imaging_hash() -> str:
     """The real imaging recipe's hash, or a stand-in until that module exists."""
     try:
-        from retrieval.imaging.views import imaging_hash as real
+        from radseek.retrieval.imaging.views.series_views import imaging_hash as real
     except ImportError:
         return "0" * 64
     return real()
@@ -64,7 +64,7 @@ def tiny_spec(name: str = "tiny", seed: int = 0) -> EncoderSpec:
 
 
 class TinyEncoder:
-    """Implements `retrieval.encoders.protocol.Encoder`.
+    """Implements `radseek.retrieval.encoders.encoder.Encoder`.
 
     `hears_negation=False` makes an encoder for which "X" and "no X" are the same words.
     """

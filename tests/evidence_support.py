@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from prompts.library import all_findings
-from retrieval.claims import Claim, claims
-from retrieval.evidence import (
+from radseek.prompts.shipped_sets import all_findings
+from radseek.retrieval.explain.claims import Claim, claims
+from radseek.retrieval.explain.evidence import (
     AgreementItem,
     CaveatItem,
     ChangeItem,
@@ -18,8 +18,8 @@ from retrieval.evidence import (
     ScoreItem,
     SentenceItem,
 )
-from retrieval.report_findings import Said
-from retrieval.search import Match
+from radseek.retrieval.language.report_findings import Said
+from radseek.retrieval.search.ranking import Match
 
 STUDY = "2.25.1"
 ENCODER: dict[str, Any] = {"name": "tiny", "dim": 32, "meaningless": False}

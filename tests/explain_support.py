@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from retrieval.evidence import (
+from radseek.retrieval.document import describe_encoder
+from radseek.retrieval.explain.evidence import (
     AgreementItem,
     CaveatItem,
     ChangeItem,
@@ -16,10 +17,10 @@ from retrieval.evidence import (
     ScoreItem,
     SentenceItem,
 )
-from retrieval.report_findings import Said
-from retrieval.results import ExplainResult, describe_encoder
-from retrieval.search import Match
-from retrieval.summary import SummarySentence
+from radseek.retrieval.explain.explanation import ExplainResult
+from radseek.retrieval.explain.summary import SummarySentence
+from radseek.retrieval.language.report_findings import Said
+from radseek.retrieval.search.ranking import Match
 from tests.encoder_support import tiny_spec
 
 STUDY = "2.25.100200300"

@@ -10,11 +10,11 @@ import open_clip
 import torch
 from numpy.typing import NDArray
 
-from retrieval.encoders.open_clip_encoder import OpenClipEncoder
-from retrieval.encoders.open_clip_folder import build_model
-from retrieval.encoders.random_model import RANDOM_CONFIG
-from retrieval.encoders.spec import EncoderSpec, Preprocess, TowerParts
-from retrieval.prompt_vectors import TextPair
+from radseek.retrieval.encoders.open_clip_encoder import OpenClipEncoder
+from radseek.retrieval.encoders.open_clip_folder import build_model
+from radseek.retrieval.encoders.random_model import RANDOM_CONFIG
+from radseek.retrieval.encoders.spec import EncoderSpec, Preprocess, TowerParts
+from radseek.retrieval.scoring.text_vectors import TextPair
 
 SIZE = 64
 VISIONS: dict[str, dict[str, Any]] = {

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
-from retrieval.types import Provenance, Series, Unit, Voi, Volume
+from radseek.retrieval.types import Provenance, Series, Unit, Voi, Volume
 
 # Byte and type of the NIfTI-1 header fields that tests set.
 HEADER_FIELDS = {

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.index.keys import keyed_hash
-from retrieval.index.linkage import linkage_path
-from retrieval.index.store import Linkage, SeriesRecord, StudyRecord
-from retrieval.types import ViewVectors
+from radseek.retrieval.index.catalog.linkage import linkage_path
+from radseek.retrieval.index.store import Linkage, SeriesRecord, StudyRecord
+from radseek.retrieval.privacy.pseudonyms import keyed_hash
+from radseek.retrieval.types import ViewVectors
 from tests.encoder_support import DIM
 
 KEY = b"k" * 32

@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 
-from retrieval.claims import Claim
-from retrieval.evidence import Item, Lang, SentenceItem
+from radseek.retrieval.explain.claims import Claim
+from radseek.retrieval.explain.evidence import Item, Lang, SentenceItem
 
 __all__ = ["Echo", "Obedient", "payloads"]
 

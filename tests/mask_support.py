@@ -14,9 +14,9 @@ from pydicom import dcmread
 from pydicom.sr.codedict import codes
 from scipy.spatial.transform import Rotation
 
-from demo.phantom_types import PhantomSeries
-from demo.phantom_write_dicom import Visit, write_series
-from retrieval.types import Provenance, Unit, Volume
+from radseek.demo.phantoms.phantom import PhantomSeries
+from radseek.demo.phantoms.write.phantom_dicom import Visit, write_series
+from radseek.retrieval.types import Provenance, Unit, Volume
 
 Mask = NDArray[np.bool_]
 Affine = NDArray[np.float64]

@@ -9,7 +9,7 @@ import re
 
 import numpy as np
 
-from demo.phantom_types import FINDINGS, Kind, Lesion, Phantom, Side
+from radseek.demo.phantoms.phantom import FINDINGS, Kind, Lesion, Phantom, Side
 
 LOBES = ("right upper lobe", "right middle lobe", "right lower lobe", "left upper lobe", "left lower lobe")
 BRAIN = ("frontal lobe", "parietal lobe", "temporal lobe", "basal ganglia", "thalamus", "cerebellar hemisphere")

@@ -6,8 +6,8 @@ import copy
 import re
 from typing import Any
 
-from prompts.catalog import list_sets, load_set
-from prompts.finding import Finding
+from radseek.prompts.catalogue import list_sets, load_set
+from radseek.prompts.finding import Finding
 
 NEGATION = re.compile(r"\b(no|not|without|free of|absent|negative|neither|none|nothing)\b", re.IGNORECASE)
 

@@ -20,10 +20,10 @@ import pytest
 import uvicorn
 from starlette.types import ASGIApp
 
-from demo.desk import Desk
-from index_builder import build_index
-from radseek.server.app import create_app
+from radseek.app.session import Desk
+from radseek.index_builder import build_index
 from radseek.server.connections import server_config
+from radseek.server.server_app import create_app
 from radseek.server.settings import Settings
 from tests.build_support import write_ct
 

@@ -16,22 +16,22 @@ import numpy as np
 import pytest
 import torch
 
-from index_builder import adapting
-from index_builder.adapting import adapt_index, same_findings, split_patients
-from index_builder.build import build_index
-from index_builder.pooling_measures import query_values, shared, similarities
-from index_builder.report_labels import affirmed, report_labels
-from index_builder.report_pairs import find_pairs
-from radseek.cli import run
-from retrieval.encoders.adapted import with_pooling
-from retrieval.encoders.loading import load_encoder
-from retrieval.encoders.pooling import ADAPTER, SlicePooling, pool_slices
-from retrieval.encoders.pooling_fit import Settings, contrast_losses, pooled_studies
-from retrieval.encoders.spec import MEAN_POOLING, check_match
-from retrieval.encoders.vectors import mean_pool
-from retrieval.engine import Engine
-from retrieval.errors import EncoderError, IndexBusyError, IndexDamagedError, UsageError
-from retrieval.index.local_store import LocalStore
+from radseek.cli.main import run
+from radseek.index_builder.adapt import adapt_index as adapting
+from radseek.index_builder.adapt.adapt_index import adapt_index, same_findings, split_patients
+from radseek.index_builder.adapt.pooling_measures import query_values, shared, similarities
+from radseek.index_builder.adapt.report_pairs import find_pairs
+from radseek.index_builder.build import build_index
+from radseek.index_builder.reports.report_labels import affirmed, report_labels
+from radseek.retrieval.encoders.load_encoder import load_encoder
+from radseek.retrieval.encoders.pooling.adapted_encoder import with_pooling
+from radseek.retrieval.encoders.pooling.pooling_fit import Settings, contrast_losses, pooled_studies
+from radseek.retrieval.encoders.pooling.slice_pooling import ADAPTER, SlicePooling, pool_slices
+from radseek.retrieval.encoders.spec import MEAN_POOLING, check_match
+from radseek.retrieval.encoders.unit_rows import mean_pool
+from radseek.retrieval.engine import Engine
+from radseek.retrieval.errors import EncoderError, IndexBusyError, IndexDamagedError, UsageError
+from radseek.retrieval.index.local_store import LocalStore
 from tests.adapt_support import FINDINGS, make_index, record
 from tests.build_support import write_ct
 from tests.encoder_support import DIM, TinyEncoder
@@ -49,7 +49,7 @@ def _short_fits() -> Any:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("retrieval.encoders.pooling_fit.Settings", partial(Settings, epochs=EPOCHS))
+        patch.setattr("radseek.retrieval.encoders.pooling.pooling_fit.Settings", partial(Settings, epochs=EPOCHS))
         yield
     torch.set_num_threads(threads)
 
@@ -276,7 +276,7 @@ def test_engine_build_and_command_use_the_adapter(
     with LocalStore.open(index, read_only=False) as store:
         store.adopt_pooling(adapter_file(tmp_path / "fitted", random.spec.dim))
         adopted = store.spec
-    monkeypatch.setattr("retrieval.engine.load_encoder", lambda _: random)
+    monkeypatch.setattr("radseek.retrieval.engine.load_encoder", lambda _: random)
     with Engine.open(index) as engine:
         assert engine.encoder.spec == adopted
         assert isinstance(engine.store, LocalStore)
@@ -337,10 +337,12 @@ KILLER = """
 import json, os, signal, sys
 sys.path.insert(0, {root!r})
 from pathlib import Path
-import retrieval.encoders.pooling
-import retrieval.index.catalog_write as catalog_write
-from retrieval.index import local_store, own_pooling, rewriting
-from retrieval.index.local_store import LocalStore
+import radseek.retrieval.encoders.pooling.slice_pooling
+import radseek.retrieval.index.catalog.catalog_write as catalog_write
+from radseek.retrieval.index import local_store
+from radseek.retrieval.index import index_pooling
+from radseek.retrieval.index.segments import rewriting
+from radseek.retrieval.index.local_store import LocalStore
 
 def adopt_and_die(index, step):
     owner, name, after = eval(step)

@@ -1,4 +1,4 @@
-"""demo/web/answers.js against a server that ends its stream while a question is on its way, in a real browser."""
+"""demo/page/answers.js against a server that ends its stream while a question is on its way, in a real browser."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ _TURNS = """() => new Promise((done) => {
 def page(context: BrowserContext) -> Iterator[Page]:
     opened = context.new_page()
     opened.evaluate(_SERVER)
-    opened.add_script_tag(content=files("demo.web").joinpath("answers.js").read_text("utf8"))
+    opened.add_script_tag(content=files("radseek.demo.page").joinpath("answers.js").read_text("utf8"))
     yield opened
     opened.close()
 

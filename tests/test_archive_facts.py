@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from demo.archive import archive_of, generation_of
-from demo.archive_facts import count_cases, noticed_in
-from demo.embedding_map import EmbeddingMap
-from retrieval.index.store import Case, CaseSeries
+from radseek.app.archive_facts import count_cases, noticed_in
+from radseek.app.archive_state import archive_of, generation_of
+from radseek.app.embedding_map import EmbeddingMap
+from radseek.retrieval.index.store import Case, CaseSeries
 from tests.archive_support import made_desk
 from tests.index_support import make_records
 
@@ -59,7 +59,7 @@ def test_a_desk_has_one_archive_and_its_map_is_drawn_once_a_generation(tmp_path:
 
 def test_points_are_grouped_the_largest_first_and_hostile_names_are_escaped() -> None:
     pytest.importorskip("gradio")
-    from demo.web.map_plot import by_kind, points_list, traces
+    from radseek.demo.page.map_plot import by_kind, points_list, traces
 
     cases = [case("a"), case("b"), replace(case("c"), series=(replace(SERIES, modality="<b>DX"),))]
     drawn = EmbeddingMap(1, ("a", "b", "c", "gone"), np.zeros((4, 2), np.float32), "pca", 4)
@@ -74,7 +74,7 @@ def test_points_are_grouped_the_largest_first_and_hostile_names_are_escaped() ->
 
 def test_work_is_followed_to_its_end_and_its_error_is_kept() -> None:
     pytest.importorskip("gradio")
-    from demo.web.long_work import follow
+    from radseek.demo.page.background_job import follow
 
     def job(told: Callable[[str, int, int], None], stopped: object) -> int:
         told("step", 1, 2)
@@ -91,7 +91,7 @@ def test_work_is_followed_to_its_end_and_its_error_is_kept() -> None:
 
 def test_work_is_asked_to_stop_when_its_page_is_gone() -> None:
     pytest.importorskip("gradio")
-    from demo.web.long_work import follow
+    from radseek.demo.page.background_job import follow
 
     ended: list[bool] = []
 

@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from index_builder import BuildReport, build_index
-from retrieval.encoders.encode import batch_size
-from retrieval.encoders.loading import load_encoder
-from retrieval.errors import EncoderMismatchError, IndexBusyError, Reason, UsageError
-from retrieval.index.linkage import linkage_path
-from retrieval.index.local_store import LocalStore
+from radseek.index_builder import BuildReport, build_index
+from radseek.retrieval.encoders.encode_series import batch_size
+from radseek.retrieval.encoders.load_encoder import load_encoder
+from radseek.retrieval.errors import EncoderMismatchError, IndexBusyError, Reason, UsageError
+from radseek.retrieval.index.catalog.linkage import linkage_path
+from radseek.retrieval.index.local_store import LocalStore
 from tests.build_support import write_ct, write_nifti, write_picture
 from tests.encoder_support import TinyEncoder
 
@@ -131,7 +131,7 @@ def test_a_second_run_reads_nothing(archive: Path, tmp_path: Path) -> None:
 
 SLOW_BUILD = """
 import pathlib, sys, time
-import index_builder.build as build
+import radseek.index_builder.build as build
 from tests.encoder_support import TinyEncoder
 class Slow(TinyEncoder):
     def encode_slices(self, slices):

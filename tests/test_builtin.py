@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 
-from retrieval.encoders.concepts import load_concepts
-from retrieval.encoders.loading import load_encoder
-from retrieval.encoders.protocol import Encoder
-from retrieval.encoders.self_test import PASS_MARK, negation_self_test
+from radseek.retrieval.encoders.concepts import load_concepts
+from radseek.retrieval.encoders.encoder import Encoder
+from radseek.retrieval.encoders.load_encoder import load_encoder
+from radseek.retrieval.encoders.negation_test import PASS_MARK, negation_self_test
 from training.claims import CLAIMED, catalogue_findings
 from training.export import FOLDER
 

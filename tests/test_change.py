@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.change import Change, change, check_prior
-from retrieval.errors import UsageError
-from retrieval.measure import Measurement, measure
-from retrieval.region import Region
-from retrieval.types import Study
+from radseek.retrieval.errors import UsageError
+from radseek.retrieval.regions.change import Change, change, check_prior
+from radseek.retrieval.regions.measure import Measurement, measure
+from radseek.retrieval.regions.region import Region
+from radseek.retrieval.types import Study
 from tests.mask_support import affine_of, ellipsoid, empty_volume, middle
 
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from prompts.library import all_findings
-from retrieval.checker import check
-from retrieval.claims import Claim, claims
-from retrieval.evidence import Lang
+from radseek.prompts.shipped_sets import all_findings
+from radseek.retrieval.explain.checker import check
+from radseek.retrieval.explain.claims import Claim, claims
+from radseek.retrieval.explain.evidence import Lang
 from tests.checker_support import Said, said
 from tests.each_support import each
 from tests.evidence_support import claim_of, full

@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from retrieval.claims import cited, claims
-from retrieval.claims.of_measures import MOST_REGIONS
-from retrieval.evidence import CaveatItem, Lang
+from radseek.retrieval.explain.claims import cited, claims
+from radseek.retrieval.explain.claims.measure_claims import MOST_REGIONS
+from radseek.retrieval.explain.evidence import CaveatItem, Lang
 from tests.evidence_support import (
     ENCODER,
     agreement,

@@ -11,9 +11,9 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from radseek.cli import app, run
-from radseek.console import MEANINGLESS
-from retrieval.results import NOTICE
+from radseek.cli.console import MEANINGLESS
+from radseek.cli.main import app, run
+from radseek.retrieval.document import NOTICE
 from tests.build_support import write_ct, write_nifti, write_picture
 from tests.each_support import each
 
@@ -161,10 +161,10 @@ def test_forget_a_patient(archive: Path, tmp_path: Path, capsys: pytest.CaptureF
 
 
 def test_another_model_is_exit_code_3(index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import retrieval.engine
+    import radseek.retrieval.engine
     from tests.encoder_support import TinyEncoder
 
-    monkeypatch.setattr(retrieval.engine, "load_encoder", lambda *_: TinyEncoder(seed=3))
+    monkeypatch.setattr(radseek.retrieval.engine, "load_encoder", lambda *_: TinyEncoder(seed=3))
     assert run(["search", "nodule", "--index", str(index)]) == 3
 
 
@@ -243,7 +243,7 @@ def test_ctrl_c_in_a_build_is_one_sentence(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("radseek.keeping.build_index", interrupted)
+    monkeypatch.setattr("radseek.cli.index_commands.build_index", interrupted)
     error = document(capsys, "build", archive, "--index", tmp_path / "i.index", code=130)["error"]
     assert error["exit_code"] == 130
     assert "same command again" in error["message"]

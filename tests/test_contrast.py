@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from prompts import find
-from radseek.cli import run
-from retrieval.contrast import Bench, Stance, stance_of, take_sides
-from retrieval.engine import Engine
-from retrieval.index.keys import load_key, study_key
-from retrieval.index.local_store import LocalStore
-from retrieval.judging import Judge, Verdict
-from retrieval.prompt_vectors import PromptBook
-from retrieval.results import NOTICE
-from retrieval.search import RankedStudy
+from radseek.cli.main import run
+from radseek.prompts import find
+from radseek.retrieval.document import NOTICE
+from radseek.retrieval.engine import Engine
+from radseek.retrieval.index.local_store import LocalStore
+from radseek.retrieval.privacy.pseudonyms import load_key, study_key
+from radseek.retrieval.scoring.states import Judge, Verdict
+from radseek.retrieval.scoring.text_vectors import PromptBook
+from radseek.retrieval.search.contrast import Bench, Stance, stance_of, take_sides
+from radseek.retrieval.search.ranking import RankedStudy
 from tests.encoder_support import TinyEncoder
 from tests.test_engine import make_study, to_record
 
@@ -154,7 +154,7 @@ def test_the_query_is_never_among_them(engine: Engine) -> None:
 def test_the_command_prints_both_lists(
     index: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("retrieval.engine.load_encoder", lambda *_: TinyEncoder())
+    monkeypatch.setattr("radseek.retrieval.engine.load_encoder", lambda *_: TinyEncoder())
     key = study_key(make_study(6), load_key())
     assert run(["similar", key, "--index", str(index), "--contrast", "pleural effusion", "-k", "3", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)

@@ -15,20 +15,20 @@ from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 from pydicom.uid import EnhancedCTImageStorage
 
-import retrieval.imaging
-from prompts.finding import VIEW_NAMES
-from retrieval.imaging.body_part import PARTS, body_part
-from retrieval.imaging.dicom import read_dicom_series
-from retrieval.imaging.nifti import read_nifti
-from retrieval.imaging.sequence import mr_view
-from retrieval.imaging.views import view_names
-from retrieval.imaging.word_table import fold
-from retrieval.types import Series
+import radseek.retrieval.imaging
+from radseek.prompts.finding import VIEW_NAMES
+from radseek.retrieval.imaging.body_part import PARTS, body_part
+from radseek.retrieval.imaging.dicom.dicom_series import read_dicom_series
+from radseek.retrieval.imaging.mr_sequence import mr_view
+from radseek.retrieval.imaging.nifti.nifti_series import read_nifti
+from radseek.retrieval.imaging.views.series_views import view_names
+from radseek.retrieval.imaging.word_table import fold
+from radseek.retrieval.types import Series
 from tests.dicom_support import dataset, functional_group, save, shared_group
 
 LANGUAGES = ("en", "zh_hans", "zh_hant", "ja", "ko", "es", "fr", "de", "pt", "ru", "it")
 ASKED: dict[str, Callable[[str], str]] = {"body_part": body_part, "sequence": lambda text: mr_view(text, {})}
-TABLES = Path(retrieval.imaging.__file__).parent
+TABLES = Path(radseek.retrieval.imaging.__file__).parent
 
 
 def load(path: Path) -> dict[str, Any]:

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from demo import desk as desk_module
-from demo.desk import Desk
-from index_builder import build_index
-from retrieval.errors import BusyError, UnknownNameError
-from retrieval.imaging import read_study
+from radseek.app import session
+from radseek.app.session import Desk
+from radseek.index_builder import build_index
+from radseek.retrieval.errors import BusyError, UnknownNameError
+from radseek.retrieval.imaging import read_study
 from tests.build_support import write_ct
 
 pytestmark = pytest.mark.slow
@@ -85,7 +85,7 @@ def test_a_stored_study_read_again_is_not_encoded_again(desk: Desk) -> None:
 
 
 def test_the_oldest_brought_goes_first(desk: Desk, folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(desk_module, "MOST_BROUGHT", 2)
+    monkeypatch.setattr(session, "MOST_BROUGHT", 2)
     keys = [desk.bring(read_study(folders[0] / "brought" / str(seed))) for seed in (10, 11, 12)]
     with pytest.raises(UnknownNameError, match="bring it again"):
         desk.target(keys[0])
@@ -96,7 +96,7 @@ def test_the_oldest_goes_also_where_there_is_no_room_for_all(
     desk: Desk, folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     studies = [read_study(folders[0] / "brought" / str(seed)) for seed in (10, 11)]
-    monkeypatch.setattr(desk_module, "MOST_BYTES", studies[0].series[0].volume.voxels.nbytes)
+    monkeypatch.setattr(session, "MOST_BYTES", studies[0].series[0].volume.voxels.nbytes)
     first, second = [desk.bring(study) for study in studies]
     assert not desk.is_brought(first)
     assert desk.is_brought(second)

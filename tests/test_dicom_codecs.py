@@ -10,10 +10,10 @@ import numpy as np
 import pydicom
 import pytest
 
-from retrieval.errors import Reason
-from retrieval.imaging.dicom import read_dicom_series
-from retrieval.imaging.dicom_header import read_header
-from retrieval.imaging.dicom_pixels import decode_file
+from radseek.retrieval.errors import Reason
+from radseek.retrieval.imaging.dicom.dicom_header import read_header
+from radseek.retrieval.imaging.dicom.dicom_series import read_dicom_series
+from radseek.retrieval.imaging.dicom.pixels import decode_file
 from tests.conftest import DATA
 from tests.each_support import each
 

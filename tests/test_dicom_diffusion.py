@@ -10,11 +10,11 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import EnhancedMRImageStorage, generate_uid
 
-from prompts import load_set
-from retrieval.imaging.dicom import read_dicom_series
-from retrieval.imaging.sequence import mr_view
-from retrieval.imaging.views import make_views, view_names
-from retrieval.scoring import is_read_in
+from radseek.prompts import load_set
+from radseek.retrieval.imaging.dicom.dicom_series import read_dicom_series
+from radseek.retrieval.imaging.mr_sequence import mr_view
+from radseek.retrieval.imaging.views.series_views import make_views, view_names
+from radseek.retrieval.scoring.margins import is_read_in
 from tests.dicom_support import dataset, functional_group, save, shared_group
 
 SLICES = 5

@@ -10,9 +10,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from retrieval.imaging.dicom import read_dicom_series
-from retrieval.imaging.orient import to_display
-from retrieval.types import Series
+from radseek.retrieval.imaging.dicom.dicom_series import read_dicom_series
+from radseek.retrieval.imaging.orientation import to_display
+from radseek.retrieval.types import Series
 from tests.conftest import DATA
 from tests.dicom_support import SAGITTAL, series, stack_positions
 from tests.each_support import each
@@ -62,7 +62,7 @@ def test_real_scans_equal_dcm2niix(folder: Path, tmp_path: Path) -> None:
 @pytest.mark.real_data
 @each("folder", SCANS, ids=lambda p: p.name)
 def test_real_scans_equal_our_own_reading_of_dcm2niix(folder: Path, tmp_path: Path) -> None:
-    from retrieval.imaging.nifti import read_nifti
+    from radseek.retrieval.imaging.nifti.nifti_series import read_nifti
 
     found, _ = read_dicom_series([p for p in folder.iterdir() if p.suffix != ".nii"])
     again = read_nifti(converted(folder, tmp_path / "out")[0], modality="MR")

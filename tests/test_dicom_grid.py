@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.uid import MRImageStorage, NuclearMedicineImageStorage
 
-from retrieval.imaging.dicom import read_dicom_series
-from retrieval.imaging.orient import to_display
-from retrieval.types import Series
+from radseek.retrieval.imaging.dicom.dicom_series import read_dicom_series
+from radseek.retrieval.imaging.orientation import to_display
+from radseek.retrieval.types import Series
 from tests.dicom_support import dataset, save
 
 UIH = "Image Private Header"

@@ -21,10 +21,10 @@ from pydicom.uid import (
     UltrasoundImageStorage,
 )
 
-from retrieval.errors import Reason
-from retrieval.imaging.dicom import read_dicom_series
-from retrieval.imaging.views import make_views
-from retrieval.types import Series
+from radseek.retrieval.errors import Reason
+from radseek.retrieval.imaging.dicom.dicom_series import read_dicom_series
+from radseek.retrieval.imaging.views.series_views import make_views
+from radseek.retrieval.types import Series
 from tests.dicom_support import dataset, save
 
 Y, X = np.mgrid[:16, :24]

@@ -19,9 +19,9 @@ from pydicom.dataset import Dataset, FileDataset
 from pydicom.pixels.processing import apply_modality_lut
 from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
-from retrieval.imaging.dicom import read_dicom_series
-from retrieval.imaging.views import make_views, unpadded
-from retrieval.types import Series
+from radseek.retrieval.imaging.dicom.dicom_series import read_dicom_series
+from radseek.retrieval.imaging.views.series_views import make_views, unpadded
+from radseek.retrieval.types import Series
 from tests.dicom_support import dataset, save
 
 RAMP = np.arange(4096, dtype=np.uint16).reshape(64, 64)

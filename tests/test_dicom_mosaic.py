@@ -8,7 +8,7 @@ import numpy as np
 from pydicom.dataset import FileDataset
 from pydicom.uid import MRImageStorage
 
-from retrieval.imaging.dicom import read_dicom_series
+from radseek.retrieval.imaging.dicom.dicom_series import read_dicom_series
 from tests.dicom_support import dataset, save
 
 

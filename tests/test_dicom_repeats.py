@@ -10,10 +10,10 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import EnhancedMRImageStorage, generate_uid
 
-from retrieval.errors import Reason
-from retrieval.imaging.dicom import read_dicom_series
-from retrieval.imaging.views import view_names
-from retrieval.types import Series, Skipped
+from radseek.retrieval.errors import Reason
+from radseek.retrieval.imaging.dicom.dicom_series import read_dicom_series
+from radseek.retrieval.imaging.views.series_views import view_names
+from radseek.retrieval.types import Series, Skipped
 from tests.dicom_support import dataset, functional_group, save, series, shared_group
 
 

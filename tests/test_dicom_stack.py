@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from retrieval.errors import Reason
-from retrieval.imaging.dicom import read_dicom_series
-from retrieval.types import Series
+from radseek.retrieval.errors import Reason
+from radseek.retrieval.imaging.dicom.dicom_series import read_dicom_series
+from radseek.retrieval.types import Series
 from tests.dicom_support import AXIAL, SAGITTAL, dataset, save, series, stack_positions
 from tests.each_support import each
 

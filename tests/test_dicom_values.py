@@ -20,9 +20,9 @@ from pydicom.uid import (
     SegmentationStorage,
 )
 
-from retrieval.errors import Reason
-from retrieval.imaging.dicom import read_dicom_series
-from retrieval.types import Series
+from radseek.retrieval.errors import Reason
+from radseek.retrieval.imaging.dicom.dicom_series import read_dicom_series
+from radseek.retrieval.types import Series
 from tests.dicom_support import dataset, functional_group, save, series, shared_group, stack_positions
 from tests.each_support import each
 

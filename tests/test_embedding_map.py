@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from demo import embedding_map
-from demo.embedding_map import FEWEST_FOR_UMAP, lay_out, map_archive, principal_plane, study_vectors
-from retrieval.errors import UsageError
+from radseek.app import embedding_map
+from radseek.app.embedding_map import FEWEST_FOR_UMAP, lay_out, map_archive, principal_plane, study_vectors
+from radseek.retrieval.errors import UsageError
 from tests.archive_support import made_desk
 from tests.index_support import key_of, make_records
 
@@ -76,7 +76,7 @@ def test_a_study_is_placed_by_the_unit_mean_of_its_pooled_views(tmp_path: Path) 
 
 def test_a_larger_archive_is_laid_out_in_a_process_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # What UMAP gives is asked above; here another layout shows what goes to the worker and comes back.
-    monkeypatch.setattr(embedding_map, "_TASK", "demo.embedding_map:principal_plane")
+    monkeypatch.setattr(embedding_map, "_TASK", "radseek.app.embedding_map:principal_plane")
     with made_desk(tmp_path / "a.index", make_records(FEWEST_FOR_UMAP)) as desk:
         found = map_archive(desk)
         rows, keys = study_vectors(desk, desk.cases(), lambda *step: None, lambda: False)
@@ -85,7 +85,9 @@ def test_a_larger_archive_is_laid_out_in_a_process_of_its_own(tmp_path: Path, mo
 
 
 def test_a_layout_that_fails_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedding_map, "_TASK", "demo.embedding_map:study_vectors")  # takes four arguments, not one
+    monkeypatch.setattr(
+        embedding_map, "_TASK", "radseek.app.embedding_map:study_vectors"
+    )  # takes four arguments, not one
     desk = made_desk(tmp_path / "a.index", make_records(FEWEST_FOR_UMAP))
     with desk as opened, pytest.raises(UsageError, match=r"could not be drawn.*TypeError"):
         map_archive(opened)

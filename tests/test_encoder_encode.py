@@ -11,13 +11,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retrieval.encoders import texts as texts_module
-from retrieval.encoders.encode import BATCH, embed_series, encode_padded, pool_view
-from retrieval.encoders.loading import load_encoder
-from retrieval.encoders.protocol import Encoder, TextCutWarning
-from retrieval.encoders.vectors import mean_pool, unit_rows
-from retrieval.errors import EncoderError, UsageError
-from retrieval.types import Provenance, Series, Volume
+from radseek.retrieval.encoders import text_batches
+from radseek.retrieval.encoders.encode_series import BATCH, embed_series, encode_padded, pool_view
+from radseek.retrieval.encoders.encoder import Encoder, TextCutWarning
+from radseek.retrieval.encoders.load_encoder import load_encoder
+from radseek.retrieval.encoders.unit_rows import mean_pool, unit_rows
+from radseek.retrieval.errors import EncoderError, UsageError
+from radseek.retrieval.types import Provenance, Series, Volume
 from tests.each_support import each
 from tests.encoder_folder_support import WORDS, write_folder
 from tests.encoder_support import TinyEncoder
@@ -103,7 +103,7 @@ def shared_encoder() -> Encoder:
 
 def test_trimming_is_equal_to_the_whole_context(encoder, monkeypatch):
     trimmed = encoder.encode_texts(SENTENCES)
-    monkeypatch.setattr(texts_module, "_BUCKETS", (256,))
+    monkeypatch.setattr(text_batches, "_BUCKETS", (256,))
     np.testing.assert_allclose(encoder.encode_texts(SENTENCES), trimmed, atol=2e-6)
 
 
@@ -112,7 +112,7 @@ def test_texts_run_in_few_fixed_shapes(encoder, monkeypatch):
     original = encoder._model.encode_text
     monkeypatch.setattr(encoder._model, "encode_text", lambda ids: seen.append(tuple(ids.shape)) or original(ids))
     encoder.encode_texts(SENTENCES)
-    assert {shape[0] for shape in seen} == {texts_module.TEXT_BATCH}
+    assert {shape[0] for shape in seen} == {text_batches.TEXT_BATCH}
     assert {shape[1] for shape in seen} <= {16, 32, 64, 128, 256}
     assert min(shape[1] for shape in seen) == 16
 

@@ -14,12 +14,12 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from retrieval.encoders import loading
-from retrieval.encoders.loading import load_encoder
-from retrieval.encoders.open_clip_loading import default_precision
-from retrieval.encoders.prepare import prepare_slices
-from retrieval.encoders.protocol import Encoder
-from retrieval.errors import EncoderError, MissingFileError, UnknownNameError, UsageError
+from radseek.retrieval.encoders import load_encoder as loading
+from radseek.retrieval.encoders.encoder import Encoder
+from radseek.retrieval.encoders.input_pixels import prepare_slices
+from radseek.retrieval.encoders.load_encoder import load_encoder
+from radseek.retrieval.encoders.open_clip_loading import default_precision
+from radseek.retrieval.errors import EncoderError, MissingFileError, UnknownNameError, UsageError
 from tests.each_support import each
 from tests.encoder_folder_support import copy_folder, edit_json, open_clip_reference, write_folder, write_json
 

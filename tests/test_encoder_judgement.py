@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from prompts.catalog import list_sets, load_set
-from retrieval.encoders.calibration import CALIBRATION, Calibrator, calibrator_of, load_calibrator
-from retrieval.encoders.concepts import CONCEPTS, Concept, concept_names, concepts_of, load_concepts
-from retrieval.encoders.self_test import PASS_MARK, negation_self_test
-from retrieval.errors import EncoderError
+from radseek.prompts.catalogue import list_sets, load_set
+from radseek.retrieval.encoders.concepts import CONCEPTS, Concept, concept_names, concepts_of, load_concepts
+from radseek.retrieval.encoders.negation_test import PASS_MARK, negation_self_test
+from radseek.retrieval.errors import EncoderError
+from radseek.retrieval.scoring.calibration import CALIBRATION, Calibrator, calibrator_of, load_calibrator
 from tests.each_support import each
 from tests.encoder_support import TinyEncoder
 

@@ -7,11 +7,17 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from retrieval.encoders.loading import load_encoder
-from retrieval.encoders.pooling import ADAPTER, SlicePooling, load_pooling, pool_slices, pooling_hash
-from retrieval.encoders.spec import MEAN_POOLING, check_match
-from retrieval.encoders.vectors import mean_pool, unit_rows
-from retrieval.errors import EncoderError
+from radseek.retrieval.encoders.load_encoder import load_encoder
+from radseek.retrieval.encoders.pooling.slice_pooling import (
+    ADAPTER,
+    SlicePooling,
+    load_pooling,
+    pool_slices,
+    pooling_hash,
+)
+from radseek.retrieval.encoders.spec import MEAN_POOLING, check_match
+from radseek.retrieval.encoders.unit_rows import mean_pool, unit_rows
+from radseek.retrieval.errors import EncoderError
 from tests.encoder_folder_support import write_folder
 
 
@@ -55,7 +61,7 @@ def test_padding_changes_nothing(rows):
 
 
 def test_place_means_the_same_in_thick_and_thin_slices():
-    from retrieval.encoders.pooling import place_code
+    from radseek.retrieval.encoders.pooling.slice_pooling import place_code
 
     thin, thick = (place_code(torch.ones(1, n, dtype=torch.bool), 48)[0] for n in (21, 5))
     torch.testing.assert_close(thin[::5], thick, atol=1e-4, rtol=0)

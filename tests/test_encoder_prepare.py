@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from open_clip.transform import image_transform
 from PIL import Image
 
-from retrieval.encoders.prepare import prepare_slices
-from retrieval.encoders.spec import Preprocess
-from retrieval.errors import UsageError
+from radseek.retrieval.encoders.input_pixels import prepare_slices
+from radseek.retrieval.encoders.spec import Preprocess
+from radseek.retrieval.errors import UsageError
 from tests.each_support import each
 
 SHAPES = st.tuples(st.integers(1, 90), st.integers(1, 90)).filter(lambda hw: max(hw) <= 16 * min(hw))
@@ -106,6 +106,8 @@ def test_anything_else_is_a_usage_error(slices):
 
 
 def test_workers_need_no_torch():
-    code = "import sys, retrieval.encoders.prepare; print('torch' in sys.modules, 'open_clip' in sys.modules)"
+    code = (
+        "import sys, radseek.retrieval.encoders.input_pixels; print('torch' in sys.modules, 'open_clip' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]

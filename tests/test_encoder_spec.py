@@ -7,12 +7,12 @@ import json
 
 import pytest
 
-from retrieval.encoders.checkpoint import read_checkpoint
-from retrieval.encoders.identity import architecture_hash, checkpoint_parts, preprocess_hash
-from retrieval.encoders.loading import load_encoder
-from retrieval.encoders.spec import EncoderSpec, Preprocess, TowerParts, check_match
-from retrieval.errors import EncoderError, EncoderMismatchError
-from retrieval.imaging.recipe import IMAGING_RECIPE, imaging_hash
+from radseek.retrieval.encoders.checkpoint import read_checkpoint
+from radseek.retrieval.encoders.load_encoder import load_encoder
+from radseek.retrieval.encoders.spec import EncoderSpec, Preprocess, TowerParts, check_match
+from radseek.retrieval.encoders.tower_identity import architecture_hash, checkpoint_parts, preprocess_hash
+from radseek.retrieval.errors import EncoderError, EncoderMismatchError
+from radseek.retrieval.imaging.views.recipe import IMAGING_RECIPE, imaging_hash
 from tests.each_support import each
 from tests.encoder_folder_support import copy_folder, edit_json, write_folder
 from tests.encoder_support import TinyEncoder

@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from retrieval.encoders.encode import embed_series
-from retrieval.engine import Engine
-from retrieval.errors import EncoderMismatchError, UnknownNameError, UsageError
-from retrieval.index.keys import load_key, patient_key, series_key, study_key
-from retrieval.index.linkage import linkage_path
-from retrieval.index.local_store import LocalStore
-from retrieval.index.scrub import allow_list, scrub, split_sentences
-from retrieval.index.store import Linkage, SeriesRecord, StudyRecord
-from retrieval.types import Provenance, Series, Study, Volume
+from radseek.retrieval.encoders.encode_series import embed_series
+from radseek.retrieval.engine import Engine
+from radseek.retrieval.errors import EncoderMismatchError, UnknownNameError, UsageError
+from radseek.retrieval.index.catalog.linkage import linkage_path
+from radseek.retrieval.index.local_store import LocalStore
+from radseek.retrieval.index.store import Linkage, SeriesRecord, StudyRecord
+from radseek.retrieval.privacy.pseudonyms import load_key, patient_key, series_key, study_key
+from radseek.retrieval.privacy.scrub import allow_list, scrub, split_sentences
+from radseek.retrieval.types import Provenance, Series, Study, Volume
 from tests.encoder_support import TinyEncoder
 
 COUNT = 34

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retrieval.errors import UsageError
-from retrieval.evaluation import (
+from radseek.retrieval.errors import UsageError
+from radseek.retrieval.evaluation.metrics import (
     accuracy,
     auroc,
     bootstrap,

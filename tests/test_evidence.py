@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prompts.catalog import find
-from retrieval.caveats import caveat, reading_caveats, with_caveats
-from retrieval.errors import UnknownNameError, UsageError
-from retrieval.evidence import (
+from radseek.prompts.catalogue import find
+from radseek.retrieval.errors import UnknownNameError, UsageError
+from radseek.retrieval.explain.caveats import caveat, reading_caveats, with_caveats
+from radseek.retrieval.explain.evidence import (
     AgreementItem,
     CaveatItem,
     ChangeItem,
@@ -24,11 +24,12 @@ from retrieval.evidence import (
     ScoreItem,
     SentenceItem,
 )
-from retrieval.gathering import gather
-from retrieval.plain_text import plain_line
-from retrieval.report_findings import Said
-from retrieval.results import FindingScore, SimilarRow
-from retrieval.search import Match
+from radseek.retrieval.explain.evidence_of_answers import gather
+from radseek.retrieval.language.plain_text import plain_line
+from radseek.retrieval.language.report_findings import Said
+from radseek.retrieval.scoring.score_results import FindingScore
+from radseek.retrieval.search.ranking import Match
+from radseek.retrieval.search.search_results import SimilarRow
 from tests.encoder_support import tiny_spec
 from tests.evidence_support import full
 

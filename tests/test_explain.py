@@ -10,13 +10,13 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from retrieval.claims import Claim
-from retrieval.engine import Engine
-from retrieval.errors import NarratorError, UsageError
-from retrieval.evidence import Evidence, Item, Lang
-from retrieval.index.local_store import LocalStore
-from retrieval.results import ExplainResult
-from retrieval.types import Study
+from radseek.retrieval.engine import Engine
+from radseek.retrieval.errors import NarratorError, UsageError
+from radseek.retrieval.explain.claims import Claim
+from radseek.retrieval.explain.evidence import Evidence, Item, Lang
+from radseek.retrieval.explain.explanation import ExplainResult
+from radseek.retrieval.index.local_store import LocalStore
+from radseek.retrieval.types import Study
 from tests.encoder_support import TinyEncoder
 from tests.test_engine import make_study, name_of, to_record
 

@@ -12,19 +12,19 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-import retrieval.engine
-from index_builder import build_index
-from radseek.cli import run
-from radseek.explain_source import find_study
-from radseek.explain_tables import print_explanation
-from radseek.explain_words import words_in
-from radseek.report_html import POLICY
-from retrieval.engine import Engine
-from retrieval.evidence import Evidence
-from retrieval.index.keys import load_key
-from retrieval.results import NOTICE
-from retrieval.study_vectors import embed_study
-from retrieval.summary import SummarySentence
+import radseek.retrieval.engine
+from radseek.app.explain_target import find_study
+from radseek.cli.explain_tables import print_explanation
+from radseek.cli.main import run
+from radseek.html.explain_words import words_in
+from radseek.html.report_html import POLICY
+from radseek.index_builder import build_index
+from radseek.retrieval.document import NOTICE
+from radseek.retrieval.engine import Engine
+from radseek.retrieval.explain.evidence import Evidence
+from radseek.retrieval.explain.summary import SummarySentence
+from radseek.retrieval.privacy.pseudonyms import load_key
+from radseek.retrieval.scoring.study_vectors import embed_study
 from tests.build_support import write_ct, write_nifti
 from tests.each_support import each
 from tests.encoder_support import TinyEncoder
@@ -44,7 +44,7 @@ REPORTS = (
 @pytest.fixture(autouse=True)
 def _one_key_and_a_light_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RADSEEK_KEY", "one key for all of these tests")
-    monkeypatch.setattr(retrieval.engine, "load_encoder", lambda *_: TinyEncoder())
+    monkeypatch.setattr(radseek.retrieval.engine, "load_encoder", lambda *_: TinyEncoder())
 
 
 @pytest.fixture(scope="module")
@@ -181,10 +181,10 @@ def test_a_study_that_the_index_holds_is_not_encoded_again(archive: Path, index:
 
 
 def test_without_an_index_there_are_scores_and_no_cases(archive: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    import radseek.opening
+    import radseek.cli.open_engine
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(radseek.opening, "load_encoder", lambda *_: TinyEncoder())
+        patch.setattr(radseek.cli.open_engine, "load_encoder", lambda *_: TinyEncoder())
         answer = document(capsys, archive / "ct0", *ASKED)
     kinds = {item["kind"] for item in answer["evidence"]}
     assert "score" in kinds

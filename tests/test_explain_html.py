@@ -14,20 +14,20 @@ import pytest
 from PIL import Image
 
 import radseek
-from demo.heat_colours import css_gradient, overlay_uri
-from demo.overlay import COLOURS
-from demo.picture import Picture
-from demo.pictures import png_uri
-from radseek.explain_cards import SIGNS, page_of
-from radseek.explain_html import render_explanation
-from radseek.explain_page import ExplainPage, HeatMap, Where
-from radseek.explain_words import LANGUAGES, words_in
-from radseek.page import Fact, MatchPair, Profile
-from radseek.report_html import NOTICE, POLICY
-from retrieval.errors import UnknownNameError
-from retrieval.evidence import NeighbourItem, ScoreItem
-from retrieval.report_findings import Said
-from retrieval.summary import SummarySentence
+from radseek.html.explain_cards import SIGNS, page_of
+from radseek.html.explain_html import render_explanation
+from radseek.html.explain_page import ExplainPage, HeatMap, Where
+from radseek.html.explain_words import LANGUAGES, words_in
+from radseek.html.report_html import NOTICE, POLICY
+from radseek.html.screen_report import Fact, MatchPair, Profile
+from radseek.pictures.embedded_picture import Picture
+from radseek.pictures.heat_colours import css_gradient, overlay_uri
+from radseek.pictures.heat_overlay import COLOURS
+from radseek.pictures.slice_pictures import png_uri
+from radseek.retrieval.errors import UnknownNameError
+from radseek.retrieval.explain.evidence import NeighbourItem, ScoreItem
+from radseek.retrieval.explain.summary import SummarySentence
+from radseek.retrieval.language.report_findings import Said
 from tests.each_support import each
 from tests.explain_support import (
     STUDY,

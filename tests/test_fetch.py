@@ -15,14 +15,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from retrieval.encoders import fetch as fetch_module
-from retrieval.encoders import loading
-from retrieval.encoders.checkpoint import read_checkpoint
-from retrieval.encoders.convert import convert_pickle
-from retrieval.encoders.fetch import FETCHABLE, fetch, fetched_folder
-from retrieval.encoders.loading import load_encoder
-from retrieval.encoders.spec import check_match
-from retrieval.errors import EncoderError, MissingFileError, UnknownNameError, UsageError
+from radseek.retrieval.encoders import load_encoder as loading
+from radseek.retrieval.encoders.checkpoint import read_checkpoint
+from radseek.retrieval.encoders.download import fetch as fetch_module
+from radseek.retrieval.encoders.download.fetch import FETCHABLE, fetch, fetched_folder
+from radseek.retrieval.encoders.download.pickle_conversion import convert_pickle
+from radseek.retrieval.encoders.load_encoder import load_encoder
+from radseek.retrieval.encoders.spec import check_match
+from radseek.retrieval.errors import EncoderError, MissingFileError, UnknownNameError, UsageError
 from tests.encoder_folder_support import HUB_TEXT, copy_folder, write_folder
 from tests.hub_support import serve
 
@@ -297,7 +297,10 @@ def test_the_default_place_is_the_users_cache(monkeypatch, tmp_path):
 
 
 def test_importing_the_loader_asks_no_hub():
-    code = "import sys, retrieval.encoders.fetch; print('huggingface_hub' in sys.modules, 'torch' in sys.modules)"
+    code = (
+        "import sys, radseek.retrieval.encoders.download.fetch\n"
+        + "print('huggingface_hub' in sys.modules, 'torch' in sys.modules)"
+    )
     root = Path(loading.__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root)
     assert done.stdout.split() == ["False", "False"]

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from retrieval.engine import Engine
-from retrieval.errors import UsageError
-from retrieval.filtering import checked_where, what_is_left
-from retrieval.index.local_store import LocalStore
-from retrieval.index.store import Scope
-from retrieval.index.where import Where
+from radseek.retrieval.engine import Engine
+from radseek.retrieval.errors import UsageError
+from radseek.retrieval.index.catalog.where import Where
+from radseek.retrieval.index.local_store import LocalStore
+from radseek.retrieval.index.store import Scope
+from radseek.retrieval.search.filter_check import checked_where, what_is_left
 from tests.encoder_support import TinyEncoder, tiny_spec
 from tests.index_support import key_of, make_record
 
@@ -104,9 +104,9 @@ def test_an_empty_answer_says_which_filter_emptied_it(store: LocalStore) -> None
 def test_questions_and_the_command_say_so(
     store: LocalStore, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from radseek.cli import run
+    from radseek.cli.main import run
 
-    monkeypatch.setattr("retrieval.engine.load_encoder", lambda *_: TinyEncoder())
+    monkeypatch.setattr("radseek.retrieval.engine.load_encoder", lambda *_: TinyEncoder())
     index = str(store.path)
     with Engine.open(index) as engine:
         found = engine.search("infarct", where=["age=90-99"])

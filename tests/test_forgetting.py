@@ -13,15 +13,16 @@ from typing import Any
 import pytest
 
 from benchmarks.index_kills import GONE, NOTE, OLD, forget_patient, left_over, make_template, sweep
-from demo.forgetting import Named, forget
-from demo.verdicts import VerdictLog
-from radseek.cli import run
-from radseek.server.forgetting import forget as forget_at
-from retrieval.errors import RadseekError, StorageError, UnknownNameError
-from retrieval.index import catalog_write, rewriting, sqlite_file
-from retrieval.index.catalog import Catalog
-from retrieval.index.linkage import LinkageFile
-from retrieval.index.local_store import LocalStore
+from radseek.app.forget_study import Named, forget
+from radseek.app.verdicts import VerdictLog
+from radseek.cli.main import run
+from radseek.retrieval.errors import RadseekError, StorageError, UnknownNameError
+from radseek.retrieval.index.catalog import catalog_write, sqlite_file
+from radseek.retrieval.index.catalog.catalog_file import Catalog
+from radseek.retrieval.index.catalog.linkage import LinkageFile
+from radseek.retrieval.index.local_store import LocalStore
+from radseek.retrieval.index.segments import rewriting
+from radseek.server.forget_route import forget as forget_at
 from tests.each_support import each
 from tests.index_support import KEY, key_of, make_record
 from tests.test_storage import small_disk
@@ -47,7 +48,7 @@ def index(template: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def _the_key_of_the_records(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("radseek.keeping.load_key", lambda **_: KEY)
+    monkeypatch.setattr("radseek.cli.index_commands.load_key", lambda **_: KEY)
 
 
 def nothing_left(index: Path) -> bool:

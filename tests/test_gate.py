@@ -18,11 +18,11 @@ from pydicom.encaps import encapsulate
 from pydicom.filereader import read_file_meta_info
 from pydicom.uid import MPEG4HP41, DeflatedExplicitVRLittleEndian, JPEG2000Lossless, JPEGBaseline8Bit
 
-from retrieval.errors import InputError, Reason
-from retrieval.imaging import gate
-from retrieval.imaging.codestream import FrameSize, frame_size
-from retrieval.imaging.dicom import read_dicom_series
-from retrieval.imaging.dicom_header import read_header
+from radseek.retrieval.errors import InputError, Reason
+from radseek.retrieval.imaging import admission
+from radseek.retrieval.imaging.dicom.codestream import FrameSize, frame_size
+from radseek.retrieval.imaging.dicom.dicom_header import read_header
+from radseek.retrieval.imaging.dicom.dicom_series import read_dicom_series
 from tests.dicom_support import dataset, nested, save
 from tests.each_support import each
 
@@ -55,11 +55,11 @@ HERE = Path("scan.dcm")
     ],
 )
 def test_sizes_that_cannot_be_read_are_refused(tags: dict[str, object], code: Reason) -> None:
-    assert reason(gate.admit_dicom, header(**tags), HERE) is code
+    assert reason(admission.admit_dicom, header(**tags), HERE) is code
 
 
 def test_a_large_enhanced_series_is_admitted() -> None:
-    gate.admit_dicom(header(Rows=512, Columns=512, NumberOfFrames=3000), HERE)
+    admission.admit_dicom(header(Rows=512, Columns=512, NumberOfFrames=3000), HERE)
 
 
 @given(
@@ -70,20 +70,20 @@ def test_the_limit_is_the_product(rows: int, columns: int, frames: int, samples:
     asked = Dataset()
     asked.Rows, asked.Columns, asked.NumberOfFrames = rows, columns, frames
     asked.SamplesPerPixel, asked.BitsAllocated = samples, bits
-    fits = rows * columns * frames * samples * bits <= 8 * gate.MAX_DECODED_BYTES
-    fits = fits and max(rows, columns, frames) <= gate.MAX_SIDE
+    fits = rows * columns * frames * samples * bits <= 8 * admission.MAX_DECODED_BYTES
+    fits = fits and max(rows, columns, frames) <= admission.MAX_SIDE
     if fits:
-        gate.admit_dicom(asked, HERE)
+        admission.admit_dicom(asked, HERE)
     else:
-        assert reason(gate.admit_dicom, asked, HERE) is Reason.TOO_LARGE
+        assert reason(admission.admit_dicom, asked, HERE) is Reason.TOO_LARGE
 
 
 def test_nifti_headers_are_bounded() -> None:
-    gate.admit_nifti((512, 512, 600), 2, Path("a.nii.gz"), file_bytes=80_000_000)
-    assert reason(gate.admit_nifti, (30_000, 30_000, 30_000), 4, Path("a.nii"), file_bytes=400) is Reason.TOO_LARGE
-    assert reason(gate.admit_nifti, (1024, 1024, 1024), 2, Path("a.nii.gz"), file_bytes=2_000) is Reason.TOO_LARGE
-    assert reason(gate.admit_nifti, (0, 4, 4), 2, Path("a.nii"), file_bytes=400) is Reason.BAD_HEADER
-    assert reason(gate.admit_nifti, (), 2, Path("a.nii"), file_bytes=400) is Reason.BAD_HEADER
+    admission.admit_nifti((512, 512, 600), 2, Path("a.nii.gz"), file_bytes=80_000_000)
+    assert reason(admission.admit_nifti, (30_000, 30_000, 30_000), 4, Path("a.nii"), file_bytes=400) is Reason.TOO_LARGE
+    assert reason(admission.admit_nifti, (1024, 1024, 1024), 2, Path("a.nii.gz"), file_bytes=2_000) is Reason.TOO_LARGE
+    assert reason(admission.admit_nifti, (0, 4, 4), 2, Path("a.nii"), file_bytes=400) is Reason.BAD_HEADER
+    assert reason(admission.admit_nifti, (), 2, Path("a.nii"), file_bytes=400) is Reason.BAD_HEADER
 
 
 def deflated(path: Path, megabytes: int) -> Path:
@@ -132,7 +132,9 @@ def test_bytes_after_the_end_of_a_deflated_stream_are_left_alone(tmp_path: Path)
     pixels = np.zeros((1024, 1024), np.int16)
     path = save(dataset(pixels, syntax=DeflatedExplicitVRLittleEndian, Modality="OT"), tmp_path / "a.dcm")
     path.write_bytes(path.read_bytes() + b"\0")
-    script = "import sys; from pathlib import Path; from retrieval.imaging.dicom_header import read_header"
+    script = (
+        "import sys; from pathlib import Path; from radseek.retrieval.imaging.dicom.dicom_header import read_header"
+    )
     command = [sys.executable, "-c", f"{script}; print(read_header(Path(sys.argv[1])).Rows)", str(path)]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)  # it looped for ever
     assert ran.stdout.strip() == "1024"

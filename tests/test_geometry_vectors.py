@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from retrieval.encoders.encode import embed_series
-from retrieval.encoders.loading import load_encoder
-from retrieval.imaging import read_study
+from radseek.retrieval.encoders.encode_series import embed_series
+from radseek.retrieval.encoders.load_encoder import load_encoder
+from radseek.retrieval.imaging import read_study
 from tests.conftest import DATA
 from tests.each_support import each
 

@@ -16,13 +16,13 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from index_builder import build_index
-from retrieval.errors import InputError, Reason
-from retrieval.imaging import gzipped
-from retrieval.imaging.read import read_study
-from retrieval.imaging.scan import FileHeader, content_hash, scan
-from retrieval.index.local_store import LocalStore
-from retrieval.types import Skipped
+from radseek.index_builder import build_index
+from radseek.retrieval.errors import InputError, Reason
+from radseek.retrieval.imaging.dicom import gzipped_file
+from radseek.retrieval.imaging.read_study import read_study
+from radseek.retrieval.imaging.scan import FileHeader, content_hash, scan
+from radseek.retrieval.index.local_store import LocalStore
+from radseek.retrieval.types import Skipped
 from tests.build_support import write_ct
 from tests.encoder_support import TinyEncoder
 from tests.imaging_support import write_nifti
@@ -113,11 +113,11 @@ def test_a_bomb_is_refused_while_it_inflates(tmp_path: Path, monkeypatch: pytest
     path = tmp_path / "bomb.dcm.gz"
     path.write_bytes(gzip.compress(bytes(128) + b"DICM" + bytes(4 << 20)))
     read: list[int] = []
-    real = gzipped._read
-    monkeypatch.setattr(gzipped, "_CHUNK", 1 << 16)
-    monkeypatch.setattr(gzipped, "RATIO_FREE_BYTES", 1 << 18)
-    monkeypatch.setattr(gzipped, "MAX_RATIO", 2)
-    monkeypatch.setattr(gzipped, "_read", lambda *given: read.append(len(data := real(*given))) or data)
+    real = gzipped_file._read
+    monkeypatch.setattr(gzipped_file, "_CHUNK", 1 << 16)
+    monkeypatch.setattr(gzipped_file, "RATIO_FREE_BYTES", 1 << 18)
+    monkeypatch.setattr(gzipped_file, "MAX_RATIO", 2)
+    monkeypatch.setattr(gzipped_file, "_read", lambda *given: read.append(len(data := real(*given))) or data)
     line = refusal(path)
     assert line.reason_code is Reason.TOO_LARGE
     assert "gunzip it" in line.message
@@ -175,5 +175,5 @@ def test_gzip_without_an_image_says_what_it_holds(tmp_path: Path) -> None:
 
 def test_gzipped_nifti_is_still_read_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_nifti(tmp_path / "a.nii.gz", np.arange(24, dtype=np.int16).reshape(2, 3, 4), np.eye(4), sform_code=1)
-    monkeypatch.setattr(gzipped, "_inflate", None)
+    monkeypatch.setattr(gzipped_file, "_inflate", None)
     assert voxels(path).shape == (4, 3, 2)

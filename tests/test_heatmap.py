@@ -7,10 +7,10 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
-from retrieval.heatmap import DEFAULT, Recipe, heat_map, input_maps
-from retrieval.heatmap_methods import gradient, similarity
-from retrieval.heatmap_towers import Layer, Tower, tower_of
-from retrieval.types import Provenance, Series, View, Volume
+from radseek.retrieval.heatmaps.heatmap import DEFAULT, Recipe, heat_map, input_maps
+from radseek.retrieval.heatmaps.methods import gradient, similarity
+from radseek.retrieval.heatmaps.tower_layers import Layer, Tower, tower_of
+from radseek.retrieval.types import Provenance, Series, View, Volume
 from tests.each_support import each
 from tests.heatmap_support import (
     BRIGHT,
@@ -242,7 +242,7 @@ def a_view(depth: int = 30, kind: str = "lung") -> View:
 
 
 def test_a_volume_s_maps_lie_on_its_grid_and_nan_elsewhere() -> None:
-    from retrieval.heatmap_volume import view_maps
+    from radseek.retrieval.heatmaps.volume_heatmap import view_maps
 
     encoder, pair, view = tower_encoder("timm_conv_avg"), random_pair(64), a_view()
     maps = view_maps(encoder, view, pair, np.array([4, 1, 9]))
@@ -260,7 +260,7 @@ def test_a_volume_s_maps_lie_on_its_grid_and_nan_elsewhere() -> None:
 
 
 def test_key_slices_are_the_best_and_apart() -> None:
-    from retrieval.heatmap_volume import key_rows
+    from radseek.retrieval.heatmaps.volume_heatmap import key_rows
 
     margins = np.zeros(50)
     margins[[10, 11, 12, 30, 40]] = [0.9, 1.0, 0.8, 0.5, 0.7]

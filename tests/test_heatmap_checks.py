@@ -11,14 +11,14 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
-from prompts.catalog import load_set
-from retrieval import heatmap_methods
-from retrieval.errors import UsageError
-from retrieval.heatmap import DEFAULT, Recipe
-from retrieval.heatmap_check_store import CHECKS, CheckStore, cache_path, check_key, write_checks
-from retrieval.heatmap_checks import MapCheck, check_maps, curves
-from retrieval.heatmap_hiding import block_means, hidden, partly_hidden
-from retrieval.heatmap_random_weights import randomised_tower
+from radseek.prompts.catalogue import load_set
+from radseek.retrieval.errors import UsageError
+from radseek.retrieval.heatmaps import methods
+from radseek.retrieval.heatmaps.check_store import CHECKS, CheckStore, cache_path, check_key, write_checks
+from radseek.retrieval.heatmaps.faithfulness import MapCheck, check_maps, curves
+from radseek.retrieval.heatmaps.heatmap import DEFAULT, Recipe
+from radseek.retrieval.heatmaps.hidden_cells import block_means, hidden, partly_hidden
+from radseek.retrieval.heatmaps.random_weights import randomised_tower
 from tests.each_support import each
 from tests.heatmap_support import BRIGHT, SIZE, BlockEncoder, random_pair, random_slice, tower_encoder
 
@@ -107,7 +107,7 @@ def test_a_map_no_better_than_chance_does_not_pass(monkeypatch: pytest.MonkeyPat
     def noise(tower: object, inputs: torch.Tensor, direction: torch.Tensor) -> torch.Tensor:
         return torch.randn((len(inputs), 4, 4), generator=torch.Generator().manual_seed(int(inputs.sum())))
 
-    monkeypatch.setitem(heatmap_methods.METHODS, "noise", noise)
+    monkeypatch.setitem(methods.METHODS, "noise", noise)
     check = check_maps(encoder, random_slice((5, 3, SIZE, SIZE)), random_pair(64), Recipe("noise", 1))
     assert not check.passes
     assert check.reason == "no_better_than_random_order"
@@ -118,11 +118,11 @@ def test_a_map_that_does_not_know_the_weights_does_not_pass(monkeypatch: pytest.
     """Edges of the picture, whatever the tower: Adebayo's case. Its curves are made good so that only this can fail."""
     encoder = tower_encoder("timm_conv_avg")
     monkeypatch.setitem(
-        heatmap_methods.METHODS,
+        methods.METHODS,
         "brightness",
         lambda tower, inputs, direction: torch.nn.functional.avg_pool2d(inputs.float().mean(1), 8),
     )
-    monkeypatch.setattr("retrieval.heatmap_checks._interval", lambda found: (0.1, 0.2))
+    monkeypatch.setattr("radseek.retrieval.heatmaps.faithfulness._interval", lambda found: (0.1, 0.2))
     pictures = np.kron(random_slice((5, 1, 8, 8)), np.ones((8, 8), np.uint8)).repeat(3, axis=1)
     check = check_maps(encoder, pictures, random_pair(64), Recipe("brightness", 1))
     assert check.correlation == pytest.approx(1.0, abs=1e-6)

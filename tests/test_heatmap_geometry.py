@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from retrieval.encoders.prepare import prepare_slices
-from retrieval.encoders.spec import Preprocess
-from retrieval.errors import UsageError
-from retrieval.heatmap_geometry import place, spread, to_slice
-from retrieval.heatmap_nifti import write_nifti
+from radseek.retrieval.encoders.input_pixels import prepare_slices
+from radseek.retrieval.encoders.spec import Preprocess
+from radseek.retrieval.errors import UsageError
+from radseek.retrieval.heatmaps.cell_geometry import place, spread, to_slice
+from radseek.retrieval.heatmaps.heatmap_nifti import write_nifti
 from tests.each_support import each
 
 MODES = ("longest", "shortest", "squash")

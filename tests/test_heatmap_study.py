@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from prompts.catalog import load_set
-from retrieval import heatmap_study
-from retrieval.engine import Engine
-from retrieval.errors import UsageError
-from retrieval.heatmap import heat_map
-from retrieval.heatmap_check_store import CheckStore, check_key
-from retrieval.heatmap_checks import MapCheck
-from retrieval.imaging.views import make_views
-from retrieval.types import Provenance, Series, Study, Volume
+from radseek.prompts.catalogue import load_set
+from radseek.retrieval.engine import Engine
+from radseek.retrieval.errors import UsageError
+from radseek.retrieval.heatmaps import study_heatmap
+from radseek.retrieval.heatmaps.check_store import CheckStore, check_key
+from radseek.retrieval.heatmaps.faithfulness import MapCheck
+from radseek.retrieval.heatmaps.heatmap import heat_map
+from radseek.retrieval.imaging.views.series_views import make_views
+from radseek.retrieval.types import Provenance, Series, Study, Volume
 from tests.heatmap_support import random_slice, tower_encoder
 
 NODULE = next(one for one in load_set("chest_ct").findings if one.name == "lung_nodule")
@@ -87,7 +87,7 @@ def test_a_finding_is_checked_once_and_a_single_slice_each_time(encoder: Any, mo
         asked.append(len(prepared))
         return replace(GOOD, slices=len(prepared))
 
-    monkeypatch.setattr(heatmap_study, "check_maps", check)
+    monkeypatch.setattr(study_heatmap, "check_maps", check)
     one, many = a_study(a_series("1", 1, 1)), a_study(a_series("1", 20, 1))
     Engine(encoder).heat_map(one, NODULE)
     Engine(encoder).heat_map(one, NODULE)

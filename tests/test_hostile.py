@@ -18,14 +18,15 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit, JPEGLSLossless, RLELossless
 
 from benchmarks.mutating import KINDS, mutant
-from index_builder import build_index
-from retrieval.errors import InputError, RadseekError, Reason, StorageError, UsageError, WorkerError
-from retrieval.imaging import dicom, dicom_stack, gate, scan, scan_apart
-from retrieval.imaging import read as reading
-from retrieval.imaging.dicom_errors import input_errors, last_catch
-from retrieval.imaging.read import read_paths, read_study
-from retrieval.imaging.views import make_views
-from retrieval.types import Skipped
+from radseek.index_builder import build_index
+from radseek.retrieval.errors import InputError, RadseekError, Reason, StorageError, UsageError, WorkerError
+from radseek.retrieval.imaging import admission, isolated_scan, scan
+from radseek.retrieval.imaging import read_study as reading
+from radseek.retrieval.imaging.dicom import dicom_series, stacks
+from radseek.retrieval.imaging.read_study import read_paths, read_study
+from radseek.retrieval.imaging.reading_errors import input_errors, last_catch
+from radseek.retrieval.imaging.views.series_views import make_views
+from radseek.retrieval.types import Skipped
 from tests.build_support import write_ct, write_nifti
 from tests.dicom_support import dataset, save
 from tests.each_support import each
@@ -165,10 +166,10 @@ def test_what_nobody_foresaw_costs_one_file(
 @each(
     ("module", "name", "when"),
     [
-        (dicom, "frames_of", lambda _, path: path.name == "3.dcm"),
-        (dicom, "stack_frames", lambda frames: any(one.path.name == "3.dcm" for one in frames)),
-        (dicom, "load_stack", lambda stack, _: any(one.path.name == "3.dcm" for one in stack.frames)),
-        (dicom, "order_number", lambda _: False),
+        (dicom_series, "frames_of", lambda _, path: path.name == "3.dcm"),
+        (dicom_series, "stack_frames", lambda frames: any(one.path.name == "3.dcm" for one in frames)),
+        (dicom_series, "load_stack", lambda stack, _: any(one.path.name == "3.dcm" for one in stack.frames)),
+        (dicom_series, "order_number", lambda _: False),
         (reading, "read_dicom_series", lambda files: any(path.name == "3.dcm" for path in files)),
     ],
 )
@@ -208,24 +209,24 @@ def test_scanning_apart_finds_the_same(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("text")
     (tmp_path / ".hidden").write_text("text")
     with_zip = shutil.make_archive(str(tmp_path / "z"), "zip", tmp_path / "b")
-    assert list(scan_apart.scan_apart(tmp_path)) == list(scan.scan(tmp_path))
-    assert list(scan_apart.scan_apart(with_zip)) == list(scan.scan(with_zip))
-    assert len(list(scan_apart.scan_apart(f"{with_zip}!/0001.dcm"))) == 1
+    assert list(isolated_scan.scan_apart(tmp_path)) == list(scan.scan(tmp_path))
+    assert list(isolated_scan.scan_apart(with_zip)) == list(scan.scan(with_zip))
+    assert len(list(isolated_scan.scan_apart(f"{with_zip}!/0001.dcm"))) == 1
     with pytest.raises(UsageError):
-        list(scan_apart.scan_apart(tmp_path / "nothing"))
+        list(isolated_scan.scan_apart(tmp_path / "nothing"))
 
 
 def test_a_header_that_hangs_costs_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_ct(tmp_path / "b", 1)
 
-    def late(_function: str, task: scan_apart.LookTask, **_: Any) -> Any:
+    def late(_function: str, task: isolated_scan.LookTask, **_: Any) -> Any:
         if any(one.path.name == "0003.dcm" for one in task.files):
             raise InputError(Reason.TIMEOUT, "took too long; look at it by hand")
-        return scan_apart.look_at_all(task)
+        return isolated_scan.look_at_all(task)
 
-    monkeypatch.setattr(scan_apart, "call_apart", late)
-    monkeypatch.setattr(scan_apart.tempfile, "tempdir", None)
-    found = list(scan_apart.scan_apart(tmp_path))
+    monkeypatch.setattr(isolated_scan, "call_apart", late)
+    monkeypatch.setattr(isolated_scan.tempfile, "tempdir", None)
+    found = list(isolated_scan.scan_apart(tmp_path))
     assert len(found) == 6
     (line,) = [one for one in found if isinstance(one, Skipped)]
     assert Path(line.path).name == "0003.dcm"
@@ -288,7 +289,7 @@ def test_few_compressed_bytes_do_not_hold_gigabytes(tmp_path: Path) -> None:
         error = refusal(found, tmp_path / f"{syntax}.dcm")
         assert error.reason is Reason.TOO_LARGE
         assert "400,000,000" in str(error)
-    assert gate.RATIO_FREE_BYTES < 20_000**2
+    assert admission.RATIO_FREE_BYTES < 20_000**2
 
 
 def nifti(path: Path, voxels: np.ndarray) -> Path:
@@ -327,7 +328,7 @@ def test_a_deflated_file_with_a_byte_after_its_end_is_read(tmp_path: Path) -> No
 
 
 def test_a_worker_that_cannot_start_ends_the_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from retrieval import workers
+    from radseek.retrieval import workers
 
     write_ct(tmp_path / "a", 1)
     real = workers.start
@@ -350,4 +351,4 @@ def test_gzip_of_a_mutant_is_no_surprise(tmp_path: Path) -> None:
 
 
 def test_stacks_are_named_where_they_are_made() -> None:
-    assert dicom.stack_frames is dicom_stack.stack_frames
+    assert dicom_series.stack_frames is stacks.stack_frames

@@ -12,19 +12,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retrieval.index import exact, scan, snapshot, store
-from retrieval.index.bm25 import KeywordIndex
-from retrieval.index.exact import FlatIndex, cosines, float32_error
-from retrieval.index.keywords import query_words
-from retrieval.index.local_store import LocalStore
-from retrieval.index.sentence_index import SentenceIndex
-from retrieval.index.store import Case, Scope, pages
-from retrieval.index.where import NUMBERS, Clause, Where
-from retrieval.percentiles import FEWEST, Percentiles
-from retrieval.prompt_vectors import PromptBook
-from retrieval.scoring import read_finding, study_margins
-from retrieval.screening import Screener, choose_findings
-from retrieval.study_vectors import stored_study
+from radseek.retrieval.index import snapshot, store
+from radseek.retrieval.index.catalog.bm25 import KeywordIndex
+from radseek.retrieval.index.catalog.keywords import query_words
+from radseek.retrieval.index.catalog.where import NUMBERS, Clause, Where
+from radseek.retrieval.index.local_store import LocalStore
+from radseek.retrieval.index.store import Case, Scope, pages
+from radseek.retrieval.index.vectors import exact_search, slice_scan
+from radseek.retrieval.index.vectors.exact_search import FlatIndex, cosines, float32_error
+from radseek.retrieval.index.vectors.sentence_vectors import SentenceIndex
+from radseek.retrieval.scoring.margins import read_finding, study_margins
+from radseek.retrieval.scoring.percentiles import FEWEST, Percentiles
+from radseek.retrieval.scoring.screening import Screener, choose_findings
+from radseek.retrieval.scoring.study_vectors import stored_study
+from radseek.retrieval.scoring.text_vectors import PromptBook
 from tests.encoder_support import TinyEncoder, tiny_spec
 from tests.index_support import key_of, make_record, unit
 
@@ -206,7 +207,7 @@ def test_different_rows_of_one_sum_stay_different(monkeypatch: pytest.MonkeyPatc
     query = rows[7].astype(np.float32)
     monkeypatch.setattr(np.random, "default_rng", lambda seed: Zeros())
     rows[3, 1:], rows[4, 1:] = 0, 0
-    monkeypatch.setattr("retrieval.index.sentence_index._BLOCK", 4)
+    monkeypatch.setattr("radseek.retrieval.index.vectors.sentence_vectors._BLOCK", 4)
     places, _ = SentenceIndex(rows).search(query, 1, np.ones(9, bool))
     assert places.tolist() == [7]
 
@@ -237,7 +238,7 @@ def test_float32_is_never_further_off_than_said(seed: int, dim: int) -> None:
     rows, query = unit(rng, 200, dim), rng.standard_normal(dim) * 10 ** rng.uniform(-2, 2)
     narrow = rows.astype(np.float32) @ query.astype(np.float32)
     assert np.abs(narrow - cosines(rows, query)).max() <= float32_error(query)
-    far, order = exact._faiss().IndexFlatIP(dim), np.arange(200)
+    far, order = exact_search._faiss().IndexFlatIP(dim), np.arange(200)
     far.add(rows.astype(np.float32))
     scores, found = far.search(query.astype(np.float32)[None], 200)
     assert np.abs(scores[0] - cosines(rows, query)[found[0]]).max() <= float32_error(query), order
@@ -247,8 +248,8 @@ def test_float32_is_never_further_off_than_said(seed: int, dim: int) -> None:
 def test_an_archives_margins_are_those_of_each_study(
     archive: LocalStore, block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scan, "_BLOCK", block)
-    monkeypatch.setattr(scan, "_HELD", 4096)
+    monkeypatch.setattr(slice_scan, "_BLOCK", block)
+    monkeypatch.setattr(slice_scan, "_HELD", 4096)
     book = PromptBook(TinyEncoder())
     findings, _ = choose_findings(["pleural effusion", "lung nodule", "odd thing"])
     pairs = [book.pair(finding) for finding in findings]
@@ -300,7 +301,9 @@ def test_mapped_pages_can_be_given_back(archive: LocalStore) -> None:
 def test_reading_every_study_holds_few_of_them(archive: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(snapshot, "_MOST_HELD", 1)
     given: list[int] = []
-    monkeypatch.setattr("retrieval.index.segments.give_back", lambda address, size: given.append(size))
+    monkeypatch.setattr(
+        "radseek.retrieval.index.segments.segment_folders.give_back", lambda address, size: given.append(size)
+    )
     cases = archive.cases()
     for case in cases:
         archive.slice_vectors(case.key)

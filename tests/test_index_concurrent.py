@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from retrieval.index import catalog
-from retrieval.index.local_store import LocalStore
+from radseek.retrieval.index.catalog import catalog_file
+from radseek.retrieval.index.local_store import LocalStore
 from tests.encoder_support import tiny_spec
 from tests.index_support import key_of, make_record, make_records, unit
 
@@ -65,14 +65,14 @@ def test_a_commit_while_the_settings_are_read_is_no_damage(tmp_path: Path, monke
     index = tmp_path / "a.index"
     with LocalStore.create(index, tiny_spec()) as store:
         store.add(make_records(2))
-        real = catalog._digest_of_segments
+        real = catalog_file._digest_of_segments
         numbers = iter(range(10, 20))
 
         def after_a_commit(connection: sqlite3.Connection) -> str:
-            monkeypatch.setattr(catalog, "_digest_of_segments", real)
+            monkeypatch.setattr(catalog_file, "_digest_of_segments", real)
             store.add([make_record(next(numbers))])
             return real(connection)
 
-        monkeypatch.setattr(catalog, "_digest_of_segments", after_a_commit)
+        monkeypatch.setattr(catalog_file, "_digest_of_segments", after_a_commit)
         with LocalStore.open(index) as reader:
             assert reader.verify()["studies"] == 3

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from retrieval.index.local_store import LocalStore
+from radseek.retrieval.index.local_store import LocalStore
 from tests.encoder_support import tiny_spec
 from tests.index_support import key_of, make_record, make_records
 
@@ -27,9 +27,14 @@ ROOT = Path(__file__).resolve().parents[1]
 DRIVER = """
 import json, os, signal, sys
 sys.path.insert(0, {root!r})
-import retrieval.index.catalog as catalog
-from retrieval.index import catalog_write, commit, creating, merging, rewriting, segments
-from retrieval.index.local_store import LocalStore
+import radseek.retrieval.index.catalog.catalog_file as catalog
+from radseek.retrieval.index.catalog import catalog_write
+from radseek.retrieval.index import commit
+from radseek.retrieval.index import new_index
+from radseek.retrieval.index.segments import merging
+from radseek.retrieval.index.segments import rewriting
+from radseek.retrieval.index.segments import segment_folders
+from radseek.retrieval.index.local_store import LocalStore
 from tests.encoder_support import tiny_spec
 from tests.index_support import key_of, make_record
 
@@ -62,8 +67,8 @@ print(json.dumps(codes))
 
 ADD_STEPS = [
     "die_at(commit, 'write_segment', 1)",
-    "die_at(segments, '_write_array', 1, after=True)",
-    "die_at(segments, '_write_array', 3, after=True)",
+    "die_at(segment_folders, '_write_array', 1, after=True)",
+    "die_at(segment_folders, '_write_array', 3, after=True)",
     "die_at(os, 'fsync', 1)",
     "die_at(os, 'fsync', 4)",
     "die_at(os, 'rename', 1)",
@@ -84,7 +89,7 @@ COMPACT_STEPS = [
 # Seven small folders are there; the eighth commit's are merged with them.
 MERGE_STEPS = [
     "die_at(merging, 'write_segment', 1)",
-    "die_at(segments, '_write_array', 5, after=True)",
+    "die_at(segment_folders, '_write_array', 5, after=True)",
     "die_at(os, 'rename', 2)",
     "die_at(merging, 'write_segment', 1, after=True)",
     "die_at(catalog_write, 'move_segments', 1)",
@@ -102,7 +107,7 @@ JOBS: dict[str, list[str]] = {
     **{f"compact: {step}": ["store.remove([key_of('study', 2)])", step, "store.compact()"] for step in COMPACT_STEPS},
     **{f"merge: {step}": [*MORE, step, "store.add([make_record(106)])"] for step in MERGE_STEPS},
     "committed": ["store.add([make_record(100)])", "die()"],
-    "create": ["die_at(creating, 'write_manifest', 1)", "LocalStore.create(path, tiny_spec())"],
+    "create": ["die_at(new_index, 'write_manifest', 1)", "LocalStore.create(path, tiny_spec())"],
 }
 
 

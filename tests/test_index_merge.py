@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from index_builder import build_index
-from retrieval.errors import IndexDamagedError, StorageError
-from retrieval.index import merging, snapshot
-from retrieval.index.local_store import LocalStore
-from retrieval.index.merging import due
-from retrieval.index.segments import Segment, SegmentInfo
-from retrieval.index.store import StudyRecord
+from radseek.index_builder import build_index
+from radseek.retrieval.errors import IndexDamagedError, StorageError
+from radseek.retrieval.index import snapshot
+from radseek.retrieval.index.local_store import LocalStore
+from radseek.retrieval.index.segments import merging
+from radseek.retrieval.index.segments.merging import due
+from radseek.retrieval.index.segments.segment_folders import Segment, SegmentInfo
+from radseek.retrieval.index.store import StudyRecord
 from tests.build_support import write_ct
 from tests.encoder_support import TinyEncoder, tiny_spec
 from tests.index_support import key_of, make_format_1, make_record, make_records, unit
@@ -203,8 +204,8 @@ LIMITED = """
 import json, os, resource, sys
 sys.path.insert(0, {root!r})
 import numpy as np
-from retrieval.index import merging
-from retrieval.index.local_store import LocalStore
+from radseek.retrieval.index.segments import merging
+from radseek.retrieval.index.local_store import LocalStore
 from tests.encoder_support import tiny_spec
 from tests.index_support import make_record, unit
 import faiss

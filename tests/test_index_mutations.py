@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from benchmarks.index_mutations import sweep
-from radseek.cli import run
-from retrieval.errors import IndexDamagedError
-from retrieval.index.linkage import linkage_path
-from retrieval.index.local_store import LocalStore
+from radseek.cli.main import run
+from radseek.retrieval.errors import IndexDamagedError
+from radseek.retrieval.index.catalog.linkage import linkage_path
+from radseek.retrieval.index.local_store import LocalStore
 from tests.each_support import each
 from tests.encoder_support import tiny_spec
 from tests.index_support import key_of, make_format_1, make_record, make_records, unit

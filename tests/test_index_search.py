@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from retrieval.index import exact, scan
-from retrieval.index.local_store import LocalStore
-from retrieval.index.store import Scope, StudyRecord
-from retrieval.index.where import Where
+from radseek.retrieval.index.catalog.where import Where
+from radseek.retrieval.index.local_store import LocalStore
+from radseek.retrieval.index.store import Scope, StudyRecord
+from radseek.retrieval.index.vectors import exact_search, slice_scan
 from tests.each_support import each
 from tests.encoder_support import tiny_spec
 from tests.index_support import key_of, make_record, make_records, unit
@@ -98,7 +98,7 @@ def test_view_search_equals_numpy(store: LocalStore, records: list[StudyRecord],
 def test_slice_search_equals_numpy(
     store: LocalStore, records: list[StudyRecord], scope: str, k: int, block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scan, "_BLOCK", block)
+    monkeypatch.setattr(slice_scan, "_BLOCK", block)
     asked, rule = SCOPES[scope]
     query = unit(np.random.default_rng(11), 1)[0].astype(np.float32)
     best: list[tuple[float, str, int, str]] = []
@@ -128,13 +128,13 @@ def test_a_study_does_not_change_its_score_with_its_company(store: LocalStore, r
 
 
 def test_faiss_selector_is_used_and_right(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exact, "_NARROW", 0.0)
+    monkeypatch.setattr(exact_search, "_NARROW", 0.0)
     query = unit(np.random.default_rng(8), 1)
     scope = Scope(Where.parse(["modality=MR"]))
     with monkeypatch.context() as context:
-        context.setattr(exact, "_EXTRA", 0)
+        context.setattr(exact_search, "_EXTRA", 0)
         selected = store.search_views("lung", query, 5, scope)
-    monkeypatch.setattr(exact, "_NARROW", 1.0)
+    monkeypatch.setattr(exact_search, "_NARROW", 1.0)
     assert selected == store.search_views("lung", query, 5, scope)
 
 

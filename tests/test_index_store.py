@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from retrieval.errors import (
+from radseek.retrieval.errors import (
     EncoderMismatchError,
     IndexBusyError,
     IndexDamagedError,
@@ -22,11 +22,11 @@ from retrieval.errors import (
     UnknownNameError,
     UsageError,
 )
-from retrieval.index.linkage import linkage_path
-from retrieval.index.local_store import LocalStore
-from retrieval.index.manifest import is_index
-from retrieval.index.store import Scope, SeriesRecord, StudyRecord
-from retrieval.index.where import Where
+from radseek.retrieval.index.catalog.linkage import linkage_path
+from radseek.retrieval.index.catalog.where import Where
+from radseek.retrieval.index.local_store import LocalStore
+from radseek.retrieval.index.manifest import is_index
+from radseek.retrieval.index.store import Scope, SeriesRecord, StudyRecord
 from tests.each_support import each
 from tests.encoder_support import TinyEncoder, tiny_spec
 from tests.index_support import key_of, make_format_1, make_record, make_records, unit
@@ -325,7 +325,7 @@ def test_opens_on_a_disk_that_cannot_be_written(index: Path) -> None:
     linkage_path(index).unlink()
     code = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "from retrieval.index.local_store import LocalStore\n"
+        "from radseek.retrieval.index.local_store import LocalStore\n"
         "s = LocalStore.open(sys.argv[2]); print(s.verify()['studies'], len(s.cases())); s.close()\n"
     )
     user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if os.geteuid() == 0 else []

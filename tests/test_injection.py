@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from retrieval.engine import Engine
-from retrieval.evidence import Evidence, Lang, ScoreItem
-from retrieval.gathering import gather
-from retrieval.index.local_store import LocalStore
-from retrieval.index.scrub import scrub
-from retrieval.narrators.protocol import Narrator
-from retrieval.narrators.template import TemplateNarrator
-from retrieval.summary import SummarySentence, summarize
+from radseek.retrieval.engine import Engine
+from radseek.retrieval.explain.evidence import Evidence, Lang, ScoreItem
+from radseek.retrieval.explain.evidence_of_answers import gather
+from radseek.retrieval.explain.narrators.narrator import Narrator
+from radseek.retrieval.explain.narrators.template import TemplateNarrator
+from radseek.retrieval.explain.summary import SummarySentence, summarize
+from radseek.retrieval.index.local_store import LocalStore
+from radseek.retrieval.privacy.scrub import scrub
 from tests.encoder_support import TinyEncoder, tiny_spec
 from tests.injection_support import Echo, Obedient, payloads
 from tests.test_engine import make_study, to_record

@@ -14,12 +14,13 @@ from typing import Any
 
 import pytest
 
-from radseek import cli, keeping
-from radseek.cli import run
+from radseek.cli import index_commands
+from radseek.cli import main as cli
+from radseek.cli.main import run
 from tests.build_support import write_ct
 from tests.each_support import each
 
-MAIN = "import sys; from radseek.cli import main; main()"
+MAIN = "import sys; from radseek.cli.main import main; main()"
 # A module of the command that takes its time while it is imported.
 SLOW = """
 import sys, time
@@ -46,7 +47,7 @@ def started(tmp_path: Path, act: str, *arguments: str, name: str = "typer") -> s
 
 
 @pytest.mark.slow
-@each("name", ["typer", "numpy", "retrieval.engine"])
+@each("name", ["typer", "numpy", "radseek.retrieval.engine"])
 def test_ctrl_c_while_importing(tmp_path: Path, name: str) -> None:
     process = started(tmp_path, "time.sleep(60)", "info", "x", "--json", name=name)
     assert process.stderr is not None
@@ -90,12 +91,12 @@ def raising(error: BaseException) -> Any:
 @each(
     ("patched", "command"),
     [
-        ("radseek.targets.embed_sources", ["screen", "{archive}", "--finding", "nodule"]),
-        ("radseek.asking.Engine.open", ["search", "nodule", "--index", "{archive}"]),
-        ("radseek.keeping.LocalStore.open", ["info", "{archive}"]),
-        ("radseek.keeping.LocalStore.open", ["verify", "{archive}"]),
-        ("radseek.keeping.forget_all", ["forget", "{archive}", "--study", "2.25.1"]),
-        ("radseek.keeping.build_index", ["build", "{archive}", "--index", "{archive}/i"]),
+        ("radseek.cli.target_studies.embed_sources", ["screen", "{archive}", "--finding", "nodule"]),
+        ("radseek.cli.ask_commands.Engine.open", ["search", "nodule", "--index", "{archive}"]),
+        ("radseek.cli.index_commands.LocalStore.open", ["info", "{archive}"]),
+        ("radseek.cli.index_commands.LocalStore.open", ["verify", "{archive}"]),
+        ("radseek.cli.index_commands.forget_all", ["forget", "{archive}", "--study", "2.25.1"]),
+        ("radseek.cli.index_commands.build_index", ["build", "{archive}", "--index", "{archive}/i"]),
     ],
 )
 def test_ctrl_c_in_a_command(
@@ -123,7 +124,7 @@ def test_ctrl_c_that_a_library_swallows(monkeypatch: pytest.MonkeyPatch, capsys:
         except KeyboardInterrupt:
             raise ImportError("a module that could not be loaded") from None
 
-    monkeypatch.setattr(keeping.LocalStore, "open", library)
+    monkeypatch.setattr(index_commands.LocalStore, "open", library)
     assert run(["info", "x", "--json"]) == 130
     assert json.loads(capsys.readouterr().out)["error"]["kind"] == "Interrupted"
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -143,7 +144,7 @@ def test_a_full_disk_in_a_command(
     for wrapped in (False, True):
         outer = RuntimeError("could not save")
         outer.__cause__ = error
-        monkeypatch.setattr(keeping.LocalStore, "open", raising(outer if wrapped else error))
+        monkeypatch.setattr(index_commands.LocalStore, "open", raising(outer if wrapped else error))
         if wrapped and isinstance(error, sqlite3.Error):
             continue
         assert run(["info", "x", "--json"]) == 8
@@ -153,12 +154,14 @@ def test_a_full_disk_in_a_command(
 
 
 def test_what_is_no_fault_of_the_disk_is_still_raised(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keeping.LocalStore, "open", raising(ZeroDivisionError("a fault of ours")))
+    monkeypatch.setattr(index_commands.LocalStore, "open", raising(ZeroDivisionError("a fault of ours")))
     with pytest.raises(ZeroDivisionError):
         run(["info", "x"])
 
 
 def test_the_front_door_is_late() -> None:
-    code = "import sys, radseek.early; sys.exit(any(m in sys.modules for m in ('numpy', 'typer', 'retrieval')))"
+    code = (
+        "import sys, radseek.cli.early_exit; sys.exit(any(m in sys.modules for m in ('numpy', 'typer', 'retrieval')))"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
     assert cli.run

@@ -11,14 +11,14 @@ from pathlib import Path
 import pydicom
 import pytest
 
-from index_builder import build_index
-from index_builder.build import BuildReport
-from radseek.cli import run
-from retrieval.engine import Engine
-from retrieval.errors import IndexDamagedError, Reason, UsageError
-from retrieval.index.keys import is_key_of, key_check, key_path, load_key
-from retrieval.index.linkage import linkage_path
-from retrieval.index.local_store import LocalStore
+from radseek.cli.main import run
+from radseek.index_builder import build_index
+from radseek.index_builder.build import BuildReport
+from radseek.retrieval.engine import Engine
+from radseek.retrieval.errors import IndexDamagedError, Reason, UsageError
+from radseek.retrieval.index.catalog.linkage import linkage_path
+from radseek.retrieval.index.local_store import LocalStore
+from radseek.retrieval.privacy.pseudonyms import is_key_of, key_check, key_path, load_key
 from tests.build_support import write_ct
 from tests.each_support import each
 from tests.encoder_support import TinyEncoder

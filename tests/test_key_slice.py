@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from demo.web.tables import Screened, findings_table
-from prompts.catalog import find
-from radseek.screening import _place
-from retrieval.claims.of_scores import present_claims
-from retrieval.engine import Engine
-from retrieval.heatmap_volume import key_rows
-from retrieval.key_slice import KINDS, key_slice, own_kinds
-from retrieval.prompt_vectors import PromptBook
-from retrieval.results import FindingScore, ScreenResult
+from radseek.cli.screen_command import _place
+from radseek.demo.page.finding_table import Screened, findings_table
+from radseek.prompts.catalogue import find
+from radseek.retrieval.engine import Engine
+from radseek.retrieval.explain.claims.score_claims import present_claims
+from radseek.retrieval.heatmaps.volume_heatmap import key_rows
+from radseek.retrieval.scoring.key_slice import KINDS, key_slice, own_kinds
+from radseek.retrieval.scoring.score_results import FindingScore, ScreenResult
+from radseek.retrieval.scoring.text_vectors import PromptBook
 from tests.conftest import DATA
 from tests.encoder_support import TinyEncoder, tiny_spec
 from tests.evidence_support import score

@@ -11,9 +11,9 @@ from dataclasses import replace
 
 import pytest
 
-from retrieval.errors import UsageError
-from retrieval.index.keys import key_path, keyed_hash, load_key, patient_key, series_key, study_key
-from retrieval.types import Study
+from radseek.retrieval.errors import UsageError
+from radseek.retrieval.privacy.pseudonyms import key_path, keyed_hash, load_key, patient_key, series_key, study_key
+from radseek.retrieval.types import Study
 
 STUDY = Study(uid="1.2.840.99", content_hash="c" * 64, paths=("a.dcm",), series=())
 

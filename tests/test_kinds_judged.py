@@ -13,18 +13,18 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from prompts.catalog import find
-from retrieval.encoders.calibration import load_calibrator
-from retrieval.encoders.concepts import load_concepts
-from retrieval.encoders.loading import load_encoder
-from retrieval.encoders.protocol import Encoder
-from retrieval.engine import Engine
-from retrieval.errors import EncoderError
-from retrieval.judging import Judge
-from retrieval.prompt_vectors import PromptBook
-from retrieval.scoring import read_finding
-from retrieval.screening import Screener
-from retrieval.study_vectors import SeriesVectors, StudyVectors
+from radseek.prompts.catalogue import find
+from radseek.retrieval.encoders.concepts import load_concepts
+from radseek.retrieval.encoders.encoder import Encoder
+from radseek.retrieval.encoders.load_encoder import load_encoder
+from radseek.retrieval.engine import Engine
+from radseek.retrieval.errors import EncoderError
+from radseek.retrieval.scoring.calibration import load_calibrator
+from radseek.retrieval.scoring.margins import read_finding
+from radseek.retrieval.scoring.screening import Screener
+from radseek.retrieval.scoring.states import Judge
+from radseek.retrieval.scoring.study_vectors import SeriesVectors, StudyVectors
+from radseek.retrieval.scoring.text_vectors import PromptBook
 from tests.conftest import DATA
 from tests.dicom_support import series as write_series
 from tests.each_support import each
@@ -135,9 +135,9 @@ def test_the_built_in_encoder_says_of_everything_what_taught_and_fitted_it() -> 
 @each("reason", ABSTAINING)
 def test_every_reason_has_words_wherever_it_is_shown(reason: str) -> None:
     for name, tables in (
-        ("retrieval/claims/sentences.toml", ("abstained", "reasons")),
-        ("radseek/explain_words.toml", ("reason",)),
-        ("demo/web/words.toml", ("reason",)),
+        ("retrieval/explain/claims/sentences.toml", ("abstained", "reasons")),
+        ("radseek/html/explain_words.toml", ("reason",)),
+        ("demo/page/page_words.toml", ("reason",)),
     ):
         words = tomllib.loads((ROOT / name).read_text(encoding="utf-8"))
         for table in tables:
@@ -203,7 +203,7 @@ def test_no_colours_are_laid_over_what_is_not_judged(engine: Engine, volunteer: 
     assert found.peak is None
     assert (found.check.passes, found.check.reason) == (False, "single_slices_only")
     assert np.isnan(found.maps.stacked()).all()  # nothing to draw them from either
-    from demo.viewer.heat_layer import layer_of
+    from radseek.demo.viewer.heat_layer import layer_of
 
     layer = layer_of(found, TUMOUR.names)
     assert (layer.pictures, layer.reason) == ({}, "single_slices_only")

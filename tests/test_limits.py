@@ -13,10 +13,10 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from demo.web.trouble import code_of, trouble
-from radseek.cli import run
-from radseek.server.problems import problem_of
-from retrieval.errors import (
+from radseek.cli.main import run
+from radseek.demo.page.error_message import code_of, trouble
+from radseek.retrieval.disk_errors import limit_error
+from radseek.retrieval.errors import (
     IndexBusyError,
     IndexClosedError,
     IndexDamagedError,
@@ -24,10 +24,10 @@ from retrieval.errors import (
     StorageError,
     SystemLimitError,
 )
-from retrieval.index.local_store import LocalStore
-from retrieval.index.manifest import is_index
-from retrieval.index.sqlite_file import guarded
-from retrieval.storage import limit_error
+from radseek.retrieval.index.catalog.sqlite_file import guarded
+from radseek.retrieval.index.local_store import LocalStore
+from radseek.retrieval.index.manifest import is_index
+from radseek.server.problems import problem_of
 from tests.encoder_support import tiny_spec
 from tests.index_support import make_records
 
@@ -37,9 +37,9 @@ ROOT = Path(__file__).resolve().parents[1]
 FEW = """
 import os, resource, sys
 sys.path.insert(0, {root!r})
-from retrieval.errors import RadseekError
-from retrieval.index.local_store import LocalStore
-from retrieval.index.manifest import is_index
+from radseek.retrieval.errors import RadseekError
+from radseek.retrieval.index.local_store import LocalStore
+from radseek.retrieval.index.manifest import is_index
 hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 LocalStore.open(sys.argv[1]).close()
 used = max(map(int, os.listdir("/proc/self/fd")))

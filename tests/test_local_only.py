@@ -11,12 +11,12 @@ from typing import Any
 import huggingface_hub.constants
 import pytest
 
-from retrieval.encoders.checkpoint import read_checkpoint
-from retrieval.encoders.loading import load_encoder
-from retrieval.encoders.local_only import check_transformers_config, offline
-from retrieval.engine import Engine
-from retrieval.errors import EncoderError
-from retrieval.index.local_store import LocalStore
+from radseek.retrieval.encoders.checkpoint import read_checkpoint
+from radseek.retrieval.encoders.load_encoder import load_encoder
+from radseek.retrieval.encoders.local_only import check_transformers_config, offline
+from radseek.retrieval.engine import Engine
+from radseek.retrieval.errors import EncoderError
+from radseek.retrieval.index.local_store import LocalStore
 from tests.each_support import each
 from tests.encoder_folder_support import copy_folder, edit_json, write_folder
 from tests.encoder_support import tiny_spec

@@ -17,13 +17,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pydicom import dcmread
 
-from retrieval.errors import MaskError, MissingExtraError
-from retrieval.imaging.nifti import read_nifti
-from retrieval.imaging.read import read_study
-from retrieval.mask_placing import Drawn, inside_share, place
-from retrieval.masks import choose_regions, fit_series, read_mask
-from retrieval.region import Region, union
-from retrieval.types import Volume
+from radseek.retrieval.errors import MaskError, MissingExtraError
+from radseek.retrieval.imaging.nifti.nifti_series import read_nifti
+from radseek.retrieval.imaging.read_study import read_study
+from radseek.retrieval.regions.mask_placing import Drawn, inside_share, place
+from radseek.retrieval.regions.masks import choose_regions, fit_series, read_mask
+from radseek.retrieval.regions.region import Region, union
+from radseek.retrieval.types import Volume
 from tests.conftest import DATA
 from tests.each_support import each
 from tests.mask_support import (

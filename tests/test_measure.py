@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 from scipy.spatial.transform import Rotation
 
-from demo.phantom_write import write_cohort
-from demo.phantoms import make_phantom
-from retrieval.errors import MaskError
-from retrieval.imaging.read import read_study
-from retrieval.masks import fit_series
-from retrieval.measure import Measurement, measure, measure_all
-from retrieval.measure_axial import axial_diameters
-from retrieval.region import Region
-from retrieval.types import Volume
+from radseek.demo.phantoms.make import make_phantom
+from radseek.demo.phantoms.write.cohort import write_cohort
+from radseek.retrieval.errors import MaskError
+from radseek.retrieval.imaging.read_study import read_study
+from radseek.retrieval.regions.axial_diameter import axial_diameters
+from radseek.retrieval.regions.masks import fit_series
+from radseek.retrieval.regions.measure import Measurement, measure, measure_all
+from radseek.retrieval.regions.region import Region
+from radseek.retrieval.types import Volume
 from tests.each_support import each
 from tests.mask_support import affine_of, ellipsoid, empty_volume, middle, places, volume_of
 

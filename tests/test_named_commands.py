@@ -9,7 +9,7 @@ from contextlib import redirect_stdout
 
 import pytest
 
-from radseek.cli import app, run
+from radseek.cli.main import app, run
 from tests.named_support import (
     PACKAGES,
     ROOT,

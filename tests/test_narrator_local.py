@@ -15,14 +15,14 @@ import tokenizers
 import torch
 import transformers
 
-from retrieval.checker import check
-from retrieval.claims import Claim, cited, claims
-from retrieval.errors import NarratorError, UnknownNameError, UsageError
-from retrieval.narrators import model_files
-from retrieval.narrators.acceptance import keeps_the_claim
-from retrieval.narrators.loading import NARRATORS, load_narrator
-from retrieval.narrators.local import LocalNarrator
-from retrieval.narrators.prompting import MAX_TOKENS, SLACK, instructions, question
+from radseek.retrieval.errors import NarratorError, UnknownNameError, UsageError
+from radseek.retrieval.explain.checker import check
+from radseek.retrieval.explain.claims import Claim, cited, claims
+from radseek.retrieval.explain.narrators import model_files
+from radseek.retrieval.explain.narrators.acceptance import keeps_the_claim
+from radseek.retrieval.explain.narrators.load_narrator import NARRATORS, load_narrator
+from radseek.retrieval.explain.narrators.local import LocalNarrator
+from radseek.retrieval.explain.narrators.prompting import MAX_TOKENS, SLACK, instructions, question
 from tests.each_support import each
 from tests.evidence_support import full
 
@@ -135,7 +135,7 @@ def test_half_a_claim_is_not_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 
 @pytest.mark.llm
 def test_the_kept_state_changes_no_answer(tmp_path: Path) -> None:
-    from retrieval.narrators.transformers_model import TransformersModel
+    from radseek.retrieval.explain.narrators.transformers_model import TransformersModel
 
     model = TransformersModel(tiny_folder(tmp_path), "fp32")
     asked = [question("The volume of the region is 3 ml."), question("No effusion.")]
@@ -234,7 +234,7 @@ def test_a_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch, tmp_
     def absent(*_: object) -> Path:
         raise ImportError("gguf is missing")
 
-    monkeypatch.setattr("retrieval.narrators.transformers_model.unpacked", absent)
+    monkeypatch.setattr("radseek.retrieval.explain.narrators.transformers_model.unpacked", absent)
     with pytest.raises(NarratorError, match=r"radseek\[llm\]"):
         load_narrator("local", model=path).rephrase(CLAIM, (), "en")
 
@@ -265,7 +265,7 @@ def test_llama_cpp_is_used_where_it_is_there_(monkeypatch: pytest.MonkeyPatch, t
     path.write_bytes(b"GGUF")
     fake = SimpleNamespace(Llama=FakeLlama, __spec__=importlib.util.spec_from_loader("x", None))
     monkeypatch.setitem(sys.modules, "llama_cpp", fake)
-    monkeypatch.delitem(sys.modules, "retrieval.narrators.llama_model", raising=False)
+    monkeypatch.delitem(sys.modules, "radseek.retrieval.explain.narrators.llama_model", raising=False)
     FakeLlama.made.clear()
     narrator = load_narrator("local", model=path)
     sentences = [narrator.rephrase(CLAIM, (), "en") for _ in range(2)]
@@ -275,7 +275,7 @@ def test_llama_cpp_is_used_where_it_is_there_(monkeypatch: pytest.MonkeyPatch, t
     assert llama.asked[0]["messages"] == [*instructions("en"), question(CLAIM.text)]
     assert llama.asked[0]["temperature"] == 0.0
     assert llama.asked[0]["max_tokens"] == len(question(CLAIM.text)["content"]) + SLACK
-    sys.modules.pop("retrieval.narrators.llama_model", None)
+    sys.modules.pop("radseek.retrieval.explain.narrators.llama_model", None)
 
 
 @pytest.mark.parametrize("call", [{"name": "locl"}, {"name": ""}])
@@ -311,7 +311,7 @@ def test_nothing_of_the_chat_can_be_forged_with_the_models_own_tokens(unpacked_m
 
 
 def question_of(text: str) -> str:
-    from retrieval.narrators.prompting import messages
+    from radseek.retrieval.explain.narrators.prompting import messages
 
     return messages(text, "en")[-1]["content"]
 
@@ -323,7 +323,7 @@ def test_the_default_model_rewords_offline_alike_each_time(
     unpacked_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(unpacked_model.parents[2]))
-    monkeypatch.setattr("retrieval.encoders.open_clip_loading.default_precision", lambda device: "fp32")
+    monkeypatch.setattr("radseek.retrieval.encoders.open_clip_loading.default_precision", lambda device: "fp32")
     evidence = full()
     asked = [one for one in claims(evidence, "en") if one.part in ("measurement", "change")][-5:]
     narrator = LocalNarrator()

@@ -12,12 +12,12 @@ from tests.each_support import each
 
 pytest.importorskip("openai", reason="the extra 'openai' is not installed")
 
-from retrieval.claims import Claim
-from retrieval.errors import NarratorError, UsageError
-from retrieval.narrators.bounded_http import MAX_BYTES
-from retrieval.narrators.loading import load_narrator
-from retrieval.narrators.prompting import MAX_TOKENS
-from retrieval.narrators.remote import RemoteNarrator, is_loopback
+from radseek.retrieval.errors import NarratorError, UsageError
+from radseek.retrieval.explain.claims import Claim
+from radseek.retrieval.explain.narrators.bounded_http import MAX_BYTES
+from radseek.retrieval.explain.narrators.load_narrator import load_narrator
+from radseek.retrieval.explain.narrators.prompting import MAX_TOKENS
+from radseek.retrieval.explain.narrators.remote import RemoteNarrator, is_loopback
 from tests.llm_server_support import Chat, completion, dead_url, says, serve
 
 pytestmark = pytest.mark.slow

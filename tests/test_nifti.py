@@ -14,11 +14,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from retrieval.errors import InputError, Reason
-from retrieval.imaging.nifti import read_nifti
-from retrieval.imaging.nifti_header import read_nifti_header
-from retrieval.imaging.sidecar import read_sidecar
-from retrieval.imaging.views import make_views
+from radseek.retrieval.errors import InputError, Reason
+from radseek.retrieval.imaging.nifti.nifti_header import read_nifti_header
+from radseek.retrieval.imaging.nifti.nifti_series import read_nifti
+from radseek.retrieval.imaging.nifti.sidecar import read_sidecar
+from radseek.retrieval.imaging.views.series_views import make_views
 from tests.conftest import DATA
 from tests.each_support import each
 from tests.imaging_support import RAS_TO_LPS, signed_permutations, write_nifti

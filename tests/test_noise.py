@@ -7,12 +7,12 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from prompts import load_set
-from retrieval.encoders.encode import pool_view
-from retrieval.prompt_vectors import PromptBook
-from retrieval.screening import Screener
-from retrieval.study_vectors import SeriesVectors, StudyVectors
-from retrieval.types import ViewVectors
+from radseek.prompts import load_set
+from radseek.retrieval.encoders.encode_series import pool_view
+from radseek.retrieval.scoring.screening import Screener
+from radseek.retrieval.scoring.study_vectors import SeriesVectors, StudyVectors
+from radseek.retrieval.scoring.text_vectors import PromptBook
+from radseek.retrieval.types import ViewVectors
 from tests.encoder_support import DIM, TinyEncoder
 
 

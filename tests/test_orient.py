@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retrieval.imaging.orient import pixel_warnings, plane_of, spacing_zyx, to_display, usable
+from radseek.retrieval.imaging.orientation import pixel_warnings, plane_of, spacing_zyx, to_display, usable
 from tests.each_support import each
 from tests.imaging_support import signed_permutations
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from demo.overlay import COLOURS, blend, overlay_png, scale_png, shares
-from retrieval.errors import UsageError
+from radseek.pictures.heat_overlay import COLOURS, blend, overlay_png, scale_png, shares
+from radseek.retrieval.errors import UsageError
 
 GREY = np.full((60, 80), 100, np.uint8)
 

@@ -13,16 +13,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from index_builder import build_index
-from index_builder.report_pairs import find_pairs
-from radseek.cli import run
-from retrieval.engine import Engine
-from retrieval.errors import Reason
-from retrieval.imaging.archive import disk_name, split_member
-from retrieval.imaging.read import read_study
-from retrieval.imaging.scan import FileHeader, scan
-from retrieval.index.local_store import LocalStore
-from retrieval.path_text import found_path, printable, shown_path
+from radseek.cli.main import run
+from radseek.index_builder import build_index
+from radseek.index_builder.adapt.report_pairs import find_pairs
+from radseek.retrieval.engine import Engine
+from radseek.retrieval.errors import Reason
+from radseek.retrieval.imaging.read_study import read_study
+from radseek.retrieval.imaging.scan import FileHeader, scan
+from radseek.retrieval.imaging.zip_members import disk_name, split_member
+from radseek.retrieval.index.local_store import LocalStore
+from radseek.retrieval.path_text import found_path, printable, shown_path
 from tests.build_support import write_ct, write_nifti, write_picture
 from tests.encoder_support import TinyEncoder
 
@@ -93,7 +93,7 @@ def test_a_build_of_odd_names_loses_nothing(archive: Path, tmp_path: Path) -> No
 def test_every_path_of_an_answer_is_a_target(archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     index = tmp_path / "a.index"
     build_index(archive, index, encoder=TinyEncoder(), workers=1)
-    monkeypatch.setattr("retrieval.engine.load_encoder", lambda *_: TinyEncoder())
+    monkeypatch.setattr("radseek.retrieval.engine.load_encoder", lambda *_: TinyEncoder())
     monkeypatch.chdir(archive)
     with Engine.open(index) as engine:
         assert engine.store is not None

@@ -10,9 +10,9 @@ from functools import cache
 import numpy as np
 import pytest
 
-from demo.phantom_types import Lesion, Phantom
-from demo.phantoms import FINDINGS, make_phantom
-from prompts.errors import UnknownNameError
+from radseek.demo.phantoms.make import FINDINGS, make_phantom
+from radseek.demo.phantoms.phantom import Lesion, Phantom
+from radseek.prompts.word_errors import UnknownNameError
 from tests.each_support import each
 
 pytestmark = pytest.mark.cohort
@@ -60,7 +60,7 @@ def digest(phantom: Phantom) -> str:
 @pytest.mark.parametrize("kind", ["chest_ct", "chest_xray"])
 def test_the_same_seed_gives_the_same_study_in_another_process(kind: str) -> None:
     code = (
-        "from demo.phantoms import make_phantom\nfrom tests.test_phantom_chest import digest\n"
+        "from radseek.demo.phantoms.make import make_phantom\nfrom tests.test_phantom_chest import digest\n"
         f"print(digest(make_phantom({kind!r}, 9)))"
     )
     env_run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -193,7 +193,7 @@ def test_a_scan_is_hounsfield_units_with_air_round_the_patient() -> None:
 
 
 def test_random_draws_are_a_third_normal_and_hold_at_most_three() -> None:
-    from demo.phantom_chest import _draw_findings
+    from radseek.demo.phantoms.chest.chest import _draw_findings
 
     draws = [_draw_findings("chest_ct", seed) for seed in range(600)]
     assert 0.28 < np.mean([not draw for draw in draws]) < 0.42

@@ -7,11 +7,11 @@ import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from demo.phantom_brain import signal
-from demo.phantom_head import make_brain_mr, make_head
-from demo.phantom_head_fields import NoiseBank, chain, ellipsoid
-from demo.phantom_head_plan import OEDEMA_CUT_ML, SHIFT_CUT_MM
-from demo.phantom_types import FINDINGS, Lesion, Phantom
+from radseek.demo.phantoms.brain.brain_mr import signal
+from radseek.demo.phantoms.head.distance_fields import NoiseBank, chain, ellipsoid
+from radseek.demo.phantoms.head.head_ct import make_brain_mr, make_head
+from radseek.demo.phantoms.head.patient_plan import OEDEMA_CUT_ML, SHIFT_CUT_MM
+from radseek.demo.phantoms.phantom import FINDINGS, Lesion, Phantom
 from tests.each_support import each
 
 pytestmark = pytest.mark.cohort

@@ -10,13 +10,13 @@ from functools import cache
 import numpy as np
 import pytest
 
-from demo.phantom_report_author import draw_author
-from demo.phantom_report_fields import bank
-from demo.phantom_reports import Report, write_report
-from demo.phantom_types import FINDINGS, KINDS, Kind, Phantom
-from demo.phantoms import make_phantom
-from prompts.library import all_findings
-from prompts.normalise import normalise
+from radseek.demo.phantoms.make import make_phantom
+from radseek.demo.phantoms.phantom import FINDINGS, KINDS, Kind, Phantom
+from radseek.demo.phantoms.reports.lesion_words import bank
+from radseek.demo.phantoms.reports.phantom_reports import Report, write_report
+from radseek.demo.phantoms.reports.report_author import draw_author
+from radseek.prompts.normalise import normalise
+from radseek.prompts.shipped_sets import all_findings
 from tests.phantom_reports_support import clauses, draw_phantom, polarity
 
 SEEDS = range(300)

@@ -12,12 +12,12 @@ import numpy as np
 import pydicom
 import pytest
 
-from demo.phantom_types import Phantom, PhantomSeries
-from demo.phantom_write import phantom_seed, study_kinds, write_cohort
-from demo.phantom_write_dicom import stored_order
-from demo.phantoms import make_phantom
-from retrieval.errors import UnknownNameError, UsageError
-from retrieval.imaging import read_study
+from radseek.demo.phantoms.make import make_phantom
+from radseek.demo.phantoms.phantom import Phantom, PhantomSeries
+from radseek.demo.phantoms.write.cohort import phantom_seed, study_kinds, write_cohort
+from radseek.demo.phantoms.write.phantom_dicom import stored_order
+from radseek.retrieval.errors import UnknownNameError, UsageError
+from radseek.retrieval.imaging import read_study
 
 pytestmark = pytest.mark.cohort
 
@@ -86,7 +86,7 @@ def test_studies_read_back_as_they_were_made(cohort: Path, phantoms: dict[str, P
 
 
 def test_a_radiograph_comes_back_whichever_way_it_is_stored(cohort: Path, phantoms: dict[str, Phantom]) -> None:
-    from retrieval.imaging import make_views
+    from radseek.retrieval.imaging import make_views
 
     name = next(n for n in phantoms if n.startswith("chest_xray"))
     [series] = read_study(cohort / "studies" / name).series
@@ -114,7 +114,7 @@ def test_nifti_copies_and_masks_lie_where_the_phantom_does(cohort: Path, phantom
 
 @pytest.mark.parametrize("seed", [4, 21])
 def test_a_left_lesion_is_on_the_left_in_nifti(seed: int, tmp_path: Path) -> None:
-    from demo.phantom_write import _save_nifti
+    from radseek.demo.phantoms.write.cohort import _save_nifti
 
     phantom = make_phantom("head_ct", seed, findings=["subdural_haematoma"])
     lesion = phantom.lesions[0]

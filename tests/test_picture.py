@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from retrieval.errors import InputError, Reason
-from retrieval.imaging.picture import read_picture
-from retrieval.imaging.views import make_views
+from radseek.retrieval.errors import InputError, Reason
+from radseek.retrieval.imaging.picture_file import read_picture
+from radseek.retrieval.imaging.views.series_views import make_views
 from tests.each_support import each
 
 GREY = np.arange(48, dtype=np.uint8).reshape(6, 8) * 5

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow  # every question is a new interpreter
 SIMULATION = """
 import builtins, os, sys, types
 
-OURS = {"prompts", "retrieval", "index_builder", "demo", "radseek", "__main__"}
+OURS = {"radseek", "__main__"}
 NO_MODULE = {"resource", "fcntl", "pwd", "grp", "termios"}
 NO_NAME = {"O_DIRECTORY", "O_NOFOLLOW", "O_CLOEXEC", "getuid", "geteuid", "fchmod", "statvfs", "fork"}
 real_import, real_open = builtins.__import__, os.open
@@ -83,7 +83,7 @@ def test_python_needs_no_posix(elsewhere: Path) -> None:
 
 
 def test_the_command_needs_no_posix(elsewhere: Path) -> None:
-    main = "from radseek.cli import main; main()"
+    main = "from radseek.cli.main import main; main()"
     index = ["--index", elsewhere / "a.index"]
     built = json.loads(_run("-c", main, "build", elsewhere / "archive", *index, "--modality", "CT", "--json"))
     assert built["studies"] == 3

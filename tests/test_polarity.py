@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.polarity import polarity
+from radseek.retrieval.language.polarity import polarity
 from tests.each_support import each
 
 PNEUMOTHORAX = ("pneumothorax", "气胸")

@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 
 from benchmarks.polarity_iu import macro_f1
 from benchmarks.polarity_own import Labelled, all_sets, confusion, read_set, rules
-from prompts.catalog import translate
-from prompts.normalise import folded, normalise, simplified
-from retrieval.index.keywords import index_words, query_words
-from retrieval.index.sentences import split_sentences
-from retrieval.polarity_cues import cues
-from retrieval.report_findings import findings_in, report_says
-from retrieval.report_text import plain_text
-from retrieval.text_query import parse_query
+from radseek.prompts.catalogue import translate
+from radseek.prompts.normalise import folded, normalise, simplified
+from radseek.retrieval.index.catalog.keywords import index_words, query_words
+from radseek.retrieval.language.polarity_cues import cues
+from radseek.retrieval.language.report_findings import findings_in, report_says
+from radseek.retrieval.language.report_text import plain_text
+from radseek.retrieval.language.sentence_split import split_sentences
+from radseek.retrieval.search.text_query import parse_query
 
 BAR = 0.95
 KINDS = (

@@ -8,7 +8,14 @@ import unicodedata
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from retrieval.narrators.prompting import MAX_CHARACTERS, SCHEMA, as_data, instructions, messages, one_sentence
+from radseek.retrieval.explain.narrators.prompting import (
+    MAX_CHARACTERS,
+    SCHEMA,
+    as_data,
+    instructions,
+    messages,
+    one_sentence,
+)
 from tests.each_support import each
 
 FORBIDDEN = set("<>[]{}|`\\#")

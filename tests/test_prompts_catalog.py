@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import prompts
-from prompts import PromptError, find, free_finding, list_sets, load_set, resolve, suggest, translate
-from prompts.library import all_findings
+import radseek.prompts
+from radseek.prompts import PromptError, find, free_finding, list_sets, load_set, resolve, suggest, translate
+from radseek.prompts.shipped_sets import all_findings
 from tests.each_support import each
 from tests.prompts_support import NEGATION
 
 
 def test_the_public_names_are_there() -> None:
-    assert len(set(prompts.__all__)) == len(prompts.__all__)
-    assert all(hasattr(prompts, name) for name in prompts.__all__)
+    assert len(set(radseek.prompts.__all__)) == len(radseek.prompts.__all__)
+    assert all(hasattr(radseek.prompts, name) for name in radseek.prompts.__all__)
 
 
 @pytest.mark.parametrize("module", ["catalog", "chinese", "normalise"])

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prompts import VIEW_NAMES, Code, Finding, FindingSet, PromptError, UnknownNameError, load_set
-from prompts.normalise import normalise
-from prompts.set_format import parse_set
+from radseek.prompts import VIEW_NAMES, Code, Finding, FindingSet, PromptError, UnknownNameError, load_set
+from radseek.prompts.normalise import normalise
+from radseek.prompts.set_file import parse_set
 from tests.each_support import each
 from tests.prompts_support import good_set
 

@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from prompts import VIEW_NAMES, list_sets, load_set, resolve
-from prompts.library import all_findings
-from prompts.normalise import normalise
+from radseek.prompts import VIEW_NAMES, list_sets, load_set, resolve
+from radseek.prompts.normalise import normalise
+from radseek.prompts.shipped_sets import all_findings
 from tests.each_support import each
 from tests.prompts_support import NEGATION, shipped
 

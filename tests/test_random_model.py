@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from retrieval.encoders.random_model import build_random
+from radseek.retrieval.encoders.random_model import build_random
 
 ROOT = Path(__file__).resolve().parents[1]
 PRINT_HASH = "from tests.test_random_model import weights_hash; print(weights_hash())"

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import typer
 
-from demo.phantom_write import write_cohort
-from radseek.cli import app
-from retrieval.encoders.loading import BUILTIN
-from retrieval.errors import Reason
+from radseek.cli.main import app
+from radseek.demo.phantoms.write.cohort import write_cohort
+from radseek.retrieval.encoders.load_encoder import BUILTIN
+from radseek.retrieval.errors import Reason
 from tests.each_support import each
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -96,9 +96,9 @@ def test_reason_codes_are_all_explained() -> None:
 
 
 def test_exit_codes_are_those_of_the_command() -> None:
-    import radseek.cli
+    import radseek.cli.main
 
-    told = {int(code) for code in re.findall(r"\b(\d+) [a-z]", radseek.cli.__doc__ or "")}
+    told = {int(code) for code in re.findall(r"\b(\d+) [a-z]", radseek.cli.main.__doc__ or "")}
     assert {int(code) for code in table("code")} == told
 
 

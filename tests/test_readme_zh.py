@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from retrieval.results import NOTICE
+from radseek.retrieval.document import NOTICE
 
 ROOT = Path(__file__).resolve().parents[1]
 ENGLISH, CHINESE = (ROOT.joinpath(name).read_text("utf8") for name in ("README.md", "README.zh-CN.md"))

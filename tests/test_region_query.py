@@ -11,16 +11,16 @@ import pytest
 from numpy.typing import NDArray
 
 from benchmarks.region_query import looked_at
-from retrieval.encoders.encode import embed_series
-from retrieval.engine import Engine
-from retrieval.errors import MaskError, UsageError
-from retrieval.imaging.views import iter_views, make_views
-from retrieval.index.keys import load_key, study_key
-from retrieval.index.local_store import LocalStore
-from retrieval.index.store import Scope
-from retrieval.region import Region
-from retrieval.region_query import MARGIN_MM, rank_by_region, region_views
-from retrieval.types import Provenance, Series, Study, ViewVectors, Volume
+from radseek.retrieval.encoders.encode_series import embed_series
+from radseek.retrieval.engine import Engine
+from radseek.retrieval.errors import MaskError, UsageError
+from radseek.retrieval.imaging.views.series_views import iter_views, make_views
+from radseek.retrieval.index.local_store import LocalStore
+from radseek.retrieval.index.store import Scope
+from radseek.retrieval.privacy.pseudonyms import load_key, study_key
+from radseek.retrieval.regions.region import Region
+from radseek.retrieval.search.region_query import MARGIN_MM, rank_by_region, region_views
+from radseek.retrieval.types import Provenance, Series, Study, ViewVectors, Volume
 from tests.encoder_support import SIZE, TinyEncoder
 from tests.mask_support import affine_of, write_mask
 from tests.test_engine import to_record

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.polarity_iu import confusion, macro_f1, read_labels, rules
-from prompts.library import all_findings, load_set
-from prompts.report_words import report_words
-from retrieval.errors import RadseekError
-from retrieval.finding_mentions import region_of
-from retrieval.report_findings import Said, findings_in, report_says
+from radseek.prompts.report_words import report_words
+from radseek.prompts.shipped_sets import all_findings, load_set
+from radseek.retrieval.errors import RadseekError
+from radseek.retrieval.language.finding_mentions import region_of
+from radseek.retrieval.language.report_findings import Said, findings_in, report_says
 from tests.conftest import DATA
 from tests.each_support import each
 

@@ -12,11 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from demo.finding_sets import set_for
-from demo.picture import Picture
-from demo.pictures import find_view, picture_of, png_uri
-from radseek.marking import mark, named_findings
-from radseek.page import (
+from radseek.html.marked_words import mark, named_findings
+from radseek.html.report_html import NOTICE, POLICY, profile_svg, render_report, write_report
+from radseek.html.screen_report import (
     Fact,
     FindingRow,
     KeySlice,
@@ -30,9 +28,11 @@ from radseek.page import (
     StudyCard,
     StudyHit,
 )
-from radseek.report_html import NOTICE, POLICY, profile_svg, render_report, write_report
-from retrieval.errors import UnknownNameError
-from retrieval.types import Provenance, Series, Volume
+from radseek.pictures.embedded_picture import Picture
+from radseek.pictures.slice_pictures import find_view, picture_of, png_uri
+from radseek.prompts.set_choice import set_for
+from radseek.retrieval.errors import UnknownNameError
+from radseek.retrieval.types import Provenance, Series, Volume
 from tests.each_support import each
 
 HOSTILE = "<script>alert('x')</script>\"><img src=http://evil.example/x onerror=alert(1)>"

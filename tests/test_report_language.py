@@ -8,14 +8,14 @@ from pathlib import Path
 import opencc
 import pytest
 
-from index_builder import build_index
-from index_builder.report_labels import report_labels
-from prompts.library import all_findings
-from radseek.cli import run
-from retrieval.engine import Engine
-from retrieval.report_findings import findings_in, report_says
-from retrieval.report_language import language_name, report_language, unread_language, unread_sentences
-from retrieval.text_query import parse_query
+from radseek.cli.main import run
+from radseek.index_builder import build_index
+from radseek.index_builder.reports.report_labels import report_labels
+from radseek.prompts.shipped_sets import all_findings
+from radseek.retrieval.engine import Engine
+from radseek.retrieval.language.report_findings import findings_in, report_says
+from radseek.retrieval.language.report_language import language_name, report_language, unread_language, unread_sentences
+from radseek.retrieval.search.text_query import parse_query
 from tests.build_support import write_ct
 from tests.encoder_support import TinyEncoder
 
@@ -72,7 +72,7 @@ def test_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyt
     assert "3 report sentences are in German and French, which no rules read" in capsys.readouterr().err
     assert run(["info", str(index), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["unread_sentences"] == {"de": 1, "fr": 2}
-    monkeypatch.setattr("retrieval.engine.load_encoder", lambda *_: TinyEncoder())
+    monkeypatch.setattr("radseek.retrieval.engine.load_encoder", lambda *_: TinyEncoder())
     with Engine.open(index) as engine:
         found = engine.search("pleural effusion", within="reports")
         assert any("French" in note for note in found.notes)

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from index_builder.delimited_rows import DelimitedTable, ReportRow
-from index_builder.report_columns import known_headings
-from index_builder.reports import Named, find_report, load_reports
-from index_builder.scratch import scratch_database
-from index_builder.text_encoding import find_encoding
-from retrieval.errors import Reason, UsageError
-from retrieval.types import Skipped
+from radseek.index_builder.build_notes import scratch_database
+from radseek.index_builder.reports.delimited_rows import DelimitedTable, ReportRow
+from radseek.index_builder.reports.report_columns import known_headings
+from radseek.index_builder.reports.report_join import Named, find_report, load_reports
+from radseek.index_builder.reports.text_encoding import find_encoding
+from radseek.retrieval.errors import Reason, UsageError
+from radseek.retrieval.types import Skipped
 
 SENTENCES = {
     "gb18030": ["右侧胸腔少量积液。", "双肺纹理增多，未见明显实变影。", "颅内未见出血。", "双侧胸腔积液"],

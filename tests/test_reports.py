@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from index_builder.reports import find_report, load_reports, unmatched_reports
-from index_builder.scratch import scratch_database
-from retrieval.errors import UsageError
+from radseek.index_builder.build_notes import scratch_database
+from radseek.index_builder.reports.report_join import find_report, load_reports, unmatched_reports
+from radseek.retrieval.errors import UsageError
 from tests.each_support import each
 
 ROWS = [

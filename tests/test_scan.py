@@ -15,10 +15,10 @@ import pydicom.data
 import pytest
 from PIL import Image
 
-from retrieval.errors import InputError, Reason, UsageError
-from retrieval.imaging import archive
-from retrieval.imaging.archive import on_disk, split_member
-from retrieval.imaging.scan import FileHeader, content_hash, group_key, scan
+from radseek.retrieval.errors import InputError, Reason, UsageError
+from radseek.retrieval.imaging import zip_members
+from radseek.retrieval.imaging.scan import FileHeader, content_hash, group_key, scan
+from radseek.retrieval.imaging.zip_members import on_disk, split_member
 from tests.each_support import each
 from tests.imaging_support import write_dicom, write_nifti, zip_of
 
@@ -197,8 +197,8 @@ def test_a_zip_that_would_leave_its_folder_is_refused_whole(tmp_path, name):
 
 def test_zip_limits_hold_while_writing(tmp_path, monkeypatch):
     bomb = zip_of(tmp_path / "bomb.zip", {"big.dcm": bytes(3_000_000), "ok.png": png_bytes()})
-    monkeypatch.setattr(archive, "RATIO_FREE_BYTES", 1_000_000)
-    monkeypatch.setattr(archive, "MAX_RATIO", 10)
+    monkeypatch.setattr(zip_members, "RATIO_FREE_BYTES", 1_000_000)
+    monkeypatch.setattr(zip_members, "MAX_RATIO", 10)
     assert summary(bomb) == {"bomb.zip!/big.dcm": "too_large", "bomb.zip!/ok.png": "picture"}
     # A directory that lies about the size changes nothing.
     raw = bytearray(bomb.read_bytes())
@@ -206,10 +206,10 @@ def test_zip_limits_hold_while_writing(tmp_path, monkeypatch):
     assert raw.count(size) >= 1
     (tmp_path / "lies.zip").write_bytes(bytes(raw).replace(size, (9_000).to_bytes(4, "little")))
     assert summary(tmp_path / "lies.zip")["lies.zip!/big.dcm"] in {"truncated", "not_dicom"}
-    monkeypatch.setattr(archive, "MAX_MEMBERS", 1)
+    monkeypatch.setattr(zip_members, "MAX_MEMBERS", 1)
     assert summary(bomb) == {"bomb.zip": "too_large"}
-    monkeypatch.setattr(archive, "MAX_MEMBERS", 10)
-    monkeypatch.setattr(archive, "MAX_UNPACKED_BYTES", 1000)
+    monkeypatch.setattr(zip_members, "MAX_MEMBERS", 10)
+    monkeypatch.setattr(zip_members, "MAX_UNPACKED_BYTES", 1000)
     assert summary(bomb) == {"bomb.zip": "too_large"}
 
 

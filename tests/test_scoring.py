@@ -13,12 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prompts.catalog import find, load_set
-from prompts.finding import Finding
-from retrieval.errors import UnknownNameError, UsageError
-from retrieval.judging import ABSENT_UNDER, PRESENT_OVER
-from retrieval.prompt_vectors import PromptBook, finding_vectors
-from retrieval.scoring import (
+from radseek.prompts.catalogue import find, load_set
+from radseek.prompts.finding import Finding
+from radseek.retrieval.errors import UnknownNameError, UsageError
+from radseek.retrieval.scoring.margins import (
     is_read_in,
     label_probabilities,
     read_finding,
@@ -27,8 +25,10 @@ from retrieval.scoring import (
     views_read,
     volume_margins,
 )
-from retrieval.screening import Screener, choose_findings
-from retrieval.study_vectors import SeriesVectors, StudyVectors
+from radseek.retrieval.scoring.screening import Screener, choose_findings
+from radseek.retrieval.scoring.states import ABSENT_UNDER, PRESENT_OVER
+from radseek.retrieval.scoring.study_vectors import SeriesVectors, StudyVectors
+from radseek.retrieval.scoring.text_vectors import PromptBook, finding_vectors
 from tests.each_support import each
 from tests.encoder_support import TinyEncoder
 from tests.index_support import key_of, make_view, unit

@@ -8,7 +8,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.index.scrub import allow_list, scrub, split_sentences
+from radseek.retrieval.privacy.scrub import allow_list, scrub, split_sentences
 from tests.each_support import each
 
 GONE = [

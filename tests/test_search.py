@@ -10,16 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval import search
-from retrieval.errors import RadseekError, UsageError
-from retrieval.index.local_store import LocalStore
-from retrieval.index.store import Scope, StudyRecord
-from retrieval.index.where import Where
-from retrieval.prompt_vectors import PromptBook
-from retrieval.report_findings import denies_only
-from retrieval.scoring import is_read_in
-from retrieval.search import QueryView, match_slices, rank_images, rank_sentences, rank_studies
-from retrieval.text_query import Term, parse_query, query_vector, similarity_floor
+from radseek.retrieval.errors import RadseekError, UsageError
+from radseek.retrieval.index.catalog.where import Where
+from radseek.retrieval.index.local_store import LocalStore
+from radseek.retrieval.index.store import Scope, StudyRecord
+from radseek.retrieval.language.report_findings import denies_only
+from radseek.retrieval.scoring.margins import is_read_in
+from radseek.retrieval.scoring.text_vectors import PromptBook
+from radseek.retrieval.search import ranking
+from radseek.retrieval.search.ranking import QueryView, match_slices, rank_images, rank_sentences, rank_studies
+from radseek.retrieval.search.text_query import Term, parse_query, query_vector, similarity_floor
 from tests.each_support import each
 from tests.encoder_support import TinyEncoder, tiny_spec
 from tests.index_support import key_of, make_record, make_records, make_view, unit
@@ -81,7 +81,7 @@ def test_similar_equals_numpy(
     first: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(search, "_FIRST_FETCH", first)
+    monkeypatch.setattr(ranking, "_FIRST_FETCH", first)
     rows = unit(np.random.default_rng(5), len(names.split()))
     rows[0] = records[7].series[0].views[0].pooled
     views = [QueryView(name, row) for name, row in zip(names.split(), rows, strict=True)]
@@ -237,7 +237,7 @@ def test_fusion_is_reciprocal_rank(reports: LocalStore, monkeypatch: pytest.Monk
     assert best.hit.text == "The heart is normal."
     assert (best.hit.dense_rank, best.hit.keyword_rank) == (1, 1)
     assert best.score == pytest.approx(2 / 61)
-    monkeypatch.setattr(search, "_DEPTH", 1)  # however few are fetched at first, denials do not cost results
+    monkeypatch.setattr(ranking, "_DEPTH", 1)  # however few are fetched at first, denials do not cost results
     assert len(said(reports, "pneumothorax", 4)) == 4
 
 

@@ -18,16 +18,17 @@ from typing import Any
 import httpx
 import pytest
 
-from demo.desk import Desk
-from demo.uploads import UploadLimits
-from radseek.server.app import create_api, create_app
+from radseek.app.session import Desk
+from radseek.app.uploads import UploadLimits
+from radseek.retrieval.document import NOTICE
+from radseek.retrieval.errors import NarratorError, StorageError
+from radseek.retrieval.explain.explanation import ExplainResult
+from radseek.retrieval.scoring import text_vectors
 from radseek.server.auth import Sessions
-from radseek.server.describing import without_paths
+from radseek.server.server_app import create_api, create_app
 from radseek.server.settings import Settings
 from radseek.server.streaming import explanation_events
-from retrieval import prompt_vectors
-from retrieval.errors import NarratorError, StorageError
-from retrieval.results import NOTICE, ExplainResult
+from radseek.server.study_listing import without_paths
 from tests.build_support import write_ct, write_nifti
 from tests.each_support import each
 from tests.evidence_support import full
@@ -423,7 +424,7 @@ def test_words_asked_all_day_are_not_all_remembered(
     desk: Desk,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(prompt_vectors, "MOST_KEPT", 5)
+    monkeypatch.setattr(text_vectors, "MOST_KEPT", 5)
     for number in range(8):
         client.post("/v1/search", json={"text": f"shadow {number}", "k": 1})
         assert client.post("/v1/screen", json={"study": key, "finding": [f"shadow {number}"]}).status_code == 200

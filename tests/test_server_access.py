@@ -14,12 +14,12 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from demo.desk import Desk
-from radseek.cli import run
-from radseek.server.app import create_api, create_app
+from radseek.app.session import Desk
+from radseek.cli.main import run
+from radseek.retrieval.errors import UsageError
 from radseek.server.auth import COOKIE, OPEN, Sessions
+from radseek.server.server_app import create_api, create_app
 from radseek.server.settings import Settings, is_loopback, read_settings
-from retrieval.errors import UsageError
 from tests.each_support import each
 from tests.server_support import ADMIN, GUARDED, READ, Archive, bearer, listening, questions
 
@@ -264,7 +264,7 @@ def ask():
     import os, signal
     os.kill(os.getpid(), signal.SIGTERM)
 threading.Thread(target=ask, daemon=True).start()
-from radseek.cli import run
+from radseek.cli.main import run
 code = run(ARGUMENTS)
 print("ENDED", code, flush=True)
 """

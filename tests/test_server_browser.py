@@ -12,8 +12,8 @@ from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 from playwright.sync_api import BrowserContext
 
-from demo.desk import Desk
-from radseek.server.app import create_app
+from radseek.app.session import Desk
+from radseek.server.server_app import create_app
 from tests.server_support import GUARDED, READ, listening
 from tests.web_support import watch
 

@@ -12,9 +12,9 @@ from typing import Any
 import httpx
 import pytest
 
-from demo.desk import Desk
-from radseek.server import receiving
-from retrieval.engine import Engine
+from radseek.app.session import Desk
+from radseek.retrieval.engine import Engine
+from radseek.server import upload_route
 from tests.build_support import write_ct
 
 pytest_plugins = ["tests.server_support"]
@@ -54,7 +54,7 @@ def test_no_study_is_held_for_one_who_hung_up_as_the_step_ended(
         write_ct(tmp_path / str(seed), seed)
     outcome: list[object] = []
     ended = Event()
-    real = receiving._bring
+    real = upload_route._bring
 
     def watched(*args: Any) -> Any:
         try:
@@ -66,10 +66,10 @@ def test_no_study_is_held_for_one_who_hung_up_as_the_step_ended(
             ended.set()
         return outcome[0]
 
-    monkeypatch.setattr(receiving, "_bring", watched)
-    gate = Gate(receiving.receive if step == "reading" else desk._engine.vectors)
+    monkeypatch.setattr(upload_route, "_bring", watched)
+    gate = Gate(upload_route.receive if step == "reading" else desk._engine.vectors)
     if step == "reading":
-        monkeypatch.setattr(receiving, "receive", gate)
+        monkeypatch.setattr(upload_route, "receive", gate)
     else:
         monkeypatch.setattr(Engine, "vectors", lambda engine, study: gate(study))
     before = set(desk._brought)

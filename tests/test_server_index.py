@@ -10,12 +10,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from demo import desk as desk_module
-from demo.desk import Desk
-from radseek.server.app import create_app
-from radseek.server.describing import without_paths
-from radseek.server.problems import problem_of
-from retrieval.errors import (
+from radseek.app import session
+from radseek.app.session import Desk
+from radseek.retrieval.document import NOTICE
+from radseek.retrieval.errors import (
     EncoderError,
     IndexBusyError,
     IndexDamagedError,
@@ -28,9 +26,11 @@ from retrieval.errors import (
     UnknownNameError,
     UsageError,
 )
-from retrieval.index.linkage import linkage_path
-from retrieval.index.local_store import LocalStore
-from retrieval.results import NOTICE
+from radseek.retrieval.index.catalog.linkage import linkage_path
+from radseek.retrieval.index.local_store import LocalStore
+from radseek.server.problems import problem_of
+from radseek.server.server_app import create_app
+from radseek.server.study_listing import without_paths
 from tests.each_support import each
 from tests.server_support import Archive, listening, questions
 
@@ -66,7 +66,7 @@ class Served:
 
 @pytest.fixture
 def served(archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
-    monkeypatch.setattr(desk_module, "_BETWEEN_TRIES", 0.0)
+    monkeypatch.setattr(session, "_BETWEEN_TRIES", 0.0)
     copy = tmp_path / "a patient's name" / "copy.index"
     copied(archive.index, copy)
     with Desk.open(copy) as own, listening(create_app(own)) as base:

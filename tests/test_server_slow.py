@@ -12,12 +12,12 @@ import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from demo.desk import Desk
+from radseek.app.session import Desk
+from radseek.cli.serve_commands import _listener
 from radseek.server import connections, limits
-from radseek.server.app import create_app
 from radseek.server.headers import Marked
+from radseek.server.server_app import create_app
 from radseek.server.settings import Settings
-from radseek.serving import _listener
 from tests.server_support import ADMIN, GUARDED, READ, Archive, bearer, listening, questions
 
 pytest_plugins = ["tests.server_support"]

@@ -6,8 +6,8 @@ import pytest
 
 from benchmarks.server_fuzz import QUESTIONS, TOKEN, fuzz
 from benchmarks.server_load import load
-from demo.desk import Desk
-from radseek.server.app import create_app
+from radseek.app.session import Desk
+from radseek.server.server_app import create_app
 from radseek.server.settings import Settings
 from tests.server_support import listening
 
@@ -18,7 +18,7 @@ pytest.importorskip("schemathesis")
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::retrieval.encoders.protocol.TextCutWarning")
+@pytest.mark.filterwarnings("ignore::radseek.retrieval.encoders.encoder.TextCutWarning")
 def test_made_up_requests_get_what_the_description_says(desk: Desk) -> None:
     with listening(create_app(desk, Settings(admin_token=TOKEN))) as base:
         figures = fuzz(base, 2, QUESTIONS)

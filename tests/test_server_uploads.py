@@ -12,10 +12,10 @@ import numpy as np
 import pydicom
 import pytest
 
-from demo.desk import Desk
-from demo.uploads import receive
-from radseek.server.app import create_app
-from retrieval.imaging import read_study
+from radseek.app.session import Desk
+from radseek.app.uploads import receive
+from radseek.retrieval.imaging import read_study
+from radseek.server.server_app import create_app
 from tests.build_support import write_nifti
 from tests.server_support import ADMIN, GUARDED, READ, Archive, bearer, listening, questions
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from radseek.showcase import MEANINGLESS, run_showcase
-from retrieval.encoders.loading import BUILTIN
-from retrieval.index.local_store import LocalStore
+from radseek.retrieval.encoders.load_encoder import BUILTIN
+from radseek.retrieval.index.local_store import LocalStore
+from radseek.showcase.run import MEANINGLESS, run_showcase
 
 WEIGHTS = (BUILTIN / "open_clip_config.json").is_file()
 
@@ -20,7 +20,7 @@ WEIGHTS = (BUILTIN / "open_clip_config.json").is_file()
 @pytest.mark.cohort
 def test_the_main_job_runs_and_shows_every_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # The model's own tests run it; here it would say twenty sentences at three seconds each.
-    monkeypatch.setattr("radseek.showcase_explain.default_model", lambda: None)
+    monkeypatch.setattr("radseek.showcase.showcase_explain.default_model", lambda: None)
     (tmp_path / "kept.txt").write_text("the user's own")
     (tmp_path / "explain.html").write_text("of an earlier run")
     stale = [tmp_path / "phantoms" / "studies" / "old.dcm", tmp_path / "archive.index" / "manifest.json"]

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from radseek.cli import run
-from retrieval.engine import Engine
-from retrieval.index.local_store import LocalStore
-from retrieval.spelling import spelling_of
+from radseek.cli.main import run
+from radseek.retrieval.engine import Engine
+from radseek.retrieval.index.local_store import LocalStore
+from radseek.retrieval.language.spelling import spelling_of
 from tests.build_support import write_ct
 from tests.encoder_support import TinyEncoder, tiny_spec
 from tests.index_support import make_record
@@ -106,7 +106,7 @@ def test_misspellings_get_the_right_term_and_other_words_none(name: str) -> None
 
 
 def test_terms_of_the_catalogue_and_what_is_added_to_them_are_left_alone() -> None:
-    from prompts.library import terms
+    from radseek.prompts.shipped_sets import terms
 
     asked = [*terms(), *(f"large {term} on the left" for term in terms()), *(f"右侧{term}。" for term in terms())]
     assert [text for text in asked if spelling_of(text)] == []
@@ -127,7 +127,7 @@ def test_answers_carry_what_was_searched_and_what_may_be_meant(
     index = tmp_path / "a.index"
     with LocalStore.create(index, tiny_spec()) as store:
         store.add([make_record(1, sentences=["Large pneumothorax."])])
-    monkeypatch.setattr("retrieval.engine.load_encoder", lambda *_: TinyEncoder())
+    monkeypatch.setattr("radseek.retrieval.engine.load_encoder", lambda *_: TinyEncoder())
     with Engine.open(index) as engine:
         found = engine.search("pnuemothorax")
         assert found.query["text"] == "pnuemothorax"  # never changed

@@ -19,18 +19,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-import index_builder.scratch
-import retrieval.storage
-from index_builder import build_index
-from radseek.cli import run
-from retrieval.errors import IndexBusyError, StorageError
-from retrieval.imaging import archive
-from retrieval.index import catalog_write, commit, creating, segments
-from retrieval.index.linkage import LinkageFile
-from retrieval.index.local_store import LocalStore
-from retrieval.index.sqlite_file import guarded
-from retrieval.storage import require_room, sqlite_storage_error, using_temporary_database, writing_to
-from retrieval.workers import supervised_map
+import radseek.index_builder.build_notes
+import radseek.retrieval.disk_errors
+from radseek.cli.main import run
+from radseek.index_builder import build_index
+from radseek.retrieval.disk_errors import require_room, sqlite_storage_error, using_temporary_database, writing_to
+from radseek.retrieval.errors import IndexBusyError, StorageError
+from radseek.retrieval.imaging import zip_members
+from radseek.retrieval.index import commit, new_index
+from radseek.retrieval.index.catalog import catalog_write
+from radseek.retrieval.index.catalog.linkage import LinkageFile
+from radseek.retrieval.index.catalog.sqlite_file import guarded
+from radseek.retrieval.index.local_store import LocalStore
+from radseek.retrieval.index.segments import segment_folders
+from radseek.retrieval.workers import supervised_map
 from tests.build_support import write_ct
 from tests.encoder_support import TinyEncoder, tiny_spec
 from tests.index_support import make_records
@@ -120,7 +122,7 @@ def test_room_is_asked_for_before_anything_is_written(tmp_path: Path, monkeypatc
     with LocalStore.create(index, tiny_spec()) as store:
         store.add(make_records(3))
     before, files = contents(index), sorted(index.rglob("*"))
-    monkeypatch.setattr(retrieval.storage, "_free", lambda _: 1000)
+    monkeypatch.setattr(radseek.retrieval.disk_errors, "_free", lambda _: 1000)
     with LocalStore.open(index, read_only=False) as store:
         with pytest.raises(StorageError, match="1,000 bytes are free, and about"):
             store.add(make_records(6)[3:])
@@ -166,7 +168,7 @@ def test_a_disk_that_fills_in_the_middle_leaves_the_index(
 
     with monkeypatch.context() as patch:
         if step == "segment":
-            patch.setattr(segments, "_write_array", full)
+            patch.setattr(segment_folders, "_write_array", full)
         elif step == "catalogue":
             patch.setattr(catalog_write, "insert_study", full)
         else:
@@ -185,7 +187,7 @@ def test_the_command_says_it_in_one_sentence_and_one_document(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_ct(tmp_path / "ct", 1)
-    monkeypatch.setattr(commit, "require_room", lambda folder, needed: retrieval.storage.require_room(folder, 1 << 60))
+    monkeypatch.setattr(commit, "require_room", lambda folder, needed: require_room(folder, 1 << 60))
     command = ["build", str(tmp_path / "ct"), "--index", str(tmp_path / "a.index"), "--model", "random", "--json"]
     assert run(command) == 8
     printed = capsys.readouterr()
@@ -214,10 +216,10 @@ def test_a_full_temporary_folder_is_not_the_archives_fault(tmp_path: Path, monke
     monkeypatch.setattr(
         Path, "open", lambda self, mode="r", *a, **k: Full() if mode == "wb" else opened(self, mode, *a, **k)
     )
-    with archive.open_zip(tmp_path / "a.zip") as packed:
-        info = archive.members(packed, tmp_path / "a.zip")[0]
+    with zip_members.open_zip(tmp_path / "a.zip") as packed:
+        info = zip_members.members(packed, tmp_path / "a.zip")[0]
         with pytest.raises(StorageError, match="TMPDIR"):
-            archive.unpack(packed, info, tmp_path / "out", tmp_path / "a.zip")
+            zip_members.unpack(packed, info, tmp_path / "out", tmp_path / "a.zip")
 
 
 def full_in_a_worker(_task: int) -> None:
@@ -235,7 +237,7 @@ def test_no_folder_for_temporary_files_is_said(monkeypatch: pytest.MonkeyPatch) 
         raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']")
 
     monkeypatch.setattr("tempfile.gettempdir", none)
-    with pytest.raises(StorageError, match="TMPDIR"), index_builder.scratch.scratch_database():
+    with pytest.raises(StorageError, match="TMPDIR"), radseek.index_builder.build_notes.scratch_database():
         pass
 
 
@@ -278,7 +280,7 @@ def test_what_was_committed_is_there_wherever_the_disk_ends(
     asks: bool, small_disk: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not asks:
-        for module in (commit, creating):
+        for module in (commit, new_index):
             monkeypatch.setattr(module, "require_room", lambda *_: None)
     records = make_records(32, sentences=["A sentence of some length about the chest."] * 5, slices=20)
     found = {}

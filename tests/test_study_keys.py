@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from radseek.opening import open_engine
-from retrieval.engine import Engine
-from retrieval.errors import UsageError
-from retrieval.index.keys import StudyKey, key_of_target
+from radseek.cli.open_engine import open_engine
+from radseek.retrieval.engine import Engine
+from radseek.retrieval.errors import UsageError
+from radseek.retrieval.privacy.pseudonyms import StudyKey, key_of_target
 from tests.build_support import write_ct
 from tests.encoder_support import TinyEncoder
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import pytest
 
-from retrieval.claims import Claim, claims
-from retrieval.errors import NarratorError
-from retrieval.evidence import Item, Lang
-from retrieval.narrators.template import TemplateNarrator
-from retrieval.summary import FIXED, narration_failure, summarize
+from radseek.retrieval.errors import NarratorError
+from radseek.retrieval.explain.claims import Claim, claims
+from radseek.retrieval.explain.evidence import Item, Lang
+from radseek.retrieval.explain.narrators.template import TemplateNarrator
+from radseek.retrieval.explain.summary import FIXED, narration_failure, summarize
 from tests.checker_support import said
 from tests.evidence_support import full
 

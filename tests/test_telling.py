@@ -10,14 +10,14 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from demo.desk import Desk
-from demo.web.telling import Question
-from index_builder import build_index
-from radseek.telling import tell
-from retrieval.claims import Claim
-from retrieval.errors import MissingFileError, UnknownNameError, UsageError
-from retrieval.evidence import Item, Lang
-from retrieval.imaging import read_study
+from radseek.app.session import Desk
+from radseek.demo.page.explanations import Question
+from radseek.html.session_explanation import tell
+from radseek.index_builder import build_index
+from radseek.retrieval.errors import MissingFileError, UnknownNameError, UsageError
+from radseek.retrieval.explain.claims import Claim
+from radseek.retrieval.explain.evidence import Item, Lang
+from radseek.retrieval.imaging import read_study
 from tests.build_support import write_ct
 
 pytestmark = pytest.mark.slow
@@ -85,8 +85,10 @@ def test_the_engine_is_free_while_a_model_speaks_and_what_hears_it_may_stop_it(
                 free.append(elsewhere.submit(asks, desk).result())
             return claim.text
 
-    monkeypatch.setattr("radseek.telling.load_narrator", lambda _: Model())
-    monkeypatch.setattr("retrieval.summary.FIXED", ())  # random weights say nothing that a model words by itself
+    monkeypatch.setattr("radseek.html.session_explanation.load_narrator", lambda _: Model())
+    monkeypatch.setattr(
+        "radseek.retrieval.explain.summary.FIXED", ()
+    )  # random weights say nothing that a model words by itself
     question = Question(desk.cases()[0].key, "chest_ct", narrator="local")
     page = tell(desk, question, lambda done, of: heard.append((done, of)))
     assert 'id="summary"' in page

@@ -8,28 +8,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from demo.web.tables import Screened, findings_table
-from prompts.catalog import find
-from radseek.screening import _state
-from retrieval.encoders.loading import load_encoder
-from retrieval.engine import Engine
-from retrieval.evidence import CaveatItem
-from retrieval.gathering import gather
-from retrieval.prompt_vectors import PromptBook
-from retrieval.results import FindingScore, ScreenResult
-from retrieval.screening import AtHand
-from retrieval.study_vectors import SeriesVectors, StudyVectors
-from retrieval.telling_apart import (
+from radseek.cli.screen_command import _state
+from radseek.demo.page.finding_table import Screened, findings_table
+from radseek.prompts.catalogue import find
+from radseek.retrieval.encoders.load_encoder import load_encoder
+from radseek.retrieval.engine import Engine
+from radseek.retrieval.explain.evidence import CaveatItem
+from radseek.retrieval.explain.evidence_of_answers import gather
+from radseek.retrieval.scoring.score_results import FindingScore, ScreenResult
+from radseek.retrieval.scoring.screening import AtHand
+from radseek.retrieval.scoring.study_vectors import SeriesVectors, StudyVectors
+from radseek.retrieval.scoring.text_vectors import PromptBook
+from radseek.retrieval.scoring.word_separation import (
     FEWEST,
     LIMIT,
     MEANINGLESS,
     TellingApart,
-    _questions,
     likeness,
     references,
 )
-from retrieval.text_query import parse_query
-from retrieval.types import ViewVectors
+from radseek.retrieval.search.text_query import findings_asked, parse_query
+from radseek.retrieval.types import ViewVectors
 from tests.conftest import DATA
 from tests.each_support import each
 from tests.encoder_support import TinyEncoder, tiny_spec
@@ -127,7 +126,7 @@ def test_it_is_said_wherever_a_score_is_shown() -> None:
 @each("text", ["no pleural effusion", "no odd thing", "odd thing", '"pleural effusion" - "odd thing"', "没有胸腔积液"])
 def test_any_query_can_be_asked_about(text: str) -> None:
     """Denied words are no finding of their own; what they deny is."""
-    asked = _questions(parse_query(text))
+    asked = findings_asked(parse_query(text))
     assert "pleural_effusion" in [one.name for one in asked] or "odd thing" in text
     assert bool(asked) is (text != "no odd thing")
 

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from benchmarks.pooling_volumes import FIRST_SEED
-from prompts.normalise import normalise
-from retrieval.errors import UsageError
+from radseek.prompts.normalise import normalise
+from radseek.retrieval.errors import UsageError
 from tests.conftest import DATA
 from training.captions import compose, load_words, single_captions
 from training.export import FOLDER

@@ -10,7 +10,7 @@ import timm
 import torch
 from scipy import ndimage
 
-from demo.phantoms import make_phantom
+from radseek.demo.phantoms.make import make_phantom
 from training.augment import augment, draw_shift, draw_warp, warp
 from training.halves import End, with_exact_depthwise
 from training.images import ImageSet, join

@@ -19,14 +19,14 @@ from pydicom.uid import (
     SecondaryCaptureImageStorage,
 )
 
-from retrieval.heatmap_nifti import write_nifti
-from retrieval.imaging.dicom import read_dicom_series
-from retrieval.imaging.hounsfield import hu_warnings
-from retrieval.imaging.nifti import read_nifti
-from retrieval.imaging.orient import spacing_zyx
-from retrieval.imaging.views import make_views, unpadded
-from retrieval.mask_nifti import read_label_map
-from retrieval.types import Series
+from radseek.retrieval.heatmaps.heatmap_nifti import write_nifti
+from radseek.retrieval.imaging.dicom.dicom_series import read_dicom_series
+from radseek.retrieval.imaging.hounsfield import hu_warnings
+from radseek.retrieval.imaging.nifti.nifti_series import read_nifti
+from radseek.retrieval.imaging.orientation import spacing_zyx
+from radseek.retrieval.imaging.views.series_views import make_views, unpadded
+from radseek.retrieval.regions.mask_nifti import read_label_map
+from radseek.retrieval.types import Series
 from tests.dicom_support import dataset, save
 
 

@@ -14,12 +14,13 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from demo import decoding, upload_space
-from demo.decoding import FolderTask, decode_folder
-from demo.uploads import Received, UploadLimits, gather, receive, safe_name
-from retrieval.errors import InputError, Reason, UsageError
-from retrieval.imaging import read_study
-from retrieval.imaging.archive import open_zip
+from radseek.app import upload_decoding
+from radseek.app import upload_folder as upload_space
+from radseek.app.upload_decoding import FolderTask, decode_folder
+from radseek.app.uploads import Received, UploadLimits, gather, receive, safe_name
+from radseek.retrieval.errors import InputError, Reason, UsageError
+from radseek.retrieval.imaging import read_study
+from radseek.retrieval.imaging.zip_members import open_zip
 from tests.build_support import write_ct, write_nifti, write_picture
 from tests.each_support import each
 from tests.hostile_zips import HOSTILE, write_hostile
@@ -202,7 +203,9 @@ def test_hostile_archives_write_nothing_and_are_refused(
     before = {path for path in tmp_path.rglob("*") if path.is_file()}
     previous = tempfile.tempdir
     try:
-        decoded = decoding.decode(FolderTask(sent, scratch, None, UploadLimits().unpacked, UploadLimits().members))
+        decoded = upload_decoding.decode(
+            FolderTask(sent, scratch, None, UploadLimits().unpacked, UploadLimits().members)
+        )
         assert not decoded.studies
         assert not decoded.found or name == "file_and_folder"
         assert decoded.skipped or name == "empty", "what was not used must be said"
@@ -232,7 +235,7 @@ def test_a_hostile_archive_beside_a_good_study_costs_only_itself(
 
 
 def test_an_ordinary_archive_does_not_overlap(tmp_path: Path) -> None:
-    from retrieval.imaging.archive import members
+    from radseek.retrieval.imaging.zip_members import members
 
     write_ct(tmp_path / "ct", 1, names=[f"画像{z}.dcm" for z in range(6)])
     path = zipped(tmp_path / "ct", tmp_path / "ct.zip")
@@ -279,7 +282,7 @@ def test_gathering_keeps_what_belongs_together_side_by_side(tmp_path: Path) -> N
 
 def test_what_a_killed_process_left_goes_with_the_next_upload(temporary: Path) -> None:
     script = (
-        "from demo.upload_space import upload_folder; import time, sys\n"
+        "from radseek.app.upload_folder import upload_folder; import time, sys\n"
         "with upload_folder() as f:\n    (f/'left').write_text('x'); print('in', flush=True); time.sleep(3600)"
     )
     child = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, env={**os.environ})

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from demo.verdict_labels import labels_csv, labels_of
-from demo.verdicts import LONGEST_NOTE, Verdict, VerdictLog, encoder_id, latest, make_verdict, verdicts_path
-from retrieval.errors import UsageError
+from radseek.app.verdict_labels import labels_csv, labels_of
+from radseek.app.verdicts import LONGEST_NOTE, Verdict, VerdictLog, encoder_id, latest, make_verdict, verdicts_path
+from radseek.retrieval.errors import UsageError
 from tests.each_support import each
 from tests.encoder_support import tiny_spec
 
@@ -91,7 +91,7 @@ def test_lines_of_another_kind_are_said_not_raised(tmp_path: Path, line: bytes) 
 def test_processes_that_write_at_once_lose_no_line(tmp_path: Path) -> None:
     program = (
         "import sys; from pathlib import Path\n"
-        "from demo.verdicts import VerdictLog; from tests.test_verdicts import verdict\n"
+        "from radseek.app.verdicts import VerdictLog; from tests.test_verdicts import verdict\n"
         "log = VerdictLog(Path(sys.argv[1]))\n"
         "for n in range(10): log.append(verdict(reader=f'{sys.argv[2]} {n}', note='x' * 1500))"
     )

@@ -16,13 +16,13 @@ from PIL import Image
 from playwright.sync_api import BrowserContext, Locator, Page, Route, expect
 
 from benchmarks.viewer_speed import CLOCK, steps
-from demo.desk import Desk
-from demo.phantoms import make_phantom
-from demo.viewer.windows import Preset
-from retrieval.engine import Engine
-from retrieval.imaging.orient import spacing_zyx, to_display
-from retrieval.imaging.windows import window
-from retrieval.types import Provenance, Series, Study, Volume
+from radseek.app.session import Desk
+from radseek.demo.phantoms.make import make_phantom
+from radseek.demo.viewer.window_choices import Preset
+from radseek.retrieval.engine import Engine
+from radseek.retrieval.imaging.orientation import spacing_zyx, to_display
+from radseek.retrieval.imaging.views.windows import window
+from radseek.retrieval.types import Provenance, Series, Study, Volume
 from tests.viewer_support import bare_app, heat_of, served
 
 pytest_plugins = ["tests.web_support"]  # its browser, which all browser tests share

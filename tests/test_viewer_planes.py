@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from demo.viewer.planes import PLANES, edge_letters, plane_names, planes_of
-from demo.viewer.windows import Preset, presets_of
-from retrieval.errors import UnknownNameError
-from retrieval.imaging.orient import spacing_zyx, to_display
-from retrieval.imaging.picture import PICTURE_MARK
-from retrieval.imaging.views import make_views
-from retrieval.imaging.windows import window
-from retrieval.types import Provenance, Series, Voi, Volume
+from radseek.demo.viewer.planes import PLANES, edge_letters, plane_names, planes_of
+from radseek.demo.viewer.window_choices import Preset, presets_of
+from radseek.retrieval.errors import UnknownNameError
+from radseek.retrieval.imaging.orientation import spacing_zyx, to_display
+from radseek.retrieval.imaging.picture_file import PICTURE_MARK
+from radseek.retrieval.imaging.views.series_views import make_views
+from radseek.retrieval.imaging.views.windows import window
+from radseek.retrieval.types import Provenance, Series, Voi, Volume
 from tests.each_support import each
 from tests.imaging_support import make_series
 

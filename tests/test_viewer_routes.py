@@ -14,14 +14,14 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from demo.desk import Desk
-from demo.viewer import shelf
-from demo.viewer.scene import Scene
-from index_builder import build_index
-from retrieval.engine import Engine
-from retrieval.errors import BusyError
-from retrieval.imaging import read_study
-from retrieval.types import Provenance, Series, Study, Volume
+from radseek.app.session import Desk
+from radseek.demo.viewer import open_scenes
+from radseek.demo.viewer.scene import Scene
+from radseek.index_builder import build_index
+from radseek.retrieval.engine import Engine
+from radseek.retrieval.errors import BusyError
+from radseek.retrieval.imaging import read_study
+from radseek.retrieval.types import Provenance, Series, Study, Volume
 from tests.build_support import write_ct, write_picture
 from tests.each_support import each
 from tests.imaging_support import make_series
@@ -163,7 +163,7 @@ def test_unknown_things_are_problems_with_a_reason(client: TestClient, desk: Des
 
 def test_files_that_moved_are_said_to_be_gone(client: TestClient, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(desk, "pixels", lambda key: None)
-    monkeypatch.setattr(shelf, "_TRUST", 0.0)
+    monkeypatch.setattr(open_scenes, "_TRUST", 0.0)
     key = desk.cases()[0].key
     scene = client.get(f"/viewer/studies/{key}").json()
     assert (scene["series"], scene["reason"]) == ([], "no_images")
@@ -175,7 +175,7 @@ def test_files_that_moved_are_said_to_be_gone(client: TestClient, desk: Desk, mo
 def test_a_study_that_goes_is_not_shown_any_more(
     client: TestClient, desk: Desk, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shelf, "_TRUST", 0.0)
+    monkeypatch.setattr(open_scenes, "_TRUST", 0.0)
     key = desk.bring(read_study(home / "brought"))
     assert client.get(f"/viewer/studies/{key}").status_code == 200
     desk._brought.clear()

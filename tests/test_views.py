@@ -12,16 +12,16 @@ from hypothesis.extra import numpy as hnp
 from pydicom.dataset import Dataset
 from pydicom.pixels import apply_windowing
 
-from prompts.finding import VIEW_NAMES as PROMPT_VIEWS
-from retrieval.imaging import intensity
-from retrieval.imaging.body_part import body_part
-from retrieval.imaging.intensity import finite, foreground, sample
-from retrieval.imaging.recipe import IMAGING_RECIPE, imaging_hash
-from retrieval.imaging.sequence import mr_view
-from retrieval.imaging.slices import MAX_SLICES, choose_slices
-from retrieval.imaging.views import VIEW_NAMES, iter_views, make_views, slice_positions
-from retrieval.imaging.windows import CT_WINDOWS, WINDOW_FUNCTIONS, window
-from retrieval.types import Voi
+from radseek.prompts.finding import VIEW_NAMES as PROMPT_VIEWS
+from radseek.retrieval.imaging.body_part import body_part
+from radseek.retrieval.imaging.mr_sequence import mr_view
+from radseek.retrieval.imaging.views import intensity
+from radseek.retrieval.imaging.views.intensity import finite, foreground, sample
+from radseek.retrieval.imaging.views.recipe import IMAGING_RECIPE, imaging_hash
+from radseek.retrieval.imaging.views.series_views import VIEW_NAMES, iter_views, make_views, slice_positions
+from radseek.retrieval.imaging.views.slice_rule import MAX_SLICES, choose_slices
+from radseek.retrieval.imaging.views.windows import CT_WINDOWS, WINDOW_FUNCTIONS, window
+from radseek.retrieval.types import Voi
 from tests.each_support import each
 from tests.imaging_support import make_series
 

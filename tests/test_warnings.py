@@ -36,7 +36,7 @@ def module(name):
 
 def test_the_librarys_own():
     library.old_inside()
-    for name in ("prompts", "retrieval.engine"):
+    for name in ("prompts", "radseek.retrieval.engine"):
         module(name)["calls_what_calls_what_is_old"]()
 
 def test_a_library_of_a_like_name():
@@ -44,10 +44,10 @@ def test_a_library_of_a_like_name():
         module(name)["warns"]()
 
 def test_our_call():
-    module("retrieval.narrators.some")["calls_what_is_old"]()
+    module("radseek.retrieval.explain.narrators.some")["calls_what_is_old"]()
 
 def test_our_own():
-    module("prompts")["warns"]()
+    module("radseek")["warns"]()
 
 def test_a_thread_that_dies():
     thread = threading.Thread(target=lambda: 1 / 0)

@@ -10,19 +10,20 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from demo.web import mask_button
-from demo.web.filters import where_of
-from demo.web.hosting import local_page, page_policy
-from demo.web.reports import marked_report
-from demo.web.screen_page import SEPARATORS
-from demo.web.tables import Screened, findings_table, ordered
-from demo.web.trouble import answered, trouble
-from demo.web.words import every_word, say, say_or
-from prompts import find
-from retrieval.encoders.spec import EncoderSpec
-from retrieval.errors import BusyError, InputError, Reason, UsageError
-from retrieval.index.where import FIELDS, Where
-from retrieval.results import NOTICE, FindingScore, ScreenResult
+from radseek.demo.page import mask_button
+from radseek.demo.page.error_message import answered, trouble
+from radseek.demo.page.filter_controls import where_of
+from radseek.demo.page.finding_table import Screened, findings_table, ordered
+from radseek.demo.page.mount import local_page, page_policy
+from radseek.demo.page.page_words import every_word, say, say_or
+from radseek.demo.page.report_sentences import marked_report
+from radseek.demo.page.screen_tab import SEPARATORS
+from radseek.prompts import find
+from radseek.retrieval.document import NOTICE
+from radseek.retrieval.encoders.spec import EncoderSpec
+from radseek.retrieval.errors import BusyError, InputError, Reason, UsageError
+from radseek.retrieval.index.catalog.where import FIELDS, Where
+from radseek.retrieval.scoring.score_results import FindingScore, ScreenResult
 from tests.each_support import each
 from tests.web_support import SCRIPTS
 
@@ -55,7 +56,7 @@ def screened(spec: EncoderSpec, *rows: FindingScore, words: str = "") -> Screene
 
 @pytest.fixture
 def spec() -> EncoderSpec:
-    from retrieval.encoders.loading import load_encoder
+    from radseek.retrieval.encoders.load_encoder import load_encoder
 
     return load_encoder("random").spec
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.errors import RadseekError, UnknownNameError, UsageError
-from retrieval.index.where import FIELDS, Clause, Where
+from radseek.retrieval.errors import RadseekError, UnknownNameError, UsageError
+from radseek.retrieval.index.catalog.where import FIELDS, Clause, Where
 from tests.each_support import each
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from retrieval import machine_memory
-from retrieval.errors import InputError, Reason, WorkerError
-from retrieval.workers import call_apart, supervised_map
+from radseek.retrieval import machine_memory
+from radseek.retrieval.errors import InputError, Reason, WorkerError
+from radseek.retrieval.workers import call_apart, supervised_map
 
 HERE = "tests.test_workers"
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from demo.archive_screening import ArchiveScreening, fitting_set
-from demo.worklist import NOT_ABNORMAL, Screened, sort_worklist, worklist_csv, worklist_row
-from prompts.catalog import load_set
-from retrieval.index.store import Case, CaseSeries
-from retrieval.results import NOTICE
+from radseek.app.archive_screening import ArchiveScreening, fitting_set
+from radseek.app.worklist import NOT_ABNORMAL, Screened, sort_worklist, worklist_csv, worklist_row
+from radseek.prompts.catalogue import load_set
+from radseek.retrieval.document import NOTICE
+from radseek.retrieval.index.store import Case, CaseSeries
 from tests.archive_support import made_desk
 from tests.each_support import each
 from tests.index_support import key_of, make_records

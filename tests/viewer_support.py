@@ -13,14 +13,14 @@ from fastapi import FastAPI
 from fastapi.responses import HTMLResponse, Response
 from numpy.typing import NDArray
 
-from demo.desk import Desk
-from demo.viewer import viewer_routes
-from prompts.finding import Finding
-from retrieval.heatmap_checks import MapCheck
-from retrieval.heatmap_study import HeatMap
-from retrieval.imaging.views import make_views
-from retrieval.index.keys import load_key, series_key, study_key
-from retrieval.types import Study, View
+from radseek.app.session import Desk
+from radseek.demo.viewer import viewer_routes
+from radseek.prompts.finding import Finding
+from radseek.retrieval.heatmaps.faithfulness import MapCheck
+from radseek.retrieval.heatmaps.study_heatmap import HeatMap
+from radseek.retrieval.imaging.views.series_views import make_views
+from radseek.retrieval.privacy.pseudonyms import load_key, series_key, study_key
+from radseek.retrieval.types import Study, View
 
 # No inline script or style, no other host: the viewer must live with it.
 POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'"

@@ -242,11 +242,11 @@ def serve(index: str, port: int) -> None:
     import uvicorn
     from fastapi import FastAPI
 
-    from demo.desk import Desk
-    from demo.web.hosting import mount_page
-    from radseek.server.app import create_app
+    from radseek.app.session import Desk
+    from radseek.demo.page.mount import mount_page
+    from radseek.html.session_explanation import tell
+    from radseek.server.server_app import create_app
     from radseek.server.settings import Settings
-    from radseek.telling import tell
 
     page = FastAPI(openapi_url=None)
     with Desk.open(index) as desk:

@@ -18,16 +18,16 @@ import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from demo.phantom_types import FINDINGS
-from demo.phantoms import make_phantom
-from retrieval.encoders.concepts import Source
-from retrieval.encoders.encode import embed_series, encode_padded
-from retrieval.encoders.loading import load_encoder
-from retrieval.evaluation import auroc, calibration_error
-from retrieval.key_slice import key_slice, own_kinds
-from retrieval.prompt_vectors import PromptBook, TextPair, finding_vectors
-from retrieval.scoring import is_read_in, slice_margins, volume_margins
-from retrieval.types import ViewVectors
+from radseek.demo.phantoms.make import make_phantom
+from radseek.demo.phantoms.phantom import FINDINGS
+from radseek.retrieval.encoders.concepts import Source
+from radseek.retrieval.encoders.encode_series import embed_series, encode_padded
+from radseek.retrieval.encoders.load_encoder import load_encoder
+from radseek.retrieval.evaluation.metrics import auroc, calibration_error
+from radseek.retrieval.scoring.key_slice import key_slice, own_kinds
+from radseek.retrieval.scoring.margins import is_read_in, slice_margins, volume_margins
+from radseek.retrieval.scoring.text_vectors import PromptBook, TextPair, finding_vectors
+from radseek.retrieval.types import ViewVectors
 from training.claims import CLAIMED, catalogue_findings
 from training.images import ImageSet, load_real
 from training.phantom_cache import PREPROCESS, SEEDS, engine_series
@@ -59,7 +59,7 @@ class Sample:
 
 
 def _pair(encoder: Any, name: str, kind: str) -> TextPair | None:
-    from prompts.catalog import load_set
+    from radseek.prompts.catalogue import load_set
 
     for finding in load_set(kind).findings:
         if finding.name == name:
@@ -137,7 +137,7 @@ def _truth(labels: dict[str, int], name: str) -> int | None:
 
 def pairs_of(encoder: Any, kind: str) -> dict[str, Any]:
     """Return the kind's findings (and `no_finding`) with their catalogue prompts as vectors."""
-    from prompts.catalog import load_set
+    from radseek.prompts.catalogue import load_set
 
     wanted = {*FINDINGS[kind], "no_finding"} & set(CLAIMED)  # type: ignore[index]
     return {f.name: (f, finding_vectors(encoder, f)) for f in load_set(kind).findings if f.name in wanted}

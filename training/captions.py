@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from prompts.normalise import normalise
+from radseek.prompts.normalise import normalise
 
 __all__ = ["Caption", "Words", "compose", "load_words", "single_captions"]
 

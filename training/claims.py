@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from prompts.catalog import list_sets, load_set
-from prompts.finding import Finding
-from retrieval.encoders.self_test import PASS_MARK, negation_self_test
+from radseek.prompts.catalogue import list_sets, load_set
+from radseek.prompts.finding import Finding
+from radseek.retrieval.encoders.negation_test import PASS_MARK, negation_self_test
 from training.captions import load_words, single_captions
 
 __all__ = ["CLAIMED", "KIND_VIEWS", "SLICES", "catalogue_findings", "claims"]

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from retrieval.encoders.loading import load_encoder
+from radseek.retrieval.encoders.load_encoder import load_encoder
 from training.calibrate import Sample, fit_entries, phantom_samples, real_samples
 from training.claims import claims
 

@@ -1,6 +1,6 @@
 """The real training images as arrays: pixels as the engine will feed them, labels, folds.
 
-Pixels go through `retrieval.imaging` views and `prepare_slices`, so an encoder meets in training what it meets
+Pixels go through `radseek.retrieval.imaging` views and `prepare_slices`, so an encoder meets in training what it meets
 in use; each picture is there twice, as a file of unknown kind (`picture`) and with its modality stated.
 """
 
@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.encoders.prepare import prepare_slices
-from retrieval.encoders.spec import Preprocess
-from retrieval.errors import UsageError
-from retrieval.imaging.picture import read_picture
-from retrieval.imaging.views import iter_views
+from radseek.retrieval.encoders.input_pixels import prepare_slices
+from radseek.retrieval.encoders.spec import Preprocess
+from radseek.retrieval.errors import UsageError
+from radseek.retrieval.imaging.picture_file import read_picture
+from radseek.retrieval.imaging.views.series_views import iter_views
 from training.labels import complete
 
 __all__ = ["UNKNOWN", "ImageSet", "check_data", "data_hash", "join", "load_real", "near_duplicates"]

@@ -19,13 +19,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from demo.phantom_types import FINDINGS, Phantom, PhantomSeries
-from demo.phantoms import make_phantom
-from prompts.catalog import load_set
-from retrieval.encoders.prepare import prepare_slices
-from retrieval.encoders.spec import Preprocess
-from retrieval.imaging.views import iter_views
-from retrieval.types import Provenance, Series, Volume
+from radseek.demo.phantoms.make import make_phantom
+from radseek.demo.phantoms.phantom import FINDINGS, Phantom, PhantomSeries
+from radseek.prompts.catalogue import load_set
+from radseek.retrieval.encoders.input_pixels import prepare_slices
+from radseek.retrieval.encoders.spec import Preprocess
+from radseek.retrieval.imaging.views.series_views import iter_views
+from radseek.retrieval.types import Provenance, Series, Volume
 from training.images import UNKNOWN, ImageSet, kind_labels
 from training.labels import complete
 

@@ -16,8 +16,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from retrieval.encoders.loading import load_encoder
-from retrieval.evaluation import auroc
+from radseek.retrieval.encoders.load_encoder import load_encoder
+from radseek.retrieval.evaluation.metrics import auroc
 from training.calibrate import pairs_of
 from training.captions import load_words
 from training.halves import End, as_input, start_of

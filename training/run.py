@@ -19,7 +19,7 @@ import open_clip
 import torch
 from tokenizers import Tokenizer
 
-from prompts.catalog import list_sets, load_set
+from radseek.prompts.catalogue import list_sets, load_set
 from training import measures
 from training.captions import Caption, compose, load_words, single_captions
 from training.halves import start_of, stored

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from retrieval.encoders.loading import load_encoder
+from radseek.retrieval.encoders.load_encoder import load_encoder
 from training.halves import as_input
 
 __all__ = ["Teacher"]

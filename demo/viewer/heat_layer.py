@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from demo.heat_colours import css_gradient, overlay_uri
-from prompts.finding import Finding
-from retrieval.heatmap_study import HeatMap
+from radseek.pictures.heat_colours import css_gradient, overlay_uri
+from radseek.prompts.finding import Finding
+from radseek.retrieval.heatmaps.study_heatmap import HeatMap
 
 __all__ = ["HeatLayer", "layer_of", "unread"]
 

@@ -1,6 +1,6 @@
 """A volume seen as axial, coronal or sagittal planes: axes swapped and flipped, nothing resampled.
 
-Every plane runs as `retrieval.imaging.orient` displays it: axial rows to the patient's left and columns to posterior,
+Every plane runs as `imaging.orientation` displays it: axial rows to the patient's left and columns to posterior,
 coronal to left and feet, sagittal to posterior and feet, so the patient's left is on the right of the screen.
 """
 
@@ -12,9 +12,9 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.errors import UnknownNameError
-from retrieval.imaging.orient import spacing_zyx
-from retrieval.types import Volume
+from radseek.retrieval.errors import UnknownNameError
+from radseek.retrieval.imaging.orientation import spacing_zyx
+from radseek.retrieval.types import Volume
 
 __all__ = ["PLANES", "STACK", "Cut", "Planes", "edge_letters", "opposite", "plane_names", "planes_of"]
 

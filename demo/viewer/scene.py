@@ -8,16 +8,16 @@ from functools import cached_property
 from math import isfinite
 from typing import Any, Final
 
-from demo.viewer.planes import Planes, edge_letters, opposite, plane_names, planes_of
-from demo.viewer.windows import presets_of
-from retrieval.caveats import reading_caveats
-from retrieval.errors import UnknownNameError
-from retrieval.imaging.slices import choose_slices
-from retrieval.imaging.views import view_names
-from retrieval.index.keys import load_key, series_key
-from retrieval.index.scrub import scrub
-from retrieval.results import NOTICE
-from retrieval.types import Series, Study
+from radseek.demo.viewer.planes import Planes, edge_letters, opposite, plane_names, planes_of
+from radseek.demo.viewer.window_choices import presets_of
+from radseek.retrieval.document import NOTICE
+from radseek.retrieval.errors import UnknownNameError
+from radseek.retrieval.explain.caveats import reading_caveats
+from radseek.retrieval.imaging.views.series_views import view_names
+from radseek.retrieval.imaging.views.slice_rule import choose_slices
+from radseek.retrieval.privacy.pseudonyms import load_key, series_key
+from radseek.retrieval.privacy.scrub import scrub
+from radseek.retrieval.types import Series, Study
 
 __all__ = ["Scene"]
 

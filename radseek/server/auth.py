@@ -18,7 +18,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from radseek.server.failures import Failures
+from radseek.server.failed_tokens import Failures
 from radseek.server.problems import problem
 from radseek.server.settings import Settings
 

@@ -7,9 +7,9 @@ from typing import Final
 from fastapi import APIRouter, Form, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from radseek.retrieval.document import NOTICE
 from radseek.server.auth import COOKIE, Sessions, role_of_token, too_many
 from radseek.server.settings import Settings
-from retrieval.results import NOTICE
 
 __all__ = ["login_routes"]
 

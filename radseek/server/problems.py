@@ -15,7 +15,9 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
-from retrieval.errors import (
+from radseek.retrieval.disk_errors import is_storage_error
+from radseek.retrieval.document import NOTICE
+from radseek.retrieval.errors import (
     BusyError,
     EncoderMismatchError,
     IndexBusyError,
@@ -30,9 +32,7 @@ from retrieval.errors import (
     SystemLimitError,
     UnknownNameError,
 )
-from retrieval.path_text import hide_paths
-from retrieval.results import NOTICE
-from retrieval.storage import is_storage_error
+from radseek.retrieval.path_text import hide_paths
 
 __all__ = ["CODES", "SHUT", "answer_errors", "failure", "problem", "problem_of", "reason_code"]
 
@@ -100,7 +100,7 @@ def problem(
 def reason_code(error: RadseekError) -> str:
     """Return an error's stable code: the reason of a refused input, else the error's own name.
 
-    >>> from retrieval.errors import UsageError
+    >>> from radseek.retrieval.errors import UsageError
     >>> reason_code(UsageError("x")), reason_code(EncoderMismatchError("x"))
     ('usage', 'encoder_mismatch')
     """

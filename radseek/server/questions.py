@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from prompts import list_sets
+from radseek.prompts import list_sets
 
 __all__ = ["ClassifyQuestion", "ExplainQuestion", "Key", "ScreenQuestion", "SearchQuestion", "SimilarQuestion"]
 

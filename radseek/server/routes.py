@@ -7,11 +7,11 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Query
 
+from radseek.retrieval.document import NOTICE
+from radseek.retrieval.explain.explain_study import narrated
 from radseek.server import models
-from radseek.server.at_desk import At
 from radseek.server.auth import need_admin
-from radseek.server.describing import brought_study, stored_study, without_paths
-from radseek.server.forgetting import forget
+from radseek.server.forget_route import forget
 from radseek.server.problems import SHUT, problem
 from radseek.server.questions import (
     ClassifyQuestion,
@@ -21,9 +21,9 @@ from radseek.server.questions import (
     SearchQuestion,
     SimilarQuestion,
 )
+from radseek.server.request_context import At
 from radseek.server.streaming import LINES, line_by_line
-from retrieval.explaining import narrated
-from retrieval.results import NOTICE
+from radseek.server.study_listing import brought_study, stored_study, without_paths
 
 __all__ = ["api", "health"]
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from demo.uploads import UploadLimits
-from retrieval.errors import UsageError
+from radseek.app.uploads import UploadLimits
+from radseek.retrieval.errors import UsageError
 
 __all__ = ["SHORTEST_TOKEN", "Settings", "is_loopback", "read_settings"]
 

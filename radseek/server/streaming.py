@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from starlette.responses import StreamingResponse
 
-from radseek.server.describing import without_paths
-from retrieval.narrators.protocol import Narrator
-from retrieval.results import ExplainResult
-from retrieval.summary import narration_failure, sentences
+from radseek.retrieval.explain.explanation import ExplainResult
+from radseek.retrieval.explain.narrators.narrator import Narrator
+from radseek.retrieval.explain.summary import narration_failure, sentences
+from radseek.server.study_listing import without_paths
 
 __all__ = ["LINES", "explanation_events", "line_by_line"]
 

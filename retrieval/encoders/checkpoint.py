@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from retrieval.encoders.local_only import check_text_config, check_towers, check_transformers_config
-from retrieval.encoders.manifest import check_manifest
-from retrieval.encoders.spec import Preprocess
-from retrieval.errors import EncoderError, MissingFileError
+from radseek.retrieval.encoders.download.file_hashes import check_manifest
+from radseek.retrieval.encoders.local_only import check_text_config, check_towers, check_transformers_config
+from radseek.retrieval.encoders.spec import Preprocess
+from radseek.retrieval.errors import EncoderError, MissingFileError
 
 __all__ = [
     "CONFIG",

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from retrieval.encoders.checkpoint import read_json
-from retrieval.encoders.protocol import Encoder
-from retrieval.errors import EncoderError
+from radseek.retrieval.encoders.checkpoint import read_json
+from radseek.retrieval.encoders.encoder import Encoder
+from radseek.retrieval.errors import EncoderError
 
 __all__ = ["CONCEPTS", "Concept", "Count", "Source", "concept_names", "concepts_of", "load_concepts"]
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from retrieval.errors import EncoderError
+from radseek.retrieval.errors import EncoderError
 
 __all__ = ["check_text_config", "check_towers", "check_transformers_config", "offline"]
 

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from retrieval.encoders.pooling import SlicePooling, pool_slices
-from retrieval.encoders.spec import EncoderSpec
-from retrieval.encoders.texts import TextBatcher
-from retrieval.encoders.vectors import unit_rows
-from retrieval.errors import UsageError
+from radseek.retrieval.encoders.pooling.slice_pooling import SlicePooling, pool_slices
+from radseek.retrieval.encoders.spec import EncoderSpec
+from radseek.retrieval.encoders.text_batches import TextBatcher
+from radseek.retrieval.encoders.unit_rows import unit_rows
+from radseek.retrieval.errors import UsageError
 
 __all__ = ["OpenClipEncoder"]
 
@@ -68,7 +68,7 @@ class OpenClipEncoder:
         if slices.dtype != np.uint8 or slices.shape[1:] != (3, size, size):
             raise UsageError(
                 f"Slices are {slices.dtype} {slices.shape}; '{self.spec.name}' takes uint8 (N, 3, {size}, {size}). "
-                "Use retrieval.encoders.prepare.prepare_slices."
+                "Use radseek.retrieval.encoders.input_pixels.prepare_slices."
             )
         rows = np.empty((len(slices), self.spec.dim), np.float32)
         with torch.inference_mode():

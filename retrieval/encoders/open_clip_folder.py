@@ -12,8 +12,8 @@ from typing import Any
 import open_clip
 from safetensors import SafetensorError
 
-from retrieval.encoders.checkpoint import Checkpoint
-from retrieval.errors import EncoderError
+from radseek.retrieval.encoders.checkpoint import Checkpoint
+from radseek.retrieval.errors import EncoderError
 
 __all__ = ["build_model", "load_model", "load_tokenizer"]
 

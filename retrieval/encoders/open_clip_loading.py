@@ -8,16 +8,16 @@ from typing import Any
 
 import torch
 
-from retrieval.encoders.checkpoint import read_checkpoint
-from retrieval.encoders.concepts import concept_names
-from retrieval.encoders.identity import checkpoint_parts, current_imaging_hash
-from retrieval.encoders.local_only import offline
-from retrieval.encoders.open_clip_encoder import OpenClipEncoder
-from retrieval.encoders.open_clip_folder import load_model, load_tokenizer
-from retrieval.encoders.pooling import load_pooling, pooling_hash
-from retrieval.encoders.random_model import RANDOM_PREPROCESS, build_random, random_parts
-from retrieval.encoders.spec import EncoderSpec
-from retrieval.errors import EncoderError
+from radseek.retrieval.encoders.checkpoint import read_checkpoint
+from radseek.retrieval.encoders.concepts import concept_names
+from radseek.retrieval.encoders.local_only import offline
+from radseek.retrieval.encoders.open_clip_encoder import OpenClipEncoder
+from radseek.retrieval.encoders.open_clip_folder import load_model, load_tokenizer
+from radseek.retrieval.encoders.pooling.slice_pooling import load_pooling, pooling_hash
+from radseek.retrieval.encoders.random_model import RANDOM_PREPROCESS, build_random, random_parts
+from radseek.retrieval.encoders.spec import EncoderSpec
+from radseek.retrieval.encoders.tower_identity import checkpoint_parts, current_imaging_hash
+from radseek.retrieval.errors import EncoderError
 
 __all__ = ["default_device", "default_precision", "load_folder", "load_random"]
 

@@ -13,9 +13,9 @@ import numpy as np
 import open_clip
 import torch
 
-from retrieval.encoders.identity import architecture_hash, preprocess_hash
-from retrieval.encoders.open_clip_folder import build_model
-from retrieval.encoders.spec import Preprocess, TowerParts, canonical_hash, precision_class
+from radseek.retrieval.encoders.open_clip_folder import build_model
+from radseek.retrieval.encoders.spec import Preprocess, TowerParts, canonical_hash, precision_class
+from radseek.retrieval.encoders.tower_identity import architecture_hash, preprocess_hash
 
 __all__ = ["RANDOM_CONFIG", "RANDOM_PREPROCESS", "build_random", "random_parts"]
 

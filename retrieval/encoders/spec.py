@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
-from retrieval.errors import EncoderError, EncoderMismatchError
+from radseek.retrieval.errors import EncoderError, EncoderMismatchError
 
 __all__ = [
     "MEAN_POOLING",

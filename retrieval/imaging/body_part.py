@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
-from retrieval.imaging.word_table import load_table, readings
+from radseek.retrieval.imaging.word_table import load_table, readings
 
 __all__ = ["PARTS", "body_part", "joined"]
 

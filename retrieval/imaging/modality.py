@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from retrieval.errors import UnknownNameError
+from radseek.retrieval.errors import UnknownNameError
 
 __all__ = ["MODALITIES", "VIEW_OF_MODALITY", "named_modality"]
 

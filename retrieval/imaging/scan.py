@@ -16,8 +16,16 @@ from zipfile import ZipFile, ZipInfo
 
 from pydicom.dataset import Dataset
 
-from retrieval.errors import InputError, Reason, UsageError
-from retrieval.imaging.archive import (
+from radseek.retrieval.errors import InputError, Reason, UsageError
+from radseek.retrieval.imaging.content_hash import content_hash
+from radseek.retrieval.imaging.dicom.dicom_header import looks_like_dicom, read_header
+from radseek.retrieval.imaging.dicom.dicomdir import is_dicomdir, missing_references
+from radseek.retrieval.imaging.dicom.gzipped_file import gunzipped, holds_dicom, is_gzip, what_is
+from radseek.retrieval.imaging.nifti.nifti_header import HEAD_BYTES, is_nifti, open_stream, read_nifti_header
+from radseek.retrieval.imaging.nifti.sidecar import is_companion, nifti_stem
+from radseek.retrieval.imaging.picture_file import is_picture
+from radseek.retrieval.imaging.reading_errors import input_errors, last_catch
+from radseek.retrieval.imaging.zip_members import (
     MEMBER_MARK,
     disk_name,
     is_zip,
@@ -27,16 +35,8 @@ from retrieval.imaging.archive import (
     unpack,
     unpacking_folder,
 )
-from retrieval.imaging.content import content_hash
-from retrieval.imaging.dicom_errors import input_errors, last_catch
-from retrieval.imaging.dicom_header import looks_like_dicom, read_header
-from retrieval.imaging.dicomdir import is_dicomdir, missing_references
-from retrieval.imaging.gzipped import gunzipped, holds_dicom, is_gzip, what_is
-from retrieval.imaging.nifti_header import HEAD_BYTES, is_nifti, open_stream, read_nifti_header
-from retrieval.imaging.picture import is_picture
-from retrieval.imaging.sidecar import is_companion, nifti_stem
-from retrieval.path_text import found_path
-from retrieval.types import Skipped
+from radseek.retrieval.path_text import found_path
+from radseek.retrieval.types import Skipped
 
 __all__ = ["Candidate", "FileHeader", "candidates", "content_hash", "group_key", "look_at", "scan"]
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Final
 
-from retrieval.types import Series
+from radseek.retrieval.types import Series
 
 __all__ = ["describe_study"]
 

@@ -82,7 +82,7 @@ class WordTable:
 @cache
 def load_table(name: str) -> WordTable:
     """Return the table in the file `name` of this package, read once."""
-    return WordTable(tomllib.loads((files("retrieval.imaging") / name).read_text(encoding="utf-8")))
+    return WordTable(tomllib.loads((files("radseek.retrieval.imaging") / name).read_text(encoding="utf-8")))
 
 
 def fold(text: str) -> str:

@@ -6,16 +6,16 @@ import shutil
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from retrieval.errors import UsageError
-from retrieval.index import catalog_write
-from retrieval.index.catalog import Catalog
-from retrieval.index.catalog_read import live_keys
-from retrieval.index.forgetting import hide
-from retrieval.index.linkage import LinkageFile
-from retrieval.index.packing import PackedStudy, Packing
-from retrieval.index.segments import segment_bytes, write_segment
-from retrieval.index.store import StudyRecord
-from retrieval.storage import require_room
+from radseek.retrieval.disk_errors import require_room
+from radseek.retrieval.errors import UsageError
+from radseek.retrieval.index.catalog import catalog_write
+from radseek.retrieval.index.catalog.catalog_file import Catalog
+from radseek.retrieval.index.catalog.catalog_read import live_keys
+from radseek.retrieval.index.catalog.linkage import LinkageFile
+from radseek.retrieval.index.forgetting import hide
+from radseek.retrieval.index.segments.packing import PackedStudy, Packing
+from radseek.retrieval.index.segments.segment_folders import segment_bytes, write_segment
+from radseek.retrieval.index.store import StudyRecord
 
 __all__ = ["add", "commit_bytes", "remove"]
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from retrieval.index import catalog_write
-from retrieval.index.catalog import Catalog
-from retrieval.index.keys import forgotten_mark
-from retrieval.index.linkage import LinkageFile
-from retrieval.index.sqlite_file import batches
+from radseek.retrieval.index.catalog import catalog_write
+from radseek.retrieval.index.catalog.catalog_file import Catalog
+from radseek.retrieval.index.catalog.linkage import LinkageFile
+from radseek.retrieval.index.catalog.sqlite_file import batches
+from radseek.retrieval.privacy.pseudonyms import forgotten_mark
 
 __all__ = ["drop_orphans", "hide", "known_forgotten", "traces", "unfinished"]
 

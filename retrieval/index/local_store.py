@@ -13,35 +13,48 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from retrieval.encoders.adapted import Pool, load_pool, with_pooling
-from retrieval.encoders.encode import pool_view
-from retrieval.encoders.protocol import Encoder
-from retrieval.encoders.spec import EncoderSpec, check_match
-from retrieval.errors import IndexDamagedError, UnknownNameError, UsageError
-from retrieval.index import catalog_write, commit, forgetting, own_key, rewriting, verifying
-from retrieval.index.catalog import Catalog
-from retrieval.index.creating import CATALOG, KEY_CHECK, make_index, make_room
-from retrieval.index.keys import key_check
-from retrieval.index.linkage import LinkageFile, linkage_path
-from retrieval.index.manifest import MANIFEST, agreed_spec, is_index, read_manifest, write_manifest
-from retrieval.index.merging import merge
-from retrieval.index.own_pooling import check_adapter, clean_adapters, keep_adapter, own_adapter
-from retrieval.index.schema import FORMAT
-from retrieval.index.segments import clean_orphans
-from retrieval.index.snapshot import Snapshot
-from retrieval.index.sqlite_file import identity
-from retrieval.index.store import Case, Linkage, Scope, SentenceHit, SliceHit, StudyRecord, TopMeans, TopQuery, ViewHit
-from retrieval.index.sums import changed_files, clear_sums, look_changed, write_sums
-from retrieval.index.upkeep import Upkeep
-from retrieval.index.writer_lock import locked
-from retrieval.storage import writing_to
-from retrieval.types import ViewVectors
+from radseek.retrieval.disk_errors import writing_to
+from radseek.retrieval.encoders.encode_series import pool_view
+from radseek.retrieval.encoders.encoder import Encoder
+from radseek.retrieval.encoders.pooling.adapted_encoder import Pool, load_pool, with_pooling
+from radseek.retrieval.encoders.spec import EncoderSpec, check_match
+from radseek.retrieval.errors import IndexDamagedError, UnknownNameError, UsageError
+from radseek.retrieval.index import commit, forgetting, verifying
+from radseek.retrieval.index import key_check as own_key
+from radseek.retrieval.index.catalog import catalog_write
+from radseek.retrieval.index.catalog.catalog_file import Catalog
+from radseek.retrieval.index.catalog.file_sums import changed_files, clear_sums, look_changed, write_sums
+from radseek.retrieval.index.catalog.linkage import LinkageFile, linkage_path
+from radseek.retrieval.index.catalog.schema import FORMAT
+from radseek.retrieval.index.catalog.sqlite_file import identity
+from radseek.retrieval.index.index_pooling import check_adapter, clean_adapters, keep_adapter, own_adapter
+from radseek.retrieval.index.manifest import MANIFEST, agreed_spec, is_index, read_manifest, write_manifest
+from radseek.retrieval.index.new_index import CATALOG, KEY_CHECK, make_index, make_room
+from radseek.retrieval.index.segments import rewriting
+from radseek.retrieval.index.segments.merging import merge
+from radseek.retrieval.index.segments.segment_folders import clean_orphans
+from radseek.retrieval.index.snapshot import Snapshot
+from radseek.retrieval.index.store import (
+    Case,
+    Linkage,
+    Scope,
+    SentenceHit,
+    SliceHit,
+    StudyRecord,
+    TopMeans,
+    TopQuery,
+    ViewHit,
+)
+from radseek.retrieval.index.upkeep import Upkeep
+from radseek.retrieval.index.writer_lock import locked
+from radseek.retrieval.privacy.pseudonyms import key_check
+from radseek.retrieval.types import ViewVectors
 
 __all__ = ["LocalStore"]
 
 
 class LocalStore:
-    """Implements `retrieval.index.store.Store`. Get one from `open` or `create`; close it, or use `with`."""
+    """Implements `radseek.retrieval.index.store.Store`. Get one from `open` or `create`; close it, or use `with`."""
 
     def __init__(self, path: Path, lock: FileLock | None) -> None:
         self.path = path

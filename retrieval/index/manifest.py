@@ -7,11 +7,11 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from retrieval.encoders.spec import EncoderSpec
-from retrieval.errors import EncoderError, IndexDamagedError, UsageError
-from retrieval.index.schema import FORMAT, READABLE
-from retrieval.index.segments import sync_folder
-from retrieval.storage import is_limit, storage_error, writing_to
+from radseek.retrieval.disk_errors import is_limit, storage_error, writing_to
+from radseek.retrieval.encoders.spec import EncoderSpec
+from radseek.retrieval.errors import EncoderError, IndexDamagedError, UsageError
+from radseek.retrieval.index.catalog.schema import FORMAT, READABLE
+from radseek.retrieval.index.segments.segment_folders import sync_folder
 
 __all__ = ["MANIFEST", "Manifest", "agreed_spec", "is_index", "read_manifest", "write_manifest"]
 

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.index.bm25 import KeywordIndex
-from retrieval.index.catalog import Catalog
-from retrieval.index.sentence_index import SentenceIndex
-from retrieval.index.store import SentenceHit
-from retrieval.index.tables import SentenceTable
+from radseek.retrieval.index.catalog.bm25 import KeywordIndex
+from radseek.retrieval.index.catalog.catalog_file import Catalog
+from radseek.retrieval.index.catalog.row_tables import SentenceTable
+from radseek.retrieval.index.store import SentenceHit
+from radseek.retrieval.index.vectors.sentence_vectors import SentenceIndex
 
 __all__ = ["find_sentences"]
 

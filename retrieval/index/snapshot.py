@@ -10,20 +10,21 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.errors import IndexDamagedError, IndexFolderError, UnknownNameError
-from retrieval.index import catalog_read, tables, verifying
-from retrieval.index.bm25 import KeywordIndex
-from retrieval.index.catalog import Catalog
-from retrieval.index.columns import VIEWS_OF_UNKNOWN, Mask, StudyColumns, read_columns
-from retrieval.index.exact import FlatIndex
-from retrieval.index.places import Places
-from retrieval.index.scan import best_slices, top_means
-from retrieval.index.segments import Segment
-from retrieval.index.sentence_index import SentenceIndex
-from retrieval.index.sentence_search import find_sentences
-from retrieval.index.store import Case, Scope, SentenceHit, SliceHit, TopMeans, TopQuery, ViewHit
-from retrieval.index.sums import changed_files
-from retrieval.types import ViewVectors
+from radseek.retrieval.errors import IndexDamagedError, IndexFolderError, UnknownNameError
+from radseek.retrieval.index import verifying
+from radseek.retrieval.index.catalog import catalog_read, row_tables
+from radseek.retrieval.index.catalog.bm25 import KeywordIndex
+from radseek.retrieval.index.catalog.catalog_file import Catalog
+from radseek.retrieval.index.catalog.columns import VIEWS_OF_UNKNOWN, Mask, StudyColumns, read_columns
+from radseek.retrieval.index.catalog.file_sums import changed_files
+from radseek.retrieval.index.segments.places import Places
+from radseek.retrieval.index.segments.segment_folders import Segment
+from radseek.retrieval.index.sentence_search import find_sentences
+from radseek.retrieval.index.store import Case, Scope, SentenceHit, SliceHit, TopMeans, TopQuery, ViewHit
+from radseek.retrieval.index.vectors.exact_search import FlatIndex
+from radseek.retrieval.index.vectors.sentence_vectors import SentenceIndex
+from radseek.retrieval.index.vectors.slice_scan import best_slices, top_means
+from radseek.retrieval.types import ViewVectors
 
 __all__ = ["Snapshot"]
 
@@ -244,11 +245,11 @@ class Snapshot:
             catalog_read.check_studies(self.catalog, new)
             self._whole |= new
 
-    def _views(self) -> tables.ViewTable:
-        return self._cached("views", lambda: self._table(tables.load_views))
+    def _views(self) -> row_tables.ViewTable:
+        return self._cached("views", lambda: self._table(row_tables.load_views))
 
-    def _sentences(self) -> tables.SentenceTable:
-        return self._cached("sentences", lambda: self._table(tables.load_sentences))
+    def _sentences(self) -> row_tables.SentenceTable:
+        return self._cached("sentences", lambda: self._table(row_tables.load_sentences))
 
     def _mask(self, scope: Scope | None) -> Mask:
         """Return the studies in scope; one question asks for the same several times."""
@@ -285,7 +286,7 @@ class Snapshot:
         (ids,), _ = read_columns(self.catalog, ["v.id"], [], VIEWS_OF_UNKNOWN)
         return np.isin(self._views().id, ids)
 
-    def _sentence_rows(self, table: tables.SentenceTable) -> NDArray[np.float16]:
+    def _sentence_rows(self, table: row_tables.SentenceTable) -> NDArray[np.float16]:
         dim = next((one.array("sentences").shape[1] for one in self.segments.values()), 1)
         rows = np.empty((len(table.id), dim), np.float16)
         for number in np.unique(table.segment):
@@ -294,7 +295,7 @@ class Snapshot:
             self.segments[int(number)].let_go()
         return rows
 
-    def _pooled(self, table: tables.ViewTable, places: NDArray[np.int64]) -> NDArray[np.float16]:
+    def _pooled(self, table: row_tables.ViewTable, places: NDArray[np.int64]) -> NDArray[np.float16]:
         dim = next(iter(self.segments.values())).array("views").shape[1]
         rows = np.empty((len(places), dim), np.float16)
         for number in np.unique(table.segment[places]):
@@ -302,12 +303,12 @@ class Snapshot:
             rows[here] = self.segments[int(number)].array("views")[table.row[places[here]]]
         return rows
 
-    def _names(self, table: tables.ViewTable, places: Iterable[int]) -> dict[int, tuple[str, str]]:
+    def _names(self, table: row_tables.ViewTable, places: Iterable[int]) -> dict[int, tuple[str, str]]:
         """Return study key and series key of views by their place in the table."""
         rows = catalog_read.views_by_id(self.catalog, {place: int(table.id[place]) for place in places})
         return {place: (study, series) for place, (study, series, _) in rows.items()}
 
-    def _z(self, table: tables.ViewTable, places: Iterable[int]) -> dict[int, NDArray[np.int32]]:
+    def _z(self, table: row_tables.ViewTable, places: Iterable[int]) -> dict[int, NDArray[np.int32]]:
         rows = catalog_read.views_by_id(self.catalog, {place: int(table.id[place]) for place in places})
         return {place: np.frombuffer(z, "<i4") for place, (_, _, z) in rows.items()}
 

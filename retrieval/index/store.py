@@ -1,6 +1,6 @@
 """What the engine asks of an index: the `Store` protocol and the values that go in and come out.
 
-Keys are keyed hashes (`retrieval.index.keys`); no value here holds an original identifier except `Linkage`.
+Keys are keyed hashes (`privacy.pseudonyms`); no value here holds an original identifier except `Linkage`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.encoders.spec import EncoderSpec
-from retrieval.index.where import Where
-from retrieval.types import ViewVectors
+from radseek.retrieval.encoders.spec import EncoderSpec
+from radseek.retrieval.index.catalog.where import Where
+from radseek.retrieval.types import ViewVectors
 
 __all__ = [
     "Case",
@@ -71,7 +71,7 @@ class SeriesRecord:
 class StudyRecord:
     """One study on its way into an index.
 
-    `attributes`: what `retrieval.index.scrub.allow_list` lets through. `report` and `sentences` are
+    `attributes`: what `radseek.retrieval.privacy.scrub.allow_list` lets through. `report` and `sentences` are
     scrubbed; `sentence_vectors` is `(len(sentences), D)` float16 unit rows, or None without sentences.
     `source_path` (relative to the source given) goes to the linkage file only.
     """

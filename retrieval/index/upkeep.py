@@ -6,11 +6,11 @@ import warnings
 from collections.abc import Collection
 from pathlib import Path
 
-from retrieval.errors import UsageError
-from retrieval.index import forgetting, verifying
-from retrieval.index.catalog import Catalog
-from retrieval.index.keys import load_key
-from retrieval.index.linkage import LinkageFile
+from radseek.retrieval.errors import UsageError
+from radseek.retrieval.index import forgetting, verifying
+from radseek.retrieval.index.catalog.catalog_file import Catalog
+from radseek.retrieval.index.catalog.linkage import LinkageFile
+from radseek.retrieval.privacy.pseudonyms import load_key
 
 __all__ = ["Upkeep", "checked_key"]
 

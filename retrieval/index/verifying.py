@@ -10,15 +10,15 @@ from pathlib import Path
 
 import numpy as np
 
-from retrieval.errors import IndexDamagedError
-from retrieval.index.catalog import Catalog
-from retrieval.index.digests import changed
-from retrieval.index.linkage import LinkageFile
-from retrieval.index.manifest import MANIFEST
-from retrieval.index.places import Places
-from retrieval.index.schema import VISIBLE
-from retrieval.index.segments import ARRAYS, Segment
-from retrieval.index.sums import changed_files
+from radseek.retrieval.errors import IndexDamagedError
+from radseek.retrieval.index.catalog.catalog_file import Catalog
+from radseek.retrieval.index.catalog.digests import changed
+from radseek.retrieval.index.catalog.file_sums import changed_files
+from radseek.retrieval.index.catalog.linkage import LinkageFile
+from radseek.retrieval.index.catalog.schema import VISIBLE
+from radseek.retrieval.index.manifest import MANIFEST
+from radseek.retrieval.index.segments.places import Places
+from radseek.retrieval.index.segments.segment_folders import ARRAYS, Segment
 
 __all__ = ["Verified", "catalogue_problems", "counts", "require_none", "undigested", "verify"]
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from retrieval.errors import IndexBusyError
-from retrieval.storage import storage_error
+from radseek.retrieval.disk_errors import storage_error
+from radseek.retrieval.errors import IndexBusyError
 
 __all__ = ["LOCK", "locked"]
 

@@ -1,0 +1,73 @@
+"""The bar above the tabs: which study is looked at, and bringing one's own."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import gradio as gr
+
+from radseek.demo.page.page_words import Lang, say
+from radseek.demo.page.shell import EACH, Shell, box
+from radseek.demo.page.study_picker import choices_of, facts, modality_choices
+from radseek.demo.page.upload_progress import bring_files
+
+__all__ = ["study_bar"]
+
+# Tells page.js in the moment in which another study is chosen, before any answer about it: what is shown is not of it.
+_CHOSEN: Final = (
+    "(key, ...rest) => { document.dispatchEvent(new CustomEvent('rs-study', { detail: key })); return [key, ...rest]; }"
+)
+
+
+def study_bar(shell: Shell) -> None:
+    """Build the bar, and set `shell.study`. Studies brought are listed for the visitor who brought them only."""
+    brought = gr.State([])
+    shell.study, modality, bring, stop = _controls(shell)
+    status = box(elem_id="rs-status", elem_classes="rs-live")
+    seen = box(elem_id="rs-facts")
+    reading = bring.upload(
+        bring_files(shell.desk),
+        [bring, modality, brought, shell.lang],
+        [status, stop, brought, shell.study],
+        show_progress="hidden",
+        concurrency_limit=2,
+        api_visibility="private",
+    )
+    stop.click(
+        lambda lang: (f"<p>{say('bring.stopped', lang)}</p>", gr.Button(visible=False)),
+        [shell.lang],
+        [status, stop],
+        cancels=[reading],
+        queue=False,
+        api_visibility="private",
+    )
+    shell.study.change(
+        lambda key, lang: facts(shell.desk, key, lang),
+        [shell.study, shell.lang],
+        [seen],
+        js=_CHOSEN,
+        **EACH,
+    )
+
+    def speak(lang: Lang, key: str | None, mine: list[str]) -> tuple[Any, str]:
+        picker = gr.Dropdown(choices=choices_of(shell.desk, mine, lang), label=say("study.label", lang))
+        return picker, facts(shell.desk, key, lang)
+
+    shell.speak(speak, [shell.study, brought], [shell.study, seen])
+    shell.brought = brought
+
+
+def _controls(shell: Shell) -> tuple[gr.Dropdown, gr.Dropdown, gr.UploadButton, gr.Button]:
+    """The study, the modality where its files do not say, the files brought, and what stops their reading."""
+    labels = shell.labels
+    with gr.Row(elem_id="rs-study", equal_height=False):
+        study = gr.Dropdown(
+            choices_of(shell.desk, (), "en"), value=None, label=say("study.label", "en"), scale=5, elem_id="rs-picker"
+        )
+        modality = gr.Dropdown(modality_choices("en"), value="", scale=2, min_width=180, elem_id="rs-modality")
+        bring = gr.UploadButton(file_count="multiple", size="md", scale=1, min_width=150, elem_id="rs-bring")
+        stop = gr.Button(size="md", visible=False, scale=0, min_width=90, variant="stop", elem_id="rs-stop")
+    labels.name(bring, label="study.bring")
+    labels.name(stop, value="study.stop")
+    labels.set(modality, lambda lang: {"label": say("study.modality", lang), "choices": modality_choices(lang)})
+    return study, modality, bring, stop

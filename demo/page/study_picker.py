@@ -1,0 +1,119 @@
+"""Studies as people tell them apart: modality, body part, sex, age and a short key."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from typing import Final
+
+from radseek.app.session import Desk
+from radseek.demo.page.page_words import Lang, say, say_or
+from radseek.retrieval.errors import UnknownNameError
+from radseek.retrieval.imaging.modality import MODALITIES
+from radseek.retrieval.index.store import Case
+from radseek.retrieval.types import Series, Study
+
+__all__ = ["LISTED", "case_label", "choices_of", "facts", "kind_label", "modality_choices", "short_key", "study_label"]
+
+LISTED: Final = 500  # studies in the list; the others are reached from search, similar cases and the archive
+_SHORT: Final = 6  # the last digits of a key: enough to tell studies of one list apart
+
+
+def short_key(key: str) -> str:
+    """Return the end of a study's key, for reading.
+
+    >>> short_key("2.25.123456789")
+    '…456789'
+    """
+    return f"…{key[-_SHORT:]}"
+
+
+def choices_of(desk: Desk, brought: Sequence[str], lang: Lang) -> list[tuple[str, str]]:
+    """Return (label, key) of the studies to choose from: a visitor's own first, then the stored ones."""
+    mine = [
+        (f"{label_of(desk, key, lang)} · {say('study.brought', lang)}", key) for key in brought if desk.is_brought(key)
+    ]
+    own = {key for _, key in mine}
+    return mine + [(case_label(case, lang), case.key) for case in desk.cases(limit=LISTED) if case.key not in own]
+
+
+def label_of(desk: Desk, key: str, lang: Lang) -> str:
+    """Return the label of any study that the desk knows. Raises `UnknownNameError`."""
+    if desk.is_brought(key):
+        study = desk.pixels(key)
+        if study is not None:
+            return study_label(study, key, lang)
+    return case_label(desk.case(key), lang)
+
+
+def case_label(case: Case, lang: Lang) -> str:
+    """Return the label of a stored study."""
+    kinds = [(one.modality, one.body_part) for one in case.series]
+    age = case.attributes.get("age")
+    return _label(kinds, str(case.attributes.get("sex", "")), "" if age is None else str(age), case.key, lang)
+
+
+def study_label(study: Study, key: str, lang: Lang) -> str:
+    """Return the label of a study that was brought; ages over 89 are not said, as in an index."""
+    digits = study.attributes.get("PatientAge", "").rstrip("Yy").lstrip("0")
+    age = digits if digits.isdigit() and int(digits) <= 89 else ""
+    kinds = [(one.modality, one.body_part) for one in study.series]
+    return _label(kinds, study.attributes.get("PatientSex", ""), age, key, lang)
+
+
+def modality_choices(lang: Lang) -> list[tuple[str, str]]:
+    """Return (label, code) of the modalities that files may lack."""
+    named = [(f"{code} · {say_or(f'modality.{code}', lang, code)}", code) for code in MODALITIES]
+    return [
+        (say("study.modality_none", lang), ""),
+        *((code if text == f"{code} · {code}" else text, code) for text, code in named),
+    ]
+
+
+def facts(desk: Desk, key: str | None, lang: Lang) -> str:
+    """Return one line of HTML on the chosen study: its series, their slices, what was noticed while reading."""
+    if not key:
+        said = say("page.archive_studies", lang, count=desk.count()) if desk.index else say("page.no_archive", lang)
+        return f'<p class="rs-facts">{html.escape(said)}</p>'
+    study = desk.pixels(key) if desk.is_brought(key) else None
+    series = [_series_fact(one, lang) for one in study.series] if study else _stored_facts(desk, key, lang)
+    items = "".join(f"<li>{html.escape(text)}</li>" for text in series)
+    return f'<ul class="rs-facts" aria-label="{html.escape(say("study.facts", lang))}">{items}</ul>'
+
+
+def _stored_facts(desk: Desk, key: str, lang: Lang) -> list[str]:
+    try:
+        case = desk.case(key)
+    except UnknownNameError:  # forgotten meanwhile
+        return [short_key(key)]
+    return [
+        _fact(one.modality, one.body_part, one.description, one.shape, one.provenance.get("warnings"), lang)
+        for one in case.series
+    ]
+
+
+def _series_fact(one: Series, lang: Lang) -> str:
+    # A visitor's own description may name people; the index's is scrubbed, so only that is shown.
+    return _fact(one.modality, one.body_part, "", one.volume.voxels.shape, one.volume.provenance.warnings, lang)
+
+
+def _fact(modality: str, body: str, description: str, shape: Sequence[int], warnings: object, lang: Lang) -> str:
+    slices = say("study.image", lang) if shape[0] == 1 else say("study.slices", lang, count=shape[0])
+    told = [kind_label(modality, body, lang), description, slices, f"{shape[2]} × {shape[1]}"]
+    if isinstance(warnings, (list, tuple)) and warnings:
+        told.append(f"{say('study.warnings', lang)}: {'; '.join(map(str, warnings))}")
+    return " · ".join(text for text in told if text)
+
+
+def kind_label(modality: str, body: str, lang: Lang) -> str:
+    """Return a modality and a body part in words."""
+    kind = say_or(f"modality.{modality}", lang, modality) if modality else say("study.unknown", lang)
+    parts = [say_or(f"body.{part}", lang, part) for part in body.split("_") if part]
+    return " ".join([kind, "-".join(parts)]).strip() if lang == "en" else "".join(["".join(parts), kind])
+
+
+def _label(kinds: Sequence[tuple[str, str]], sex: str, age: str, key: str, lang: Lang) -> str:
+    named = list(dict.fromkeys(kind_label(modality, body, lang) for modality, body in kinds))
+    person = [say_or(f"sex.{sex}", lang, ""), say("study.years", lang, age=age) if age else ""]
+    count = say("study.series", lang, count=len(kinds)) if len(kinds) > 1 else ""
+    return " · ".join(text for text in (", ".join(named[:2]), *person, count, short_key(key)) if text)

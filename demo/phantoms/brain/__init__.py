@@ -1,0 +1,1 @@
+"""The inside of the drawn head: anatomy, bleeds, lesions, and brain MR."""

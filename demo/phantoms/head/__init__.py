@@ -1,0 +1,1 @@
+"""The drawn head: build, skull, layers of tissue, and head CT."""

@@ -1,0 +1,1 @@
+"""Reports of phantoms in the hands of many authors."""

@@ -1,0 +1,1 @@
+"""A cohort on disk: DICOM objects, NIfTI copies, masks, reports, labels."""

@@ -1,0 +1,121 @@
+"""What is being looked at: scenes of the studies on screen, and the heat maps drawn for them."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from threading import Lock
+from typing import Final
+
+from radseek.app.session import Desk
+from radseek.demo.viewer.heat_layer import HeatLayer, layer_of, unread
+from radseek.demo.viewer.scene import Scene
+from radseek.prompts.catalogue import find
+from radseek.retrieval.errors import UnknownNameError, UsageError
+from radseek.retrieval.types import Study
+
+__all__ = ["HeatShelf", "SceneShelf"]
+
+_SCENES: Final = 6
+_MAPS: Final = 32
+# Seconds for which a study is taken to be there still. The desk must take the engine's turn to say so, and a reader
+# who scrolls must not wait for somebody else's question.
+_TRUST: Final = 30.0
+
+
+@dataclass(slots=True)
+class _Opened:
+    scene: Scene
+    seen: float
+
+
+class SceneShelf:
+    """The scenes of the studies looked at last."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._lock = Lock()
+        self._opened: OrderedDict[str, _Opened] = OrderedDict()
+
+    def scene(self, key: str) -> Scene:
+        """Return a study's scene. Raises `UnknownNameError` for an unknown study, or one without images."""
+        found = self.find(key)
+        if found is None:
+            raise UnknownNameError(
+                f"The images of study {key} can no longer be read; its files have moved or the linkage file is absent."
+            )
+        return found
+
+    def find(self, key: str) -> Scene | None:
+        """Return a study's scene; None where its images can no longer be read. Raises `UnknownNameError`."""
+        with self._lock:
+            known = self._opened.get(key)
+            if known is not None and time.monotonic() - known.seen < _TRUST:
+                self._opened.move_to_end(key)
+                return known.scene
+        try:
+            study = self._desk.pixels(key)
+        except UnknownNameError:
+            self._forget(key)
+            raise
+        if study is None:
+            self._forget(key)
+            return None
+        return self._put(key, study)
+
+    def _forget(self, key: str) -> None:
+        with self._lock:
+            self._opened.pop(key, None)
+
+    def _put(self, key: str, study: Study) -> Scene:
+        with self._lock:
+            known = self._opened.get(key)
+            scene = known.scene if known is not None and known.scene.study is study else Scene(key, study)
+            self._opened[key] = _Opened(scene, time.monotonic())
+            self._opened.move_to_end(key)
+            while len(self._opened) > _SCENES:
+                self._opened.popitem(last=False)
+            return scene
+
+
+class HeatShelf:
+    """The heat maps asked for last, each under a name that cannot be guessed."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._lock = Lock()
+        self._held: OrderedDict[tuple[str, str, str], tuple[str, HeatLayer]] = OrderedDict()
+
+    def ask(self, key: str, finding: str, scenes: SceneShelf) -> tuple[str, HeatLayer]:
+        """Return the map of a finding in a study and its name; made anew where it is not held, which takes seconds.
+
+        Raises as `SceneShelf.scene`, `Desk.turn` and `Engine.heat_map` do.
+        """
+        study = scenes.scene(key).study
+        about = (key, study.content_hash, finding)  # a study may be replaced by another of its key
+        with self._lock:
+            held = self._held.get(about)
+        if held is not None:
+            return held
+        asked = find(finding)
+        with self._desk.turn() as engine:
+            try:
+                layer = layer_of(engine.heat_map(study, asked), asked.names)
+            except UsageError:  # an answer like others: this study has no view that the finding is read in
+                return "", unread(asked)
+        made = (secrets.token_urlsafe(16), layer)
+        with self._lock:
+            self._held[about] = made
+            while len(self._held) > _MAPS:
+                self._held.popitem(last=False)
+        return made
+
+    def picture(self, key: str, token: str, z: int) -> bytes:
+        """Return the layer over slice `z` as PNG. Raises `UnknownNameError` where it is not held."""
+        with self._lock:
+            layers = [layer for (study, *_), (name, layer) in self._held.items() if study == key and name == token]
+        if not layers or z not in layers[0].pictures:
+            raise UnknownNameError("That heat map is not held, or not any more; ask for it again.")
+        return layers[0].pictures[z]

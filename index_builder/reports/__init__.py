@@ -1,0 +1,1 @@
+"""Tables of reports, whatever their encoding, separators and headings, joined to studies."""

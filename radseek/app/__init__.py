@@ -1,0 +1,1 @@
+"""What a running page or server holds: a session on one index, uploads, verdicts, the worklist."""

@@ -1,0 +1,86 @@
+"""Pictures of an index's studies, read again from where they were built from."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from pathlib import Path
+
+from radseek.pictures.embedded_picture import Picture
+from radseek.pictures.slice_pictures import find_view, picture_of
+from radseek.retrieval.errors import RadseekError
+from radseek.retrieval.imaging.modality import MODALITIES
+from radseek.retrieval.imaging.read_study import read_paths
+from radseek.retrieval.imaging.views.series_views import view_names
+from radseek.retrieval.index.catalog.linkage import LinkageFile, linkage_path
+from radseek.retrieval.privacy.pseudonyms import load_key, series_key
+from radseek.retrieval.types import Study, View
+
+__all__ = ["CaseImages"]
+
+_KEPT = 24  # views in memory; a phantom's takes about 3 MB
+_STUDIES = 8  # studies read again, in memory: those that are looked at side by side
+
+
+class CaseImages:
+    """Draws slices of stored studies. Without the linkage file, or the files it names, it draws nothing.
+
+    `held`: studies that are read already, by key, which need no index.
+    """
+
+    def __init__(self, index: Path | None, held: Mapping[str, Study] | None = None) -> None:
+        path = None if index is None else linkage_path(index)
+        self._linkage = LinkageFile(path, read_only=True) if path is not None and path.exists() else None
+        self._held = {} if held is None else held
+        self._key = load_key()
+        self._studies: OrderedDict[str, Study | None] = OrderedDict()
+        self._views: OrderedDict[tuple[str, str, str], View] = OrderedDict()
+
+    def close(self) -> None:
+        """Close the linkage file."""
+        if self._linkage is not None:
+            self._linkage.close()
+
+    def study(self, key: str, modality: str = "") -> Study | None:
+        """Return a study as it was read; None where it can no longer be. `modality`: what its files do not say."""
+        if key in self._held:
+            return self._held[key]
+        if key not in self._studies:
+            self._studies[key] = self._read_again(key, modality)
+            while len(self._studies) > _STUDIES:
+                self._studies.popitem(last=False)
+        self._studies.move_to_end(key)
+        return self._studies[key]
+
+    def draw(
+        self, study: str, series: str, view: str, z: int, *, caption: str = "", side: int = 320, modality: str = ""
+    ) -> Picture | None:
+        """Return slice `z` of a view, by the keys of its study and series; None where it can no longer be read."""
+        found = self._view(study, series, view, modality)
+        return None if found is None else picture_of(found, z, caption=caption, side=side)
+
+    def _view(self, study: str, series: str, view: str, modality: str) -> View | None:
+        place = (study, series, view)
+        if place in self._views:
+            self._views.move_to_end(place)
+            return self._views[place]
+        read = self.study(study, modality)
+        if read is None:
+            return None
+        for ordinal, one in enumerate(read.series):
+            if series_key(study, one.uid, ordinal, self._key) == series and view in view_names(one):
+                self._views[place] = find_view(one, view)
+                while len(self._views) > _KEPT:
+                    self._views.popitem(last=False)
+                return self._views[place]
+        return None
+
+    def _read_again(self, study: str, modality: str) -> Study | None:
+        link = self._linkage.get(study) if self._linkage is not None else None
+        if link is None:
+            return None
+        paths = link.paths if link.study_uid else link.paths[:1]
+        try:
+            return read_paths(paths, modality=modality if modality in MODALITIES else None)
+        except (RadseekError, OSError):  # moved, changed or gone since the build
+            return None

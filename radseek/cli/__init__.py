@@ -1,0 +1,1 @@
+"""The `radseek` command, a file for each group of commands; `main` is its way in."""

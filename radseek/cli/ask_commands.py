@@ -1,0 +1,138 @@
+"""The commands that ask: classify, similar, search."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from radseek.cli.console import number, print_json, print_notice, print_remarks, print_skipped, print_table
+from radseek.cli.open_engine import open_engine
+from radseek.cli.options import Count, Json, Modality, Model, TargetPath, WhereFilters, Workers, WrittenIndex
+from radseek.cli.similar_tables import print_similar
+from radseek.cli.target_studies import only_study, refuse_nothing, studies_of
+from radseek.retrieval.engine import Engine
+from radseek.retrieval.errors import UsageError
+from radseek.retrieval.index.manifest import is_index
+from radseek.retrieval.scoring.score_results import ClassifyResult
+from radseek.retrieval.types import Skipped
+
+__all__ = ["classify", "search", "similar"]
+
+
+class Within(StrEnum):
+    """What a search looks through."""
+
+    IMAGES = "images"
+    REPORTS = "reports"
+    BOTH = "both"
+
+
+def classify(
+    target: TargetPath,
+    label: Annotated[list[str], typer.Option(help="A label, in a sentence; give at least two.")],
+    model: Model = None,
+    modality: Modality = None,
+    workers: Workers = None,
+    json: Json = False,
+) -> None:
+    """Share one between labels that exclude each other, for every study of TARGET."""
+    with open_engine(target, None, model) as engine:
+        skipped: list[Skipped] = []
+        answers = [
+            engine.classify(study, label, modality=modality)
+            for study in studies_of(engine, target, modality, workers, skipped)
+        ]
+        rows = tuple(row for answer in answers for row in answer.results)
+        result = ClassifyResult(engine.encoder.spec, rows, tuple(skipped))
+    if json and (answers or skipped):
+        print_json(result.to_json())
+    refuse_nothing(bool(answers), skipped, target)
+    if json:
+        return
+    lines = [[row.path or row.study, *(number(la.probability) for la in row.labels)] for row in result.results]
+    print_table("Labels (not calibrated)", ["study", *label], lines)
+    print_skipped(result.skipped)
+    print_notice(meaningless=result.encoder.meaningless)
+
+
+def similar(
+    target: TargetPath,
+    index: WrittenIndex,
+    k: Count = 10,
+    where: WhereFilters = None,
+    text: Annotated[str | None, typer.Option(help='Words that the cases should match too: "with effusion".')] = None,
+    mask: Annotated[
+        Path | None, typer.Option(help="Ask with the region that this mask marks: DICOM SEG or NIfTI labels.")
+    ] = None,
+    mask_label: Annotated[
+        list[str] | None, typer.Option(help="Which of the mask's labels; repeatable, several are asked as one.")
+    ] = None,
+    contrast: Annotated[
+        str | None, typer.Option(help="A finding: also the nearest cases with it and the nearest without.")
+    ] = None,
+    same_patient: Annotated[bool, typer.Option(help="Keep the query's own patient among the answers.")] = False,
+    model: Model = None,
+    modality: Modality = None,
+    json: Json = False,
+) -> None:
+    """Find the earlier cases most like the study at TARGET, or like a masked region of it, and their reports."""
+    if mask_label and mask is None:
+        raise UsageError("--mask-label names a label of a mask; give the mask too, with --mask FILE.")
+    with Engine.open(index, model, isolated=True) as engine:
+        skipped: list[Skipped] = []
+        result = engine.similar(
+            only_study(engine, target, modality, skipped, json=json) if mask is None else _with_pixels(engine, target),
+            k,
+            where=where or (),
+            text=text,
+            mask=mask,
+            mask_labels=mask_label or (),
+            contrast=contrast,
+            include_same_patient=same_patient,
+            modality=modality,
+        )
+    print_remarks(result.notes, result.suggestions)
+    if json:
+        print_json(result.to_json())
+        return
+    print_similar(result, target)
+    print_skipped(skipped)
+    print_notice(meaningless=result.encoder.meaningless)
+
+
+def search(
+    text: Annotated[str, typer.Argument(help='A sentence, or "a" + "b" - "c"; English or Chinese.')],
+    index: WrittenIndex,
+    within: Annotated[Within, typer.Option("--in", help="images, reports or both.")] = Within.BOTH,
+    k: Count = 10,
+    where: WhereFilters = None,
+    model: Model = None,
+    json: Json = False,
+) -> None:
+    """Find studies and report sentences in words."""
+    with Engine.open(index, model, isolated=True) as engine:
+        result = engine.search(text, k, where=where or (), within=within.value)
+    print_remarks(result.notes, result.suggestions)
+    if json:
+        print_json(result.to_json())
+        return
+    if within is not Within.REPORTS:
+        studies = [
+            [s.rank, s.path or s.study, number(s.score), f"{s.view} z={s.key_slice}", "" if s.is_read else "no"]
+            for s in result.studies
+        ]
+        print_table("Studies, by their best slice", ["", "study", "score", "best slice", "read there"], studies)
+    if within is not Within.IMAGES:
+        sentences = [[s.rank, s.path or s.study, s.polarity or "", s.text] for s in result.sentences]
+        print_table("Report sentences", ["", "study", "says", "sentence"], sentences)
+    print_notice(meaningless=result.encoder.meaningless)
+
+
+def _with_pixels(engine: Engine, target: str) -> str:
+    """Return a target that can be read with its pixels, which a mask needs and no index keeps."""
+    if is_index(Path(target)) and engine.store is not None:
+        raise UsageError(f"{target} is an index, and a mask needs the images; give the path of the study's files.")
+    return target

@@ -1,0 +1,263 @@
+"""The commands that make and keep an index, a model folder or a cohort: build, info, verify, compact, forget..."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import suppress
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from radseek.app.forget_study import Named
+from radseek.app.forget_study import forget as forget_all
+from radseek.cli.console import errors, interruptible, print_json, print_notice, print_skipped, print_table, progress
+from radseek.cli.options import Json, Modality, ReportColumn, StudyColumn, Workers
+from radseek.index_builder import BuildReport, build_index
+from radseek.retrieval.disk_errors import writing_to
+from radseek.retrieval.encoders.download.fetch import fetch as fetch_model
+from radseek.retrieval.errors import InputError, UsageError
+from radseek.retrieval.imaging.zip_members import split_member
+from radseek.retrieval.index.local_store import LocalStore
+from radseek.retrieval.language.report_language import unread_note, unread_sentences
+from radseek.retrieval.privacy.pseudonyms import KEY_PREFIX, keyed_hash, load_key, patient_key
+
+__all__ = ["build", "compact", "fetch", "forget", "info", "phantoms", "relink", "verify"]
+
+IndexPath = Annotated[Path, typer.Argument(help="The index folder.")]
+
+
+class OnDuplicate(StrEnum):
+    """What to do with a study that is in the index with other files."""
+
+    SKIP = "skip"
+    ERROR = "error"
+    REPLACE = "replace"
+
+
+def build(
+    sources: Annotated[list[Path], typer.Argument(help="Files, folders, zips: DICOM, NIfTI, PNG, JPEG.")],
+    index: Annotated[Path, typer.Option("--index", help="The index folder; made if it is not there.")],
+    model: Annotated[
+        str, typer.Option(help="builtin, biomedclip, random, a folder, or hf-hub:OWNER/NAME.")
+    ] = "builtin",
+    modality: Modality = None,
+    reports: Annotated[Path | None, typer.Option(help="CSV, JSONL or Parquet with columns study and report.")] = None,
+    study_column: StudyColumn = None,
+    report_column: ReportColumn = None,
+    workers: Workers = None,
+    on_duplicate: Annotated[
+        OnDuplicate, typer.Option(help="A study that is there with other files.")
+    ] = OnDuplicate.SKIP,
+    readmit: Annotated[bool, typer.Option("--readmit", help="Take in again what was forgotten.")] = False,
+    json: Json = False,
+) -> None:
+    """Add every study under SOURCES to an index. Run again after an interruption: finished studies are passed over."""
+    if reports is None and (study_column or report_column):
+        raise UsageError("--study-column and --report-column name columns of a file; give it too, with --reports FILE.")
+    with progress() as update, interruptible(index, json=json):
+        report = build_index(
+            sources,
+            index,
+            model=model,
+            modality=modality,
+            reports=reports,
+            study_column=study_column,
+            report_column=report_column,
+            workers=workers,
+            on_duplicate=on_duplicate.value,
+            readmit=readmit,
+            progress=update,
+        )
+    unread = [unread_note(report.unread_sentences)] if report.unread_sentences else []
+    for note in [*report.notes, *unread]:
+        errors.print(note, markup=False, soft_wrap=True)
+    if json:
+        print_json(report.to_json())
+    else:
+        _build_summary(report)
+    if not report.studies and not report.already and not report.forgotten:
+        _refuse(report, sources)
+
+
+def info(index: IndexPath, json: Json = False) -> None:
+    """Say what an index holds and which encoder built it."""
+    with LocalStore.open(index) as store:
+        key_known = store.knows_key()
+        spec, counts, generation, undigested = store.spec, store.counts(), store.generation, store.upkeep.undigested()
+        unread: Counter[str] = Counter()
+        for case in store.cases():
+            unread.update(unread_sentences(case.sentences))
+    if json:
+        document = {"index": str(index), "generation": generation, **counts, "undigested": undigested, "key": key_known}
+        print_json({**document, "unread_sentences": dict(sorted(unread.items())), "encoder": spec.to_json()})
+        return
+    if unread:
+        errors.print(unread_note(unread), markup=False, soft_wrap=True)
+    rows = [["generation", generation], *counts.items()]
+    rows += [["encoder", f"{spec.name} ({spec.dim} wide)"], ["imaging recipe", spec.imaging_hash[:16]]]
+    rows += [["towers", spec.towers_hash[:16]], ["pooling", spec.pooling_hash[:32]]]
+    print_table(str(index), ["", ""], rows)
+    if not key_known:
+        errors.print(
+            "The index keeps no check of the key it was built with, so another key may not be refused; "
+            "`radseek compact` with that key writes one.",
+            markup=False,
+            soft_wrap=True,
+        )
+    if undigested:
+        errors.print(_undigested(undigested), markup=False, soft_wrap=True)
+    print_notice(meaningless=spec.meaningless)
+
+
+def verify(index: IndexPath, json: Json = False) -> None:
+    """Recount and re-hash everything in an index; exit 5 where it is not what was written."""
+    with LocalStore.open(index) as store:
+        counts, verified = store.verify(), store.verified
+    if json:
+        print_json({"index": str(index), "intact": True, **counts, **asdict(verified)})
+        return
+    print_table(f"{index} is intact", ["", ""], list(counts.items()))
+    if verified.undigested:
+        errors.print(_undigested(verified.undigested), markup=False, soft_wrap=True)
+    if not verified.hashed:
+        errors.print(
+            "Its files have no hashes of their own, since the last writer did not end by itself; its rows and vectors "
+            "were checked. `radseek compact` writes them.",
+            markup=False,
+            soft_wrap=True,
+        )
+
+
+def compact(index: IndexPath, json: Json = False) -> None:
+    """Delete forgotten studies from disk for good."""
+    with LocalStore.open(index, read_only=False) as store:
+        generation = store.compact()
+        with suppress(UsageError):  # an older index keeps no check of its key yet, and this user may not have it
+            store.require_key(load_key(make=False))
+    _said(json, {"index": str(index), "generation": generation}, f"{index} is compacted (generation {generation})")
+
+
+def forget(
+    index: IndexPath,
+    study: Annotated[list[str] | None, typer.Option(help="A study's key or StudyInstanceUID; repeatable.")] = None,
+    patient: Annotated[list[str] | None, typer.Option(help="A patient's original id: every study of theirs.")] = None,
+    json: Json = False,
+) -> None:
+    """Remove studies or patients for good. Run again after an interruption: it ends when no byte is left."""
+    if not study and not patient:
+        raise UsageError("Say what to forget: --study KEY, or --patient ID.")
+    key = load_key(make=False) if patient or not all(one.startswith(KEY_PREFIX) for one in study or []) else None
+    wanted = [Named(f"study {one}", frozenset({one, *_key_of(one, key)})) for one in study or []]
+    if key is not None:
+        wanted += [Named(f"patient {one}", patient=patient_key(one, key), patient_id=one) for one in patient or []]
+    done = forget_all(index, wanted, key)
+    document = {
+        "index": str(index),
+        "generation": done.generation,
+        "forgotten": list(done.studies),
+        "resumed": done.resumed,
+    }
+    finished = "; an earlier forgetting that was cut short is finished" if done.resumed else ""
+    _said(json, document, f"{len(done.studies)} studies forgotten (generation {done.generation}){finished}")
+
+
+def relink(
+    index: IndexPath,
+    old: Annotated[str, typer.Option("--from", help="The folder that the files were under; . for relative paths.")],
+    new: Annotated[Path, typer.Option("--to", help="The folder that they are under now.")],
+    json: Json = False,
+) -> None:
+    """Tell an index that its archive was moved, so that images are found again."""
+    old = old if old == "." else old.rstrip("/") or "/"
+    with LocalStore.open(index, read_only=False) as store:
+        store.require_key(load_key(make=False))
+        moved = store.upkeep.relink(old, str(new.absolute()))
+    lacking = sum(not all(_is_there(path) for path in paths) for paths in moved.values())
+    document = {"index": str(index), "from": old, "to": str(new.absolute()), "studies": len(moved), "lacking": lacking}
+    missing = f"; of {lacking} of them not all files are there" if lacking else "; all their files are there"
+    _said(json, document, f"The paths of {len(moved)} studies now begin with {new.absolute()}{missing}")
+
+
+def fetch(
+    name: Annotated[str, typer.Argument(help="biomedclip, hf-hub:OWNER/NAME, or a folder that holds a pickle.")],
+    to: Annotated[Path | None, typer.Option(help="Where the folder is made; the user's cache without it.")] = None,
+    json: Json = False,
+) -> None:
+    """Make a self-contained model folder, for this machine or one without a network."""
+    folder = fetch_model(name, to)
+    _said(json, {"model": name, "folder": str(folder)}, f"{name} is in {folder}; use it with --model {folder}")
+
+
+def phantoms(
+    folder: Annotated[Path, typer.Argument(help="A new folder: studies/, masks/, reports.csv, labels.csv.")],
+    kind: Annotated[
+        str, typer.Option(help="chest_ct, chest_xray, head_ct, brain_mr, a comma list, or mixed.")
+    ] = "mixed",
+    studies: Annotated[int, typer.Option(min=1, help="How many studies.")] = 20,
+    seed: Annotated[int, typer.Option(help="The same seed writes the same cohort.")] = 0,
+    json: Json = False,
+) -> None:
+    """Write a synthetic cohort with known answers."""
+    from radseek.demo.phantoms.write.cohort import write_cohort
+
+    with progress() as update, writing_to(folder):
+        cohort = write_cohort(folder, kind, studies, seed, lambda done, total: update("write", done, total))
+    document = {"folder": str(folder), "kind": kind, "seed": seed, "studies": len(cohort.studies)}
+    _said(json, document, f"{len(cohort.studies)} synthetic studies in {folder}")
+
+
+def _is_there(path: str) -> bool:
+    inside = split_member(path)
+    return Path(path).exists() if inside is None else inside[0].exists()
+
+
+def _key_of(study: str, key: bytes | None) -> list[str]:
+    return [] if key is None else [keyed_hash(key, "study", study)]
+
+
+def _build_summary(report: BuildReport) -> None:
+    names = ["files", "studies", "already", "series", "slices", "sentences", "seconds"]
+    if report.forgotten:
+        names.insert(3, "forgotten")
+        errors.print(
+            f"{report.forgotten} studies found here were forgotten and stay out; --readmit takes them in again.",
+            markup=False,
+            soft_wrap=True,
+        )
+    for one in report.changed:
+        errors.print(f"{one.path}: replaced; it had {' and '.join(one.what)}.", markup=False, soft_wrap=True)
+    print_table(
+        f"{report.index}, generation {report.generation}", ["", ""], [[name, getattr(report, name)] for name in names]
+    )
+    if report.reports_unmatched:
+        errors.print(
+            f"{report.reports_unmatched} reports belong to no study found; 'study' is a StudyInstanceUID, an "
+            "accession number or a path.",
+            markup=False,
+        )
+    print_skipped(report.skipped)
+    print_notice(meaningless=bool(report.encoder.get("meaningless")))
+
+
+def _undigested(studies: int) -> str:
+    return (
+        f"{studies} studies were written before studies had digests, so a changed row of theirs is not seen; "
+        "`radseek compact` gives them digests."
+    )
+
+
+def _refuse(report: BuildReport, sources: list[Path]) -> None:
+    if not report.skipped:
+        raise UsageError(f"{sources[0]} holds no study; give DICOM, NIfTI, PNG or JPEG files.")
+    first = report.skipped[0]
+    raise InputError(first.reason_code, f"none of {report.files} files can be used; the first: {first.message}")
+
+
+def _said(json: bool, document: dict[str, object], sentence: str) -> None:
+    if json:
+        print_json(document)
+    else:
+        errors.print(sentence, markup=False)

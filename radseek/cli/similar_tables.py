@@ -1,0 +1,66 @@
+"""How `radseek similar` shows its answer: the nearest cases, and two lists side by side where a contrast was asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import zip_longest
+
+from radseek.cli.console import errors, number, print_table
+from radseek.retrieval.search.ranking import Match
+from radseek.retrieval.search.search_results import Contrast, ContrastRow, SimilarResult
+
+__all__ = ["print_similar"]
+
+_REPORT = 120  # characters of a report shown
+_SENTENCE = 70
+
+
+def print_similar(result: SimilarResult, target: str) -> None:
+    """Print the cases most like a target, and the contrast where there is one."""
+    asked = target
+    if result.query.get("mask"):
+        mask = result.query["mask"]
+        first, last = mask["slices"]
+        asked = f"'{mask['label']}' of {target} (slices {first} to {last})"
+        for caveat in mask["caveats"]:
+            errors.print(f"mask: {caveat}", markup=False, soft_wrap=True)
+    rows = [
+        [row.rank, row.path or row.study, number(row.score), _matches(row.matches), _short(row.report, _REPORT)]
+        for row in result.results
+    ]
+    print_table(f"Cases most like {asked}", ["", "study", "score", "slices (query:case)", "report"], rows)
+    if result.contrast is not None:
+        _print_contrast(result.contrast)
+
+
+def _print_contrast(contrast: Contrast) -> None:
+    name = contrast.name["en"]
+    rows = [
+        [rank, *_cells(present), *_cells(absent)]
+        for rank, (present, absent) in enumerate(zip_longest(contrast.present, contrast.absent), 1)
+    ]
+    columns = ["", f"with {name}", "score", "because", f"without {name}", "score", "because"]
+    print_table(f"Nearest with and without {name}", columns, rows)
+    for side, found in (("with", contrast.present), ("without", contrast.absent)):
+        if not found:
+            errors.print(f"No case {side} {name} among {contrast.looked_at} looked at.", markup=False)
+    if contrast.neither:
+        words = "say neither: no report that decides, and no calibrated score"
+        errors.print(f"{contrast.neither} of {contrast.looked_at} cases {words}.", markup=False)
+
+
+def _cells(row: ContrastRow | None) -> list[str]:
+    if row is None:
+        return ["", "", ""]
+    report = f"report: {_short(row.sentence, _SENTENCE)}"
+    why = report if row.source == "report" else f"score: p {number(row.probability, 2)}"
+    return [row.case.path or row.case.study, number(row.case.score), why]
+
+
+def _matches(matches: Sequence[Match]) -> str:
+    return " ".join(f"{match.query_slice}:{match.case_slice}" for match in matches[:3])
+
+
+def _short(text: str | None, length: int) -> str:
+    line = " ".join((text or "").split())
+    return line if len(line) <= length else line[: length - 1] + "…"

@@ -1,0 +1,63 @@
+"""The studies that a command's target names, as vectors or keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from radseek.cli.console import print_json
+from radseek.index_builder import embed_sources
+from radseek.retrieval.engine import Engine
+from radseek.retrieval.errors import InputError, UsageError
+from radseek.retrieval.index.manifest import is_index
+from radseek.retrieval.index.store import Scope
+from radseek.retrieval.privacy.pseudonyms import key_of_target
+from radseek.retrieval.scoring.study_vectors import StudyVectors
+from radseek.retrieval.search.search_results import SimilarResult
+from radseek.retrieval.targets import stored_studies
+from radseek.retrieval.types import Skipped
+
+__all__ = ["only_study", "refuse_nothing", "studies_of"]
+
+
+def studies_of(
+    engine: Engine, target: str, modality: str | None, workers: int | None, skipped: list[Skipped]
+) -> Iterator[StudyVectors | str]:
+    """Yield a target's studies, read in workers under a limit; those of an index page by page."""
+    if key_of_target(target) is not None:
+        yield target
+    elif is_index(Path(target)) and engine.store is not None:
+        yield from stored_studies(engine.store)
+    else:
+        sources = [Path(target)]
+        yield from embed_sources(sources, engine.encoder, skip=skipped.extend, modality=modality, workers=workers)
+
+
+def only_study(
+    engine: Engine, target: str, modality: str | None, skipped: list[Skipped], *, json: bool
+) -> StudyVectors | str:
+    """Return the one study at a target. Raises `UsageError` where there are several, `InputError` for none."""
+    if is_index(Path(target)) and engine.store is not None:
+        _refuse_several(engine.store.passing(Scope()), target)
+    studies = list(studies_of(engine, target, modality, None, skipped))
+    if json and skipped and not studies:
+        print_json(SimilarResult(engine.encoder.spec, {"path": target}, ()).to_json())
+    refuse_nothing(bool(studies), skipped, target)
+    _refuse_several(len(studies), target)
+    return studies[0]
+
+
+def refuse_nothing(answered: bool, skipped: Sequence[Skipped], target: str) -> None:
+    """Raise `UsageError` where a target held nothing, `InputError` where nothing in it could be used."""
+    if answered:
+        return
+    if not skipped:
+        raise UsageError(f"{target} holds no study; give DICOM, NIfTI, PNG or JPEG files.")
+    first = skipped[0]
+    message = f"none of {len(skipped)} inputs can be used; the first: {first.path}: {first.message}"
+    raise InputError(first.reason_code, message, path=first.path)
+
+
+def _refuse_several(count: int, target: str) -> None:
+    if count > 1:
+        raise UsageError(f"{target} holds {count} studies and similar asks about one; name one of them.")

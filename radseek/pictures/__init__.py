@@ -1,0 +1,1 @@
+"""Slices and heat maps as pictures that a page embeds."""

@@ -1,0 +1,1 @@
+"""The main job from end to end on synthetic scans: `python -m radseek.showcase FOLDER`."""

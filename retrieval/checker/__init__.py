@@ -1,7 +1,0 @@
-"""The checker: whether a narrator's sentence says what its claim says, and nothing more. It fails closed."""
-
-from __future__ import annotations
-
-from retrieval.checker.checking import Failure, check
-
-__all__ = ["Failure", "check"]

@@ -1,8 +1,0 @@
-"""What the evidence allows to be said: claims, each one sentence with its sources, in English or Chinese."""
-
-from __future__ import annotations
-
-from retrieval.claims.assembling import claims
-from retrieval.claims.claim import Claim, Part, cited
-
-__all__ = ["Claim", "Part", "cited", "claims"]

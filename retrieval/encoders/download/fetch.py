@@ -1,0 +1,222 @@
+"""`radseek fetch`: from a hub, or from a folder that holds a pickle, to a self-contained checkpoint folder.
+
+A folder appears whole or not at all: it is made beside its place under another name, checked, and renamed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from radseek.retrieval.encoders.checkpoint import (
+    CONFIG,
+    PICKLE_SUFFIXES,
+    TEXT_CONFIG,
+    TOKENIZER_FILES,
+    WEIGHTS,
+    read_checkpoint,
+    read_json,
+)
+from radseek.retrieval.encoders.download.file_hashes import MANIFEST, write_manifest
+from radseek.retrieval.encoders.download.hub import HubRepository, endpoint, open_repository
+from radseek.retrieval.encoders.download.pickle_conversion import convert_pickle
+from radseek.retrieval.errors import EncoderError, MissingFileError, UnknownNameError, UsageError, nearest
+
+__all__ = ["FETCHABLE", "HubSource", "fetch", "fetched_folder"]
+
+HUB_PREFIX = "hf-hub:"
+_PICKLES = ("open_clip_pytorch_model.bin", "open_clip_model.bin", "open_clip_pytorch_model.pt")
+_EXTRAS = ("slice_pooling.safetensors", "calibration.json", "concepts.json", "model_card.md")
+
+
+@dataclass(frozen=True, slots=True)
+class HubSource:
+    """A model on a hub, and the commit at which each repository it needs is taken (None: its main branch)."""
+
+    repository: str
+    revision: str | None = None
+    text_revisions: Mapping[str, str] = field(default_factory=dict)
+
+
+# Both commits are the heads that public code has recorded since 2024. They were not fetched where this was written;
+# what a fetch took is in the folder's fetch.json.
+FETCHABLE: dict[str, HubSource] = {
+    "biomedclip": HubSource(
+        "microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224",
+        "9f341de24bfb00180f1b847274256e9b65a3a32e",
+        {"microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract": "d673b8835373c6fa116d6d8006b33d48734e305d"},
+    )
+}
+
+
+def fetch(name: str, to: Path | None = None) -> Path:
+    """Make a self-contained folder of `name` and return it.
+
+    `name`: `biomedclip`, `hf-hub:OWNER/NAME` or `hf-hub:OWNER/NAME@REVISION` (hub: `HF_ENDPOINT`), or a folder whose
+    weights are a pickle, which gets a safetensors file beside it (or in `to`, a copy). `to` is by default a place in
+    the user's cache, where `load_encoder(name)` looks. A folder that is already there and whole is returned as it is.
+
+    Raises `UnknownNameError` for another name, `UsageError` where `to` holds something else, and `EncoderError`
+    where the hub cannot be reached, lacks a file, sends damaged bytes, or offers a pickle that is more than weights.
+    """
+    if name in ("builtin", "random"):
+        raise UsageError(f"'{name}' comes with radseek; there is nothing to fetch.")
+    if name in FETCHABLE or name.startswith(HUB_PREFIX):
+        source = FETCHABLE.get(name) or _parse(name)
+        return _place(name, to or _cached(name), lambda folder: _from_hub(source, folder))
+    folder = Path(name).expanduser()
+    if not folder.is_dir():
+        raise UnknownNameError(
+            f"Nothing to fetch is called '{name}'{nearest(name, FETCHABLE) or '.'} Known: {', '.join(FETCHABLE)}, "
+            "hf-hub:OWNER/NAME, or a folder whose weights are a pickle."
+        )
+    if to is None:
+        return _convert_in_place(folder)
+    return _place(name, to, lambda staging: _from_folder(folder, staging))
+
+
+def fetched_folder(name: str) -> Path | None:
+    """Return where an earlier `fetch(name)` put the model, or None."""
+    folder = _cached(name)
+    return folder if (folder / MANIFEST).is_file() else None
+
+
+def _parse(name: str) -> HubSource:
+    repository, _, revision = name.removeprefix(HUB_PREFIX).partition("@")
+    return HubSource(repository, revision or None)
+
+
+def _cached(name: str) -> Path:
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "radseek" / "models" / name.removeprefix(HUB_PREFIX).replace("/", "--")
+
+
+def _place(name: str, target: Path, fill: Callable[[Path], dict[str, Any]]) -> Path:
+    if (target / MANIFEST).is_file():
+        read_checkpoint(target)
+        return target
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise UsageError(f"{target} already holds something else; give fetch an empty or new folder for '{name}'.")
+    try:
+        return _fill_beside(name, target, fill)
+    except OSError as error:
+        if isinstance(error, EncoderError):
+            raise
+        if (target / MANIFEST).is_file():  # another process was faster
+            return target
+        raise EncoderError(f"{target} cannot be written ({error}); choose another place with --to DIR.") from error
+
+
+def _fill_beside(name: str, target: Path, fill: Callable[[Path], dict[str, Any]]) -> Path:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
+    try:
+        source = fill(staging)
+        files = [path.name for path in staging.iterdir() if path.is_file()]
+        write_manifest(staging, files, {"name": name, **source})
+        read_checkpoint(staging)
+        staging.chmod(0o755)
+        os.replace(staging, target)  # an empty folder at the target gives way; a full one, made meanwhile, does not
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+    return target
+
+
+def _from_hub(source: HubSource, folder: Path) -> dict[str, Any]:
+    model = open_repository(source.repository, source.revision)
+    config = read_json(model.download(CONFIG, folder))
+    weights = _weights_name(model)
+    path = model.download(weights, folder)
+    if weights not in WEIGHTS:
+        convert_pickle(path, folder / f"{path.stem}.safetensors")
+        path.unlink()
+    used = {source.repository: model.sha, **_text_tower(source, model, config, folder)}
+    for extra in _EXTRAS:
+        if extra in model.files:
+            model.download(extra, folder)
+    return {"endpoint": endpoint(), "revisions": used, "weights": weights}
+
+
+def _weights_name(model: HubRepository) -> str:
+    for name in (*WEIGHTS, *_PICKLES):
+        if name in model.files:
+            return name
+    raise EncoderError(
+        f"{model.name} holds none of {', '.join((*WEIGHTS, *_PICKLES))}, so it is not an open_clip model."
+    )
+
+
+def _text_tower(source: HubSource, model: HubRepository, config: Mapping[str, Any], folder: Path) -> dict[str, str]:
+    """Bring the text tower's configuration and tokenizer, from the repositories that the configuration names."""
+    text = config.get("model_cfg", config).get("text_cfg", {})
+    used: dict[str, str] = {}
+    wanted = {TEXT_CONFIG: text.get("hf_model_name"), TOKENIZER_FILES: text.get("hf_tokenizer_name")}
+    for files, name in wanted.items():
+        if not name:
+            continue
+        repository = _repository(str(name), source, model)
+        used[repository.name] = repository.sha
+        names = (files,) if isinstance(files, str) else [file for file in files if file in repository.files]
+        for file in names:
+            repository.download(file, folder)
+    if text.get("hf_tokenizer_name"):
+        _complete_tokenizer(folder)
+    return used
+
+
+def _repository(name: str, source: HubSource, model: HubRepository) -> HubRepository:
+    if name == model.name or name.count("/") != 1 or name.startswith((".", "/")):
+        return model  # a local path of whoever saved it: the files must be beside the weights
+    return open_repository(name, source.text_revisions.get(name))
+
+
+def _complete_tokenizer(folder: Path) -> None:
+    """Write `tokenizer_config.json` where a hub has none, as old ones do: the choices transformers makes without it."""
+    if (folder / "tokenizer_config.json").is_file():
+        return
+    from transformers import AutoTokenizer
+
+    try:
+        AutoTokenizer.from_pretrained(folder, local_files_only=True).save_pretrained(folder)
+    except (OSError, ValueError, KeyError) as error:
+        raise EncoderError(f"The hub's tokenizer cannot be read ({str(error)[:200]}).") from error
+
+
+def _from_folder(origin: Path, folder: Path) -> dict[str, Any]:
+    names = (CONFIG, TEXT_CONFIG, *TOKENIZER_FILES, *_EXTRAS)
+    for name in names:
+        if (origin / name).is_file():
+            shutil.copy2(origin / name, folder / name)
+    safe = next((origin / name for name in WEIGHTS if (origin / name).is_file()), None)
+    if safe is not None:
+        shutil.copy2(safe, folder / safe.name)
+    else:
+        convert_pickle(_pickle_in(origin), folder / WEIGHTS[0])
+    return {"folder": str(origin)}
+
+
+def _convert_in_place(folder: Path) -> Path:
+    if not any((folder / name).is_file() for name in WEIGHTS):
+        with tempfile.TemporaryDirectory(prefix=".radseek.", dir=folder) as staging:
+            converted = Path(staging) / WEIGHTS[0]
+            convert_pickle(_pickle_in(folder), converted)
+            os.replace(converted, folder / WEIGHTS[0])
+    read_checkpoint(folder)
+    return folder
+
+
+def _pickle_in(folder: Path) -> Path:
+    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICKLE_SUFFIXES)
+    named = [path for path in found if path.name in _PICKLES] or found
+    if not named:
+        raise MissingFileError(f"{folder} lacks weights: neither {WEIGHTS[0]} nor a pickle is there to convert.")
+    if len(named) > 1:
+        listed = ", ".join(path.name for path in named)
+        raise UsageError(f"{folder} holds several pickles ({listed}); leave the model's own there and try again.")
+    return named[0]

@@ -1,0 +1,69 @@
+"""A series to vectors: views, prepared slices, fixed batches, and float16 rows for the index."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from radseek.retrieval.encoders.encoder import Encoder
+from radseek.retrieval.encoders.input_pixels import prepare_slices
+from radseek.retrieval.errors import EncoderError
+from radseek.retrieval.imaging.views.series_views import iter_views
+from radseek.retrieval.imaging.views.series_views import slice_positions as centres
+from radseek.retrieval.types import Series, View, ViewVectors
+
+__all__ = ["BATCH", "batch_size", "embed_series", "embed_view", "encode_padded", "pool_view", "slice_positions"]
+
+BATCH = 8  # rows a batch where the encoder does not name its own `batch_size`
+
+
+def batch_size(encoder: Encoder) -> int:
+    """Return the number of rows in every batch this encoder is given."""
+    return int(getattr(encoder, "batch_size", BATCH))
+
+
+def encode_padded(encoder: Encoder, prepared: NDArray[np.uint8]) -> NDArray[np.float16]:
+    """Encode `(N, 3, S, S)` uint8 to `(N, D)` float16 rows, in zero-padded batches of one fixed shape.
+
+    So a slice's vector does not depend on the slices beside it. Raises `EncoderError` where a vector is not finite.
+    """
+    size = batch_size(encoder)
+    rows = np.empty((len(prepared), encoder.spec.dim), np.float16)
+    for start in range(0, len(prepared), size):
+        part = prepared[start : start + size]
+        batch = part
+        if len(part) < size:
+            batch = np.zeros((size, *prepared.shape[1:]), np.uint8)
+            batch[: len(part)] = part
+        rows[start : start + len(part)] = encoder.encode_slices(batch)[: len(part)]
+    if not np.isfinite(rows).all():
+        raise EncoderError(f"'{encoder.spec.name}' gave a vector that is not finite; fetch the model again.")
+    return rows
+
+
+def pool_view(encoder: Encoder, slice_vectors: NDArray[np.float16]) -> NDArray[np.float16]:
+    """Pool `(N, D)` float16 slice vectors to `(D,)` float16, from stored rows, so re-pooling gives the same."""
+    return encoder.pool(slice_vectors.astype(np.float32)).astype(np.float16)
+
+
+def embed_series(series: Series, encoder: Encoder) -> list[ViewVectors]:
+    """Return the vectors of every view of `series`; [] where it has no view."""
+    return [embed_view(view, encoder) for view in iter_views(series)]
+
+
+def embed_view(view: View, encoder: Encoder) -> ViewVectors:
+    """Return the vectors of one view."""
+    slices = encode_padded(encoder, prepare_slices(view.slices, encoder.spec.preprocess))
+    return ViewVectors(
+        view=view.name,
+        series_uid=view.series.uid,
+        slices=slices,
+        pooled=pool_view(encoder, slices),
+        z=view.z,
+        position=slice_positions(view),
+    )
+
+
+def slice_positions(view: View) -> tuple[tuple[float, float, float], ...]:
+    """Return the patient LPS position in mm of the centre of each of the view's slices; () without geometry."""
+    return centres(view.series.volume, view.z)

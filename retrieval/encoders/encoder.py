@@ -1,0 +1,42 @@
+"""What every encoder offers. The rest of the engine knows nothing else about a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from radseek.retrieval.encoders.spec import EncoderSpec
+
+__all__ = ["Encoder", "TextCutWarning"]
+
+
+class TextCutWarning(UserWarning):
+    """A text was longer than the encoder's context; its end was not read."""
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """Turns prepared slices and texts into unit vectors of one shared space."""
+
+    @property
+    def spec(self) -> EncoderSpec:
+        """Return everything that changes a vector."""
+        ...
+
+    def encode_slices(self, slices: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Encode prepared slices `(N, 3, S, S)` uint8 to `(N, D)` float32 unit rows."""
+        ...
+
+    def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Encode M texts to `(M, D)` float32 unit rows; a text's row does not depend on the other texts.
+
+        A text longer than the context is cut, with a `TextCutWarning`.
+        """
+        ...
+
+    def pool(self, slice_vectors: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Pool `(N, D)` slice vectors in Z order, N >= 1, to one `(D,)` float32 unit vector."""
+        ...

@@ -1,0 +1,90 @@
+"""Slices to an encoder's input pixels, exactly as open_clip's own transform does before `ToTensor`.
+
+Pillow and numpy only: worker processes import this without torch. Grey slices are resized once as one channel and
+repeated after, which gives the same bytes as resizing three equal channels, at about a third of the time.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from radseek.retrieval.encoders.spec import Preprocess
+from radseek.retrieval.errors import UsageError
+
+__all__ = ["prepare_slices"]
+
+# Shortest-side resizing of a very long strip would make an enormous picture only to crop its centre: past this
+# many times the output's area the crop's box is resampled alone (equal up to one grey level of rounding).
+_LONGEST_ASPECT = 16
+
+
+def prepare_slices(slices: NDArray[np.uint8], preprocess: Preprocess) -> NDArray[np.uint8]:
+    """Resize `(N, H, W)` or `(N, H, W, 3)` uint8 slices to `(N, 3, S, S)` uint8, S = `preprocess.size`.
+
+    Raises `UsageError` for another dtype or shape, or for slices without pixels.
+    """
+    _check(slices)
+    size = preprocess.size
+    prepared = np.empty((len(slices), 3, size, size), np.uint8)
+    for number, pixels in enumerate(slices):
+        resized = np.asarray(_fit(Image.fromarray(np.ascontiguousarray(pixels)), preprocess))
+        prepared[number] = resized if resized.ndim == 2 else resized.transpose(2, 0, 1)
+    return prepared
+
+
+def _check(slices: NDArray[np.uint8]) -> None:
+    colour = slices.ndim == 4 and slices.shape[3] == 3
+    if slices.dtype != np.uint8 or not (slices.ndim == 3 or colour):
+        raise UsageError(
+            f"Slices are {slices.dtype} {slices.shape}; prepare_slices takes uint8 (N, H, W) or (N, H, W, 3). "
+            "Make views of the series first (radseek.retrieval.imaging.views.series_views.make_views)."
+        )
+    if len(slices) and 0 in slices.shape[1:3]:
+        raise UsageError(f"Slices of {slices.shape[1]} x {slices.shape[2]} hold no pixels.")
+
+
+def _fit(image: Image.Image, preprocess: Preprocess) -> Image.Image:
+    size = preprocess.size
+    bilinear = preprocess.interpolation == "bilinear"
+    resample = Image.Resampling.BILINEAR if bilinear else Image.Resampling.BICUBIC
+    if preprocess.resize_mode == "squash":
+        return _resize(image, (size, size), resample)
+    if preprocess.resize_mode == "longest":
+        return _pad(_shrink_longest(image, size, resample), size, preprocess.fill)
+    return _cover(image, size, resample)
+
+
+def _resize(image: Image.Image, size: tuple[int, int], resample: Image.Resampling) -> Image.Image:
+    return image if image.size == size else image.resize(size, resample)
+
+
+def _shrink_longest(image: Image.Image, size: int, resample: Image.Resampling) -> Image.Image:
+    ratio = max(image.size) / size
+    # open_clip rounds the short side to zero on strips longer than twice the size, and then fails; one pixel stays.
+    width, height = (max(1, round(side / ratio)) for side in image.size)
+    return _resize(image, (width, height), resample)
+
+
+def _pad(image: Image.Image, size: int, fill: int) -> Image.Image:
+    if image.size == (size, size):
+        return image
+    colour = fill if image.mode == "L" else (fill,) * 3
+    canvas = Image.new(image.mode, (size, size), colour)
+    canvas.paste(image, ((size - image.width) // 2, (size - image.height) // 2))
+    return canvas
+
+
+def _cover(image: Image.Image, size: int, resample: Image.Resampling) -> Image.Image:
+    """Resize the shorter side to `size` and keep the centre square."""
+    width, height = image.size
+    short = min(width, height)
+    if max(width, height) > _LONGEST_ASPECT * short:
+        left, top = (width - short) / 2, (height - short) / 2
+        return image.resize((size, size), resample, box=(left, top, left + short, top + short))
+    # torchvision truncates the longer side, and rounds the crop's corner half to even
+    scaled = (size * width // short, size * height // short)
+    whole = _resize(image, scaled, resample)
+    left, top = round((whole.width - size) / 2.0), round((whole.height - size) / 2.0)
+    return whole.crop((left, top, left + size, top + size))

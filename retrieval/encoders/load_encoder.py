@@ -1,0 +1,76 @@
+"""A model's name or folder to an `Encoder`. Nothing here asks a network, but the first use of a hub's model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from radseek.retrieval.encoders.download.fetch import FETCHABLE, fetch, fetched_folder
+from radseek.retrieval.encoders.encoder import Encoder
+from radseek.retrieval.errors import EncoderError, UnknownNameError, UsageError, nearest
+
+__all__ = ["BUILTIN", "NAMES", "check_here", "load_encoder"]
+
+BUILTIN = Path(__file__).parent / "builtin"
+NAMES = ("builtin", "random", *FETCHABLE)
+HUB_PREFIX = "hf-hub:"
+
+
+def load_encoder(
+    name_or_path: str | Path = "builtin", *, precision: str | None = None, device: str | None = None
+) -> Encoder:
+    """Load an encoder: `builtin`, `random`, `biomedclip`, a checkpoint folder, or `hf-hub:OWNER/NAME`.
+
+    `precision` is `fp32` or `bf16`; by default bf16 where the processor computes in it, else fp32. `device` is
+    torch's word; by default `cuda` where there is one. A hub's model is fetched once, on first use.
+
+    Raises `UnknownNameError` for a name nothing answers to, `MissingFileError` naming a file that is not there,
+    `EncoderError` where the checkpoint cannot be used, and `UsageError` for another precision.
+    """
+    if precision not in (None, "fp32", "bf16"):
+        raise UsageError(f"Precision '{precision}' is not known; use fp32 or bf16.")
+    name = str(name_or_path)
+    folder = None if name == "random" else _folder(name)
+    from radseek.retrieval.encoders import open_clip_loading  # late: torch takes seconds to import
+
+    device = device or open_clip_loading.default_device()
+    precision = precision or open_clip_loading.default_precision(device)
+    if folder is None:
+        return open_clip_loading.load_random(precision, device)
+    return open_clip_loading.load_folder(folder, name if _is_name(name) else str(folder.resolve()), precision, device)
+
+
+def check_here(name: str) -> str:
+    """Return the name of an encoder that an index names if it is on this machine: nothing is fetched for it.
+
+    Raises `EncoderError` for a hub's model that was not fetched yet.
+    """
+    if (name in FETCHABLE or name.startswith(HUB_PREFIX)) and fetched_folder(name) is None:
+        raise EncoderError(
+            f"This index was built with {name}, which is not on this machine, and opening an index fetches "
+            f"nothing. If you trust it: radseek fetch {name}, or name its folder with --model."
+        )
+    return name
+
+
+def _is_name(name: str) -> bool:
+    return name in NAMES or name.startswith(HUB_PREFIX)
+
+
+def _folder(name: str) -> Path:
+    if name == "builtin":
+        if not (BUILTIN / "open_clip_config.json").is_file():
+            raise EncoderError(
+                f"The built-in encoder's weights are not in this installation ({BUILTIN}). "
+                "Reinstall radseek from its wheel, or use --model biomedclip or a folder."
+            )
+        return BUILTIN
+    if _is_name(name):
+        found = fetched_folder(name)
+        return found if found is not None else fetch(name)
+    path = Path(name).expanduser()
+    if not path.is_dir():
+        raise UnknownNameError(
+            f"No model is called '{name}', and there is no such folder{nearest(name, NAMES) or '.'} "
+            f"Known: {', '.join(NAMES)}, a checkpoint folder, or hf-hub:OWNER/NAME."
+        )
+    return path

@@ -1,0 +1,157 @@
+"""From a study and a finding to a heat map with its check: the series, view and slice that its score came from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from radseek.prompts.finding import Finding
+from radseek.retrieval.encoders.input_pixels import prepare_slices
+from radseek.retrieval.errors import UnknownNameError
+from radseek.retrieval.heatmaps.check_store import CheckStore, check_key
+from radseek.retrieval.heatmaps.faithfulness import MapCheck, check_maps
+from radseek.retrieval.heatmaps.volume_heatmap import ViewMaps, key_rows, no_maps, view_maps
+from radseek.retrieval.imaging.views.series_views import iter_views
+from radseek.retrieval.privacy.pseudonyms import load_key, series_key
+from radseek.retrieval.scoring.margins import Reading, read_finding, slice_margins
+from radseek.retrieval.scoring.states import Judge
+from radseek.retrieval.scoring.study_vectors import StudyVectors
+from radseek.retrieval.scoring.text_vectors import PromptBook, TextPair
+from radseek.retrieval.types import Study, View
+
+__all__ = ["CHECKED_SLICES", "HeatMap", "HeatMapper"]
+
+CHECKED_SLICES = 8
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeatMap:
+    """Where one finding was seen in one study, on the slice `z` (of the Volume of `series`, seen as `view`).
+
+    `map (H, W)` in that slice's pixels, NaN where the encoder saw nothing; None where `check` failed or the finding is
+    not judged in this study (then no map is made): nothing must be drawn, and `check.reason` says why. `peak`: the
+    voxel `(x, y, z)` of the map's maximum on that slice, and `peak_mm` its patient LPS position, None likewise or
+    without geometry. `profile`: `(z, margin)` of every slice of the view; `key_slices`: z of the highest, best first,
+    apart from each other, of those that may be named (see `key_slice`); `stands_out`: False where the best is hardly
+    better than the others. `maps` holds them all.
+    """
+
+    study: str
+    series: str
+    finding: str
+    view: str
+    z: int
+    map: NDArray[np.float32] | None
+    peak: tuple[int, int, int] | None
+    peak_mm: tuple[float, float, float] | None
+    profile: tuple[tuple[int, float], ...]
+    key_slices: tuple[int, ...]
+    check: MapCheck
+    maps: ViewMaps
+    stands_out: bool = True
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything but pixels as JSON-able values."""
+        return {
+            "study": self.study,
+            "series": self.series,
+            "finding": self.finding,
+            "view": self.view,
+            "z": self.z,
+            "drawn": self.map is not None,
+            "peak": None if self.peak is None else list(self.peak),
+            "peak_mm": None if self.peak_mm is None else list(self.peak_mm),
+            "profile": [[z, margin] for z, margin in self.profile],
+            "key_slices": list(self.key_slices),
+            "stands_out": self.stands_out,
+            "check": self.check.to_json(),
+        }
+
+
+class HeatMapper:
+    """Makes heat maps with one encoder, checking each finding's once."""
+
+    def __init__(self, book: PromptBook, checks: CheckStore | None = None) -> None:
+        self._book = book
+        self._judge = Judge(book)
+        self._checks = CheckStore(book.encoder) if checks is None else checks
+
+    def heat_map(
+        self, study: Study, vectors: StudyVectors, finding: Finding, *, every_slice: bool = False
+    ) -> HeatMap | None:
+        """Return the map of a finding on the key slices of the view that scored it; None where no view admits it.
+
+        `vectors` are the study's, fresh or from an index. `every_slice` maps all slices of the view (seconds), which
+        a NIfTI file wants.
+        """
+        pair = self._book.pair(finding)
+        reading = read_finding(vectors, finding, pair, self._book.kinds())
+        if reading is None:
+            return None
+        view = _view_of(study, vectors, reading)
+        margins = slice_margins(reading.view.slices, pair)[:, 0]
+        rows = key_rows(margins, reading.competing)
+        refused = self._judge.refuses_map(finding, reading, is_phantom=vectors.is_phantom)
+        if refused is None:
+            check = self._check(finding, pair, view, margins)
+            maps = view_maps(self._book.encoder, view, pair, None if every_slice else rows)
+        else:
+            check, maps = MapCheck.refused(refused), no_maps(self._book.encoder, view)
+        drawn = maps.at(reading.key_slice) if check.passes else None
+        peak = None if drawn is None else _peak(drawn, reading.key_slice)
+        return HeatMap(
+            study=vectors.key,
+            series=reading.series.key,
+            finding=finding.name,
+            view=view.name,
+            z=reading.key_slice,
+            map=drawn,
+            peak=peak,
+            peak_mm=None if peak is None else _position(view, peak),
+            profile=tuple((int(z), float(margin)) for z, margin in zip(view.z, margins, strict=True)),
+            key_slices=tuple(int(view.z[row]) for row in rows),
+            stands_out=reading.stands_out,
+            check=check,
+            maps=maps,
+        )
+
+    def _check(self, finding: Finding, pair: TextPair, view: View, margins: NDArray[np.float32]) -> MapCheck:
+        encoder = self._book.encoder
+        key = check_key(encoder, finding)
+        known = self._checks.get(key)
+        if known is not None:
+            return known
+        rows = np.sort(np.argsort(-margins, kind="stable")[:CHECKED_SLICES])
+        check = check_maps(encoder, prepare_slices(view.slices[rows], encoder.spec.preprocess), pair)
+        if check.settles:  # a radiograph alone says nothing of the next one
+            self._checks.put(key, check)
+        return check
+
+
+def _view_of(study: Study, vectors: StudyVectors, reading: Reading) -> View:
+    key = load_key()
+    for ordinal, series in enumerate(study.series):  # by key, as an index may hold them in another order
+        if series_key(vectors.key, series.uid, ordinal, key) == reading.series.key:
+            for view in iter_views(series):
+                if view.name == reading.view.view:
+                    return view
+    raise UnknownNameError(
+        f"The files read hold no view '{reading.view.view}' of series {reading.series.key}, which was scored; "
+        "they have changed since, or were read with another key."
+    )
+
+
+def _peak(drawn: NDArray[np.float32], z: int) -> tuple[int, int, int]:
+    y, x = np.unravel_index(int(np.nanargmax(drawn)), drawn.shape)
+    return int(x), int(y), z
+
+
+def _position(view: View, peak: tuple[int, int, int]) -> tuple[float, float, float] | None:
+    affine = view.series.volume.affine
+    if affine is None:
+        return None
+    x, y, z = (affine @ np.array([*peak, 1.0]))[:3]
+    return float(x), float(y), float(z)

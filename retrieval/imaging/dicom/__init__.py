@@ -1,0 +1,1 @@
+"""DICOM files to Series: headers read safely, frames put in order, stored values rescaled once."""

@@ -1,0 +1,43 @@
+"""The imaging recipe: everything between voxels and uint8 slices that changes a vector, and its hash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, Final
+
+from radseek.retrieval.imaging.modality import VIEW_OF_MODALITY
+from radseek.retrieval.imaging.orientation import ORIENTATION_RULE
+from radseek.retrieval.imaging.views.intensity import MR_RULE, PERCENTILES_HIGH, PERCENTILES_LOW, SAMPLE_VOXELS
+from radseek.retrieval.imaging.views.slice_rule import MAX_GAP_MM, MAX_SLICES
+from radseek.retrieval.imaging.views.windows import CT_VIEWS, CT_WINDOWS, SUV_WINDOW
+
+__all__ = ["IMAGING_RECIPE", "RECIPE_VERSION", "imaging_hash"]
+
+# Raise it whenever code changes what a slice looks like without changing a constant below.
+RECIPE_VERSION: Final = 2
+
+IMAGING_RECIPE: Final[dict[str, Any]] = {
+    "version": RECIPE_VERSION,
+    "window_formula": "PS3.3 C.11.2.1.3.2 LINEAR_EXACT to 0..255, rounded half up",
+    "ct_windows": {name: list(values) for name, values in CT_WINDOWS.items()},
+    "ct_views": {part: list(names) for part, names in CT_VIEWS.items()},
+    "views": dict(VIEW_OF_MODALITY),
+    "mr": {"rule": MR_RULE, "percentiles": [PERCENTILES_LOW, PERCENTILES_HIGH]},
+    "presented": "VOI LUT, else the file's first sane window, else percentiles of all voxels but the padding",
+    "pictures": "8 bits: VOI LUT, else the file's first sane window, else the whole range of the stored bits",
+    "percentiles": [PERCENTILES_LOW, PERCENTILES_HIGH],
+    "sample_voxels": SAMPLE_VOXELS,
+    "suv_window": list(SUV_WINDOW),
+    "monochrome1": "inverted after windowing",
+    "not_finite": "finite minimum of the volume",
+    "slices": {"max_gap_mm": MAX_GAP_MM, "max_count": MAX_SLICES},
+    "orientation": ORIENTATION_RULE,
+}
+
+
+def imaging_hash(recipe: dict[str, Any] | None = None) -> str:
+    """Return the SHA-256, in hex, of the canonical JSON of a recipe; of our own by default."""
+    chosen = IMAGING_RECIPE if recipe is None else recipe
+    text = json.dumps(chosen, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,175 @@
+"""The studies of one generation as columns in key order, and filters as masks over them.
+
+A column is read when it is first asked for, in one step of SQLite, and kept: a new filter costs a comparison of arrays.
+"""
+
+from __future__ import annotations
+
+import json
+import string
+import warnings
+from bisect import bisect_left
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from radseek.retrieval.errors import IndexDamagedError
+from radseek.retrieval.index.catalog.catalog_file import Catalog
+from radseek.retrieval.index.catalog.schema import VISIBLE
+from radseek.retrieval.index.catalog.where import NUMBERS, SERIES_FIELDS, Clause
+
+__all__ = ["VIEWS_OF_UNKNOWN", "Mask", "StudyColumns", "read_columns"]
+
+Mask = NDArray[np.bool_]
+
+VIEWS_OF_UNKNOWN = "series r JOIN views v ON v.series = r.id WHERE r.modality = ''"
+_MOST_MASKS = 64  # one byte a study each
+_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)  # what SQLite's lower() does, too
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Coded:
+    """Values of studies: `place` of the study, and `code` of the value in `values`; None is left out."""
+
+    place: NDArray[np.int64]
+    code: NDArray[np.int64]
+    values: list[Any]
+
+
+class StudyColumns:
+    """Get masks over the `(N,)` studies in key order; `ids` are their row ids, `keys` their keys."""
+
+    def __init__(self, catalog: Catalog, generation: int) -> None:
+        self._catalog = catalog
+        self._at = {"generation": generation}
+        # Of the index on keys alone, without a look at the rows. LIMIT: an ORDER BY without one may be left out.
+        in_order = "(SELECT id, key FROM studies ORDER BY key LIMIT -1)"
+        (ids,), (keys,) = read_columns(catalog, ["id"], ["key"], in_order)
+        (visible,), _ = read_columns(catalog, ["id"], [], f"studies s WHERE {VISIBLE}", self._at)
+        there = np.isin(ids, visible) if len(visible) < len(ids) else np.ones(len(ids), bool)
+        self.ids = ids[there]
+        self.keys = keys if there.all() else [keys[place] for place in np.flatnonzero(there)]
+        self._places = np.full(int(self.ids.max(initial=0)) + 2, -1, np.int64)
+        self._places[self.ids] = np.arange(len(self.ids))
+        self._coded: dict[str, _Coded] = {}
+        self._masks: dict[Clause, Mask] = {}
+
+    def places(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return where studies stand, by row id; -1 for one that this generation does not show."""
+        # The last entry is -1.
+        return self._places[np.where((ids > 0) & (ids < len(self._places)), ids, -1)]
+
+    def of_ids(self, ids: NDArray[np.int64]) -> Mask:
+        """Return the mask of some studies by row id."""
+        mask = np.zeros(len(self.ids), bool)
+        places = self.places(ids)
+        mask[places[places >= 0]] = True
+        return mask
+
+    def of_keys(self, keys: Collection[str]) -> Mask:
+        """Return the mask of some studies by key."""
+        mask = np.zeros(len(self.ids), bool)
+        for key in keys:
+            place = bisect_left(self.keys, key)
+            if place < len(self.keys) and self.keys[place] == key:
+                mask[place] = True
+        return mask
+
+    def of_patients(self, patients: Collection[str]) -> Mask:
+        """Return the mask of the studies of some patients, by key."""
+        source = "studies s WHERE s.patient IN (SELECT value FROM json_each(?))"
+        return self.of_ids(read_columns(self._catalog, ["s.id"], [], source, (json.dumps(sorted(patients)),))[0][0])
+
+    def of_clause(self, clause: Clause) -> Mask:
+        """Return which studies a clause of a filter lets through. The mask is shared: copy it to change it."""
+        if clause not in self._masks:
+            while len(self._masks) >= _MOST_MASKS:
+                del self._masks[next(iter(self._masks))]
+            self._masks[clause] = self._of_clause(clause)
+        return self._masks[clause]
+
+    def of_kind(self, modality: str, body_part: str) -> Mask:
+        """Return which studies have a series of exactly this modality and body part."""
+        source = "series WHERE modality = ? AND body_part = ?"
+        return self.of_ids(read_columns(self._catalog, ["study"], [], source, (modality, body_part))[0][0])
+
+    def of_unknown_modality(self) -> Mask:
+        """Return which studies have a view of a series whose modality nobody said."""
+        return self.of_ids(read_columns(self._catalog, ["v.study"], [], VIEWS_OF_UNKNOWN)[0][0])
+
+    def values_of(self, field: str) -> dict[str, int]:
+        """Return how many studies have each value of a filter's field, as it is stored; unknown ones are left out."""
+        coded = self._column(field)
+        pairs = np.unique(coded.place * max(1, len(coded.values)) + coded.code)  # a study counts once a value
+        counts = np.bincount(pairs % max(1, len(coded.values)), minlength=len(coded.values))
+        named = sorted(zip(coded.values, counts.tolist(), strict=True), key=lambda one: (str(type(one[0])), one[0]))
+        return {str(value): count for value, count in named if value != "" and count}
+
+    def _of_clause(self, clause: Clause) -> Mask:
+        coded = self._column(clause.field)
+        good = np.array([_passes(clause, value) for value in coded.values], bool)
+        mask = np.zeros(len(self.ids), bool)
+        mask[coded.place[good[coded.code]]] = True
+        return mask
+
+    def _column(self, field: str) -> _Coded:
+        if field not in self._coded:
+            self._coded[field] = self._read(field)
+        return self._coded[field]
+
+    def _read(self, field: str) -> _Coded:
+        if field in SERIES_FIELDS:
+            number, value, source = "study", field, "series"
+        else:
+            value = "CASE s.report WHEN '' THEN 'no' ELSE 'yes' END" if field == "report" else f"s.{field}"
+            number, source = "s.id", f"studies s WHERE {VISIBLE}"
+        (ids,), (values,) = read_columns(self._catalog, [number], [value], source, self._at if ":" in source else ())
+        places = self.places(ids)
+        codes: dict[Any, int] = {}
+        code = np.fromiter(
+            (-1 if v is None else codes.setdefault(v, len(codes)) for v in values), np.int64, len(values)
+        )
+        there = (places >= 0) & (code >= 0)
+        return _Coded(places[there], code[there], list(codes))
+
+
+def read_columns(
+    catalog: Catalog,
+    numbers: Sequence[str],
+    others: Sequence[str],
+    source: str,
+    values: Sequence[Any] | dict[str, Any] = (),
+) -> tuple[list[NDArray[np.int64]], list[list[Any]]]:
+    """Return whole columns of a table or query: those of whole numbers as arrays, and others as they are.
+
+    In one step of SQLite: a thread that goes from row to row waits for all others at each. Raises `IndexDamagedError`
+    where a column holds what does not belong there.
+    """
+    arrays = ", ".join(f"json_group_array({name})" for name in (*numbers, *others))
+    (row,) = catalog.query(f"SELECT {arrays} FROM {source}", values)
+    texts = row[: len(numbers)]
+    return [_numbers(catalog, text) for text in texts], [json.loads(text) for text in row[len(numbers) :]]
+
+
+def _numbers(catalog: Catalog, text: str) -> NDArray[np.int64]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of what it cannot read: counted below
+        found = np.fromstring(text[1:-1], np.int64, sep=",")
+    if len(found) != (text.count(",") + 1 if text != "[]" else 0):
+        raise IndexDamagedError(
+            f"{catalog.path} holds text where a number belongs; restore it from a copy or build the index again."
+        )
+    return found
+
+
+def _passes(clause: Clause, value: Any) -> bool:
+    if clause.field in NUMBERS:
+        low, high = clause.low, clause.high
+        return isinstance(value, int) and (low is None or value >= low) and (high is None or value <= high)
+    lower = str(value).translate(_LOWER)
+    if clause.field == "manufacturer":  # "Siemens" is meant for "SIEMENS Healthineers" too
+        return any(one in lower for one in clause.values)
+    return lower in clause.values

@@ -1,0 +1,1 @@
+"""Immutable folders of vectors: packed, written aside, merged as they grow, rewritten where studies leave."""

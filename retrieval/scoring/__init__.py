@@ -1,0 +1,1 @@
+"""From vectors to scores: text directions, margins, key slices, percentiles, probabilities, states."""

@@ -1,0 +1,128 @@
+"""Scores as answers: rows and results of screening and classifying, whose `to_json` is what the command prints."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from radseek.prompts.finding import Finding
+from radseek.retrieval.document import NOTICE, describe_encoder, json_row, skipped_rows
+from radseek.retrieval.encoders.spec import EncoderSpec
+from radseek.retrieval.language.spelling import Suggestion
+from radseek.retrieval.scoring.states import State
+from radseek.retrieval.types import Skipped
+
+__all__ = [
+    "ClassifyResult",
+    "ClassifyRow",
+    "FindingScore",
+    "LabelProbability",
+    "ScreenResult",
+    "findings_version",
+]
+
+
+def findings_version(findings: Iterable[Finding], name: str = "words", version: str = "") -> str:
+    """Return what names the words asked, `set@version+hash`; the hash is over every prompt, in order."""
+    text = json.dumps([finding.to_json() for finding in findings], sort_keys=True, ensure_ascii=False)
+    return f"{name}@{version}+{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+@dataclass(frozen=True, slots=True)
+class FindingScore:
+    """One study and finding. Numbers are None where no view of the study shows the finding (`abstain`, `no_view`).
+
+    `score` is `sigmoid(scale * margin)` and only orders; `margin` the raw evidence; `interval` its 10th to 90th
+    percentile over paraphrases; `percentile` (0 to 100) the share of comparable studies with a lower margin;
+    `key_slice` the zero-based Z of the Volume; `position` that slice's centre, patient LPS mm; `stands_out` says
+    whether that slice shows the finding better than most others (False: the profile is flat, any would do as well).
+    `not_told_apart`: True where meaningless words, or "anything abnormal", order the studies at hand as this finding
+    does (see `telling_apart`), None where they are too few to say.
+    """
+
+    study: str
+    path: str | None
+    series: str | None
+    finding: str
+    prompts: dict[str, list[str]]
+    score: float | None
+    margin: float | None
+    interval: tuple[float, float] | None
+    percentile: float | None
+    probability: float | None
+    state: State
+    reason: str | None
+    view: str | None
+    key_slice: int | None
+    position: tuple[float, float, float] | None
+    stands_out: bool | None = None
+    not_told_apart: bool | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the row as JSON-able values."""
+        return json_row(asdict(self))
+
+
+@dataclass(frozen=True, slots=True)
+class ScreenResult:
+    """One row a study and finding, in the order read and asked. `suggestions`: what misspelt words may have meant."""
+
+    encoder: EncoderSpec
+    findings_version: str
+    results: tuple[FindingScore, ...]
+    skipped: tuple[Skipped, ...] = ()
+    suggestions: tuple[Suggestion, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the document `radseek screen --json` prints."""
+        return {
+            "notice": NOTICE,
+            "encoder": describe_encoder(self.encoder),
+            "findings_version": self.findings_version,
+            "suggestions": [one.to_json() for one in self.suggestions],
+            "skipped": skipped_rows(self.skipped),
+            "results": [row.to_json() for row in self.results],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class LabelProbability:
+    """One label and its share of the softmax over the labels asked."""
+
+    label: str
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class ClassifyRow:
+    """One study; labels in the order asked. Never calibrated: the labels' shares say nothing of other answers."""
+
+    study: str
+    path: str | None
+    labels: tuple[LabelProbability, ...]
+    calibrated: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the row as JSON-able values."""
+        return json_row(asdict(self))
+
+
+@dataclass(frozen=True, slots=True)
+class ClassifyResult:
+    """One row a study."""
+
+    encoder: EncoderSpec
+    results: tuple[ClassifyRow, ...]
+    skipped: tuple[Skipped, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the document `radseek classify --json` prints."""
+        return {
+            "notice": NOTICE,
+            "encoder": describe_encoder(self.encoder),
+            "skipped": skipped_rows(self.skipped),
+            "results": [row.to_json() for row in self.results],
+        }

@@ -1,0 +1,121 @@
+"""A study and findings to rows: reading, judging, and standing among comparable studies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from radseek.prompts.catalogue import find, load_set
+from radseek.prompts.finding import Finding, FindingSet
+from radseek.retrieval.errors import UsageError
+from radseek.retrieval.scoring.margins import read_finding, squash
+from radseek.retrieval.scoring.percentiles import Percentiles
+from radseek.retrieval.scoring.score_results import FindingScore, findings_version
+from radseek.retrieval.scoring.states import Judge
+from radseek.retrieval.scoring.study_vectors import StudyVectors
+from radseek.retrieval.scoring.text_vectors import PromptBook
+from radseek.retrieval.scoring.word_separation import Kind, TellingApart, kind_of
+
+__all__ = ["AtHand", "Findings", "Screener", "choose_findings"]
+
+Findings = str | FindingSet | Sequence[str | Finding]
+
+
+def choose_findings(findings: Findings) -> tuple[tuple[Finding, ...], str]:
+    """Return the findings that are meant, and their version.
+
+    A text names a set (or its file); in a sequence, texts are catalogue names, synonyms or free words. Raises
+    `UnknownNameError` for an unknown set, `PromptError` for words that are no finding, `UsageError` for none.
+    """
+    if isinstance(findings, str):
+        findings = load_set(findings)
+    if isinstance(findings, FindingSet):
+        return findings.findings, findings_version(findings.findings, findings.name, findings.version)
+    asked = tuple(one if isinstance(one, Finding) else find(one) for one in findings)
+    if not asked:
+        raise UsageError("No finding was asked for; name a set such as chest_ct, or give words.")
+    return asked, findings_version(asked)
+
+
+class Screener:
+    """Scores findings with one encoder, each for itself: a score never depends on what else is asked."""
+
+    def __init__(self, book: PromptBook, percentiles: Percentiles | None, telling: TellingApart | None = None) -> None:
+        self._book = book
+        self._telling = telling
+        self._judge = Judge(book)
+        self._percentiles = percentiles
+
+    def prepare(self, findings: Sequence[Finding], kinds: Iterable[tuple[str, str]]) -> None:
+        """Encode and test findings, and read what an index holds of them in these modalities and body parts."""
+        self._book.kinds()
+        for finding in findings:
+            self._book.pair(finding)
+            self._book.self_test(finding)
+        for kind in sorted(kinds):
+            if self._percentiles is not None:
+                self._percentiles.prepare(findings, *kind)
+
+    def rows(self, study: StudyVectors, findings: Sequence[Finding]) -> Iterator[FindingScore]:
+        """Yield one row a finding, in the order asked, each as soon as it is known."""
+        for number, finding in enumerate(findings):
+            if number < 2 and self._percentiles is not None:
+                # An index is looked through for the first finding alone, so that it is told at once, then for the rest.
+                together = findings[:1] if number == 0 else findings
+                for kind in sorted({(series.modality, series.body_part) for series in study.series}):
+                    self._percentiles.prepare(together, *kind)
+            yield self._row(study, finding)
+
+    def _not_told_apart(self, finding: Finding, study: StudyVectors) -> bool | None:
+        """Say whether the open index's studies of this kind are ordered alike by other words."""
+        return None if self._telling is None else self._telling.not_told_apart(finding, kind_of(study))
+
+    def _row(self, study: StudyVectors, finding: Finding) -> FindingScore:
+        reading = read_finding(study, finding, self._book.pair(finding), self._book.kinds())
+        verdict = self._judge.verdict(finding, reading, is_phantom=study.is_phantom)
+        percentile = None
+        if reading is not None and self._percentiles is not None:
+            percentile = self._percentiles.of(finding, study, reading)
+        return FindingScore(
+            study=study.key,
+            path=study.path,
+            series=reading.series.key if reading else None,
+            finding=finding.name,
+            prompts={"present": list(finding.present), "absent": list(finding.absent)},
+            score=squash(self._book.encoder.spec.scale * reading.margin) if reading else None,
+            margin=reading.margin if reading else None,
+            interval=reading.interval if reading else None,
+            percentile=percentile,
+            probability=verdict.probability,
+            state=verdict.state,
+            reason=verdict.reason,
+            view=reading.view.view if reading else None,
+            key_slice=reading.key_slice if reading else None,
+            stands_out=reading.stands_out if reading else None,
+            not_told_apart=self._not_told_apart(finding, study) if reading else None,
+            position=reading.position if reading else None,
+        )
+
+
+class AtHand:
+    """The studies that are screened together: whether they tell a finding's words from others, said at their end."""
+
+    def __init__(self, book: PromptBook, findings: Sequence[Finding]) -> None:
+        self._telling = TellingApart(book)
+        self._findings = {one.name: one for one in findings}
+        self._kinds: dict[str, Kind] = {}
+
+    def add(self, study: StudyVectors) -> None:
+        """Read one study."""
+        self._telling.add(study, list(self._findings.values()))
+        self._kinds[study.key] = kind_of(study)
+
+    def marked(self, rows: Iterable[FindingScore]) -> tuple[FindingScore, ...]:
+        """Return rows; those of studies that were added say it, where an index has not said it."""
+        return tuple(self._marked(row) for row in rows)
+
+    def _marked(self, row: FindingScore) -> FindingScore:
+        kind = self._kinds.get(row.study)
+        if kind is None or row.margin is None or row.not_told_apart is not None:
+            return row
+        return replace(row, not_told_apart=self._telling.not_told_apart(self._findings[row.finding], kind))

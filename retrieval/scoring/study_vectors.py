@@ -1,0 +1,76 @@
+"""A study as vectors, freshly encoded or read back from an index: the same values either way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from radseek.retrieval.encoders.encode_series import embed_series
+from radseek.retrieval.encoders.encoder import Encoder
+from radseek.retrieval.index.store import Case, Store
+from radseek.retrieval.privacy.pseudonyms import patient_key, series_key, stored_key, study_key
+from radseek.retrieval.privacy.scrub import allow_list
+from radseek.retrieval.types import Study, ViewVectors
+
+__all__ = ["SeriesVectors", "StudyVectors", "embed_study", "stored_study"]
+
+_PHANTOM_MODEL = "synthetic"  # ManufacturerModelName of every phantom that `radseek phantoms` writes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SeriesVectors:
+    """One series' views; `key` is its pseudonym."""
+
+    key: str
+    modality: str
+    body_part: str
+    views: tuple[ViewVectors, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StudyVectors:
+    """What scoring and searching need of a study. Keys are pseudonyms; `path` is None where it is not known."""
+
+    key: str
+    patient_key: str
+    path: str | None
+    series: tuple[SeriesVectors, ...]
+    attributes: Mapping[str, str | int]
+    stored_as: str = ""  # of an upload: the key that an index would give the same study
+
+    @property
+    def views(self) -> tuple[ViewVectors, ...]:
+        """Return all views, series by series."""
+        return tuple(view for series in self.series for view in series.views)
+
+    @property
+    def is_phantom(self) -> bool:
+        """Say whether the study is synthetic and says so."""
+        return self.attributes.get("model") == _PHANTOM_MODEL
+
+
+def embed_study(study: Study, encoder: Encoder, key: bytes, path: str | None) -> StudyVectors:
+    """Encode a study; float16 rows, as an index would hold them."""
+    name = study_key(study, key)
+    series = tuple(
+        SeriesVectors(
+            series_key(name, one.uid, ordinal, key),
+            one.modality,
+            one.body_part,
+            tuple(embed_series(one, encoder)),
+        )
+        for ordinal, one in enumerate(study.series)
+    )
+    twin = stored_key(study, key) if study.is_upload else ""
+    return StudyVectors(name, patient_key(study.patient_id, key), path, series, allow_list(study.attributes), twin)
+
+
+def stored_study(store: Store, case: Case) -> StudyVectors:
+    """Read a stored study's vectors."""
+    by_series: dict[str, list[ViewVectors]] = {}
+    for view in store.slice_vectors(case.key):
+        by_series.setdefault(view.series_uid, []).append(view)
+    series = tuple(
+        SeriesVectors(one.key, one.modality, one.body_part, tuple(by_series.get(one.key, ()))) for one in case.series
+    )
+    return StudyVectors(case.key, case.patient_key, case.path, series, case.attributes)

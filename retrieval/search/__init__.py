@@ -1,0 +1,1 @@
+"""From words or a study to ranked studies and sentences: queries, filters, similar cases, contrast, spelling."""

@@ -1,0 +1,108 @@
+"""Cases with a finding and cases without it: what a report says, else a calibrated score, else nothing is claimed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from radseek.prompts.finding import Finding
+from radseek.retrieval.index.store import Case, Store
+from radseek.retrieval.language.polarity import Polarity
+from radseek.retrieval.language.report_findings import findings_in
+from radseek.retrieval.scoring.margins import read_finding
+from radseek.retrieval.scoring.states import Judge
+from radseek.retrieval.scoring.study_vectors import stored_study
+from radseek.retrieval.scoring.text_vectors import PromptBook
+from radseek.retrieval.search.ranking import RankedStudy
+
+__all__ = ["Bench", "Side", "Sides", "Stance", "stance_of", "take_sides"]
+
+Side = Literal["with", "without"]
+
+_SIDES: Mapping[str, Side] = {"present": "with", "absent": "without"}
+_REGIONS = frozenset({"abdomen", "chest", "head"})  # what short names in a report depend on
+
+
+@dataclass(frozen=True, slots=True)
+class Stance:
+    """On which side a case stands and by what: its report (`sentence`), or its stored score (`probability`)."""
+
+    side: Side
+    source: Literal["report", "score"]
+    sentence: str | None = None
+    probability: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """The nearest k of each side, best first, each with its stance; `looked_at` counts the cases that were asked,
+    `neither` those whose report is undecided, or is silent where no score is calibrated.
+    """
+
+    present: tuple[tuple[RankedStudy, Stance], ...]
+    absent: tuple[tuple[RankedStudy, Stance], ...]
+    looked_at: int
+    neither: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bench:
+    """What deciding a case's side needs: the open store, the finding's vectors, and what may be claimed of a score."""
+
+    store: Store
+    book: PromptBook
+    judge: Judge
+
+
+def stance_of(finding: Finding, case: Case, bench: Bench) -> Stance | None:
+    """Return a case's side, or None for neither.
+
+    With: its report says that the finding is there. Without: its report says that it is not. A report that only doubts
+    decides for neither. Where the report does not name the finding, or there is none, the stored study's calibrated
+    state decides, present or absent; an uncertain or withheld one decides nothing.
+    """
+    said, sentence = _reported(finding, case)
+    if said is not None:
+        return Stance(_SIDES[said], "report", sentence) if said in _SIDES else None
+    study = stored_study(bench.store, case)
+    reading = read_finding(study, finding, bench.book.pair(finding))
+    verdict = bench.judge.verdict(finding, reading, is_phantom=study.is_phantom)
+    if verdict.state not in _SIDES:
+        return None
+    return Stance(_SIDES[verdict.state], "score", None, verdict.probability)
+
+
+def take_sides(
+    rank: Callable[[int], list[RankedStudy]], stances: Callable[[Iterable[str]], Mapping[str, Stance | None]], k: int
+) -> Sides:
+    """Return the nearest k with and the nearest k without, asking `rank` for more until both are full or all are seen.
+
+    `rank(n)` gives the n nearest studies, best first; `stances` the side of each of some studies.
+    """
+    depth, known = 8 * k, dict[str, Stance | None]()
+    while True:
+        ranked = rank(depth)
+        known.update(stances([one.study for one in ranked if one.study not in known]))
+        sides: dict[Side, list[tuple[RankedStudy, Stance]]] = {"with": [], "without": []}
+        for one in ranked:
+            stance = known[one.study]
+            if stance is not None:
+                sides[stance.side].append((one, stance))
+        if len(ranked) < depth or min(map(len, sides.values())) >= k:
+            neither = sum(known[one.study] is None for one in ranked)
+            return Sides(tuple(sides["with"][:k]), tuple(sides["without"][:k]), len(ranked), neither)
+        depth *= 4
+
+
+def _reported(finding: Finding, case: Case) -> tuple[Polarity | None, str | None]:
+    """What a case's report says and the sentence that says it: present outweighs uncertain, uncertain absent."""
+    region = next((one.body_part for one in case.series if one.body_part in _REGIONS), None)
+    said: dict[Polarity, str] = {}
+    for sentence in case.sentences:
+        for one in findings_in(sentence, (finding,), region=region):
+            said.setdefault(one.polarity, sentence)
+    for polarity in ("present", "uncertain", "absent"):
+        if polarity in said:
+            return polarity, said[polarity]
+    return None, None

@@ -1,0 +1,139 @@
+"""A study, or a region of one, beside an index's cases: the nearest, and the nearest with and without a finding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from radseek.prompts.finding import Finding
+from radseek.retrieval.encoders.encoder import Encoder
+from radseek.retrieval.errors import MaskError, UsageError
+from radseek.retrieval.index.store import Case, Scope, Store
+from radseek.retrieval.privacy.pseudonyms import patient_key, series_key, stored_key, study_key
+from radseek.retrieval.privacy.scrub import allow_list
+from radseek.retrieval.regions.masks import Region, choose_regions, fit_series
+from radseek.retrieval.regions.region import union
+from radseek.retrieval.scoring.study_vectors import SeriesVectors, StudyVectors
+from radseek.retrieval.search.contrast import Bench, Stance, stance_of, take_sides
+from radseek.retrieval.search.ranking import QueryView, RankedStudy, match_slices, rank_studies
+from radseek.retrieval.search.region_query import rank_by_region, region_views
+from radseek.retrieval.search.search_results import Contrast, ContrastRow, SimilarRow
+from radseek.retrieval.types import Series, Study, ViewVectors
+
+__all__ = ["Comparison", "MaskedRegion", "masked_region"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MaskedRegion:
+    """A region of a study, and the study's vectors cut down to that region's."""
+
+    vectors: StudyVectors
+    series: Series
+    region: Region
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what an answer says of the region that was asked with."""
+        touched = np.flatnonzero(self.region.inside.any(axis=(1, 2))) + self.region.start[0]
+        return {
+            "label": self.region.label,
+            "series": self.vectors.series[0].key,
+            "slices": [int(touched.min()), int(touched.max())],
+            "caveats": list(self.region.caveats),
+        }
+
+
+def masked_region(
+    study: Study, path: str | None, mask: str, labels: Sequence[str], encoder: Encoder, key: bytes
+) -> MaskedRegion:
+    """Read a mask of a study and encode the region it marks.
+
+    A mask of several labels is asked with one of them, or several as one: `labels` names them. Raises `MaskError`
+    where it does not fit, or where nobody says which of its labels is meant.
+    """
+    series, regions = fit_series(mask, study)
+    if len(regions) > 1 and not labels:
+        there = ", ".join(f"'{region.label}'" for region in regions[:12])
+        raise MaskError(f"The mask has {len(regions)} labels ({there}); say which is meant (--mask-label LABEL).")
+    region = union(choose_regions(regions, tuple(labels)))
+    name = study_key(study, key)
+    ordinal = next(i for i, one in enumerate(study.series) if one is series)
+    vectors = SeriesVectors(
+        series_key(name, series.uid, ordinal, key),
+        series.modality,
+        series.body_part,
+        tuple(region_views(series, region, encoder)),
+    )
+    twin = stored_key(study, key) if study.is_upload else ""
+    patient = patient_key(study.patient_id, key)
+    whole = StudyVectors(name, patient, path, (vectors,), allow_list(study.attributes), twin)
+    return MaskedRegion(whole, series, region)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Comparison:
+    """One question to a store: a study's vectors (or its region's), words that are added to them, and the scope."""
+
+    store: Store
+    query: StudyVectors
+    scope: Scope
+    words: NDArray[np.floating] | None = None
+    is_region: bool = False
+
+    def rank(self, k: int) -> list[RankedStudy]:
+        """Return the k nearest studies, best first."""
+        views = self._views()
+        if self.is_region:
+            return rank_by_region(self.store, views, k, self.scope)
+        return rank_studies(self.store, [QueryView(view.view, view.pooled) for view in views], k, self.scope)
+
+    def nearest(self, k: int) -> tuple[SimilarRow, ...]:
+        """Return the k nearest cases with their most alike slices and their reports."""
+        ranked = self.rank(k)
+        cases = self._cases(one.study for one in ranked)
+        return tuple(self._row(rank, one, cases[one.study]) for rank, one in enumerate(ranked, 1))
+
+    def contrast(self, finding: Finding, bench: Bench, k: int) -> Contrast:
+        """Return the k nearest cases with a finding and the k nearest without it."""
+
+        def stances(studies: Iterable[str]) -> Mapping[str, Stance | None]:
+            return {key: stance_of(finding, case, bench) for key, case in self._cases(studies).items()}
+
+        sides = take_sides(self.rank, stances, k)
+        return Contrast(
+            finding.name, dict(finding.names), self._side(sides.present), self._side(sides.absent),
+            sides.looked_at, sides.neither,
+        )  # fmt: skip
+
+    def _side(self, side: Sequence[tuple[RankedStudy, Stance]]) -> tuple[ContrastRow, ...]:
+        cases = self._cases(one.study for one, _ in side)
+        return tuple(
+            ContrastRow(self._row(rank, one, cases[one.study]), stance.source, stance.sentence, stance.probability)
+            for rank, (one, stance) in enumerate(side, 1)
+        )
+
+    def _row(self, rank: int, one: RankedStudy, case: Case) -> SimilarRow:
+        matches = tuple(match_slices(self.query.views, self.store.slice_vectors(one.study)))
+        return SimilarRow(rank, one.study, case.path, one.score, matches, case.report)
+
+    def _cases(self, studies: Iterable[str]) -> dict[str, Case]:
+        keys = list(studies)
+        return {case.key: case for case in self.store.cases(studies=keys)} if keys else {}
+
+    def _views(self) -> list[ViewVectors]:
+        """The query's views, each vector the unit sum of itself and the words where there are any."""
+        views = list(self.query.views)
+        if not views:
+            raise UsageError(f"{self.query.path or self.query.key} has no view to compare; choose a study with images.")
+        if self.words is None:
+            return views
+        words = self.words.astype(np.float64)
+        return [replace(view, slices=_sum(view.slices, words), pooled=_sum(view.pooled, words)) for view in views]
+
+
+def _sum(vectors: NDArray[np.float16], words: NDArray[np.float64]) -> Any:
+    total = vectors.astype(np.float64) + words
+    return total / np.maximum(np.linalg.norm(total, axis=-1, keepdims=True), 1e-12)
