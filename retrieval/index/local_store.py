@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 from filelock import FileLock
@@ -19,8 +18,7 @@ from radseek.retrieval.encoders.encoder import Encoder
 from radseek.retrieval.encoders.pooling.adapted_encoder import Pool, load_pool, with_pooling
 from radseek.retrieval.encoders.spec import EncoderSpec, check_match
 from radseek.retrieval.errors import IndexDamagedError, UnknownNameError, UsageError
-from radseek.retrieval.index import commit, forgetting, verifying
-from radseek.retrieval.index import key_check as own_key
+from radseek.retrieval.index import commit, forgetting, key_agreement, verifying
 from radseek.retrieval.index.catalog import catalog_write
 from radseek.retrieval.index.catalog.catalog_file import Catalog
 from radseek.retrieval.index.catalog.file_sums import changed_files, clear_sums, look_changed, write_sums
@@ -68,7 +66,7 @@ class LocalStore:
         try:
             self._spec = agreed_spec(path, manifest.spec, self._catalog.setting("encoder"))
             self._adapter = self._catalog.setting("own_pooling", "")
-            self._key_check = own_key.agreed(path, manifest.key_check, self._catalog.setting(KEY_CHECK, ""))
+            self._key_check = key_agreement.agreed(path, manifest.key_check, self._catalog.setting(KEY_CHECK, ""))
             self._linkage_was_there = linkage_path(path).exists()
             if lock is not None or os.access(linkage_path(path), os.R_OK):  # it may be there and not for this user
                 self._linkage = LinkageFile(linkage_path(path), read_only=lock is None)
@@ -97,13 +95,9 @@ class LocalStore:
         """
         path = Path(path)
         make_room(path)
-        lock = locked(path)
-        try:
+        with locked(path) as lock:
             make_index(path, spec, key)
             return cls(path, lock)
-        except BaseException:
-            lock.release()
-            raise
 
     @classmethod
     def open(cls, path: str | Path, *, read_only: bool = True) -> LocalStore:
@@ -116,19 +110,13 @@ class LocalStore:
         if read_only:
             return cls(path, None)
         read_manifest(path)
-        lock = locked(path)
-        try:
+        with locked(path) as lock:
             return cls(path, lock)
-        except BaseException:
-            lock.release()
-            raise
 
     def __enter__(self) -> LocalStore:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -177,8 +165,7 @@ class LocalStore:
     def add(self, records: Iterable[StudyRecord], *, replace_existing: bool = False) -> int:
         """Commit studies in one transaction and return the new generation; nothing to add changes nothing.
 
-        Raises `UsageError` for a study that is already there (unless `replace_existing`) or for vectors that do
-        not fit.
+        Raises `UsageError` for a study that is there already (unless `replace_existing`) or vectors that do not fit.
         """
         linkage = self._writable()
         dim = self._spec.dim
@@ -225,7 +212,7 @@ class LocalStore:
 
         A writer keeps the check of a key that it knows to be the one, where an older index has none.
         """
-        known = own_key.require_key(self._catalog, self._linkage, self._key_check, key)
+        known = key_agreement.require_key(self._catalog, self._linkage, self._key_check, key)
         if known and not self._key_check and self._lock is not None:
             check = key_check(key)
             with self._catalog.transaction() as connection:

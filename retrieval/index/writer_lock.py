@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -14,8 +16,12 @@ __all__ = ["LOCK", "locked"]
 LOCK = ".writer.lock"
 
 
-def locked(path: Path) -> FileLock:
-    """Return the lock of an index's folder, taken. Raises `IndexBusyError` where another process has it."""
+@contextmanager
+def locked(path: Path) -> Iterator[FileLock]:
+    """Take the lock of an index's folder and keep it, past the block too; it is given back only if the block raises.
+
+    Raises `IndexBusyError` where another process has it.
+    """
     lock = FileLock(path / LOCK, timeout=0, thread_local=False)
     try:
         lock.acquire()
@@ -25,4 +31,8 @@ def locked(path: Path) -> FileLock:
         ) from None
     except OSError as error:
         raise storage_error(error, path) from error
-    return lock
+    try:
+        yield lock
+    except BaseException:
+        lock.release()
+        raise
