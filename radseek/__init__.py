@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -48,6 +49,12 @@ _PLACES = {
     "radseek.retrieval.index.catalog.where": ("Where",),
     "radseek.retrieval.types": ("Series", "Study", "Volume"),
 }
+
+if Path(__file__).with_name("retrieval").is_file():  # a checkout whose links became files that hold their targets
+    raise ImportError(
+        "There are no symbolic links in this checkout: run `git config core.symlinks true` and "
+        "`git checkout -- radseek`, on Windows in developer mode; or install the wheel."
+    )
 
 
 def __getattr__(name: str) -> object:

@@ -199,8 +199,20 @@ def test_a_users_own_files_of_such_names_hide_nothing(tmp_path: Path) -> None:
     for name in PACKAGES[:-1]:
         (tmp_path / f"{name}.py").write_text("raise SystemExit('a file of the user was imported')")
     script = tmp_path / "mine.py"
-    script.write_text(
-        "import radseek\nprint(radseek.Engine.__name__, radseek.build_index.__name__, radseek.find.__name__)"
-    )
+    script.write_text("from radseek import Engine, build_index\nprint(Engine.__name__, build_index.__name__)")
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.stdout.split() == ["Engine", "build_index"], done.stderr
+
+
+@pytest.mark.slow
+def test_a_checkout_without_links_says_so(tmp_path: Path) -> None:
+    folder = tmp_path / "radseek"
+    folder.mkdir()
+    (folder / "__init__.py").write_bytes((ROOT / "radseek" / "__init__.py").read_bytes())
+    for name in PACKAGES[:-1]:  # as git writes a link where the system has none
+        (folder / name).write_text(f"../{name}")
+    done = subprocess.run(
+        [sys.executable, "-c", "import radseek"], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert done.returncode == 1
+    assert "no symbolic links in this checkout" in done.stderr.splitlines()[-1]

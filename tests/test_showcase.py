@@ -11,7 +11,7 @@ from rich.console import Console
 
 from radseek.retrieval.encoders.load_encoder import BUILTIN
 from radseek.retrieval.index.local_store import LocalStore
-from radseek.showcase.run import MEANINGLESS, run_showcase
+from radseek.showcase.__main__ import MEANINGLESS, run_showcase
 
 WEIGHTS = (BUILTIN / "open_clip_config.json").is_file()
 

@@ -11,7 +11,7 @@ from radseek.retrieval.imaging.word_table import load_table, readings
 
 __all__ = ["B0_UP_TO", "SERIES_B_VALUES", "mr_view"]
 
-_WORDS: Final = "sequence_words.toml"
+_WORDS: Final = "mr_sequence_words.toml"
 
 # Maps computed from images do not look like the images; as ImageType says it (PS3.3 C.8.3.1.1.1 and C.8.13.3.1.1).
 _DERIVED_TYPES: Final = frozenset(
