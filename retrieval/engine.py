@@ -239,7 +239,7 @@ class Engine:
         asked = Comparison(store, query, scope, words, region is not None)
         sides = None if finding is None else asked.contrast(finding, Bench(store, self._book, Judge(self._book)), k)
         about: dict[str, Any] = {"study": query.key, "path": query.path, "text": text, "where": scope.where.texts()}
-        about |= {"mask": None if region is None else region.to_json()}
+        about |= {"mask": None if region is None else region.to_dict()}
         asked_words = (text or "", *([] if finding is None else [finding.names["zh"]]))
         meant = tuple(one for one_text in asked_words for one in spelling_of(one_text))
         return SimilarResult(self.encoder.spec, about, asked.nearest(k), sides, what_is_left(scope, store), meant)
