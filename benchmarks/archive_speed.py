@@ -60,8 +60,8 @@ def screening(index: Path, rounds: int) -> bool:
         words = timed(lambda: engine.screen(next(iter(engine.store.cases(limit=1))).key, findings[:1]))  # type: ignore[union-attr]
         print(f"  encoding the first finding's words, and one stored study's score alone: {words:.0f} ms")
     with Engine.open(index) as engine:
-        engine._book.pair(findings[0])
-        engine._book.kinds()
+        engine._text_vectors.pair(findings[0])
+        engine._text_vectors.kinds()
         process = psutil.Process()
         before = process.memory_info().rss
         rows = engine.iter_screen(None, findings)
@@ -88,7 +88,7 @@ def questions(index: Path, rounds: int) -> bool:
         )
         good = True
         for text in texts:
-            engine._book.text(text)
+            engine._text_vectors.text(text)
         for what, ask, bar in asks:
             first, *later = [timed(partial(ask, n)) for n in range(rounds + 1)]
             print(f"  {what}: the first of a process {first:.0f} ms")

@@ -31,7 +31,7 @@ import psutil
 
 ROOT = Path(__file__).resolve().parents[1]
 RADSEEK = str(Path(sys.executable).with_name("radseek"))
-_PATIENCE = 120.0  # seconds after which an answer counts as a hang
+_ENGINE_TIMEOUT = 120.0  # seconds after which an answer counts as a hang
 
 
 @dataclass
@@ -63,7 +63,7 @@ def load(base: str, clients: int, seconds: float, *, process: int | None = None,
 
     def client(number: int) -> None:
         chance = random.Random(1000 * seed + number)
-        with httpx.Client(base_url=base, timeout=_PATIENCE) as asking:
+        with httpx.Client(base_url=base, timeout=_ENGINE_TIMEOUT) as asking:
             while time.monotonic() < ends:
                 method, path, body = _question(chance, keys)
                 began = time.monotonic()
@@ -115,7 +115,7 @@ def served(index: Path, crowd: int, home: Path) -> Iterator[tuple[str, int]]:
         "from radseek.server.settings import Settings\n"
         "with Desk.open(sys.argv[1]) as desk:\n"
         "    desk.warm()\n"
-        "    app = create_app(desk, Settings(crowd=int(sys.argv[2])))\n"
+        "    app = create_app(desk, Settings(most_waiting=int(sys.argv[2])))\n"
         "    uvicorn.run(app, port=7995, log_level='warning', access_log=False, timeout_keep_alive=20)\n"
     )
     command = [sys.executable, "-c", code, str(index), str(crowd)]
