@@ -88,7 +88,7 @@ def test_the_oldest_brought_goes_first(
 ) -> None:
     monkeypatch.setattr("radseek.app.session.MOST_UPLOADED", 2)
     keys = [session.upload(read_study(folders[0] / "brought" / str(seed))) for seed in (10, 11, 12)]
-    with pytest.raises(UnknownNameError, match="bring it again"):
+    with pytest.raises(UnknownNameError, match="upload it again"):
         session.target(keys[0])
     assert all(session.is_uploaded(key) for key in keys[1:])
 

@@ -193,7 +193,7 @@ def test_scrolling_does_not_wait_for_the_engine(
     def busy(*_: object) -> None:
         raise BusyError("The engine has been busy; ask again in a moment.")
 
-    monkeypatch.setattr(session, "turn", busy)
+    monkeypatch.setattr(session, "engine", busy)
     assert client.get(f"/viewer/studies/{key}/series/{series}/axial/2").status_code == 200
     answer = client.post(f"/viewer/studies/{key}/heat", json={"finding": "lung mass"})
     assert (answer.status_code, answer.json()["reason_code"]) == (503, "busy")
