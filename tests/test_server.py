@@ -430,7 +430,7 @@ def test_words_asked_all_day_are_not_all_remembered(
         client.post("/v1/search", json={"text": f"shadow {number}", "k": 1})
         assert client.post("/v1/screen", json={"study": key, "finding": [f"shadow {number}"]}).status_code == 200
     with session.engine() as engine:
-        text_vectors = engine._text_vectors
+        text_vectors = engine._texts
         assert max(len(text_vectors._texts), len(text_vectors._pairs), len(text_vectors._tests)) <= 5
 
 

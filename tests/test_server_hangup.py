@@ -66,7 +66,7 @@ def test_no_study_is_held_for_one_who_hung_up_as_the_step_ended(
             ended.set()
         return outcome[0]
 
-    monkeypatch.setattr(upload_route, "_bring", watched)
+    monkeypatch.setattr(upload_route, "_receive", watched)
     gate = Gate(upload_route.receive if step == "reading" else session._engine.vectors)
     if step == "reading":
         monkeypatch.setattr(upload_route, "receive", gate)

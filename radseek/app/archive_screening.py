@@ -23,7 +23,7 @@ from radseek.retrieval.scoring.text_vectors import TextVectors
 
 __all__ = ["ArchiveScreening", "fitting_set"]
 
-_STUDIES_A_TURN: Final = 10  # studies scored before other visitors get their turn
+_STUDIES_AT_ONCE: Final = 10  # studies scored before other visitors may ask
 Progress = Callable[[int, int], None]  # studies done, of how many
 
 
@@ -42,14 +42,14 @@ class ArchiveScreening:
         """Score what is not scored yet. Raises `CancelledError` once `stopped()`; what was scored by then is kept."""
         self._renew()
         total = self._session.count()
-        for start in range(0, total, _STUDIES_A_TURN):
+        for start in range(0, total, _STUDIES_AT_ONCE):
             if stopped():
                 raise CancelledError
             with self._session.engine() as engine:
-                for case in self._session.cases(start, _STUDIES_A_TURN):
+                for case in self._session.cases(start, _STUDIES_AT_ONCE):
                     if case.key not in self._found:
                         self._found[case.key], self._rows[case.key] = self._screen(engine, case)
-            progress(min(start + _STUDIES_A_TURN, total), total)
+            progress(min(start + _STUDIES_AT_ONCE, total), total)
 
     def is_done(self) -> bool:
         """Say whether every stored study has been scored in this generation."""

@@ -36,7 +36,7 @@ _SEED: Final = 7
 _NEIGHBOURS: Final = 15
 _LIMIT: Final = 1800.0  # seconds
 _TASK: Final = "radseek.app.embedding_map:lay_out"  # what the worker calls
-_STUDIES_A_TURN: Final = 50  # studies read before other visitors get their turn
+_STUDIES_AT_ONCE: Final = 50  # studies read before other visitors may ask
 Method = Literal["umap", "pca"]
 Stage = Literal["read", "lay_out"]
 Progress = Callable[[Stage, int, int], None]  # stage, studies done, of how many
@@ -79,17 +79,17 @@ def study_vectors(
     """Return `(N, D)` unit rows, each the mean of a study's pooled views, and the keys of those that have any."""
     rows: list[NDArray[np.float32]] = []
     keys: list[str] = []
-    for start in range(0, len(cases), _STUDIES_A_TURN):
+    for start in range(0, len(cases), _STUDIES_AT_ONCE):
         if stopped():
             raise CancelledError
         with session.engine() as engine:
-            for case in cases[start : start + _STUDIES_A_TURN]:
+            for case in cases[start : start + _STUDIES_AT_ONCE]:
                 views = [] if engine.store is None else engine.store.slice_vectors(case.key)
                 if views:
                     mean = np.mean([view.pooled.astype(np.float32) for view in views], axis=0)
                     rows.append(mean / max(float(np.linalg.norm(mean)), 1e-12))
                     keys.append(case.key)
-        progress("read", min(start + _STUDIES_A_TURN, len(cases)), len(cases))
+        progress("read", min(start + _STUDIES_AT_ONCE, len(cases)), len(cases))
     return np.stack(rows) if rows else np.zeros((0, 2), np.float32), tuple(keys)
 
 
