@@ -111,7 +111,9 @@ def _question(chance: random.Random, keys: list[str]) -> tuple[str, str, dict[st
 def served(index: Path, most_waiting: int, home: Path) -> Iterator[tuple[str, int]]:
     """Serve an index in a process of its own; the value is its base URL and process id."""
     code = (
-        "import sys, uvicorn\nfrom radseek.app.session import Session\nfrom radseek.server.server_app import create_app\n"
+        "import sys, uvicorn\n"
+        "from radseek.app.session import Session\n"
+        "from radseek.server.server_app import create_app\n"
         "from radseek.server.settings import Settings\n"
         "with Session.open(sys.argv[1]) as session:\n"
         "    session.warm()\n"
@@ -166,7 +168,8 @@ def main() -> None:
 
 def _print(most_waiting: int, clients: int, result: Load) -> None:
     print(
-        f"{clients} clients, {most_waiting} may wait: answers {dict(sorted(result.statuses.items()))}, {result.hangs} hangs"
+        f"{clients} clients, {most_waiting} may wait: "
+        f"answers {dict(sorted(result.statuses.items()))}, {result.hangs} hangs"
     )
     print(f"    {len(result.errors)} connections lost {result.errors[:2]}")
     for (path, status), times in sorted(result.seconds.items()):

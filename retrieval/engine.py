@@ -240,7 +240,7 @@ class Engine:
             else asked.contrast(finding, StatusSources(store, self._texts, Judge(self._texts)), k)
         )
         about: dict[str, Any] = {"study": query.key, "path": query.path, "text": text, "where": scope.where.texts()}
-        about |= {"mask": None if region is None else region.to_json()}
+        about |= {"mask": None if region is None else region.to_dict()}
         asked_words = (text or "", *([] if finding is None else [finding.names["zh"]]))
         meant = tuple(one for one_text in asked_words for one in spelling_of(one_text))
         return SimilarResult(self.encoder.spec, about, asked.nearest(k), sides, what_is_left(scope, store), meant)

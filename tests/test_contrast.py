@@ -86,7 +86,7 @@ def test_an_undecided_score_is_no_side(engine: Engine, verdict: Verdict) -> None
 
 
 def test_the_lists_are_the_nearest_of_each_side(engine: Engine) -> None:
-    answer = engine.similar(make_study(50), 4, contrast="pleural effusion").to_json()
+    answer = engine.similar(make_study(50), 4, contrast="pleural effusion").to_dict()
     assert engine.store is not None
     contrast = answer["contrast"]
     everyone = [row.study for row in engine.similar(make_study(50), 36).results]
@@ -105,9 +105,9 @@ def test_the_lists_are_the_nearest_of_each_side(engine: Engine) -> None:
 
 
 def test_chinese_and_free_words_are_findings_too(engine: Engine) -> None:
-    english = engine.similar(make_study(50), 3, contrast="pleural effusion").to_json()["contrast"]
-    assert engine.similar(make_study(50), 3, contrast="胸腔积液").to_json()["contrast"] == english
-    odd = engine.similar(make_study(50), 3, contrast="zebra stripes").to_json()["contrast"]
+    english = engine.similar(make_study(50), 3, contrast="pleural effusion").to_dict()["contrast"]
+    assert engine.similar(make_study(50), 3, contrast="胸腔积液").to_dict()["contrast"] == english
+    odd = engine.similar(make_study(50), 3, contrast="zebra stripes").to_dict()["contrast"]
     assert odd["with"] == odd["without"] == []
     assert odd["neither"] == odd["looked_at"] == 36
 
@@ -145,9 +145,9 @@ def test_more_are_asked_until_both_sides_are_full_or_all_are_seen() -> None:
 
 def test_the_query_is_never_among_them(engine: Engine) -> None:
     own = study_key(make_study(6), load_key())
-    contrast = engine.similar(own, 8, contrast="pleural effusion").to_json()["contrast"]
+    contrast = engine.similar(own, 8, contrast="pleural effusion").to_dict()["contrast"]
     assert own not in [row["study"] for row in contrast["with"] + contrast["without"]]
-    filtered = engine.similar(own, 8, contrast="pleural effusion", where=["sex=F"]).to_json()["contrast"]
+    filtered = engine.similar(own, 8, contrast="pleural effusion", where=["sex=F"]).to_dict()["contrast"]
     assert 0 < filtered["looked_at"] < contrast["looked_at"]
 
 

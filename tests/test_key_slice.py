@@ -107,7 +107,7 @@ def test_the_table_and_the_page_say_it() -> None:
     )  # fmt: skip
     assert _place(row) == "bone (z=7, flat)"
     assert _place(replace(row, stands_out=True)) == "bone z=7"
-    assert row.to_json()["stands_out"] is False
+    assert row.to_dict()["stands_out"] is False
     for lang, words in (("en", "no slice stands out"), ("zh", "无突出层面")):
         for stands_out in (False, True):
             result = ScreenResult(tiny_spec(), "v", (replace(row, stands_out=stands_out),))

@@ -207,7 +207,7 @@ def test_no_colours_are_laid_over_what_is_not_judged(engine: Engine, volunteer: 
 
     layer = layer_of(found, TUMOUR.names)
     assert (layer.pictures, layer.reason) == ({}, "single_slices_only")
-    assert layer.to_json("token")["token"] == ""
+    assert layer.to_dict("token")["token"] == ""
 
 
 @pytest.mark.real_data

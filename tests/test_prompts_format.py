@@ -54,7 +54,7 @@ def findings(draw: st.DrawFn) -> Finding:
 @given(finding=findings(), name=slugs, version=words, title=words)
 def test_a_set_round_trips_through_its_own_format(finding: Finding, name: str, version: str, title: str) -> None:
     whole = FindingSet(name, version, title, (finding,))
-    written = json.loads(json.dumps(whole.to_json(), ensure_ascii=False))
+    written = json.loads(json.dumps(whole.to_dict(), ensure_ascii=False))
     again = parse(written)
     assert again == whole
     assert again.hash == whole.hash

@@ -89,7 +89,7 @@ def test_answers_are_the_engines_documents_without_paths(
         name = path.removeprefix("/v1/")
         about = () if name == "search" else (key,)
         more = {"findings": body["finding"]} if "finding" in body else {}
-        expected = getattr(engine, name)(*about, **asked, **more).to_json()
+        expected = getattr(engine, name)(*about, **asked, **more).to_dict()
     assert answer.json() == without_paths(expected)
     assert answer.json()["notice"] == NOTICE
 

@@ -401,8 +401,8 @@ def test_the_browser_maps_grey_levels_as_the_engine_does(page: Page) -> None:
     wanted = [window(values, level, width, kind) for level, width, kind in (
         (-600, 1500, "LINEAR_EXACT"), (1800.5, 333.3, "LINEAR"), (400, 700, "SIGMOID"))]  # fmt: skip
     displays: list[dict[str, Any]] = [
-        Preset("a", -600, 1500).to_json(), Preset("b", 1800.5, 333.3, "LINEAR").to_json(),
-        Preset("c", 400, 700, "SIGMOID").to_json(),
+        Preset("a", -600, 1500).to_dict(), Preset("b", 1800.5, 333.3, "LINEAR").to_dict(),
+        Preset("c", 400, 700, "SIGMOID").to_dict(),
         {"function": "TABLE", "level": 0, "width": 1, "table": table.tolist(), "table_first": -40},
     ]  # fmt: skip
     for display, levels in zip(displays, [*wanted, lookup], strict=True):

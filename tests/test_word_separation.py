@@ -110,7 +110,7 @@ def test_an_index_answers_for_a_single_study(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_it_is_said_wherever_a_score_is_shown() -> None:
     assert _state(ROW) == "present (not_told_apart)"
-    assert ROW.to_json()["not_told_apart"] is True
+    assert ROW.to_dict()["not_told_apart"] is True
     finding = find("pleural effusion")
     for lang, words in (("en", "not told from meaningless words"), ("zh", "未能与无意义词语区分")):
         for said in (True, False, None):

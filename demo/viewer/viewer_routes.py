@@ -108,7 +108,7 @@ def viewer_routes(session: Session) -> APIRouter:
     @router.post("/studies/{key}/heat")
     def heat(key: Key, question: HeatQuestion) -> Response:
         token, layer = heats.ask(key, question.finding, scenes)
-        return JSONResponse(layer.to_json(token), headers=_KEPT_NOWHERE)
+        return JSONResponse(layer.to_dict(token), headers=_KEPT_NOWHERE)
 
     @router.get("/studies/{key}/heat/{token}/{k}")
     def heat_picture(key: Key, token: Key, k: Number) -> Response:

@@ -86,7 +86,7 @@ def explain(
         measured = {"mask": mask, "prior": prior, "prior_mask": prior_mask}
         result = study.explain(engine, asked, k=k, narrator=shown, lang=lang.value, modality=modality, **measured)
         if json:
-            print_json(result.to_json())
+            print_json(result.to_dict())
         else:
             print_explanation(result)
         if out is not None:

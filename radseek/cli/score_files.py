@@ -98,7 +98,7 @@ def _parquet(path: Path, about: dict[str, str]) -> Iterator[WriteScores]:
 
 
 def _row(row: FindingScore, about: dict[str, str]) -> dict[str, Any]:
-    document = row.to_json()
+    document = row.to_dict()
     low, high = document["interval"] or (None, None)
     x, y, z = document["position"] or (None, None, None)
     added = {"interval_low": low, "interval_high": high, "x_mm": x, "y_mm": y, "z_mm": z}

@@ -37,7 +37,7 @@ def screen(question: ScreenQuestion, at: At) -> Any:
     """Score findings in one study: no training, any words."""
     with at.engine() as engine:
         result = engine.screen(at.session.target(question.study), at.findings(question))
-    return without_paths(result.to_json())
+    return without_paths(result.to_dict())
 
 
 @api.post("/classify", response_model=models.ClassifyAnswer)
@@ -45,7 +45,7 @@ def classify(question: ClassifyQuestion, at: At) -> Any:
     """Share one between labels that exclude each other."""
     with at.engine() as engine:
         result = engine.classify(at.session.target(question.study), question.labels)
-    return without_paths(result.to_json())
+    return without_paths(result.to_dict())
 
 
 @api.post("/similar", response_model=models.SimilarAnswer)
@@ -60,7 +60,7 @@ def similar(question: SimilarQuestion, at: At) -> Any:
             contrast=question.contrast,
             include_same_patient=question.same_patient,
         )
-    return without_paths(result.to_json())
+    return without_paths(result.to_dict())
 
 
 @api.post("/search", response_model=models.SearchAnswer)
@@ -68,7 +68,7 @@ def search(question: SearchQuestion, at: At) -> Any:
     """Find studies and report sentences in words."""
     with at.engine() as engine:
         result = engine.search(question.text, question.k, where=question.where, within=question.within)
-    return without_paths(result.to_json())
+    return without_paths(result.to_dict())
 
 
 @api.post(
@@ -83,7 +83,7 @@ def explain(question: ExplainQuestion, at: At) -> Any:
         target, findings = at.session.target(question.study), at.findings(question)
         result = engine.explain(target, findings, k=question.k, lang=question.lang)
     # A model speaks when the engine is free again.
-    return line_by_line(result, narrator) if question.stream else without_paths(narrated(result, narrator).to_json())
+    return line_by_line(result, narrator) if question.stream else without_paths(narrated(result, narrator).to_dict())
 
 
 @api.get("/studies", response_model=models.StudiesAnswer)

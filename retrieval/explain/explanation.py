@@ -1,4 +1,4 @@
-"""An explanation as an answer: evidence and the summary that cites it; its `to_json` is what the command prints."""
+"""An explanation as an answer: evidence and the summary that cites it; its `to_dict` is what the command prints."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class ExplainResult:
     replaced: int
     lang: Lang = "en"
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the document `radseek explain --json` prints."""
-        evidence = self.evidence.to_json()
+        evidence = self.evidence.to_dict()
         return {
             "notice": NOTICE,
             "encoder": describe_encoder(self.encoder),
@@ -35,7 +35,7 @@ class ExplainResult:
             "findings_version": self.evidence.asked,
             "lang": self.lang,
             "evidence": evidence["items"],
-            "summary": [sentence.to_json() for sentence in self.summary],
+            "summary": [sentence.to_dict() for sentence in self.summary],
             "narrator": self.narrator,
             "replaced": self.replaced,
         }

@@ -34,7 +34,7 @@ class SummarySentence:
     failures: tuple[str, ...] = ()
     part: Part = "finding"
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return JSON-able values."""
         return {**asdict(self), "cites": list(self.cites), "failures": list(self.failures)}
 

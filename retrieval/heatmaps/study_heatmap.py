@@ -53,7 +53,7 @@ class HeatMap:
     maps: ViewMaps
     stands_out: bool = True
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return everything but pixels as JSON-able values."""
         return {
             "study": self.study,
@@ -67,7 +67,7 @@ class HeatMap:
             "profile": [[z, margin] for z, margin in self.profile],
             "key_slices": list(self.key_slices),
             "stands_out": self.stands_out,
-            "check": self.check.to_json(),
+            "check": self.check.to_dict(),
         }
 
 

@@ -1,4 +1,4 @@
-"""Scores as answers: rows and results of screening and classifying, whose `to_json` is what the command prints."""
+"""Scores as answers: rows and results of screening and classifying, whose `to_dict` is what the command prints."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = [
 
 def findings_version(findings: Iterable[Finding], name: str = "words", version: str = "") -> str:
     """Return what names the words asked, `set@version+hash`; the hash is over every prompt, in order."""
-    text = json.dumps([finding.to_json() for finding in findings], sort_keys=True, ensure_ascii=False)
+    text = json.dumps([finding.to_dict() for finding in findings], sort_keys=True, ensure_ascii=False)
     return f"{name}@{version}+{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
@@ -61,7 +61,7 @@ class FindingScore:
     stands_out: bool | None = None
     not_told_apart: bool | None = None
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the row as JSON-able values."""
         return json_row(asdict(self))
 
@@ -76,15 +76,15 @@ class ScreenResult:
     skipped: tuple[Skipped, ...] = ()
     suggestions: tuple[Suggestion, ...] = ()
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the document `radseek screen --json` prints."""
         return {
             "notice": NOTICE,
             "encoder": describe_encoder(self.encoder),
             "findings_version": self.findings_version,
-            "suggestions": [one.to_json() for one in self.suggestions],
+            "suggestions": [one.to_dict() for one in self.suggestions],
             "skipped": skipped_rows(self.skipped),
-            "results": [row.to_json() for row in self.results],
+            "results": [row.to_dict() for row in self.results],
         }
 
 
@@ -105,7 +105,7 @@ class ClassifyRow:
     labels: tuple[LabelProbability, ...]
     calibrated: bool = False
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the row as JSON-able values."""
         return json_row(asdict(self))
 
@@ -118,11 +118,11 @@ class ClassifyResult:
     results: tuple[ClassifyRow, ...]
     skipped: tuple[Skipped, ...] = ()
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the document `radseek classify --json` prints."""
         return {
             "notice": NOTICE,
             "encoder": describe_encoder(self.encoder),
             "skipped": skipped_rows(self.skipped),
-            "results": [row.to_json() for row in self.results],
+            "results": [row.to_dict() for row in self.results],
         }

@@ -1,4 +1,4 @@
-"""What is found, as answers: similar cases, studies and sentences, whose `to_json` is what the command prints."""
+"""What is found, as answers: similar cases, studies and sentences, whose `to_dict` is what the command prints."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class SimilarRow:
     matches: tuple[Match, ...]
     report: str | None
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the row as JSON-able values."""
         return json_row(asdict(self))
 
@@ -50,10 +50,10 @@ class ContrastRow:
     sentence: str | None
     probability: float | None
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the row as JSON-able values."""
         why = {"source": self.source, "sentence": self.sentence, "probability": self.probability}
-        return {**self.case.to_json(), **why}
+        return {**self.case.to_dict(), **why}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +70,13 @@ class Contrast:
     looked_at: int
     neither: int
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the contrast's part of the document."""
         return {
             "finding": self.finding,
             "name": self.name,
-            "with": [row.to_json() for row in self.present],
-            "without": [row.to_json() for row in self.absent],
+            "with": [row.to_dict() for row in self.present],
+            "without": [row.to_dict() for row in self.absent],
             "looked_at": self.looked_at,
             "neither": self.neither,
         }
@@ -96,16 +96,16 @@ class SimilarResult:
     notes: tuple[str, ...] = ()
     suggestions: tuple[Suggestion, ...] = ()
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the document `radseek similar --json` prints."""
         return {
             "notice": NOTICE,
             "encoder": describe_encoder(self.encoder),
             "query": self.query,
             "notes": list(self.notes),
-            "suggestions": [one.to_json() for one in self.suggestions],
-            "results": [row.to_json() for row in self.results],
-            "contrast": None if self.contrast is None else self.contrast.to_json(),
+            "suggestions": [one.to_dict() for one in self.suggestions],
+            "results": [row.to_dict() for row in self.results],
+            "contrast": None if self.contrast is None else self.contrast.to_dict(),
         }
 
 
@@ -125,7 +125,7 @@ class StudyRow:
     view: str
     is_read: bool
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the row as JSON-able values."""
         return json_row(asdict(self))
 
@@ -145,7 +145,7 @@ class SentenceRow:
     similarity: float
     polarity: Polarity | None
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the row as JSON-able values."""
         return json_row(asdict(self))
 
@@ -167,7 +167,7 @@ class SearchResult:
     suggestions: tuple[Suggestion, ...] = ()
     not_told_apart: tuple[str, ...] = ()
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the document `radseek search --json` prints."""
         return {
             "not_told_apart": list(self.not_told_apart),
@@ -175,9 +175,9 @@ class SearchResult:
             "encoder": describe_encoder(self.encoder),
             "query": self.query,
             "notes": list(self.notes),
-            "suggestions": [one.to_json() for one in self.suggestions],
-            "studies": [row.to_json() for row in self.studies],
-            "sentences": [row.to_json() for row in self.sentences],
+            "suggestions": [one.to_dict() for one in self.suggestions],
+            "studies": [row.to_dict() for row in self.studies],
+            "sentences": [row.to_dict() for row in self.sentences],
         }
 
 

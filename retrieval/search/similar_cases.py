@@ -35,7 +35,7 @@ class MaskedRegion:
     series: Series
     region: Region
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return what an answer says of the region that was asked with."""
         touched = np.flatnonzero(self.region.inside.any(axis=(1, 2))) + self.region.start[0]
         return {
