@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from radseek.retrieval.imaging import make_views, read_study
     from radseek.retrieval.index.catalog.where import Where
     from radseek.retrieval.index.local_store import LocalStore
+    from radseek.retrieval.index.vectors.vector_table import VectorKey, VectorTable
     from radseek.retrieval.language.report_findings import Said, findings_in
     from radseek.retrieval.regions.masks import read_mask
     from radseek.retrieval.regions.measure import Measurement, measure
@@ -134,6 +135,8 @@ __all__ = [
     "TextCutWarning",
     "UnknownNameError",
     "UsageError",
+    "VectorKey",
+    "VectorTable",
     "View",
     "ViewVectors",
     "Volume",
@@ -198,6 +201,7 @@ _PLACES = {
     "radseek.retrieval.imaging": ("make_views", "read_study"),
     "radseek.retrieval.index.catalog.where": ("Where",),
     "radseek.retrieval.index.local_store": ("LocalStore",),
+    "radseek.retrieval.index.vectors.vector_table": ("VectorKey", "VectorTable"),
     "radseek.retrieval.language.report_findings": ("Said", "findings_in"),
     "radseek.retrieval.regions.masks": ("read_mask",),
     "radseek.retrieval.regions.measure": ("Measurement", "measure"),
