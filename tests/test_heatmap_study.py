@@ -58,7 +58,7 @@ def test_the_map_is_of_the_slice_that_was_scored(encoder: Any) -> None:
     ]
     row = int(np.flatnonzero(view.z == found.z)[0])
     assert found.map is not None
-    assert_array_equal(found.map, heat_map(encoder, view.slices[row], engine._book.pair(NODULE)))
+    assert_array_equal(found.map, heat_map(encoder, view.slices[row], engine._texts.pair(NODULE)))
     assert found.peak is not None
     x, y, z = found.peak
     assert z == found.z

@@ -224,8 +224,8 @@ def test_your_own_file_may_borrow_and_leave_chinese_out(tmp_path: Path) -> None:
         encoding="utf-8-sig",
     )
     borrowed, own = load_set(path).findings
-    lender = {finding.name: finding for finding in load_set("chest_xray").findings}["pneumonia"]
-    assert borrowed == replace(lender, views=("lung",))
+    shared = {finding.name: finding for finding in load_set("chest_xray").findings}["pneumonia"]
+    assert borrowed == replace(shared, views=("lung",))
     assert own.names == {"en": "signet sign", "zh": "signet sign"}
     assert own.views == ("lung",)
 

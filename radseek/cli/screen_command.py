@@ -146,7 +146,7 @@ def _cells(row: FindingScore) -> list[object]:
 
 
 def _state(row: FindingScore) -> str:
-    """Return the state with its reason, and whether the words were not told from others."""
+    """Return the state with its reason, and whether the words were not distinguished from others."""
     why = [*([] if row.reason is None else [row.reason]), *(["not_told_apart"] if row.not_told_apart else [])]
     return f"{row.state} ({', '.join(why)})" if why else row.state
 

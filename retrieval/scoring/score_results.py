@@ -54,7 +54,7 @@ class FindingScore:
     `key_slice` the zero-based Z of the Volume; `position` that slice's centre, patient LPS mm; `stands_out` says
     whether that slice shows the finding better than most others (False: the profile is flat, any would do as well).
     `not_told_apart`: True where meaningless words, or "anything abnormal", order the studies at hand as this finding
-    does (see `telling_apart`), None where they are too few to say.
+    does (see `word_separation`), None where they are too few to say.
     """
 
     study: str
