@@ -113,7 +113,7 @@ class AgreementRow:
 
     id: str
     name: str
-    told: str
+    shown: str
     counts: tuple[Count, ...]
     sentences: tuple[Cite, ...]
     disagrees: bool = False

@@ -35,7 +35,7 @@ from radseek.retrieval.engine import Engine
 from radseek.retrieval.errors import EncoderError
 from radseek.retrieval.index.store import Case
 from radseek.retrieval.scoring.score_results import FindingScore
-from radseek.retrieval.scoring.text_vectors import PromptBook
+from radseek.retrieval.scoring.text_vectors import TextVectors
 from radseek.showcase.showcase_explain import Question, explain_one
 from radseek.showcase.showcase_inputs import clear_folder, drawn_findings, shipped_scans, showcase_encoder
 from radseek.showcase.showcase_tables import built_table, screen_table, search_tables, similar_table
@@ -129,7 +129,7 @@ def _ask(
     images = CaseImages(index)
     try:
         drawn = drawn_findings(cohort)
-        cards = CardMaker(store, encoder, PromptBook(encoder), images, drawn)
+        cards = CardMaker(store, encoder, TextVectors(encoder), images, drawn)
         shown = _Shown(engine, cards, {case.key: case for case in store.cases()})
         _screen(shown, console)
         _similar(shown, console)

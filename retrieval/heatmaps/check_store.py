@@ -63,7 +63,7 @@ class CheckStore:
 def write_checks(path: Path, checks: dict[str, MapCheck]) -> None:
     """Write checks as JSON, whole or not at all."""
     draft = path.with_suffix(".draft")
-    rows = {key: check.to_json() for key, check in sorted(checks.items())}
+    rows = {key: check.to_dict() for key, check in sorted(checks.items())}
     draft.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     os.replace(draft, path)
 

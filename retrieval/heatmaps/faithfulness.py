@@ -66,7 +66,7 @@ class MapCheck:
         """Return whether it speaks for the encoder and finding, and not for these few slices only."""
         return self.slices >= FEWEST
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the check as JSON-able values that `from_json` reads back."""
         return {**asdict(self), "interval": list(self.interval)}
 
