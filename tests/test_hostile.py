@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import importlib
 import io
 import os
 import shutil
@@ -21,7 +22,6 @@ from benchmarks.mutating import KINDS, mutant
 from radseek.index_builder import build_index
 from radseek.retrieval.errors import InputError, RadseekError, Reason, StorageError, UsageError, WorkerError
 from radseek.retrieval.imaging import admission, isolated_scan, scan
-from radseek.retrieval.imaging import read_study as reading
 from radseek.retrieval.imaging.dicom import dicom_series, stacks
 from radseek.retrieval.imaging.read_study import read_paths, read_study
 from radseek.retrieval.imaging.reading_errors import input_errors, last_catch
@@ -34,6 +34,7 @@ from tests.encoder_support import TinyEncoder
 
 pytestmark = pytest.mark.slow
 
+reading = importlib.import_module("radseek.retrieval.imaging.read_study")  # its package has a function of that name
 GDCM = Path(pydicom.__file__).parent / "data" / "test_files" / "SC_rgb_jpeg_gdcm.dcm"
 
 
@@ -331,8 +332,8 @@ def test_a_worker_that_cannot_start_ends_the_build(tmp_path: Path, monkeypatch: 
     from radseek.retrieval import workers
 
     write_ct(tmp_path / "a", 1)
-    real = workers.start
-    monkeypatch.setattr(workers, "start", lambda _, memory: real("tests.no_such_module:x", memory))
+    real = workers.give
+    monkeypatch.setattr(workers, "give", lambda worker, _, *rest: real(worker, "tests.no_such_module:x", *rest))
     with pytest.raises(WorkerError, match="no_such_module") as caught:
         build_index(tmp_path / "a", tmp_path / "i", encoder=TinyEncoder(), workers=1)
     assert "ModuleNotFoundError" in str(caught.value)

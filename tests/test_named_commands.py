@@ -9,7 +9,8 @@ from contextlib import redirect_stdout
 
 import pytest
 
-from radseek.cli.main import app, run
+from radseek.cli.late_commands import COMMANDS
+from radseek.cli.main import run
 from tests.named_support import (
     PACKAGES,
     ROOT,
@@ -54,8 +55,7 @@ STARTED = {
 @pytest.fixture(scope="module")
 def helped() -> dict[str, set[str]]:
     """The options of every command, as `radseek COMMAND --help` lists them."""
-    names = [command.callback.__name__ for command in app.registered_commands if command.callback]
-    return {name: _options(name) for name in names}
+    return {name: _options(name) for name in COMMANDS}
 
 
 def _options(name: str) -> set[str]:

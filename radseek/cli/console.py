@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from textwrap import indent
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
@@ -17,9 +17,11 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from radseek.retrieval.document import NOTICE
-from radseek.retrieval.language.spelling import Suggestion
 from radseek.retrieval.path_text import printable
-from radseek.retrieval.types import Skipped
+
+if TYPE_CHECKING:
+    from radseek.retrieval.language.spelling import Suggestion
+    from radseek.retrieval.types import Skipped
 
 __all__ = [
     "MEANINGLESS",

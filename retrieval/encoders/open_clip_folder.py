@@ -9,10 +9,10 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-import open_clip
 from safetensors import SafetensorError
 
 from radseek.retrieval.encoders.checkpoint import Checkpoint
+from radseek.retrieval.encoders.open_clip_import import compiler_later, open_clip
 from radseek.retrieval.errors import EncoderError
 
 __all__ = ["build_model", "load_model", "load_tokenizer"]
@@ -41,7 +41,8 @@ def build_model(config: dict[str, Any], source: str) -> Any:
     kind = open_clip.CustomTextCLIP if custom else open_clip.CLIP
     try:
         # A configuration may ask for half precision; weights are always read in full.
-        return kind(**config).float()
+        with compiler_later():  # a text tower of Hugging Face imports its module here
+            return kind(**config).float()
     except (TypeError, ValueError, KeyError, RuntimeError, AssertionError, OSError, AttributeError) as error:
         raise EncoderError(
             f"{source}: open_clip cannot build the towers of its open_clip_config.json: {_first_line(error)}"
