@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         StoppedError,
         StorageError,
         SystemLimitError,
+        UnreachableError,
         UsageError,
         WorkerError,
     )
@@ -134,6 +135,7 @@ __all__ = [
     "SystemLimitError",
     "TextCutWarning",
     "UnknownNameError",
+    "UnreachableError",
     "UsageError",
     "VectorKey",
     "VectorTable",
@@ -191,6 +193,7 @@ _PLACES = {
         "StoppedError",
         "StorageError",
         "SystemLimitError",
+        "UnreachableError",
         "UsageError",
         "WorkerError",
     ),
