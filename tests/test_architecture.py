@@ -21,6 +21,7 @@ PACKAGES = ["prompts", "retrieval", "index_builder", "demo", "radseek"]  # folde
 ROOMS = [
     "prompts",
     "retrieval.errors",
+    "retrieval.remedies",
     "retrieval.path_text",
     "retrieval.types",
     "retrieval.disk_errors",
