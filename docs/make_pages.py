@@ -20,6 +20,7 @@ from radseek.retrieval.scoring.score_results import SCREEN_COLUMNS
 
 DOCS = Path(__file__).parent
 NOTICE = "*Research use only. Not a medical device.*"
+SAID = "<!-- not run: an example of the form; tests/test_command_help.py parses it -->"
 MADE = "<!-- Made by docs/make_pages.py; do not edit. -->"
 
 
@@ -29,7 +30,7 @@ def commands() -> str:
     parts = ["# The commands", MADE, NOTICE, "Before a command: " + _options(group) + "."]
     for name in COMMANDS:
         command = group.commands[name]
-        example = f"<!-- not run: an example of the form; tests/test_command_help.py parses it -->\n\n```sh\n{EXAMPLES[name]}\n```"
+        example = f"{SAID}\n\n```sh\n{EXAMPLES[name]}\n```"
         rows = [_parameter(one) for one in command.params]
         table = "\n".join(["| argument or option | what it says |", "|---|---|", *rows])
         parts += [f"## radseek {name}", str(command.help), example, table]
@@ -80,8 +81,8 @@ def fields() -> str:
     """Return the page of JSON and CSV fields, from the schemas."""
     parts = [
         *("# JSON and CSV, field by field", MADE, NOTICE),
-        "Every command prints one document with `--json`; `result.to_dict()` is the same in Python. Each has a JSON Schema "
-        "(draft 2020-12), and a test holds the command's documents against it.",
+        "Every command prints one document with `--json`; `result.to_dict()` is the same in Python. Each has a JSON "
+        "Schema (draft 2020-12), and a test holds the command's documents against it.",
     ]
     for path in sorted((DOCS / "schema").glob("*.json")):
         schema = json.loads(path.read_text("utf8"))
@@ -89,8 +90,8 @@ def fields() -> str:
         parts += [f"## {path.stem}", f"[{path.name}](../schema/{path.name})", rows]
     columns = "\n".join(["| column | type |", "|---|---|", *(f"| `{n}` | {t} |" for n, t in SCREEN_COLUMNS.items())])
     said = (
-        "The fields of `screen`, flat: `interval` is two columns (the margin's ends), `position` three (patient LPS in mm). "
-        "Parquet has the same columns; JSON lines the rows of the document with `encoder` and `findings_version`."
+        "The fields of `screen`, flat: `interval` is two columns (the margin's ends), `position` three (patient LPS in "
+        "mm). Parquet has the same columns; JSON lines the rows of the document with `encoder` and `findings_version`."
     )
     return "\n\n".join([*parts, "## CSV and Parquet of screen", said, columns]) + "\n"
 

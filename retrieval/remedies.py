@@ -20,25 +20,19 @@ class Remedy(NamedTuple):
 EXIT_CODES: Final[Mapping[int, Remedy]] = {
     0: Remedy("done: at least one study succeeded", "look at `skipped` for those that did not"),
     2: Remedy("usage: a wrong path, option or name", "the message names the nearest; `--help` lists the options"),
-    3: Remedy(
-        "this index was built with another encoder", "take that encoder with `--model`, or build the index again"
-    ),
+    3: Remedy("this index was built with another encoder", "take that one with `--model`, or build the index again"),
     4: Remedy("every input was refused", "look at the reason codes below; `--json` lists every input"),
     5: Remedy("the index is damaged", "`radseek verify` says what; restore it from a copy, or build it again"),
-    6: Remedy(
-        "something needed is not installed", "the message names the package or file; `radseek doctor` checks all"
-    ),
+    6: Remedy("something needed is not installed", "the message names the package or file; `radseek doctor` checks"),
     7: Remedy(
         "busy or unreachable: a lock, a network, a server",
         "wait for the other process and try again; without a network fetch elsewhere and use `--model DIR`",
     ),
     8: Remedy(
-        "no room, or no permission, in a folder that the message names; or no more open files or memory for this process",
+        "no room, or no permission, in a folder that the message names; or no more open files or memory here",
         "free space, change the permission or the folder, or raise `ulimit -n`; the index is as it was",
     ),
-    130: Remedy(
-        "interrupted with Ctrl-C; what was finished stays", "run the same command again: it goes on from there"
-    ),
+    130: Remedy("interrupted with Ctrl-C; what was finished stays", "run the same command again"),
 }
 
 REASON_CODES: Final[Mapping[Reason, Remedy]] = {

@@ -32,11 +32,11 @@ RUN = ("sh", "bash", "python")
 
 def blocks(page: Path) -> list[tuple[str, str, bool]]:
     """Each fenced block that could run: its language, its text, and whether it is to be."""
-    found = []
-    for block in BLOCK.finditer(page.read_text("utf8")):
-        if block["lang"] in RUN:
-            found.append((block["lang"], block["code"], "<!-- not run: " not in (block["before"] or "")))
-    return found
+    return [
+        (block["lang"], block["code"], "<!-- not run: " not in (block["before"] or ""))
+        for block in BLOCK.finditer(page.read_text("utf8"))
+        if block["lang"] in RUN
+    ]
 
 
 def to_run() -> list[Path]:
@@ -80,11 +80,12 @@ def test_every_page_is_in_the_manual_and_says_the_notice() -> None:
 
 
 def test_links_lead_somewhere() -> None:
-    missing = []
-    for page in PAGES[1:]:
-        for target in re.findall(r"\]\(([^)#:]+?)(?:#[^)]*)?\)", page.read_text("utf8")):
-            if not (page.parent / target).is_file():
-                missing.append(f"{page.relative_to(ROOT)}: {target}")
+    missing = [
+        f"{page.relative_to(ROOT)}: {target}"
+        for page in PAGES[1:]
+        for target in re.findall(r"\]\(([^)#:]+?)(?:#[^)]*)?\)", page.read_text("utf8"))
+        if not (page.parent / target).is_file()
+    ]
     assert not missing
 
 
