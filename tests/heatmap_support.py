@@ -67,6 +67,7 @@ class BlockEncoder:
     """
 
     batch_size = 8
+    folder = tower = None
 
     def __init__(self, block: tuple[slice, slice], size: int = SIZE) -> None:
         self.spec = EncoderSpec("block", 2, Preprocess(size, "longest", "bilinear", (0.5,) * 3, (0.5,) * 3), "i", "t")

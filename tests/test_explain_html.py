@@ -20,10 +20,9 @@ from radseek.html.explain_page import ExplainPage, HeatMap, Where
 from radseek.html.explain_words import LANGUAGES, words_in
 from radseek.html.report_html import NOTICE, POLICY
 from radseek.html.screen_report import Fact, MatchPair, Profile
-from radseek.pictures.embedded_picture import Picture
 from radseek.pictures.heat_colours import css_gradient, overlay_uri
 from radseek.pictures.heat_overlay import COLOURS
-from radseek.pictures.slice_pictures import png_uri
+from radseek.pictures.slice_pictures import Picture, png_uri
 from radseek.retrieval.errors import UnknownNameError
 from radseek.retrieval.explain.evidence import NeighbourItem, ScoreItem
 from radseek.retrieval.explain.summary import SummarySentence

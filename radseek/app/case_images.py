@@ -6,8 +6,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 
-from radseek.pictures.embedded_picture import Picture
-from radseek.pictures.slice_pictures import find_view, picture_of
+from radseek.pictures.slice_pictures import Picture, find_view, picture_of
 from radseek.retrieval.errors import RadseekError
 from radseek.retrieval.imaging.modality import MODALITIES
 from radseek.retrieval.imaging.read_study import read_paths

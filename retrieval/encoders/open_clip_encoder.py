@@ -41,7 +41,7 @@ class OpenClipEncoder:
         device: str = "cpu",
     ) -> None:
         self.spec = spec
-        self.folder = folder
+        self.folder: Path | None = folder
         self.batch_size = _CUDA_BATCH if device.startswith("cuda") else _CPU_BATCH
         self._device = device
         self._model = model.to(device).eval()
@@ -53,6 +53,11 @@ class OpenClipEncoder:
         mean, std = (torch.tensor(v, device=device).view(1, 3, 1, 1) for v in _mean_std(spec))
         # (x / 255 - mean) / std as one multiply and add
         self._scale, self._shift = 1.0 / (255.0 * std), -mean / std
+
+    @property
+    def tower(self) -> OpenClipEncoder:
+        """Return this: `visual` and `as_input` are its image tower."""
+        return self
 
     @property
     def visual(self) -> Any:
