@@ -10,8 +10,7 @@ import open_clip
 import torch
 from numpy.typing import NDArray
 
-from radseek.retrieval.encoders.open_clip_encoder import OpenClipEncoder
-from radseek.retrieval.encoders.open_clip_encoder import build_model
+from radseek.retrieval.encoders.open_clip_encoder import OpenClipEncoder, build_model
 from radseek.retrieval.encoders.random_model import RANDOM_CONFIG
 from radseek.retrieval.encoders.spec import EncoderSpec, Preprocess, TowerParts
 from radseek.retrieval.scoring.text_vectors import TextPair
