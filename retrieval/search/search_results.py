@@ -10,6 +10,7 @@ from radseek.retrieval.document import NOTICE, describe_encoder, json_row
 from radseek.retrieval.encoders.spec import EncoderSpec
 from radseek.retrieval.language.polarity import Polarity
 from radseek.retrieval.language.spelling import Suggestion
+from radseek.retrieval.result_table import ColumnType, ResultTable
 from radseek.retrieval.search.ranking import Match, RankedImage, RankedSentence
 
 __all__ = [
@@ -23,6 +24,15 @@ __all__ = [
     "sentence_row",
     "study_row",
 ]
+
+_SIMILAR_COLUMNS: Mapping[str, ColumnType] = {
+    "rank": "whole", "study": "text", "path": "text", "score": "number", "view": "text", "query_slice": "whole",
+    "case_slice": "whole", "similarity": "number", "report": "text",
+}  # fmt: skip
+_SEARCH_COLUMNS: Mapping[str, ColumnType] = {
+    "kind": "text", "rank": "whole", "study": "text", "path": "text", "score": "number", "key_slice": "whole",
+    "series": "text", "view": "text", "is_read": "flag", "text": "text", "similarity": "number", "polarity": "text",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +74,7 @@ class Contrast:
     """
 
     finding: str
-    name: dict[str, str]
+    name: dict[str, str] = field(hash=False)
     present: tuple[ContrastRow, ...]
     absent: tuple[ContrastRow, ...]
     looked_at: int
@@ -83,7 +93,7 @@ class Contrast:
 
 
 @dataclass(frozen=True, slots=True)
-class SimilarResult:
+class SimilarResult(ResultTable[SimilarRow]):
     """The query's key and path, and the cases most like it, best first; `contrast` where one was asked for.
 
     `notes`: sentences on why there is nothing; `suggestions`: what misspelt words may have meant.
@@ -95,6 +105,25 @@ class SimilarResult:
     contrast: Contrast | None = None
     notes: tuple[str, ...] = ()
     suggestions: tuple[Suggestion, ...] = ()
+
+    @property
+    def rows(self) -> tuple[SimilarRow, ...]:
+        """Return the cases: `results`."""
+        return self.results
+
+    @property
+    def columns(self) -> Mapping[str, ColumnType]:
+        """Return the case's columns and those of its most alike pair of slices."""
+        return _SIMILAR_COLUMNS
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return one flat dictionary a case; of its matches the most alike pair of slices."""
+        lines = []
+        for row in self.results:
+            match = max(row.matches, key=lambda one: one.similarity, default=None)
+            pair = {} if match is None else asdict(match)
+            lines.append({n: pair[n] if n in pair else getattr(row, n, None) for n in _SIMILAR_COLUMNS})
+        return lines
 
     def to_dict(self) -> dict[str, Any]:
         """Return the document `radseek similar --json` prints."""
@@ -151,7 +180,7 @@ class SentenceRow:
 
 
 @dataclass(frozen=True, slots=True)
-class SearchResult:
+class SearchResult(ResultTable[StudyRow | SentenceRow]):
     """Studies by their images and sentences of their reports, best first; () for what was not searched.
 
     `query`: what was searched, as written, and the filter as it was understood; `notes`: sentences on why there is
@@ -166,6 +195,23 @@ class SearchResult:
     notes: tuple[str, ...] = ()
     suggestions: tuple[Suggestion, ...] = ()
     not_told_apart: tuple[str, ...] = ()
+
+    @property
+    def rows(self) -> tuple[StudyRow | SentenceRow, ...]:
+        """Return the studies, then the sentences."""
+        return (*self.studies, *self.sentences)
+
+    @property
+    def columns(self) -> Mapping[str, ColumnType]:
+        """Return the columns of studies and of sentences together; `kind` says which a line is."""
+        return _SEARCH_COLUMNS
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return one flat dictionary a study (`kind` "study") and sentence ("sentence")."""
+        kinds = [*(("study", row) for row in self.studies), *(("sentence", row) for row in self.sentences)]
+        return [
+            {"kind": kind} | {n: getattr(row, n, None) for n in _SEARCH_COLUMNS if n != "kind"} for kind, row in kinds
+        ]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the document `radseek search --json` prints."""
