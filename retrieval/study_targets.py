@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 from radseek.retrieval.encoders.encoder import Encoder
 from radseek.retrieval.encoders.spec import check_match
 from radseek.retrieval.errors import UsageError
-from radseek.retrieval.imaging.read_study import read_study
+from radseek.retrieval.imaging.study_reader import read_study
 from radseek.retrieval.index.local_store import LocalStore
 from radseek.retrieval.index.manifest import is_index
 from radseek.retrieval.index.repooled_store import RepooledStore

@@ -18,7 +18,7 @@ import pytest
 
 from radseek.cli.main import run
 from radseek.demo.phantoms.write.cohort import write_cohort
-from radseek.retrieval.imaging.read_study import read_study
+from radseek.retrieval.imaging.study_reader import read_study
 from radseek.retrieval.types import Study
 from tests.each_support import each
 from tests.imaging_support import write_nifti

@@ -106,7 +106,7 @@ def test_numpy_search_is_exact_whatever_the_number_of_rows(count: int, monkeypat
 
 
 def test_a_study_from_an_array_is_turned_as_a_file_is(tmp_path: Path) -> None:
-    from radseek.retrieval.imaging.read_study import read_study
+    from radseek.retrieval.imaging.study_reader import read_study
 
     rng = np.random.default_rng(5)
     data = rng.integers(-1000, 800, (11, 13, 7)).astype(np.int16)  # nibabel's (x, y, z)
