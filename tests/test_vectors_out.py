@@ -17,10 +17,18 @@ from radseek.retrieval.errors import MissingExtraError, UnknownNameError, UsageE
 from radseek.retrieval.index.local_store import LocalStore
 from radseek.retrieval.index.store import Scope, StudyRecord
 from radseek.retrieval.index.vectors import exact_search
+from radseek.retrieval.privacy.pseudonyms import load_key
 from radseek.retrieval.types import Study
 from tests.each_support import each
 from tests.encoder_support import TinyEncoder, tiny_spec
 from tests.index_support import make_records, unit
+
+WORD = "one key for the vectors of these tests"
+
+
+@pytest.fixture(autouse=True)
+def _the_indexs_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RADSEEK_KEY", WORD)
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +38,9 @@ def records() -> list[StudyRecord]:
 
 @pytest.fixture(scope="module")
 def store(records: list[StudyRecord], tmp_path_factory: pytest.TempPathFactory) -> LocalStore:
-    made = LocalStore.create(tmp_path_factory.mktemp("out") / "a.index", tiny_spec())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RADSEEK_KEY", WORD)
+        made = LocalStore.create(tmp_path_factory.mktemp("out") / "a.index", tiny_spec(), load_key())
     made.add(records)
     return made
 
