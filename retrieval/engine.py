@@ -21,7 +21,7 @@ from radseek.retrieval.explain.explain_study import Answers, Measuring, explaine
 from radseek.retrieval.explain.explanation import ExplainResult
 from radseek.retrieval.explain.narrators.narrator import Narrator
 from radseek.retrieval.heatmaps.study_heatmap import HeatMap, HeatMapper
-from radseek.retrieval.imaging.read_study import read_study
+from radseek.retrieval.imaging.study_reader import read_study
 from radseek.retrieval.index.catalog.where import Where
 from radseek.retrieval.index.local_store import LocalStore
 from radseek.retrieval.index.manifest import is_index

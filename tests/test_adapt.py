@@ -364,7 +364,7 @@ for index, step in json.load(sys.stdin):
 print(json.dumps(codes))
 """
 STEPS = {  # where the writer dies: whether the old adapter or the new one must be found
-    "own_pooling.os, 'rename', False": "old",
+    "index_pooling.os, 'rename', False": "old",
     "rewriting, 'write_segment', True": "old",
     "catalog_write, 'set_value', True": "old",
     "local_store, 'write_manifest', False": "new",

@@ -56,7 +56,7 @@ def taught(tmp_path: Path) -> Callable[..., TinyEncoder]:
         ]
         (tmp_path / "concepts.json").write_text(json.dumps({"concepts": concepts}))
         (tmp_path / "calibration.json").write_text(json.dumps({"towers": encoder.spec.towers_hash, "entries": entries}))
-        encoder.folder = tmp_path  # type: ignore[attr-defined]
+        encoder.folder = tmp_path
         return encoder
 
     return make

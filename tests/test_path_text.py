@@ -18,8 +18,8 @@ from radseek.index_builder import build_index
 from radseek.index_builder.adapt.report_pairs import find_pairs
 from radseek.retrieval.engine import Engine
 from radseek.retrieval.errors import Reason
-from radseek.retrieval.imaging.read_study import read_study
 from radseek.retrieval.imaging.scan import FileHeader, scan
+from radseek.retrieval.imaging.study_reader import read_study
 from radseek.retrieval.imaging.zip_members import disk_name, split_member
 from radseek.retrieval.index.local_store import LocalStore
 from radseek.retrieval.path_text import found_path, printable, shown_path

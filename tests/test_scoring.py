@@ -155,7 +155,7 @@ def taught(tmp_path: Path) -> Callable[..., TinyEncoder]:
         (tmp_path / "calibration.json").write_text(json.dumps({"towers": encoder.spec.towers_hash, "entries": [entry]}))
         concept = {"finding": finding, "taught_by": taught_by, "views": ["lung", "soft"], "self_test": 1.0}
         (tmp_path / "concepts.json").write_text(json.dumps({"concepts": [concept]}))
-        encoder.folder = tmp_path  # type: ignore[attr-defined]
+        encoder.folder = tmp_path
         return encoder
 
     return make

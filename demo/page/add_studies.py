@@ -23,7 +23,6 @@ from radseek.demo.page.study_picker import choices_of, modality_choices
 from radseek.demo.page.upload_progress import discard
 from radseek.index_builder import build_index
 from radseek.index_builder.build import BuildReport
-from radseek.retrieval.encoders.encode_series import BATCH
 from radseek.retrieval.encoders.encoder import Encoder
 from radseek.retrieval.types import Skipped
 
@@ -117,8 +116,8 @@ class _Watched:
     def __init__(self, encoder: Encoder, progress: Progress, stopped: Stopped) -> None:
         self._encoder, self._progress, self._stopped, self._seen = encoder, progress, stopped, 0
         self.spec = encoder.spec
-        self.batch_size = int(getattr(encoder, "batch_size", BATCH))
-        self.folder = getattr(encoder, "folder", None)
+        self.batch_size = encoder.batch_size
+        self.folder, self.tower = encoder.folder, encoder.tower
 
     def encode_slices(self, slices: NDArray[np.uint8]) -> NDArray[np.float32]:
         if self._stopped():

@@ -6,7 +6,7 @@ import html
 from functools import lru_cache
 
 from radseek.app.session import Session
-from radseek.pictures.embedded_picture import Picture
+from radseek.pictures.slice_pictures import Picture
 
 __all__ = ["series_of", "thumb"]
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from threading import RLock
 
 from radseek.app.case_images import CaseImages
-from radseek.pictures.embedded_picture import Picture
+from radseek.pictures.slice_pictures import Picture
 from radseek.prompts.set_choice import set_for
 from radseek.retrieval.encoders.load_encoder import load_encoder
 from radseek.retrieval.engine import Engine

@@ -12,8 +12,8 @@ from radseek.html.explain_numbers import point, signed
 from radseek.html.explain_page import HeatMap, Where
 from radseek.html.explain_words import Words
 from radseek.html.screen_report import Fact, MatchPair, Profile
-from radseek.pictures.embedded_picture import Picture
 from radseek.pictures.heat_colours import overlay_uri
+from radseek.pictures.slice_pictures import Picture
 from radseek.prompts.finding import Finding
 from radseek.retrieval.errors import RadseekError
 from radseek.retrieval.explain.claims.wording import view_name

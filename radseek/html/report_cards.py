@@ -21,7 +21,7 @@ from radseek.html.screen_report import (
     StudyCard,
     StudyHit,
 )
-from radseek.pictures.embedded_picture import Picture
+from radseek.pictures.slice_pictures import Picture
 from radseek.prompts.catalogue import translate
 from radseek.prompts.finding import Finding, FindingSet
 from radseek.retrieval.encoders.encoder import Encoder

@@ -28,7 +28,7 @@ from radseek.html.report_cards import CardMaker, case_title
 from radseek.html.report_html import NOTICE, write_report
 from radseek.html.screen_report import Fact, Page, SearchAnswer, SimilarCase, SkippedGroup, StudyCard
 from radseek.index_builder import BuildReport, build_index
-from radseek.pictures.embedded_picture import Picture
+from radseek.pictures.slice_pictures import Picture
 from radseek.prompts.catalogue import load_set
 from radseek.prompts.set_choice import set_for
 from radseek.retrieval.engine import Engine

@@ -18,7 +18,7 @@ from radseek.retrieval.explain.narrators.load_narrator import load_narrator
 from radseek.retrieval.explain.narrators.narrator import Narrator
 from radseek.retrieval.explain.narrators.template import TemplateNarrator
 from radseek.retrieval.explain.summary import SummarySentence, narration_failure, summarize
-from radseek.retrieval.imaging.read_study import read_study
+from radseek.retrieval.imaging.study_reader import read_study
 from radseek.retrieval.index.store import Case
 from radseek.retrieval.regions.change import Change, change, check_prior
 from radseek.retrieval.regions.masks import fit_series

@@ -41,7 +41,7 @@ class CheckStore:
     """Reads the encoder's own checks and the user's; writes the user's."""
 
     def __init__(self, encoder: Encoder, path: Path | None = None) -> None:
-        folder: Path | None = getattr(encoder, "folder", None)
+        folder: Path | None = encoder.folder
         self._path = cache_path() if path is None else path
         self._known = {**_read(self._path), **({} if folder is None else _read(folder / CHECKS))}
 

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from radseek.retrieval.encoders.encode_series import batch_size
 from radseek.retrieval.encoders.encoder import Encoder
 from radseek.retrieval.errors import UsageError
 from radseek.retrieval.heatmaps.heatmap import DEFAULT, Recipe, input_maps
@@ -157,7 +156,7 @@ def curves(
 
 
 def _margins(encoder: Encoder, pictures: NDArray[np.uint8], pair: TextPair) -> NDArray[np.float64]:
-    size = batch_size(encoder)
+    size = encoder.batch_size
     whole = -(-len(pictures) // size) * size
     padded = np.concatenate([pictures, np.zeros((whole - len(pictures), *pictures.shape[1:]), np.uint8)])
     rows = [encoder.encode_slices(padded[start : start + size]) for start in range(0, whole, size)]
