@@ -102,17 +102,20 @@ def test_every_block_has_a_language_that_says_whether_it_runs() -> None:
 
 @pytest.mark.slow
 @pytest.mark.cohort
+@pytest.mark.timeout(1800)
 @each("page", to_run(), ids=lambda page: page.stem)
 def test_the_page_runs_from_top_to_bottom(
     page: Path, own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("RADSEEK_KEY", "a key for the manual")
+    here = tmp_path / page.stem  # the pages share one test
+    here.mkdir()
     for one in ("scans", "reports.csv", "volume.nii.gz"):
         copy = shutil.copytree if (own / one).is_dir() else shutil.copy
-        copy(own / one, tmp_path / one)
-    monkeypatch.chdir(tmp_path)
+        copy(own / one, here / one)
+    monkeypatch.chdir(here)
     for name, text in re.findall(r"^```toml\n# (\S+)\n(.*?)^```", page.read_text("utf8"), re.M | re.S):
-        (tmp_path / name).write_text(text, "utf8")
+        (here / name).write_text(text, "utf8")
     done = 0
     for lang, code, runs in blocks(page):
         if not runs:
