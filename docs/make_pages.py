@@ -6,6 +6,7 @@ python docs/make_pages.py --check  # say which are not current, and fail
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from pathlib import Path
@@ -130,10 +131,13 @@ PAGES = {"commands.md": commands, "codes.md": codes, "fields.md": fields}
 
 def main() -> int:
     """Write the pages, or with `--check` compare them; return 1 where one is not current."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--check", action="store_true", help="compare, and write nothing")
+    check = parser.parse_args().check
     stale = []
     for name, page in PAGES.items():
         path = DOCS / "manual" / name
-        if "--check" in sys.argv[1:]:
+        if check:
             stale += [name] if not path.is_file() or path.read_text("utf8") != page() else []
         else:
             path.write_text(page(), "utf8")
