@@ -16,7 +16,7 @@ from typer.core import TyperGroup
 
 from radseek.retrieval.errors import RadseekError
 
-__all__ = ["COMMANDS", "INTERRUPTED_MESSAGE", "InterruptedCommandError", "LateCommands", "import_for"]
+__all__ = ["COMMANDS", "EXAMPLES", "INTERRUPTED_MESSAGE", "InterruptedCommandError", "LateCommands", "import_for"]
 
 # each command's module, and what its own help says first
 COMMANDS: Final = {
@@ -31,6 +31,10 @@ COMMANDS: Final = {
     "explain": (
         "explain_command",
         "Say what was seen in the study at TARGET and where, with earlier cases, measurements and every source.",
+    ),
+    "heatmap": (
+        "heatmap_command",
+        "Write where a finding is seen in the study at TARGET, where its map passes its checks.",
     ),
     "adapt": (
         "adapt_command",
@@ -52,6 +56,28 @@ COMMANDS: Final = {
         "doctor",
         "Check this installation: packages, decoders, the key, the built-in encoder, memory and cores.",
     ),
+}
+
+# what each command's own help ends with; tests/test_command_help.py holds that the command takes it
+EXAMPLES: Final = {
+    "build": "radseek build scans --index archive.index --reports reports.csv",
+    "screen": "radseek screen archive.index --findings chest_ct --format parquet --out scores.parquet --resume",
+    "classify": "radseek classify image.png --label 'a chest radiograph' --label 'a hand radiograph'",
+    "similar": "radseek similar scan.nii.gz --index archive.index -k 5 --where age=40-60",
+    "search": "radseek search 'pleural effusion' --index archive.index --within reports",
+    "explain": "radseek explain scan.nii.gz --modality CT --finding 'pleural effusion' --out explained.html",
+    "heatmap": "radseek heatmap scan.nii.gz --modality CT --finding 'pleural effusion' --out effusion.png",
+    "adapt": "radseek adapt archive.index",
+    "info": "radseek info archive.index --json",
+    "verify": "radseek verify archive.index",
+    "compact": "radseek compact archive.index",
+    "forget": "radseek forget archive.index --patient PH00012345",
+    "relink": "radseek relink archive.index --from /mnt/old --to /mnt/new",
+    "fetch": "radseek fetch biomedclip --to models/biomedclip",
+    "phantoms": "radseek phantoms cohort --studies 20",
+    "serve": "radseek serve --index archive.index --port 7861",
+    "demo": "radseek demo --index archive.index",
+    "doctor": "radseek doctor --json",
 }
 
 INTERRUPTED_MESSAGE: Final = "interrupted; what was finished stays: run the same command again"
@@ -95,8 +121,11 @@ class LateCommands(TyperGroup):
 
 def import_for(arguments: Sequence[str]) -> None:
     """Import the command that arguments name first, if they name one."""
-    if arguments and arguments[0] in COMMANDS:
-        command_of(arguments[0])
+    for one in arguments:
+        if not one.startswith("-"):  # options may stand before it
+            if one in COMMANDS:
+                command_of(one)
+            return
 
 
 @functools.cache
@@ -107,7 +136,7 @@ def command_of(name: str) -> Any:
         module = import_module(f"radseek.cli.{COMMANDS[name][0]}")
     except KeyboardInterrupt:
         raise InterruptedCommandError(INTERRUPTED_MESSAGE) from None
-    one.command(name)(_interruptible(getattr(module, name)))
+    one.command(name, epilog=f"Example: {EXAMPLES[name]}")(_interruptible(getattr(module, name)))
     return typer.main.get_command(one)
 
 

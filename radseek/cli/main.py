@@ -1,7 +1,8 @@
 """The `radseek` command. It parses, calls the library, and turns errors into sentences and exit codes.
 
 Exit codes: 0 done, 2 usage, 3 wrong encoder for this index, 4 every input refused, 5 index damaged, 6 something needed
-is not installed, 7 busy, 8 no room, no permission, or no more open files or memory, 130 interrupted.
+is not installed, 7 busy or unreachable: a lock, a network, a server, 8 no room, no permission, or no more open files or
+memory, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from radseek.cli import early_exit  # first: it watches what takes time
 
 # isort: split
 import errno
+import logging
 import os
 import signal
 import sqlite3
@@ -17,11 +19,13 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
-from radseek.cli.console import errors, print_json
+from radseek.cli.console import be_quiet, errors, print_json
 from radseek.cli.late_commands import INTERRUPTED_MESSAGE, InterruptedCommandError, LateCommands, import_for
 from radseek.retrieval.disk_errors import is_storage_error, limit_error, sqlite_storage_error, storage_error
 from radseek.retrieval.document import NOTICE
@@ -38,15 +42,35 @@ app = typer.Typer(
     cls=LateCommands,
     help=f"Ask an archive of scans in words, or by showing a study. {NOTICE}",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 
 
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"radseek {version('radseek')}")
+        raise typer.Exit
+
+
 @app.callback()
-def _radseek() -> None:
-    """What comes before a command's name: nothing but --help."""
+def _radseek(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Say the version and exit.")
+    ] = False,
+    verbose: Annotated[
+        int, typer.Option("--verbose", "-v", count=True, help="Log what is done to stderr; -vv in detail.")
+    ] = 0,
+    quiet: Annotated[
+        bool,
+        typer.Option("--quiet", "-q", help="No progress, nothing beside the answer but errors and the notice."),
+    ] = False,
+) -> None:
+    """What comes before a command's name."""
+    be_quiet(quiet)
+    if verbose:
+        logging.basicConfig(format="%(asctime)s %(name)s %(levelname)s: %(message)s", stream=sys.stderr, force=True)
+        logging.getLogger("radseek").setLevel(logging.INFO if verbose == 1 else logging.DEBUG)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

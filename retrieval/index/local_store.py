@@ -44,6 +44,7 @@ from radseek.retrieval.index.store import (
     ViewHit,
 )
 from radseek.retrieval.index.upkeep import Upkeep
+from radseek.retrieval.index.vectors.vector_table import StoredVectors
 from radseek.retrieval.index.writer_lock import locked
 from radseek.retrieval.privacy.pseudonyms import key_check
 from radseek.retrieval.types import ViewVectors
@@ -51,7 +52,7 @@ from radseek.retrieval.types import ViewVectors
 __all__ = ["LocalStore"]
 
 
-class LocalStore:
+class LocalStore(StoredVectors):
     """Implements `radseek.retrieval.index.store.Store`. Get one from `open` or `create`; close it, or use `with`."""
 
     def __init__(self, path: Path, lock: FileLock | None) -> None:
@@ -167,8 +168,7 @@ class LocalStore:
         Raises `UsageError` for a study that is there already (unless `replace_existing`) or vectors that do not fit.
         """
         linkage = self._writable()
-        dim = self._spec.dim
-        commit.add(self._catalog, linkage, self._folder, dim, records, replace_existing=replace_existing)
+        commit.add(self._catalog, linkage, self._folder, self._spec.dim, records, replace_existing=replace_existing)
         return self._merged()
 
     def remove(self, studies: Collection[str]) -> int:
