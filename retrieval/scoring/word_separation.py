@@ -15,7 +15,6 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from radseek.prompts.catalogue import find
 from radseek.prompts.finding import Finding
@@ -68,6 +67,8 @@ def likeness(margins: NDArray[np.float64], others: NDArray[np.float64]) -> float
     read = ~(np.isnan(margins) | np.isnan(others).any(axis=1))
     if read.sum() < FEWEST:
         return None
+    from scipy.stats import rankdata  # late: a second, and only an archive is asked this
+
     ranks = np.apply_along_axis(rankdata, 0, np.column_stack([margins[read], others[read]]))
     with np.errstate(invalid="ignore"):
         found = np.nan_to_num(np.abs(np.corrcoef(ranks, rowvar=False)[0, 1:]))
