@@ -159,13 +159,21 @@ def test_after_a_killed_writer_answers_about_all_are_checked(index: Path) -> Non
                 ask()
 
 
-def test_after_a_killed_writer_linkage_that_is_gone_is_no_answer(index: Path) -> None:
-    change(linkage_path(index), f"DELETE FROM studies WHERE key = '{BAD}'")
+@each(
+    ("sql", "says"),
+    [
+        (f"DELETE FROM studies WHERE key = '{BAD}'", "not as many"),
+        (f"UPDATE studies SET key = '2.25.9' WHERE key = '{BAD}'", "2.25.9"),
+    ],
+)
+def test_after_a_killed_writer_linkage_that_is_gone_is_no_answer(tmp_path: Path, sql: str, says: str) -> None:
+    index = make_index(tmp_path / says / "a.index")
+    change(linkage_path(index), sql)
     (index / "sums.json").unlink()
     with LocalStore.open(index) as store:
         with pytest.raises(IndexDamagedError, match="lacks studies"):
             store.cases(studies=[BAD])
-        with pytest.raises(IndexDamagedError, match="not as many"):
+        with pytest.raises(IndexDamagedError, match=says):
             store.verify()
 
 

@@ -355,7 +355,7 @@ class LocalStore(StoredVectors):
 
     def _check_linkage(self, linkage: LinkageFile) -> None:
         """Where a study has no linkage and the file was changed, not deleted, it is no answer that there is none."""
-        lost = self._in_doubt and (linkage.lacks_rows() or changed_files(self.path, self._files()))
+        lost = self._in_doubt and (linkage.problems() or changed_files(self.path, self._files()))
         if lost and self._linkage_was_there:
             raise IndexDamagedError(
                 f"{linkage_path(self.path)} lacks studies and was changed since it was written; restore it from a copy."
