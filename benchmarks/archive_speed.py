@@ -39,11 +39,11 @@ BAR_FIRST, BAR_MEMORY, BAR_SENTENCES, BAR_STUDIES, BAR_SIMILAR = 500.0, 100.0, 1
 SERVER = """
 import sys, threading, uvicorn
 from radseek.app.archive_screening import ArchiveScreening
-from radseek.app.session import Desk
+from radseek.app.session import Session
 from radseek.server.server_app import create_app
-with Desk.open(sys.argv[1]) as desk:
-    threading.Thread(target=ArchiveScreening(desk).run, daemon=True).start()
-    uvicorn.run(create_app(desk), port=int(sys.argv[2]), log_level="warning", access_log=False)
+with Session.open(sys.argv[1]) as session:
+    threading.Thread(target=ArchiveScreening(session).run, daemon=True).start()
+    uvicorn.run(create_app(session), port=int(sys.argv[2]), log_level="warning", access_log=False)
 """
 
 
@@ -60,8 +60,8 @@ def screening(index: Path, rounds: int) -> bool:
         words = timed(lambda: engine.screen(next(iter(engine.store.cases(limit=1))).key, findings[:1]))  # type: ignore[union-attr]
         print(f"  encoding the first finding's words, and one stored study's score alone: {words:.0f} ms")
     with Engine.open(index) as engine:
-        engine._book.pair(findings[0])
-        engine._book.kinds()
+        engine._texts.pair(findings[0])
+        engine._texts.kinds()
         process = psutil.Process()
         before = process.memory_info().rss
         rows = engine.iter_screen(None, findings)
@@ -88,7 +88,7 @@ def questions(index: Path, rounds: int) -> bool:
         )
         good = True
         for text in texts:
-            engine._book.text(text)
+            engine._texts.text(text)
         for what, ask, bar in asks:
             first, *later = [timed(partial(ask, n)) for n in range(rounds + 1)]
             print(f"  {what}: the first of a process {first:.0f} ms")

@@ -108,7 +108,7 @@ def main() -> None:
             checks.append(check)
             if word == "default" and check.settles:
                 kept[check_key(encoder, group.finding)] = check
-            print(json.dumps({"method": word, "finding": group.finding.name, **check.to_json()}), flush=True)
+            print(json.dumps({"method": word, "finding": group.finding.name, **check.to_dict()}), flush=True)
         print(json.dumps({"method": word, "passes": sum(one.passes for one in checks), "of": len(checks)}))
     if asked.write:
         folder = Path(encoder.folder)  # type: ignore[attr-defined]

@@ -95,7 +95,7 @@ def _part(seed: int, first: int, count: int) -> tuple[list[dict[str, Any]], str]
 def _read_all(seed: int, first: int, count: int) -> None:
     """In a process of its own: read mutants, one line of JSON each."""
     from radseek.retrieval.errors import RadseekError
-    from radseek.retrieval.imaging.read_study import read_study
+    from radseek.retrieval.imaging.study_reader import read_study
     from radseek.retrieval.imaging.views.series_views import make_views
 
     signal.signal(signal.SIGALRM, _hangs)

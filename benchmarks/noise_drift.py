@@ -27,7 +27,7 @@ from radseek.retrieval.encoders.load_encoder import load_encoder
 from radseek.retrieval.scoring.calibration import Calibrator
 from radseek.retrieval.scoring.screening import Screener
 from radseek.retrieval.scoring.study_vectors import SeriesVectors, StudyVectors
-from radseek.retrieval.scoring.text_vectors import PromptBook
+from radseek.retrieval.scoring.text_vectors import TextVectors
 from radseek.retrieval.types import ViewVectors
 
 VIEWS = ("lung", "soft", "bone")
@@ -65,7 +65,7 @@ def main() -> None:
     rng = np.random.default_rng(20)
     encoder = load_encoder(arguments.model)
     pool = encode_padded(encoder, prepare_slices(noise_images(arguments.pool, rng), encoder.spec.preprocess))
-    screener = Screener(PromptBook(encoder), None)
+    screener = Screener(TextVectors(encoder), None)
     screener._judge._calibrator = Calibrator("")
     findings = [f for f in load_set("chest_ct").findings if f.name in FINDINGS]
     states: Counter[str] = Counter()

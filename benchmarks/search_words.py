@@ -22,7 +22,7 @@ from benchmarks.pooling_volumes import PhantomVolume
 from radseek.prompts.catalogue import find
 from radseek.retrieval.encoders.load_encoder import load_encoder
 from radseek.retrieval.scoring.margins import is_read_in, volume_margins
-from radseek.retrieval.scoring.text_vectors import PromptBook, TextPair
+from radseek.retrieval.scoring.text_vectors import TextPair, TextVectors
 
 FIRST = 10
 FEWEST = 5
@@ -56,11 +56,11 @@ def counted(finding: str, kind: str, study: Embedded, which: str) -> list[np.nda
 
 
 def measured(
-    name: str, volumes: Sequence[PhantomVolume], studies: Sequence[Embedded], book: PromptBook
+    name: str, volumes: Sequence[PhantomVolume], studies: Sequence[Embedded], text_vectors: TextVectors
 ) -> list[tuple[float, float]]:
     """Return for each way the share of the first studies that have the finding, and that cannot have it."""
     finding = find(name)
-    text, pair = book.text(finding.names["en"]).astype(np.float64), book.pair(finding)
+    text, pair = text_vectors.text(finding.names["en"]).astype(np.float64), text_vectors.pair(finding)
     has = np.array([bool(item.labels.get(name)) for item in volumes])
     cannot = np.array([name not in item.labels for item in volumes])
     cells = []
@@ -82,8 +82,8 @@ def main() -> None:
     studies = [study for part in parts for study in part[1]]
     counts = Counter(name for item in volumes for name, there in item.labels.items() if there and name != "no_finding")
     names = sorted(name for name, count in counts.items() if count >= FEWEST)
-    book = PromptBook(encoder)
-    rows = {name: measured(name, volumes, studies, book) for name in names}
+    text_vectors = TextVectors(encoder)
+    rows = {name: measured(name, volumes, studies, text_vectors) for name in names}
     print(f"{len(volumes)} studies, {encoder.spec.name}\n\n| finding | studies | {' | '.join(WAYS)} |")
     print("|---" * (len(WAYS) + 2) + "|")
     for name, cells in [*rows.items(), ("all", np.mean(list(rows.values()), axis=0))]:

@@ -18,7 +18,7 @@ import time
 import httpx
 import uvicorn
 
-from radseek.app.session import Desk
+from radseek.app.session import Session
 from radseek.cli.serve_commands import _listener
 from radseek.server.connections import server_config
 from radseek.server.server_app import create_app
@@ -29,8 +29,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--requests", type=int, default=60)
     count = parser.parse_args().requests
-    with Desk.open(None, "random") as desk:
-        app = create_app(desk)
+    with Session.open(None, "random") as session:
+        app = create_app(session)
         for without_delay in (0, 1, 0, 1):
             with _listener("127.0.0.1", 0) as listener:
                 listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, without_delay)

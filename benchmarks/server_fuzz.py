@@ -101,7 +101,7 @@ def _served(port: int) -> None:
 
     import uvicorn
 
-    from radseek.app.session import Desk
+    from radseek.app.session import Session
     from radseek.index_builder import build_index
     from radseek.retrieval.encoders.encoder import TextCutWarning
     from radseek.server.server_app import create_app
@@ -115,8 +115,10 @@ def _served(port: int) -> None:
         rows = "\n".join(f'{uid},"Small nodule in the left lung. No pleural effusion."' for uid in uids)
         (base / "reports.csv").write_text(f"study,report\n{rows}\n")
         build_index([base / "studies"], base / "i.index", model="random", reports=base / "reports.csv", workers=1)
-        with Desk.open(base / "i.index") as desk:
-            uvicorn.run(create_app(desk, Settings(admin_token=TOKEN)), port=port, log_level="warning", access_log=False)
+        with Session.open(base / "i.index") as session:
+            uvicorn.run(
+                create_app(session, Settings(admin_token=TOKEN)), port=port, log_level="warning", access_log=False
+            )
 
 
 def main() -> None:

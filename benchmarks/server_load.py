@@ -31,7 +31,7 @@ import psutil
 
 ROOT = Path(__file__).resolve().parents[1]
 RADSEEK = str(Path(sys.executable).with_name("radseek"))
-_PATIENCE = 120.0  # seconds after which an answer counts as a hang
+_ENGINE_TIMEOUT = 120.0  # seconds after which an answer counts as a hang
 
 
 @dataclass
@@ -63,7 +63,7 @@ def load(base: str, clients: int, seconds: float, *, process: int | None = None,
 
     def client(number: int) -> None:
         chance = random.Random(1000 * seed + number)
-        with httpx.Client(base_url=base, timeout=_PATIENCE) as asking:
+        with httpx.Client(base_url=base, timeout=_ENGINE_TIMEOUT) as asking:
             while time.monotonic() < ends:
                 method, path, body = _question(chance, keys)
                 began = time.monotonic()
@@ -108,17 +108,19 @@ def _question(chance: random.Random, keys: list[str]) -> tuple[str, str, dict[st
 
 
 @contextmanager
-def served(index: Path, crowd: int, home: Path) -> Iterator[tuple[str, int]]:
+def served(index: Path, most_waiting: int, home: Path) -> Iterator[tuple[str, int]]:
     """Serve an index in a process of its own; the value is its base URL and process id."""
     code = (
-        "import sys, uvicorn\nfrom radseek.app.session import Desk\nfrom radseek.server.server_app import create_app\n"
+        "import sys, uvicorn\n"
+        "from radseek.app.session import Session\n"
+        "from radseek.server.server_app import create_app\n"
         "from radseek.server.settings import Settings\n"
-        "with Desk.open(sys.argv[1]) as desk:\n"
-        "    desk.warm()\n"
-        "    app = create_app(desk, Settings(crowd=int(sys.argv[2])))\n"
+        "with Session.open(sys.argv[1]) as session:\n"
+        "    session.warm()\n"
+        "    app = create_app(session, Settings(most_waiting=int(sys.argv[2])))\n"
         "    uvicorn.run(app, port=7995, log_level='warning', access_log=False, timeout_keep_alive=20)\n"
     )
-    command = [sys.executable, "-c", code, str(index), str(crowd)]
+    command = [sys.executable, "-c", code, str(index), str(most_waiting)]
     process = subprocess.Popen(command, env=_environment(home), cwd=ROOT)
     try:
         for _ in range(1200):
@@ -158,14 +160,17 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         index = archive(home, asked.model)
-        for crowd in (asked.limit, max(1, asked.clients // 10)):
-            with served(index, crowd, home) as (base, process):
+        for most_waiting in (asked.limit, max(1, asked.clients // 10)):
+            with served(index, most_waiting, home) as (base, process):
                 load(base, 4, 5, seed=9)  # what a first question reads once is not what is measured
-                _print(crowd, asked.clients, load(base, asked.clients, asked.seconds, process=process))
+                _print(most_waiting, asked.clients, load(base, asked.clients, asked.seconds, process=process))
 
 
-def _print(crowd: int, clients: int, result: Load) -> None:
-    print(f"{clients} clients, {crowd} may wait: answers {dict(sorted(result.statuses.items()))}, {result.hangs} hangs")
+def _print(most_waiting: int, clients: int, result: Load) -> None:
+    print(
+        f"{clients} clients, {most_waiting} may wait: "
+        f"answers {dict(sorted(result.statuses.items()))}, {result.hangs} hangs"
+    )
     print(f"    {len(result.errors)} connections lost {result.errors[:2]}")
     for (path, status), times in sorted(result.seconds.items()):
         p50, p99 = np.percentile(times, [50, 99])

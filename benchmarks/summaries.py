@@ -116,7 +116,7 @@ def _told(engine: Engine, truth: Truth, narrator: Narrator, args: argparse.Names
         kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return kept
     result = engine.explain(truth.path, SETS[truth.kind], k=5, mask=truth.mask, narrator=narrator, lang=args.lang)
-    document = result.to_json()
+    document = result.to_dict()
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(document, ensure_ascii=False, indent=1), encoding="utf-8")

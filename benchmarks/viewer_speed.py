@@ -18,7 +18,7 @@ from statistics import median, quantiles
 import numpy as np
 from playwright.sync_api import Page, sync_playwright
 
-from radseek.app.session import Desk
+from radseek.app.session import Session
 from radseek.retrieval.imaging.orientation import spacing_zyx, to_display
 from radseek.retrieval.types import Provenance, Series, Study, Volume
 from tests.viewer_support import bare_app, served
@@ -117,8 +117,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--slices", type=int, default=160)
     asked = parser.parse_args()
-    with Desk.open(None, "random") as desk, served(bare_app(desk)) as base, sync_playwright() as playwright:
-        key = desk.bring(ct(asked.slices))
+    with Session.open(None, "random") as session, served(bare_app(session)) as base, sync_playwright() as playwright:
+        key = session.upload(ct(asked.slices))
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1000, "height": 800})
         page.goto(base)

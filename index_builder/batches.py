@@ -15,7 +15,7 @@ from typing import Generic, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from radseek.retrieval.encoders.encode_series import batch_size, encode_padded
+from radseek.retrieval.encoders.encode_series import encode_padded
 from radseek.retrieval.encoders.encoder import Encoder
 
 __all__ = ["HasSlices", "encode_across"]
@@ -45,7 +45,7 @@ def encode_across(encoder: Encoder, items: Iterable[Item]) -> Iterator[tuple[Ite
     pending: deque[_Pending[Item]] = deque()
     rows: list[NDArray[np.uint8]] = []  # slices waiting, each (C, S, S)
     owners: list[_Pending[Item]] = []
-    size = batch_size(encoder)
+    size = encoder.batch_size
     for item in items:
         entry = _Pending(item, sum(len(array) for array in item.prepared))
         pending.append(entry)

@@ -65,7 +65,7 @@ class BuildReport:
     seconds: float = 0.0
     skipped: list[Skipped] = field(default_factory=list)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the document that `radseek build --json` prints."""
         document = {name: getattr(self, name) for name in self.__slots__ if name != "sources"}
         document["changed"] = [{"path": one.path, "what": list(one.what)} for one in self.changed]
@@ -120,7 +120,7 @@ def build_index(
     unlinked = is_index(Path(index)) and not linkage_path(Path(index)).exists()
     with scratch_database() as database, _open_or_create(Path(index), encoder, key) as store:
         encoder = store.with_own_pooling(encoder)
-        report = BuildReport(str(index), encoder.spec.to_json(), tuple(paths), store.generation)
+        report = BuildReport(str(index), encoder.spec.to_dict(), tuple(paths), store.generation)
         before = store.counts()["studies"] if unlinked else 0
         bad_rows: list[Skipped] = []
         if reports is not None:

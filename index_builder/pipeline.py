@@ -60,7 +60,7 @@ def study_records(
     modality: str | None = None,
     workers: int | None = None,
 ) -> Iterator[StudyRecord]:
-    """Yield a record for every study that can be read, in the order given; `skip` is told of what cannot.
+    """Yield a record for every study that can be read, in the order given; `skip` is called with what cannot.
 
     `keep` sees each study once it is read, with a hash of its pixels, and says whether it goes on to be encoded.
     Studies are read in `workers` processes under a memory and a time limit, so a bad one costs only itself.

@@ -18,9 +18,9 @@ from radseek.retrieval.encoders.encode_series import slice_positions
 from radseek.retrieval.encoders.input_pixels import prepare_slices
 from radseek.retrieval.encoders.spec import Preprocess
 from radseek.retrieval.errors import InputError
-from radseek.retrieval.imaging.read_study import read_files
 from radseek.retrieval.imaging.reading_errors import last_catch
 from radseek.retrieval.imaging.scan import FileHeader
+from radseek.retrieval.imaging.study_reader import read_files
 from radseek.retrieval.imaging.views.series_views import make_views
 from radseek.retrieval.types import Series, Skipped, Study, View
 

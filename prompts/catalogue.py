@@ -1,4 +1,4 @@
-"""The front desk of the words: from what somebody typed to the Finding that is meant."""
+"""The catalogue of findings: from what somebody typed to the Finding that is meant."""
 
 from __future__ import annotations
 

@@ -146,7 +146,7 @@ class Finding:
         _require(not twice, self._where, f"view {twice[:1]} is there twice", "drop one")
         _require(isinstance(self.focal, bool), self._where, "focal is true or false", "write one of them")
 
-    def to_json(self) -> dict[str, object]:
+    def to_dict(self) -> dict[str, object]:
         """As a finding is written in TOML; `radseek.prompts.set_file.parse_set` reads it back to an equal value."""
         written: dict[str, object] = {"name": self.name}
         for language in LANGUAGES:
@@ -186,14 +186,14 @@ class FindingSet:
     @property
     def hash(self) -> str:
         """SHA-256 (hex) of the canonical JSON: any change of a word, or of the order, changes it."""
-        text = json.dumps(self.to_json(), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        text = json.dumps(self.to_dict(), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def to_json(self) -> dict[str, object]:
+    def to_dict(self) -> dict[str, object]:
         """As a set is written in TOML, with every finding in full."""
         return {
             "name": self.name,
             "version": self.version,
             "title": self.title,
-            "findings": [finding.to_json() for finding in self.findings],
+            "findings": [finding.to_dict() for finding in self.findings],
         }

@@ -6,7 +6,7 @@ title = "What this list is for"
 views = ["radiograph"]               # default of the findings below
 
 [[findings]]
-name = "pneumonia"                   # borrowed: words of a shipped set, read in this set's views
+name = "pneumonia"                   # shared: words of a shipped set, read in this set's views
 same_as = "chest_xray"
 
 [[findings]]
@@ -32,11 +32,11 @@ _SET_KEYS = ("name", "version", "title", "views", "findings")
 _OWN_KEYS = ("name", "en", "zh", "views", "focal", "codes", "pairs")
 _BORROWED_KEYS = ("name", "same_as", "views")
 
-Borrow = Callable[[str], FindingSet]
+LoadSet = Callable[[str], FindingSet]
 
 
-def parse_set(data: Mapping[str, object], source: str, borrow: Borrow) -> FindingSet:
-    """Read one parsed file. `source` names it in errors; `borrow(set)` loads the set of a `same_as`.
+def parse_set(data: Mapping[str, object], source: str, load_shipped: LoadSet) -> FindingSet:
+    """Read one parsed file. `source` names it in errors; `load_shipped(set)` loads the set of a `same_as`.
 
     Raises `PromptError`, naming file, finding, rule and remedy.
     """
@@ -46,17 +46,17 @@ def parse_set(data: Mapping[str, object], source: str, borrow: Borrow) -> Findin
         entries = data["findings"]
         if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
             raise PromptError("findings are not tables; write each under [[findings]]")
-        findings = tuple(_finding(entry, default, borrow) for entry in entries)
+        findings = tuple(_finding(entry, default, load_shipped) for entry in entries)
         name, version, title = (_text(data[key], "the set", key) for key in ("name", "version", "title"))
         return FindingSet(name, version, title, findings)
     except PromptError as error:
         raise PromptError(f"{source}: {error}") from error
 
 
-def _finding(entry: Mapping[str, object], default: tuple[str, ...], borrow: Borrow) -> Finding:
+def _finding(entry: Mapping[str, object], default: tuple[str, ...], load_shipped: LoadSet) -> Finding:
     where = f"finding {entry.get('name')!r}"
     if "same_as" in entry:
-        return _borrowed(entry, default, borrow, where)
+        return _shared_finding(entry, default, load_shipped, where)
     _check_keys(entry, _OWN_KEYS, ("name", "en", "pairs"), where)
     english = _texts(entry["en"], where, "en")
     chinese = _texts(entry.get("zh", english[:1]), where, "zh")
@@ -78,18 +78,20 @@ def _finding(entry: Mapping[str, object], default: tuple[str, ...], borrow: Borr
     )
 
 
-def _borrowed(entry: Mapping[str, object], default: tuple[str, ...], borrow: Borrow, where: str) -> Finding:
+def _shared_finding(
+    entry: Mapping[str, object], default: tuple[str, ...], load_shipped: LoadSet, where: str
+) -> Finding:
     _check_keys(entry, _BORROWED_KEYS, ("name",), where)
     try:
-        lender = borrow(_text(entry["same_as"], where, "same_as"))
+        shared = load_shipped(_text(entry["same_as"], where, "same_as"))
     except PromptError as error:
         raise PromptError(f"{where}: {error}") from error
-    for finding in lender.findings:
+    for finding in shared.findings:
         if finding.name == entry["name"]:
             views = _texts(entry["views"], where, "views") if "views" in entry else default
             return replace(finding, views=views)
-    known = [finding.name for finding in lender.findings]
-    raise PromptError(f"{where}: set {lender.name!r} has no such finding; it has {', '.join(known)}")
+    known = [finding.name for finding in shared.findings]
+    raise PromptError(f"{where}: set {shared.name!r} has no such finding; it has {', '.join(known)}")
 
 
 def _check_keys(data: Mapping[str, object], known: Collection[str], needed: Collection[str], where: str) -> None:

@@ -60,7 +60,7 @@ def _parse(content: bytes, source: str) -> FindingSet:
 
 
 def _lend(name: str) -> FindingSet:
-    """A set to borrow from: shipped ones only, so that a file never depends on another's place."""
+    """A set whose words another may share: shipped ones only, so that a file never depends on another's place."""
     if name not in list_sets():
         raise PromptError(f"same_as = {name!r} is no shipped set; use one of {', '.join(list_sets())}")
     return _shipped(name)

@@ -1,4 +1,7 @@
-"""The front door: ask an archive of scans in words, or by showing a study. Research use only, not a medical device."""
+"""The front door: ask an archive of scans in words, or by showing a study. Research use only, not a medical device.
+
+Names are imported when they are first asked for: `import radseek` brings no torch, no FAISS and no SQLite.
+"""
 
 from __future__ import annotations
 
@@ -8,46 +11,216 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from radseek.index_builder import BuildReport, build_index
-    from radseek.prompts import Finding, FindingSet, list_sets, load_set
+    from radseek.index_builder.adapt.adapt_index import AdaptReport, adapt_index
+    from radseek.prompts import (
+        Finding,
+        FindingSet,
+        PromptError,
+        RadseekError,
+        UnknownNameError,
+        find,
+        list_sets,
+        load_set,
+    )
+    from radseek.retrieval.encoders.encoder import Encoder, TextCutWarning
     from radseek.retrieval.encoders.load_encoder import load_encoder
+    from radseek.retrieval.encoders.spec import EncoderSpec
     from radseek.retrieval.engine import Engine
-    from radseek.retrieval.errors import InputError, RadseekError, Reason
-    from radseek.retrieval.imaging import read_study
+    from radseek.retrieval.errors import (
+        BusyError,
+        EncoderError,
+        EncoderMismatchError,
+        IndexBusyError,
+        IndexClosedError,
+        IndexDamagedError,
+        IndexFolderError,
+        InputError,
+        MaskError,
+        MissingExtraError,
+        MissingFileError,
+        NarratorError,
+        Reason,
+        StoppedError,
+        StorageError,
+        SystemLimitError,
+        UsageError,
+        WorkerError,
+    )
+    from radseek.retrieval.explain.evidence import Evidence
+    from radseek.retrieval.explain.explanation import ExplainResult
+    from radseek.retrieval.explain.summary import SummarySentence
+    from radseek.retrieval.heatmaps.study_heatmap import HeatMap
+    from radseek.retrieval.imaging import make_views, read_study
     from radseek.retrieval.index.catalog.where import Where
     from radseek.retrieval.index.local_store import LocalStore
-    from radseek.retrieval.types import Series, Study, Volume
+    from radseek.retrieval.language.report_findings import Said, findings_in
+    from radseek.retrieval.regions.masks import read_mask
+    from radseek.retrieval.regions.measure import Measurement, measure
+    from radseek.retrieval.regions.region import Region
+    from radseek.retrieval.scoring.score_results import (
+        ClassifyResult,
+        ClassifyRow,
+        FindingScore,
+        LabelProbability,
+        ScreenResult,
+    )
+    from radseek.retrieval.scoring.study_vectors import StudyVectors
+    from radseek.retrieval.search.ranking import Match
+    from radseek.retrieval.search.search_results import (
+        Contrast,
+        ContrastRow,
+        SearchResult,
+        SentenceRow,
+        SimilarResult,
+        SimilarRow,
+        StudyRow,
+    )
+    from radseek.retrieval.types import Provenance, Series, Skipped, Study, View, ViewVectors, Volume
+
+__version__: str
 
 __all__ = [
+    "AdaptReport",
     "BuildReport",
+    "BusyError",
+    "ClassifyResult",
+    "ClassifyRow",
+    "Contrast",
+    "ContrastRow",
+    "Encoder",
+    "EncoderError",
+    "EncoderMismatchError",
+    "EncoderSpec",
     "Engine",
+    "Evidence",
+    "ExplainResult",
     "Finding",
+    "FindingScore",
     "FindingSet",
+    "HeatMap",
+    "IndexBusyError",
+    "IndexClosedError",
+    "IndexDamagedError",
+    "IndexFolderError",
     "InputError",
+    "LabelProbability",
     "LocalStore",
+    "MaskError",
+    "Match",
+    "Measurement",
+    "MissingExtraError",
+    "MissingFileError",
+    "NarratorError",
+    "PromptError",
+    "Provenance",
     "RadseekError",
     "Reason",
+    "Region",
+    "Said",
+    "ScreenResult",
+    "SearchResult",
+    "SentenceRow",
     "Series",
+    "SimilarResult",
+    "SimilarRow",
+    "Skipped",
+    "StoppedError",
+    "StorageError",
     "Study",
+    "StudyRow",
+    "StudyVectors",
+    "SummarySentence",
+    "SystemLimitError",
+    "TextCutWarning",
+    "UnknownNameError",
+    "UsageError",
+    "View",
+    "ViewVectors",
     "Volume",
     "Where",
+    "WorkerError",
+    "__version__",
+    "adapt_index",
     "build_index",
+    "find",
+    "findings_in",
     "list_sets",
     "load_encoder",
     "load_set",
+    "make_views",
+    "measure",
+    "read_mask",
     "read_study",
 ]
 
 # Late, so that the command answers Ctrl-C while it imports, and a worker imports what it needs.
 _PLACES = {
     "radseek.index_builder": ("BuildReport", "build_index"),
-    "radseek.prompts": ("Finding", "FindingSet", "list_sets", "load_set"),
+    "radseek.index_builder.adapt.adapt_index": ("AdaptReport", "adapt_index"),
+    "radseek.prompts": (
+        "Finding",
+        "FindingSet",
+        "PromptError",
+        "RadseekError",
+        "UnknownNameError",
+        "find",
+        "list_sets",
+        "load_set",
+    ),
+    "radseek.retrieval.encoders.encoder": ("Encoder", "TextCutWarning"),
     "radseek.retrieval.encoders.load_encoder": ("load_encoder",),
+    "radseek.retrieval.encoders.spec": ("EncoderSpec",),
     "radseek.retrieval.engine": ("Engine",),
-    "radseek.retrieval.errors": ("InputError", "RadseekError", "Reason"),
-    "radseek.retrieval.imaging": ("read_study",),
-    "radseek.retrieval.index.local_store": ("LocalStore",),
+    "radseek.retrieval.errors": (
+        "BusyError",
+        "EncoderError",
+        "EncoderMismatchError",
+        "IndexBusyError",
+        "IndexClosedError",
+        "IndexDamagedError",
+        "IndexFolderError",
+        "InputError",
+        "MaskError",
+        "MissingExtraError",
+        "MissingFileError",
+        "NarratorError",
+        "Reason",
+        "StoppedError",
+        "StorageError",
+        "SystemLimitError",
+        "UsageError",
+        "WorkerError",
+    ),
+    "radseek.retrieval.explain.evidence": ("Evidence",),
+    "radseek.retrieval.explain.explanation": ("ExplainResult",),
+    "radseek.retrieval.explain.summary": ("SummarySentence",),
+    "radseek.retrieval.heatmaps.study_heatmap": ("HeatMap",),
+    "radseek.retrieval.imaging": ("make_views", "read_study"),
     "radseek.retrieval.index.catalog.where": ("Where",),
-    "radseek.retrieval.types": ("Series", "Study", "Volume"),
+    "radseek.retrieval.index.local_store": ("LocalStore",),
+    "radseek.retrieval.language.report_findings": ("Said", "findings_in"),
+    "radseek.retrieval.regions.masks": ("read_mask",),
+    "radseek.retrieval.regions.measure": ("Measurement", "measure"),
+    "radseek.retrieval.regions.region": ("Region",),
+    "radseek.retrieval.scoring.score_results": (
+        "ClassifyResult",
+        "ClassifyRow",
+        "FindingScore",
+        "LabelProbability",
+        "ScreenResult",
+    ),
+    "radseek.retrieval.scoring.study_vectors": ("StudyVectors",),
+    "radseek.retrieval.search.ranking": ("Match",),
+    "radseek.retrieval.search.search_results": (
+        "Contrast",
+        "ContrastRow",
+        "SearchResult",
+        "SentenceRow",
+        "SimilarResult",
+        "SimilarRow",
+        "StudyRow",
+    ),
+    "radseek.retrieval.types": ("Provenance", "Series", "Skipped", "Study", "View", "ViewVectors", "Volume"),
 }
 
 if Path(__file__).with_name("retrieval").is_file():  # a checkout whose links became files that hold their targets
@@ -58,9 +231,15 @@ if Path(__file__).with_name("retrieval").is_file():  # a checkout whose links be
 
 
 def __getattr__(name: str) -> object:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("radseek")
     for module, names in _PLACES.items():
         if name in names:
-            return getattr(import_module(module), name)
+            found: object = getattr(import_module(module), name)
+            globals()[name] = found  # the next time it is there
+            return found
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

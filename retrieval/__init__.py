@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from radseek.retrieval.engine import Engine
-    from radseek.retrieval.imaging.read_study import read_study
+    from radseek.retrieval.imaging.study_reader import read_study
 
 __all__ = ["Engine", "read_study"]
 
@@ -18,7 +18,7 @@ def __getattr__(name: str) -> object:
 
         return Engine
     if name == "read_study":
-        from radseek.retrieval.imaging.read_study import read_study
+        from radseek.retrieval.imaging.study_reader import read_study
 
         return read_study
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

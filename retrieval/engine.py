@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
@@ -22,7 +21,7 @@ from radseek.retrieval.explain.explain_study import Answers, Measuring, explaine
 from radseek.retrieval.explain.explanation import ExplainResult
 from radseek.retrieval.explain.narrators.narrator import Narrator
 from radseek.retrieval.heatmaps.study_heatmap import HeatMap, HeatMapper
-from radseek.retrieval.imaging.read_study import read_study
+from radseek.retrieval.imaging.study_reader import read_study
 from radseek.retrieval.index.catalog.where import Where
 from radseek.retrieval.index.local_store import LocalStore
 from radseek.retrieval.index.manifest import is_index
@@ -45,9 +44,9 @@ from radseek.retrieval.scoring.score_results import (
 from radseek.retrieval.scoring.screening import AtHand, Findings, Screener, choose_findings
 from radseek.retrieval.scoring.states import Judge
 from radseek.retrieval.scoring.study_vectors import StudyVectors, embed_study, stored_study
-from radseek.retrieval.scoring.text_vectors import PromptBook
-from radseek.retrieval.scoring.word_separation import TellingApart, note
-from radseek.retrieval.search.contrast import Bench
+from radseek.retrieval.scoring.text_vectors import TextVectors
+from radseek.retrieval.scoring.word_separation import WordSeparation, note
+from radseek.retrieval.search.contrast import StatusSources
 from radseek.retrieval.search.filter_check import check_count, checked_where, what_is_left
 from radseek.retrieval.search.ranking import rank_images, rank_sentences
 from radseek.retrieval.search.search_results import SearchResult, SimilarResult, sentence_row, study_row
@@ -76,11 +75,11 @@ class Engine:
         self.isolated = isolated
         self._owned: LocalStore | None = None
         self.store = None if store is None else self._seen(store)
-        self._book = PromptBook(self.encoder)
-        percentiles = None if self.store is None else Percentiles(self.store, self._book)
-        self._telling = None if self.store is None else TellingApart(self._book, self.store)
-        self._screener = Screener(self._book, percentiles, self._telling)
-        self._mapper = HeatMapper(self._book)
+        self._texts = TextVectors(self.encoder)
+        percentiles = None if self.store is None else Percentiles(self.store, self._texts)
+        self._separation = None if self.store is None else WordSeparation(self._texts, self.store)
+        self._screener = Screener(self._texts, percentiles, self._separation)
+        self._mapper = HeatMapper(self._texts)
         self._key: bytes | None = None
         self._embedded: WeakKeyDictionary[Study, StudyVectors] = WeakKeyDictionary()
 
@@ -105,9 +104,7 @@ class Engine:
     def __enter__(self) -> Engine:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -134,7 +131,7 @@ class Engine:
         asked, version = choose_findings(findings)
         skipped: list[Skipped] = []
         rows: list[FindingScore] = []
-        at_hand = AtHand(self._book, asked)
+        at_hand = AtHand(self._texts, asked)
         for study in self._studies(target, modality, skipped):
             rows.extend(self._screener.rows(study, asked))
             if target is not None:  # of the open index the screener has said it
@@ -194,7 +191,7 @@ class Engine:
         """
         if len(set(labels)) < 2 or len(set(labels)) != len(labels) or not all(label.strip() for label in labels):
             raise UsageError("Labels exclude each other, so give at least two different ones, none of them empty.")
-        texts = np.stack([self._book.text(label) for label in labels])
+        texts = np.stack([self._texts.text(label) for label in labels])
         rows: list[ClassifyRow] = []
         skipped: list[Skipped] = []
         for study in self._studies(target, modality, skipped):
@@ -235,11 +232,15 @@ class Engine:
         patient = frozenset({query.patient_key} - {""}) if not include_same_patient else frozenset()
         itself = frozenset({query.key, query.stored_as} - {""})
         scope = Scope(checked_where(where, store), not_studies=itself, not_patients=patient)
-        words = None if text is None else query_vector(parse_query(text), self._book)
+        words = None if text is None else query_vector(parse_query(text), self._texts)
         asked = Comparison(store, query, scope, words, region is not None)
-        sides = None if finding is None else asked.contrast(finding, Bench(store, self._book, Judge(self._book)), k)
+        sides = (
+            None
+            if finding is None
+            else asked.contrast(finding, StatusSources(store, self._texts, Judge(self._texts)), k)
+        )
         about: dict[str, Any] = {"study": query.key, "path": query.path, "text": text, "where": scope.where.texts()}
-        about |= {"mask": None if region is None else region.to_json()}
+        about |= {"mask": None if region is None else region.to_dict()}
         asked_words = (text or "", *([] if finding is None else [finding.names["zh"]]))
         meant = tuple(one for one_text in asked_words for one in spelling_of(one_text))
         return SimilarResult(self.encoder.spec, about, asked.nearest(k), sides, what_is_left(scope, store), meant)
@@ -294,15 +295,15 @@ class Engine:
         store = self._need_store("search")
         check_count(k)
         query, scope = parse_query(text), Scope(checked_where(where, store))
-        vector = query_vector(query, self._book)
+        vector = query_vector(query, self._texts)
         images = rank_images(store, query.findings, vector, k, scope) if within in ("images", "both") else []
-        floor = similarity_floor(vector, self._book)
+        floor = similarity_floor(vector, self._texts)
         sentences = rank_sentences(store, query, vector, k, scope, floor) if within in ("reports", "both") else []
         paths = self._paths([*(one.hit.study for one in images), *(one.hit.study for one in sentences)])
         alike = (
             ()
-            if self._telling is None
-            else self._telling.alike(findings_asked(query), [one.hit.study for one in images])
+            if self._separation is None
+            else self._separation.alike(findings_asked(query), [one.hit.study for one in images])
         )
         return SearchResult(
             self.encoder.spec,

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from radseek.retrieval.errors import InputError, UnknownNameError
 from radseek.retrieval.imaging.isolated_scan import scan_apart
-from radseek.retrieval.imaging.read_study import read_files, read_files_apart
 from radseek.retrieval.imaging.scan import FileHeader, group_key, scan
+from radseek.retrieval.imaging.study_reader import read_files, read_files_apart
 from radseek.retrieval.index.store import Store, pages
 from radseek.retrieval.path_text import found_path, printable, shown_path
 from radseek.retrieval.scoring.study_vectors import StudyVectors, stored_study

@@ -90,10 +90,10 @@ def not_started(worker: Worker, *, late: bool = False) -> WorkerError:
     said = worker.process.stderr.read() if worker.process.stderr is not None else b""
     lines = said.decode("utf8", "replace").strip().splitlines()[-_LINES:]
     how = "it was not ready in time" if late else _how(code)
-    told = "\n".join(lines)[-_CHARACTERS:] or "it said nothing on stderr"
+    stated = "\n".join(lines)[-_CHARACTERS:] or "it said nothing on stderr"
     return WorkerError(
         f"A process that reads files cannot start ({how}), which is no file's fault. Run `radseek doctor`; with little "
-        f"memory, fewer --workers help. Its last words:\n{told}"
+        f"memory, fewer --workers help. Its last words:\n{stated}"
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,8 +70,12 @@ class TinyEncoder:
     `hears_negation=False` makes an encoder for which "X" and "no X" are the same words.
     """
 
+    batch_size = 8
+    tower = None
+
     def __init__(self, seed: int = 0, *, name: str = "tiny", hears_negation: bool = True) -> None:
         self.spec = tiny_spec(name, seed)
+        self.folder: Path | None = None
         self.seed = seed
         self.hears_negation = hears_negation
         rng = np.random.default_rng(seed)

@@ -10,8 +10,7 @@ import open_clip
 import torch
 from numpy.typing import NDArray
 
-from radseek.retrieval.encoders.open_clip_encoder import OpenClipEncoder
-from radseek.retrieval.encoders.open_clip_folder import build_model
+from radseek.retrieval.encoders.open_clip_encoder import OpenClipEncoder, build_model
 from radseek.retrieval.encoders.random_model import RANDOM_CONFIG
 from radseek.retrieval.encoders.spec import EncoderSpec, Preprocess, TowerParts
 from radseek.retrieval.scoring.text_vectors import TextPair
@@ -67,6 +66,7 @@ class BlockEncoder:
     """
 
     batch_size = 8
+    folder = tower = None
 
     def __init__(self, block: tuple[slice, slice], size: int = SIZE) -> None:
         self.spec = EncoderSpec("block", 2, Preprocess(size, "longest", "bilinear", (0.5,) * 3, (0.5,) * 3), "i", "t")

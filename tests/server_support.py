@@ -20,7 +20,7 @@ import pytest
 import uvicorn
 from starlette.types import ASGIApp
 
-from radseek.app.session import Desk
+from radseek.app.session import Session
 from radseek.index_builder import build_index
 from radseek.server.connections import server_config
 from radseek.server.server_app import create_app
@@ -103,11 +103,11 @@ def own_key(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def desk(archive: Archive) -> Iterator[Desk]:
+def session(archive: Archive) -> Iterator[Session]:
     """One desk for the tests of a module that change nothing of the index."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CONFIG_HOME", str(archive.config))
-        with Desk.open(archive.index) as opened:
+        with Session.open(archive.index) as opened:
             opened.vectors(opened.cases()[0].key)
             yield opened
 
@@ -134,16 +134,16 @@ def listening(app: ASGIApp) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def server(desk: Desk) -> Iterator[str]:
+def server(session: Session) -> Iterator[str]:
     """A server without tokens, as on loopback."""
-    with listening(create_app(desk)) as base:
+    with listening(create_app(session)) as base:
         yield base
 
 
 @pytest.fixture(scope="module")
-def guarded_server(desk: Desk) -> Iterator[str]:
+def guarded_server(session: Session) -> Iterator[str]:
     """A server that asks for tokens."""
-    with listening(create_app(desk, GUARDED)) as base:
+    with listening(create_app(session, GUARDED)) as base:
         yield base
 
 

@@ -115,7 +115,7 @@ def test_attention_beats_the_mean(adapted: tuple[Path, adapting.AdaptReport]) ->
     assert rows["report -> volume, nDCG@10"].difference.low > 0.1
     assert rows["volume -> volume, nDCG@10"].difference.low > 0.1
     assert (report.studies, report.with_reports, report.fitted + report.validated) == (COUNT, COUNT, COUNT)
-    assert json.loads(json.dumps(report.to_json()))["pooling"]["before"] == MEAN_POOLING
+    assert json.loads(json.dumps(report.to_dict()))["pooling"]["before"] == MEAN_POOLING
 
 
 def test_studies_never_fitted_on_gain_too(adapted: tuple[Path, adapting.AdaptReport]) -> None:
@@ -162,7 +162,7 @@ def test_the_same_again_is_the_same_and_cannot_beat_itself(
     document = json.loads(capsys.readouterr().out)
     assert document["kept"] is True
     assert document["pooling"] == adapted[1].pooling
-    assert document["measures"] == json.loads(json.dumps(adapted[1].to_json()))["measures"]
+    assert document["measures"] == json.loads(json.dumps(adapted[1].to_dict()))["measures"]
     np.testing.assert_array_equal(pooled(again), pooled(adapted[0]))
     assert run(["adapt", str(again)]) == 0  # not an error
     printed = capsys.readouterr()
@@ -364,7 +364,7 @@ for index, step in json.load(sys.stdin):
 print(json.dumps(codes))
 """
 STEPS = {  # where the writer dies: whether the old adapter or the new one must be found
-    "own_pooling.os, 'rename', False": "old",
+    "index_pooling.os, 'rename', False": "old",
     "rewriting, 'write_segment', True": "old",
     "catalog_write, 'set_value', True": "old",
     "local_store, 'write_manifest', False": "new",

@@ -33,6 +33,7 @@ ROOMS = [
     "retrieval.privacy",
     "retrieval.index",
     "retrieval.document",
+    "retrieval.result_table",
     "retrieval.scoring",
     "retrieval.regions",
     "retrieval.heatmaps",

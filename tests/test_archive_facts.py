@@ -15,7 +15,7 @@ from radseek.app.archive_facts import count_cases, noticed_in
 from radseek.app.archive_state import archive_of, generation_of
 from radseek.app.embedding_map import EmbeddingMap
 from radseek.retrieval.index.store import Case, CaseSeries
-from tests.archive_support import made_desk
+from tests.archive_support import made_session
 from tests.index_support import make_records
 
 SERIES = CaseSeries("s", "CT", "chest", "thin", "HU", (9, 8, 8), None, {"warnings": [], "dropped_slices": 0})
@@ -46,15 +46,15 @@ def test_what_a_reader_should_know_is_noticed_and_nothing_else() -> None:
 
 def test_a_desk_has_one_archive_and_its_map_is_drawn_once_a_generation(tmp_path: Path) -> None:
     drawn: list[str] = []
-    with made_desk(tmp_path / "a.index", make_records(4)) as desk:
-        archive = archive_of(desk)
-        assert archive_of(desk) is archive
-        assert archive.drawn(desk) is None
-        first = archive.draw(desk, lambda stage, done, total: drawn.append(stage), lambda: False)
-        assert archive.draw(desk, lambda stage, done, total: drawn.append("again"), lambda: False) is first
+    with made_session(tmp_path / "a.index", make_records(4)) as session:
+        archive = archive_of(session)
+        assert archive_of(session) is archive
+        assert archive.drawn(session) is None
+        first = archive.draw(session, lambda stage, done, total: drawn.append(stage), lambda: False)
+        assert archive.draw(session, lambda stage, done, total: drawn.append("again"), lambda: False) is first
         assert "again" not in drawn
-        assert archive.drawn(desk) is first
-        assert first.generation == generation_of(desk) > 0
+        assert archive.drawn(session) is first
+        assert first.generation == generation_of(session) > 0
 
 
 def test_points_are_grouped_the_largest_first_and_hostile_names_are_escaped() -> None:

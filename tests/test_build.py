@@ -17,7 +17,6 @@ import pytest
 from numpy.typing import NDArray
 
 from radseek.index_builder import BuildReport, build_index
-from radseek.retrieval.encoders.encode_series import batch_size
 from radseek.retrieval.encoders.load_encoder import load_encoder
 from radseek.retrieval.errors import EncoderMismatchError, IndexBusyError, Reason, UsageError
 from radseek.retrieval.index.catalog.linkage import linkage_path
@@ -110,12 +109,12 @@ def test_batches_are_filled_across_series(archive: Path, tmp_path: Path) -> None
 
         def encode_slices(self, slices: NDArray[np.uint8]) -> NDArray[np.float32]:
             Counting.batches += 1
-            assert len(slices) == batch_size(self)
+            assert len(slices) == self.batch_size
             return super().encode_slices(slices)
 
     encoder = Counting()
     report = build_index(archive, tmp_path / "a.index", encoder=encoder, workers=1)
-    assert Counting.batches == -(-report.slices // batch_size(encoder))
+    assert Counting.batches == -(-report.slices // encoder.batch_size)
 
 
 @pytest.mark.slow
@@ -126,7 +125,7 @@ def test_a_second_run_reads_nothing(archive: Path, tmp_path: Path) -> None:
     write_ct(archive / "new", 50)
     second = build_index(archive, tmp_path / "a.index", encoder=encoder, workers=1)
     assert (second.studies, second.already, second.skipped) == (1, first.studies, [])
-    assert encoder.slices_seen - seen <= 18 + batch_size(encoder)
+    assert encoder.slices_seen - seen <= 18 + encoder.batch_size
 
 
 SLOW_BUILD = """

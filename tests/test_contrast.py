@@ -15,8 +15,8 @@ from radseek.retrieval.engine import Engine
 from radseek.retrieval.index.local_store import LocalStore
 from radseek.retrieval.privacy.pseudonyms import load_key, study_key
 from radseek.retrieval.scoring.states import Judge, Verdict
-from radseek.retrieval.scoring.text_vectors import PromptBook
-from radseek.retrieval.search.contrast import Bench, Stance, stance_of, take_sides
+from radseek.retrieval.scoring.text_vectors import TextVectors
+from radseek.retrieval.search.contrast import CaseStatus, StatusSources, status_of, take_sides
 from radseek.retrieval.search.ranking import RankedStudy
 from tests.encoder_support import TinyEncoder
 from tests.test_engine import make_study, to_record
@@ -50,43 +50,43 @@ def engine(index: Path) -> Iterator[Engine]:
 class Says(Judge):
     """A judge that has calibrated everything, one way."""
 
-    def __init__(self, book: PromptBook, verdict: Verdict) -> None:
-        super().__init__(book)
+    def __init__(self, text_vectors: TextVectors, verdict: Verdict) -> None:
+        super().__init__(text_vectors)
         self._fixed = verdict
 
     def verdict(self, *_: object, **__: object) -> Verdict:
         return self._fixed
 
 
-def stances(engine: Engine, verdict: Verdict) -> dict[int, Stance | None]:
+def statuses(engine: Engine, verdict: Verdict) -> dict[int, CaseStatus | None]:
     assert engine.store is not None
-    book = PromptBook(engine.encoder)
-    bench = Bench(engine.store, book, Says(book, verdict))
+    text_vectors = TextVectors(engine.encoder)
+    sources = StatusSources(engine.store, text_vectors, Says(text_vectors, verdict))
     cases = {case.key: case for case in engine.store.cases()}
-    return {i: stance_of(EFFUSION, cases[study_key(make_study(i), load_key())], bench) for i in range(len(REPORTS))}
+    return {i: status_of(EFFUSION, cases[study_key(make_study(i), load_key())], sources) for i in range(len(REPORTS))}
 
 
 def test_the_report_goes_before_the_score(engine: Engine) -> None:
-    found = stances(engine, Verdict("present", None, 0.9))
-    assert found[0] == Stance("with", "report", "Small left pleural effusion.")
-    assert found[1] == Stance("without", "report", "No pleural effusion.")
+    found = statuses(engine, Verdict("present", None, 0.9))
+    assert found[0] == CaseStatus("with", "report", "Small left pleural effusion.")
+    assert found[1] == CaseStatus("without", "report", "No pleural effusion.")
     assert found[2] is None  # a doubt is no side, and the score does not overrule the report
-    assert found[3] == found[4] == Stance("with", "score", None, 0.9)
-    assert found[5] == Stance("with", "report", "Small right pleural effusion.")
-    silent = stances(engine, Verdict("absent", None, 0.1))
-    assert silent[3] == Stance("without", "score", None, 0.1)
+    assert found[3] == found[4] == CaseStatus("with", "score", None, 0.9)
+    assert found[5] == CaseStatus("with", "report", "Small right pleural effusion.")
+    silent = statuses(engine, Verdict("absent", None, 0.1))
+    assert silent[3] == CaseStatus("without", "score", None, 0.1)
     assert silent[0] == found[0]
 
 
 @pytest.mark.parametrize("verdict", [Verdict("uncertain", "near_threshold", 0.5), Verdict("abstain", "no_view")])
 def test_an_undecided_score_is_no_side(engine: Engine, verdict: Verdict) -> None:
-    found = stances(engine, verdict)
+    found = statuses(engine, verdict)
     assert found[3] is None
     assert found[4] is None
 
 
 def test_the_lists_are_the_nearest_of_each_side(engine: Engine) -> None:
-    answer = engine.similar(make_study(50), 4, contrast="pleural effusion").to_json()
+    answer = engine.similar(make_study(50), 4, contrast="pleural effusion").to_dict()
     assert engine.store is not None
     contrast = answer["contrast"]
     everyone = [row.study for row in engine.similar(make_study(50), 36).results]
@@ -105,9 +105,9 @@ def test_the_lists_are_the_nearest_of_each_side(engine: Engine) -> None:
 
 
 def test_chinese_and_free_words_are_findings_too(engine: Engine) -> None:
-    english = engine.similar(make_study(50), 3, contrast="pleural effusion").to_json()["contrast"]
-    assert engine.similar(make_study(50), 3, contrast="胸腔积液").to_json()["contrast"] == english
-    odd = engine.similar(make_study(50), 3, contrast="zebra stripes").to_json()["contrast"]
+    english = engine.similar(make_study(50), 3, contrast="pleural effusion").to_dict()["contrast"]
+    assert engine.similar(make_study(50), 3, contrast="胸腔积液").to_dict()["contrast"] == english
+    odd = engine.similar(make_study(50), 3, contrast="zebra stripes").to_dict()["contrast"]
     assert odd["with"] == odd["without"] == []
     assert odd["neither"] == odd["looked_at"] == 36
 
@@ -120,13 +120,13 @@ def test_more_are_asked_until_both_sides_are_full_or_all_are_seen() -> None:
         asked.append(n)
         return [RankedStudy(key, 1 - i / 1000) for i, key in enumerate(order[:n])]
 
-    def only(last: int) -> Mapping[str, Stance]:
-        return {key: Stance("with" if int(key[1:]) < last else "without", "report", "x") for key in order}
+    def only(last: int) -> Mapping[str, CaseStatus]:
+        return {key: CaseStatus("with" if int(key[1:]) < last else "without", "report", "x") for key in order}
 
     seen: list[str] = []
 
-    def stances_of(known: Mapping[str, Stance]) -> object:
-        def ask(studies: Iterable[str]) -> Mapping[str, Stance | None]:
+    def stances_of(known: Mapping[str, CaseStatus]) -> object:
+        def ask(studies: Iterable[str]) -> Mapping[str, CaseStatus | None]:
             keys = list(studies)
             seen.extend(keys)
             return {key: known[key] for key in keys}
@@ -145,9 +145,9 @@ def test_more_are_asked_until_both_sides_are_full_or_all_are_seen() -> None:
 
 def test_the_query_is_never_among_them(engine: Engine) -> None:
     own = study_key(make_study(6), load_key())
-    contrast = engine.similar(own, 8, contrast="pleural effusion").to_json()["contrast"]
+    contrast = engine.similar(own, 8, contrast="pleural effusion").to_dict()["contrast"]
     assert own not in [row["study"] for row in contrast["with"] + contrast["without"]]
-    filtered = engine.similar(own, 8, contrast="pleural effusion", where=["sex=F"]).to_json()["contrast"]
+    filtered = engine.similar(own, 8, contrast="pleural effusion", where=["sex=F"]).to_dict()["contrast"]
     assert 0 < filtered["looked_at"] < contrast["looked_at"]
 
 

@@ -87,7 +87,7 @@ def test_the_same_words_written_otherwise_fold_alike() -> None:
 
 def test_every_word_has_one_meaning_of_the_house() -> None:
     """A word that two languages read differently would be decided by the order of the file."""
-    allowed = {"body_part_words.toml": set(PARTS), "sequence_words.toml": set(VIEW_NAMES) | {"derived"}}
+    allowed = {"body_part_words.toml": set(PARTS), "mr_sequence_words.toml": set(VIEW_NAMES) | {"derived"}}
     wrong = []
     for name, keys in allowed.items():
         meant: dict[str, set[tuple[str, str]]] = {}
@@ -106,7 +106,7 @@ def test_every_word_has_one_meaning_of_the_house() -> None:
 
 
 def test_the_retired_codes_are_filed_as_pydicom_maps_them_to_snomed_ct() -> None:
-    table = load(TABLES / "anatomy_codes.toml")
+    table = load(TABLES / "dicom" / "anatomy_codes.toml")
     retired = [(code, part) for part, codes in table.items() for code in codes if not code.isdigit()]
     assert len(retired) > 300
     for code, part in retired:

@@ -11,7 +11,7 @@ import pytest
 from radseek.app import embedding_map
 from radseek.app.embedding_map import FEWEST_FOR_UMAP, lay_out, map_archive, principal_plane, study_vectors
 from radseek.retrieval.errors import UsageError
-from tests.archive_support import made_desk
+from tests.archive_support import made_session
 from tests.index_support import key_of, make_records
 
 pytestmark = pytest.mark.slow
@@ -58,17 +58,17 @@ def test_an_archive_of_hardly_any_studies_has_a_map_too(count: int) -> None:
 
 def test_a_small_archive_is_laid_out_by_its_principal_plane(tmp_path: Path) -> None:
     told: list[tuple[str, int, int]] = []
-    with made_desk(tmp_path / "a.index", make_records(FEWEST_FOR_UMAP - 1)) as desk:
-        found = map_archive(desk, lambda *step: told.append(step))
+    with made_session(tmp_path / "a.index", make_records(FEWEST_FOR_UMAP - 1)) as session:
+        found = map_archive(session, lambda *step: told.append(step))
         assert (found.method, found.total) == ("pca", 14)
         assert set(found.keys) == {key_of("study", n) for n in range(14)}
         assert told == [("read", 14, 14), ("lay_out", 0, 14)]
 
 
 def test_a_study_is_placed_by_the_unit_mean_of_its_pooled_views(tmp_path: Path) -> None:
-    with made_desk(tmp_path / "a.index", make_records(3)) as desk:
-        rows, keys = study_vectors(desk, desk.cases(), lambda *step: None, lambda: False)
-        views = desk.vectors(keys[1]).views
+    with made_session(tmp_path / "a.index", make_records(3)) as session:
+        rows, keys = study_vectors(session, session.cases(), lambda *step: None, lambda: False)
+        views = session.vectors(keys[1]).views
         mean = np.mean([view.pooled.astype(np.float64) for view in views], axis=0)
         assert np.allclose(rows[1], mean / np.linalg.norm(mean), atol=1e-3)
         assert np.allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
@@ -77,9 +77,9 @@ def test_a_study_is_placed_by_the_unit_mean_of_its_pooled_views(tmp_path: Path) 
 def test_a_larger_archive_is_laid_out_in_a_process_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # What UMAP gives is asked above; here another layout shows what goes to the worker and comes back.
     monkeypatch.setattr(embedding_map, "_TASK", "radseek.app.embedding_map:principal_plane")
-    with made_desk(tmp_path / "a.index", make_records(FEWEST_FOR_UMAP)) as desk:
-        found = map_archive(desk)
-        rows, keys = study_vectors(desk, desk.cases(), lambda *step: None, lambda: False)
+    with made_session(tmp_path / "a.index", make_records(FEWEST_FOR_UMAP)) as session:
+        found = map_archive(session)
+        rows, keys = study_vectors(session, session.cases(), lambda *step: None, lambda: False)
         assert (found.method, found.keys) == ("umap", keys)
         assert np.allclose(found.places, principal_plane(rows), atol=1e-5)
 
@@ -88,8 +88,8 @@ def test_a_layout_that_fails_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(
         embedding_map, "_TASK", "radseek.app.embedding_map:study_vectors"
     )  # takes four arguments, not one
-    desk = made_desk(tmp_path / "a.index", make_records(FEWEST_FOR_UMAP))
-    with desk as opened, pytest.raises(UsageError, match=r"could not be drawn.*TypeError"):
+    session = made_session(tmp_path / "a.index", make_records(FEWEST_FOR_UMAP))
+    with session as opened, pytest.raises(UsageError, match=r"could not be drawn.*TypeError"):
         map_archive(opened)
 
 
@@ -100,13 +100,13 @@ def test_laying_out_is_stopped_within_seconds(tmp_path: Path) -> None:
         nonlocal laying
         laying = laying or stage == "lay_out"
 
-    with made_desk(tmp_path / "a.index", make_records(40)) as desk:
+    with made_session(tmp_path / "a.index", make_records(40)) as session:
         with pytest.raises(CancelledError):
-            map_archive(desk, progress, lambda: laying)
-        with desk.turn(patience=0):  # nobody is left holding it
+            map_archive(session, progress, lambda: laying)
+        with session.engine(timeout=0):  # nobody is left holding it
             pass
 
 
 def test_reading_is_stopped_too(tmp_path: Path) -> None:
-    with made_desk(tmp_path / "a.index", make_records(2)) as desk, pytest.raises(CancelledError):
-        map_archive(desk, stopped=lambda: True)
+    with made_session(tmp_path / "a.index", make_records(2)) as session, pytest.raises(CancelledError):
+        map_archive(session, stopped=lambda: True)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from radseek.retrieval.encoders import text_batches
-from radseek.retrieval.encoders.encode_series import BATCH, embed_series, encode_padded, pool_view
+from radseek.retrieval.encoders.encode_series import embed_series, encode_padded, pool_view
 from radseek.retrieval.encoders.encoder import Encoder, TextCutWarning
 from radseek.retrieval.encoders.load_encoder import load_encoder
 from radseek.retrieval.encoders.unit_rows import mean_pool, unit_rows
@@ -71,7 +71,7 @@ def test_any_encoder_gets_one_batch_shape(slices):
     encoder = Recording()
     small = slices[:, :, :32, :32]
     rows = encode_padded(encoder, small)
-    assert set(encoder.shapes) == {(BATCH, 3, 32, 32)}
+    assert set(encoder.shapes) == {(encoder.batch_size, 3, 32, 32)}
     np.testing.assert_array_equal(rows, TinyEncoder().encode_slices(small).astype(np.float16))
 
 

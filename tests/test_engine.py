@@ -92,15 +92,15 @@ def name_of(number: int) -> str:
 
 
 def test_fresh_and_stored_give_the_same_numbers(engine: Engine) -> None:
-    stored = engine.screen(name_of(5), "chest_ct").to_json()["results"]
-    fresh = engine.screen(make_study(5), "chest_ct").to_json()["results"]
+    stored = engine.screen(name_of(5), "chest_ct").to_dict()["results"]
+    fresh = engine.screen(make_study(5), "chest_ct").to_dict()["results"]
     for one, other in zip(stored, fresh, strict=True):
         assert {**one, "path": None} == {**other, "path": None}
     assert stored[0]["path"] == "secretfolder/5.dcm"
-    everything = engine.screen(None, "chest_ct").to_json()["results"]
+    everything = engine.screen(None, "chest_ct").to_dict()["results"]
     assert [row for row in everything if row["study"] == name_of(5)] == stored
     assert len(everything) == COUNT * len(stored)
-    assert engine.similar(name_of(5), 9).to_json()["results"] == engine.similar(make_study(5), 9).to_json()["results"]
+    assert engine.similar(name_of(5), 9).to_dict()["results"] == engine.similar(make_study(5), 9).to_dict()["results"]
 
 
 SCREEN_FIELDS = (
@@ -110,20 +110,20 @@ SCREEN_FIELDS = (
 
 
 def test_documents_have_their_fields(engine: Engine, index: Path) -> None:
-    screen = engine.screen(make_study(1), ["pleural effusion", "odd thing"]).to_json()
+    screen = engine.screen(make_study(1), ["pleural effusion", "odd thing"]).to_dict()
     assert set(screen) >= {"encoder", "findings_version", "skipped", "results", "notice"}
     assert set(screen["results"][0]) == set(SCREEN_FIELDS.split())
     row = screen["results"][1]
     assert row["prompts"]["present"][0] == "There is odd thing."
     assert row["position"] is not None
-    classify = engine.classify(make_study(1), ["a chest CT", "a head CT"]).to_json()
+    classify = engine.classify(make_study(1), ["a chest CT", "a head CT"]).to_dict()
     assert set(classify["results"][0]) == {"study", "path", "calibrated", "labels"}
     assert sum(label["probability"] for label in classify["results"][0]["labels"]) == pytest.approx(1)
-    similar = engine.similar(make_study(1), 3, text="with effusion").to_json()
+    similar = engine.similar(make_study(1), 3, text="with effusion").to_dict()
     assert set(similar["results"][0]) == {"rank", "study", "path", "score", "matches", "report"}
     assert set(similar["results"][0]["matches"][0]) >= {"query_slice", "case_slice", "similarity"}
     assert similar["query"]["study"] == name_of(1)
-    search = engine.search("pneumothorax", 3).to_json()
+    search = engine.search("pneumothorax", 3).to_dict()
     assert set(search["studies"][0]) >= {"rank", "study", "path", "score", "key_slice"}
     assert set(search["sentences"][0]) >= {"rank", "study", "text", "score", "polarity"}
     for document in (screen, classify, similar, search):
@@ -197,14 +197,14 @@ def test_other_towers_are_refused_and_other_pooling_is_repooled(index: Path) -> 
             Engine(TinyEncoder(seed=1), store)
         encoder = Last()
         encoder.spec = replace(encoder.spec, pooling_hash="last")
-        in_memory = Engine(encoder, store).similar(name_of(2), 5).to_json()
+        in_memory = Engine(encoder, store).similar(name_of(2), 5).to_dict()
         assert encoder.slices_seen == 0
-        plain = Engine(TinyEncoder(), store).similar(name_of(2), 5).to_json()
+        plain = Engine(TinyEncoder(), store).similar(name_of(2), 5).to_dict()
     assert in_memory["results"] != plain["results"]
     with LocalStore.open(index, read_only=False) as store:
         store.repool(encoder)
     with LocalStore.open(index) as store:
-        assert Engine(encoder, store).similar(name_of(2), 5).to_json() == in_memory
+        assert Engine(encoder, store).similar(name_of(2), 5).to_dict() == in_memory
 
 
 def test_an_index_path_is_a_target(index: Path) -> None:

@@ -79,7 +79,7 @@ EVIDENCE = st.builds(
 @settings(max_examples=60, deadline=None)
 @given(EVIDENCE)
 def test_json_there_and_back_is_exact(evidence: Evidence) -> None:
-    text = json.dumps(evidence.to_json(), allow_nan=False)
+    text = json.dumps(evidence.to_dict(), allow_nan=False)
     assert Evidence.from_json(json.loads(text)) == evidence
 
 

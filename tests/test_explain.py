@@ -57,12 +57,12 @@ def check_cites(result: ExplainResult) -> None:
 @pytest.mark.parametrize("lang", ["en", "zh"])
 def test_the_document_has_its_fields(engine: Engine, lang: Lang) -> None:
     result = engine.explain(make_study(5), FINDINGS, k=5, lang=lang)
-    document = result.to_json()
+    document = result.to_dict()
     assert set(document) >= {"notice", "encoder", "evidence", "summary", "study", "path", "narrator", "replaced"}
     assert json.loads(json.dumps(document, allow_nan=False)) == document
     assert {"id", "kind"} <= set(document["evidence"][0])
     assert {"text", "cites", "narrator", "replaced"} <= set(document["summary"][0])
-    assert Evidence.from_json(result.evidence.to_json()) == result.evidence
+    assert Evidence.from_json(result.evidence.to_dict()) == result.evidence
     check_cites(result)
     assert result.replaced == 0
     assert {sentence.narrator for sentence in result.summary} == {"template"}
@@ -71,11 +71,11 @@ def test_the_document_has_its_fields(engine: Engine, lang: Lang) -> None:
 def test_scores_and_cases_are_those_of_screen_and_similar(engine: Engine) -> None:
     result = engine.explain(make_study(5), FINDINGS, k=4)
     rows = engine.screen(make_study(5), FINDINGS).results
-    found = [item for item in result.evidence.to_json()["items"] if item["kind"] == "score"]
+    found = [item for item in result.evidence.to_dict()["items"] if item["kind"] == "score"]
     assert [(one["finding"], one["margin"], one["state"]) for one in found] == [
         (row.finding, row.margin, row.state) for row in rows
     ]
-    cases = [item for item in result.evidence.to_json()["items"] if item["kind"] == "neighbour"]
+    cases = [item for item in result.evidence.to_dict()["items"] if item["kind"] == "neighbour"]
     assert [one["study"] for one in cases] == [row.study for row in engine.similar(make_study(5), 4).results]
 
 
@@ -95,7 +95,7 @@ def test_measurements_and_change(engine: Engine, tmp_path: Path) -> None:
     mask, before = mask_file(tmp_path, study), mask_file(tmp_path, prior, "before.nii.gz", 1)
     result = engine.explain(study, FINDINGS, mask=mask, prior=prior, prior_mask=before)
     check_cites(result)
-    by = {item["quantity"]: item for item in result.evidence.to_json()["items"] if item["kind"] == "measurement"}
+    by = {item["quantity"]: item for item in result.evidence.to_dict()["items"] if item["kind"] == "measurement"}
     # The box: 2 slices of 5 mm, 8 rows and 6 columns of 0.8 mm.
     assert by["volume"]["value"] == pytest.approx(2 * 5 * 8 * 6 * 0.64 / 1000)
     text = " ".join(one.text for one in result.summary)
@@ -114,7 +114,7 @@ def test_a_mask_that_cannot_be_used_is_a_caveat(engine: Engine, tmp_path: Path, 
     check_cites(result)
     said = [one for one in result.summary if one.part == "caveat"]
     assert any("mask was not used" in one.text for one in said)
-    assert "DOE" not in json.dumps(result.to_json())  # what a file is called is nobody's evidence
+    assert "DOE" not in json.dumps(result.to_dict())  # what a file is called is nobody's evidence
 
 
 def test_a_prior_of_another_patient_is_a_caveat(engine: Engine, tmp_path: Path) -> None:

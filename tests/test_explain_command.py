@@ -103,7 +103,7 @@ def test_the_document_has_what_was_promised(archive: Path, index: Path, capsys: 
     assert (effusion["present"], effusion["absent"], effusion["of"]) == (2, 1, 3)
     whole = {key: answer[key] for key in ("study", "path", "encoder")}
     kept = Evidence.from_json({**whole, "items": answer["evidence"], "asked": answer["findings_version"]})
-    assert kept.to_json()["items"] == answer["evidence"]
+    assert kept.to_dict()["items"] == answer["evidence"]
 
 
 def test_the_terminal_shows_sentences_with_their_marks(

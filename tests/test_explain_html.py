@@ -20,10 +20,9 @@ from radseek.html.explain_page import ExplainPage, HeatMap, Where
 from radseek.html.explain_words import LANGUAGES, words_in
 from radseek.html.report_html import NOTICE, POLICY
 from radseek.html.screen_report import Fact, MatchPair, Profile
-from radseek.pictures.embedded_picture import Picture
 from radseek.pictures.heat_colours import css_gradient, overlay_uri
 from radseek.pictures.heat_overlay import COLOURS
-from radseek.pictures.slice_pictures import png_uri
+from radseek.pictures.slice_pictures import Picture, png_uri
 from radseek.retrieval.errors import UnknownNameError
 from radseek.retrieval.explain.evidence import NeighbourItem, ScoreItem
 from radseek.retrieval.explain.summary import SummarySentence
@@ -44,7 +43,7 @@ from tests.explain_support import (
 )
 from tests.test_report_html import Reading
 
-PACKAGE = Path(radseek.__file__).parent
+PACKAGE = Path(radseek.__file__).parent / "html"
 PAYLOADS = (
     "<script>alert(1)</script>",
     "<ScRiPt src=//evil.example/x.js></sCrIpT>",
@@ -276,7 +275,8 @@ def test_both_languages_have_the_same_entries_and_braces() -> None:
 
 def test_every_word_of_the_page_is_used() -> None:
     tables = tomllib.loads((PACKAGE / "explain_words.toml").read_text("utf8"))
-    sources = [*PACKAGE.glob("explain*.py"), PACKAGE / "explain.html.j2"]
+    package = PACKAGE.parent
+    sources = [*package.glob("html/explain*.py"), *package.glob("cli/explain*.py"), PACKAGE / "explain.html.j2"]
     code = "".join(path.read_text("utf8") for path in sources)
     unused = [
         key for key in tables["page"] if f"w.{key}" not in code and f'"{key}"' not in code and f"'{key}'" not in code

@@ -98,16 +98,16 @@ def test_cut_short_anywhere_it_is_finished_by_running_it_again(index: Path, tmp_
 @each("place", ["hidden", "rows", "linkage", "pages"])
 def test_the_servers_route_is_finished_by_asking_again(index: Path, tmp_path: Path, place: str) -> None:
     copy = shutil.copytree(index.parent, tmp_path / place) / index.name
-    desk = _Desk(copy)
+    session = _Desk(copy)
     with pytest.MonkeyPatch.context() as patch:
         stop_at(patch, *PLACES[place][:2], after=PLACES[place][2])
         with pytest.raises(StoppedError):
-            forget_at(desk, key_of("study", GONE))  # type: ignore[arg-type]
-    assert desk.reopened == 1  # what is hidden already is not shown
-    assert forget_at(desk, key_of("study", GONE)) is True  # type: ignore[arg-type]
+            forget_at(session, key_of("study", GONE))  # type: ignore[arg-type]
+    assert session.reopened == 1  # what is hidden already is not shown
+    assert forget_at(session, key_of("study", GONE)) is True  # type: ignore[arg-type]
     assert nothing_left(copy)
     with pytest.raises(UnknownNameError, match="forgotten before"):
-        forget_at(desk, key_of("study", GONE))  # type: ignore[arg-type]
+        forget_at(session, key_of("study", GONE))  # type: ignore[arg-type]
 
 
 class _Desk:

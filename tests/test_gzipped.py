@@ -19,8 +19,8 @@ from PIL import Image
 from radseek.index_builder import build_index
 from radseek.retrieval.errors import InputError, Reason
 from radseek.retrieval.imaging.dicom import gzipped_file
-from radseek.retrieval.imaging.read_study import read_study
 from radseek.retrieval.imaging.scan import FileHeader, content_hash, scan
+from radseek.retrieval.imaging.study_reader import read_study
 from radseek.retrieval.index.local_store import LocalStore
 from radseek.retrieval.types import Skipped
 from tests.build_support import write_ct

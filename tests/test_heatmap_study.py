@@ -58,7 +58,7 @@ def test_the_map_is_of_the_slice_that_was_scored(encoder: Any) -> None:
     ]
     row = int(np.flatnonzero(view.z == found.z)[0])
     assert found.map is not None
-    assert_array_equal(found.map, heat_map(encoder, view.slices[row], engine._book.pair(NODULE)))
+    assert_array_equal(found.map, heat_map(encoder, view.slices[row], engine._texts.pair(NODULE)))
     assert found.peak is not None
     x, y, z = found.peak
     assert z == found.z
@@ -67,7 +67,7 @@ def test_the_map_is_of_the_slice_that_was_scored(encoder: Any) -> None:
     assert found.key_slices[0] == found.z
     assert [z for z, _ in found.profile] == view.z.tolist()
     assert max(found.profile, key=lambda one: one[1])[0] == found.z
-    assert json.loads(json.dumps(found.to_json()))["drawn"] is True
+    assert json.loads(json.dumps(found.to_dict()))["drawn"] is True
 
 
 def test_a_failed_map_is_not_there_and_says_why(encoder: Any) -> None:
@@ -77,7 +77,7 @@ def test_a_failed_map_is_not_there_and_says_why(encoder: Any) -> None:
     assert found.peak is None
     assert found.peak_mm is None
     assert found.check.reason == "same_with_random_weights"
-    assert found.to_json()["drawn"] is False
+    assert found.to_dict()["drawn"] is False
 
 
 def test_a_finding_is_checked_once_and_a_single_slice_each_time(encoder: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,7 +114,7 @@ def test_vectors_in_another_order_of_series_find_their_own_images(encoder: Any) 
     one, other = (engine._mapper.heat_map(study, given, NODULE) for given in (vectors, turned))
     assert one is not None
     assert other is not None
-    assert one.to_json() == other.to_json()
+    assert one.to_dict() == other.to_dict()
 
 
 def test_what_has_no_pixels_or_no_view_is_refused(encoder: Any) -> None:

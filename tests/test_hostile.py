@@ -20,11 +20,10 @@ from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit, JPEGLSLossless, RLEL
 from benchmarks.mutating import KINDS, mutant
 from radseek.index_builder import build_index
 from radseek.retrieval.errors import InputError, RadseekError, Reason, StorageError, UsageError, WorkerError
-from radseek.retrieval.imaging import admission, isolated_scan, scan
-from radseek.retrieval.imaging import read_study as reading
+from radseek.retrieval.imaging import admission, isolated_scan, scan, study_reader
 from radseek.retrieval.imaging.dicom import dicom_series, stacks
-from radseek.retrieval.imaging.read_study import read_paths, read_study
 from radseek.retrieval.imaging.reading_errors import input_errors, last_catch
+from radseek.retrieval.imaging.study_reader import read_paths, read_study
 from radseek.retrieval.imaging.views.series_views import make_views
 from radseek.retrieval.types import Skipped
 from tests.build_support import write_ct, write_nifti
@@ -170,7 +169,7 @@ def test_what_nobody_foresaw_costs_one_file(
         (dicom_series, "stack_frames", lambda frames: any(one.path.name == "3.dcm" for one in frames)),
         (dicom_series, "load_stack", lambda stack, _: any(one.path.name == "3.dcm" for one in stack.frames)),
         (dicom_series, "order_number", lambda _: False),
-        (reading, "read_dicom_series", lambda files: any(path.name == "3.dcm" for path in files)),
+        (study_reader, "read_dicom_series", lambda files: any(path.name == "3.dcm" for path in files)),
     ],
 )
 def test_a_value_that_is_read_late_costs_one_file(
@@ -189,7 +188,7 @@ def test_a_value_that_is_read_late_costs_one_file(
 
 def test_a_nifti_that_surprises_costs_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_nifti(tmp_path / "a.nii.gz", 1)
-    raising(monkeypatch, reading, "read_nifti", SurpriseError("deep inside"), lambda *_: True)
+    raising(monkeypatch, study_reader, "read_nifti", SurpriseError("deep inside"), lambda *_: True)
     with pytest.raises(InputError, match="SurpriseError: deep inside") as caught:
         read_study(tmp_path / "a.nii.gz")
     assert caught.value.reason is Reason.DECODE_FAILED

@@ -25,7 +25,7 @@ from radseek.retrieval.scoring.margins import read_finding, study_margins
 from radseek.retrieval.scoring.percentiles import FEWEST, Percentiles
 from radseek.retrieval.scoring.screening import Screener, choose_findings
 from radseek.retrieval.scoring.study_vectors import stored_study
-from radseek.retrieval.scoring.text_vectors import PromptBook
+from radseek.retrieval.scoring.text_vectors import TextVectors
 from tests.encoder_support import TinyEncoder, tiny_spec
 from tests.index_support import key_of, make_record, unit
 
@@ -250,10 +250,10 @@ def test_an_archives_margins_are_those_of_each_study(
 ) -> None:
     monkeypatch.setattr(slice_scan, "_BLOCK", block)
     monkeypatch.setattr(slice_scan, "_HELD", 4096)
-    book = PromptBook(TinyEncoder())
+    text_vectors = TextVectors(TinyEncoder())
     findings, _ = choose_findings(["pleural effusion", "lung nodule", "odd thing"])
-    pairs = [book.pair(finding) for finding in findings]
-    percentiles = Percentiles(archive, book)
+    pairs = [text_vectors.pair(finding) for finding in findings]
+    percentiles = Percentiles(archive, text_vectors)
     percentiles.prepare(findings, "CT", "chest")
     same = [c for c in archive.cases() if any((s.modality, s.body_part) == ("CT", "chest") for s in c.series)]
     assert len(same) > FEWEST
@@ -276,9 +276,9 @@ def test_the_first_row_waits_for_its_own_finding_only(archive: LocalStore, monke
     monkeypatch.setattr(
         archive, "top_means", lambda query, scope: asked.append(query.directions.shape[1]) or real(query, scope)
     )
-    book = PromptBook(TinyEncoder())
+    text_vectors = TextVectors(TinyEncoder())
     findings, _ = choose_findings(["pleural effusion", "lung nodule", "odd thing"])
-    screener = Screener(book, Percentiles(archive, book))
+    screener = Screener(text_vectors, Percentiles(archive, text_vectors))
     case = archive.cases(Scope(kind=("CT", "chest")))[0]
     rows = screener.rows(stored_study(archive, case), findings)
     next(rows)

@@ -118,7 +118,7 @@ def test_other_pixels_under_the_same_uids_are_seen(archive: Path, tmp_path: Path
         ]
         assert (after == before).all()
     else:
-        assert (report.studies, report.to_json()["changed"]) == (
+        assert (report.studies, report.to_dict()["changed"]) == (
             1,
             [{"path": ".", "what": ["other pixels under the same UIDs"]}],
         )

@@ -16,7 +16,7 @@ from radseek.retrieval.explain.claims.score_claims import present_claims
 from radseek.retrieval.heatmaps.volume_heatmap import key_rows
 from radseek.retrieval.scoring.key_slice import KINDS, key_slice, own_kinds
 from radseek.retrieval.scoring.score_results import FindingScore, ScreenResult
-from radseek.retrieval.scoring.text_vectors import PromptBook
+from radseek.retrieval.scoring.text_vectors import TextVectors
 from tests.conftest import DATA
 from tests.encoder_support import TinyEncoder, tiny_spec
 from tests.evidence_support import score
@@ -82,7 +82,7 @@ def test_further_key_slices_may_be_named_as_well() -> None:
 
 
 def test_kinds_are_told_by_the_encoders_own_words() -> None:
-    kinds = PromptBook(TinyEncoder()).kinds()
+    kinds = TextVectors(TinyEncoder()).kinds()
     assert kinds.shape == (len(KINDS), TinyEncoder().spec.dim)
     assert np.allclose(np.linalg.norm(kinds, axis=1), 1)
 
@@ -107,7 +107,7 @@ def test_the_table_and_the_page_say_it() -> None:
     )  # fmt: skip
     assert _place(row) == "bone (z=7, flat)"
     assert _place(replace(row, stands_out=True)) == "bone z=7"
-    assert row.to_json()["stands_out"] is False
+    assert row.to_dict()["stands_out"] is False
     for lang, words in (("en", "no slice stands out"), ("zh", "无突出层面")):
         for stands_out in (False, True):
             result = ScreenResult(tiny_spec(), "v", (replace(row, stands_out=stands_out),))

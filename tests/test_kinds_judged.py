@@ -24,7 +24,7 @@ from radseek.retrieval.scoring.margins import read_finding
 from radseek.retrieval.scoring.screening import Screener
 from radseek.retrieval.scoring.states import Judge
 from radseek.retrieval.scoring.study_vectors import SeriesVectors, StudyVectors
-from radseek.retrieval.scoring.text_vectors import PromptBook
+from radseek.retrieval.scoring.text_vectors import TextVectors
 from tests.conftest import DATA
 from tests.dicom_support import series as write_series
 from tests.each_support import each
@@ -56,7 +56,7 @@ def taught(tmp_path: Path) -> Callable[..., TinyEncoder]:
         ]
         (tmp_path / "concepts.json").write_text(json.dumps({"concepts": concepts}))
         (tmp_path / "calibration.json").write_text(json.dumps({"towers": encoder.spec.towers_hash, "entries": entries}))
-        encoder.folder = tmp_path  # type: ignore[attr-defined]
+        encoder.folder = tmp_path
         return encoder
 
     return make
@@ -95,18 +95,18 @@ BOTH = ([REAL_ONE, PHANTOM_BOTH], [("real", False), ("phantom", True)])  # as th
     ],
 )
 def test_a_state_needs_the_kind_that_was_taught_and_fitted(taught, know, study, state, reason) -> None:
-    (row,) = Screener(PromptBook(taught(*know)), None).rows(study, [TUMOUR])
+    (row,) = Screener(TextVectors(taught(*know)), None).rows(study, [TUMOUR])
     assert (row.state, row.reason) == (state, reason)
     assert (row.probability is None) == (state != "present")
     assert row.margin is not None
 
 
 def test_several_films_of_a_study_are_films_and_no_volume() -> None:
-    book = PromptBook(TinyEncoder())
+    text_vectors = TextVectors(TinyEncoder())
     effusion = replace(find("pleural effusion"), views=())
     films = study_of(1, 1, view="radiograph")
-    assert read_finding(films, effusion, book.pair(effusion)).slices == 1
-    assert read_finding(study_of(1, 1, view="lung"), effusion, book.pair(effusion)).slices == 2
+    assert read_finding(films, effusion, text_vectors.pair(effusion)).slices == 1
+    assert read_finding(study_of(1, 1, view="lung"), effusion, text_vectors.pair(effusion)).slices == 2
 
 
 @each("broken", [{"slices": []}, {"slices": ["some"]}, {"slices": ["one", "few"]}])
@@ -207,7 +207,7 @@ def test_no_colours_are_laid_over_what_is_not_judged(engine: Engine, volunteer: 
 
     layer = layer_of(found, TUMOUR.names)
     assert (layer.pictures, layer.reason) == ({}, "slice_only")
-    assert layer.to_json("token")["token"] == ""
+    assert layer.to_dict("token")["token"] == ""
 
 
 @pytest.mark.real_data

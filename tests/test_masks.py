@@ -19,7 +19,7 @@ from pydicom import dcmread
 
 from radseek.retrieval.errors import MaskError, MissingExtraError
 from radseek.retrieval.imaging.nifti.nifti_series import read_nifti
-from radseek.retrieval.imaging.read_study import read_study
+from radseek.retrieval.imaging.study_reader import read_study
 from radseek.retrieval.regions.mask_placing import Drawn, inside_share, place
 from radseek.retrieval.regions.masks import choose_regions, fit_series, read_mask
 from radseek.retrieval.regions.region import Region, union

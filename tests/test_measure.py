@@ -16,7 +16,7 @@ from scipy.spatial.transform import Rotation
 from radseek.demo.phantoms.make import make_phantom
 from radseek.demo.phantoms.write.cohort import write_cohort
 from radseek.retrieval.errors import MaskError
-from radseek.retrieval.imaging.read_study import read_study
+from radseek.retrieval.imaging.study_reader import read_study
 from radseek.retrieval.regions.axial_diameter import axial_diameters
 from radseek.retrieval.regions.masks import fit_series
 from radseek.retrieval.regions.measure import Measurement, measure, measure_all

@@ -11,7 +11,7 @@ from radseek.prompts import load_set
 from radseek.retrieval.encoders.encode_series import pool_view
 from radseek.retrieval.scoring.screening import Screener
 from radseek.retrieval.scoring.study_vectors import SeriesVectors, StudyVectors
-from radseek.retrieval.scoring.text_vectors import PromptBook
+from radseek.retrieval.scoring.text_vectors import TextVectors
 from radseek.retrieval.types import ViewVectors
 from tests.encoder_support import DIM, TinyEncoder
 
@@ -20,7 +20,7 @@ from tests.encoder_support import DIM, TinyEncoder
 def test_without_a_calibrator_nothing_is_present_or_absent() -> None:
     rng = np.random.default_rng(11)
     encoder = TinyEncoder()
-    screener = Screener(PromptBook(encoder), None)
+    screener = Screener(TextVectors(encoder), None)
     findings = [finding for finding in load_set("chest_ct").findings if "lung" in finding.views][:4]
     states: Counter[str] = Counter()
     margins: dict[bool, list[float]] = {True: [], False: []}

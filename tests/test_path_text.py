@@ -18,8 +18,8 @@ from radseek.index_builder import build_index
 from radseek.index_builder.adapt.report_pairs import find_pairs
 from radseek.retrieval.engine import Engine
 from radseek.retrieval.errors import Reason
-from radseek.retrieval.imaging.read_study import read_study
 from radseek.retrieval.imaging.scan import FileHeader, scan
+from radseek.retrieval.imaging.study_reader import read_study
 from radseek.retrieval.imaging.zip_members import disk_name, split_member
 from radseek.retrieval.index.local_store import LocalStore
 from radseek.retrieval.path_text import found_path, printable, shown_path
@@ -74,7 +74,7 @@ def test_a_build_of_odd_names_loses_nothing(archive: Path, tmp_path: Path) -> No
     index = tmp_path / "a.index"
     report = build_index(archive, index, encoder=TinyEncoder(), workers=1)
     assert (report.studies, [line.reason_code for line in report.skipped]) == (9, [Reason.NOT_AN_IMAGE])
-    json.dumps(report.to_json(), ensure_ascii=False).encode("utf-8")
+    json.dumps(report.to_dict(), ensure_ascii=False).encode("utf-8")
     with LocalStore.open(index) as store:
         shown = {case.key: case.path or "" for case in store.cases()}
         linked = {case.key: store.linkage_of(case.key) for case in store.cases()}
@@ -104,7 +104,7 @@ def test_every_path_of_an_answer_is_a_target(archive: Path, tmp_path: Path, monk
                 assert row.study == case.key
                 assert read_study(str(target)).paths
         rows = engine.screen(archive, ["nodule"])
-        json.dumps(rows.to_json(), ensure_ascii=False).encode("utf-8")
+        json.dumps(rows.to_dict(), ensure_ascii=False).encode("utf-8")
         assert {row.path for row in rows.results} == {case.path for case in engine.store.cases()}
 
 

@@ -21,9 +21,9 @@ def test_the_public_names_are_there() -> None:
     assert all(hasattr(radseek.prompts, name) for name in radseek.prompts.__all__)
 
 
-@pytest.mark.parametrize("module", ["catalog", "chinese", "normalise"])
+@pytest.mark.parametrize("module", ["catalogue", "chinese", "normalise"])
 def test_the_examples_in_the_docstrings_hold(module: str) -> None:
-    result = doctest.testmod(importlib.import_module(f"prompts.{module}"))
+    result = doctest.testmod(importlib.import_module(f"radseek.prompts.{module}"))
     assert result.attempted > 0
     assert result.failed == 0
 

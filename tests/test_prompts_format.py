@@ -54,7 +54,7 @@ def findings(draw: st.DrawFn) -> Finding:
 @given(finding=findings(), name=slugs, version=words, title=words)
 def test_a_set_round_trips_through_its_own_format(finding: Finding, name: str, version: str, title: str) -> None:
     whole = FindingSet(name, version, title, (finding,))
-    written = json.loads(json.dumps(whole.to_json(), ensure_ascii=False))
+    written = json.loads(json.dumps(whole.to_dict(), ensure_ascii=False))
     again = parse(written)
     assert again == whole
     assert again.hash == whole.hash
@@ -224,8 +224,8 @@ def test_your_own_file_may_borrow_and_leave_chinese_out(tmp_path: Path) -> None:
         encoding="utf-8-sig",
     )
     borrowed, own = load_set(path).findings
-    lender = {finding.name: finding for finding in load_set("chest_xray").findings}["pneumonia"]
-    assert borrowed == replace(lender, views=("lung",))
+    shared = {finding.name: finding for finding in load_set("chest_xray").findings}["pneumonia"]
+    assert borrowed == replace(shared, views=("lung",))
     assert own.names == {"en": "signet sign", "zh": "signet sign"}
     assert own.views == ("lung",)
 

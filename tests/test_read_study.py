@@ -13,8 +13,8 @@ from PIL import Image
 
 from radseek.retrieval.errors import InputError, Reason, UnknownNameError, UsageError
 from radseek.retrieval.imaging import make_views, read_study
-from radseek.retrieval.imaging.read_study import read_files
 from radseek.retrieval.imaging.scan import FileHeader, content_hash, group_key, scan
+from radseek.retrieval.imaging.study_reader import read_files
 from radseek.retrieval.types import Series
 from tests.conftest import DATA
 from tests.imaging_support import make_series, write_dicom, write_nifti, zip_of

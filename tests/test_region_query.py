@@ -164,7 +164,7 @@ def test_the_engine_asks_with_the_region(engine: Engine, tmp_path: Path) -> None
     (series,) = study.series
     assert series.volume.affine is not None
     path = write_mask(tmp_path / "spot.nii.gz", spot_region().voxels.astype(np.uint8), series.volume.affine, axes="RAS")
-    answer = engine.similar(study, 3, mask=path).to_json()
+    answer = engine.similar(study, 3, mask=path).to_dict()
     assert answer["query"]["mask"]["label"] == "spot"
     assert answer["query"]["mask"]["slices"] == [5, 7]
     assert answer["query"]["study"] == study_key(study, load_key())
@@ -172,10 +172,10 @@ def test_the_engine_asks_with_the_region(engine: Engine, tmp_path: Path) -> None
     assert answer["query"]["study"] not in [row["study"] for row in answer["results"]]
     assert {m["query_slice"] for row in answer["results"] for m in row["matches"]} <= {5, 6, 7}
     assert answer["contrast"] is None
-    plain = engine.similar(study, 3).to_json()
+    plain = engine.similar(study, 3).to_dict()
     assert plain["query"]["mask"] is None
     assert [r["score"] for r in plain["results"]] != [r["score"] for r in answer["results"]]
-    worded = engine.similar(study, 3, mask=path, text="with effusion").to_json()
+    worded = engine.similar(study, 3, mask=path, text="with effusion").to_dict()
     assert [r["score"] for r in worded["results"]] != [r["score"] for r in answer["results"]]
 
 

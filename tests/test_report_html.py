@@ -28,8 +28,7 @@ from radseek.html.screen_report import (
     StudyCard,
     StudyHit,
 )
-from radseek.pictures.embedded_picture import Picture
-from radseek.pictures.slice_pictures import find_view, picture_of, png_uri
+from radseek.pictures.slice_pictures import Picture, find_view, picture_of, png_uri
 from radseek.prompts.set_choice import set_for
 from radseek.retrieval.errors import UnknownNameError
 from radseek.retrieval.types import Provenance, Series, Volume

@@ -78,6 +78,6 @@ def test_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyt
         assert any("French" in note for note in found.notes)
         assert {row.polarity for row in found.sentences} == {None}
         explained = engine.explain(str(tmp_path / "archive" / "ct2"), findings=["pleural effusion"])
-        told = [one for one in explained.evidence.to_json()["items"] if one.get("code") == "unread_reports"]
+        told = [one for one in explained.evidence.to_dict()["items"] if one.get("code") == "unread_reports"]
         assert {one["about"] for one in told} == {"fr", "de"}
         assert all("no rules read" in one["text"]["en"] for one in told)

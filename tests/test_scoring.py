@@ -28,7 +28,7 @@ from radseek.retrieval.scoring.margins import (
 from radseek.retrieval.scoring.screening import Screener, choose_findings
 from radseek.retrieval.scoring.states import ABSENT_UNDER, PRESENT_OVER
 from radseek.retrieval.scoring.study_vectors import SeriesVectors, StudyVectors
-from radseek.retrieval.scoring.text_vectors import PromptBook, finding_vectors
+from radseek.retrieval.scoring.text_vectors import TextVectors, finding_vectors
 from tests.each_support import each
 from tests.encoder_support import TinyEncoder
 from tests.index_support import key_of, make_view, unit
@@ -97,13 +97,13 @@ def test_top_tenth(n: int, top: int) -> None:
 def test_scores_are_independent() -> None:
     study = study_of(2)
     findings = load_set("chest_ct").findings
-    together = {r.finding: r for r in Screener(PromptBook(TinyEncoder()), None).rows(study, findings)}
-    backwards = {r.finding: r for r in Screener(PromptBook(TinyEncoder()), None).rows(study, findings[::-1])}
+    together = {r.finding: r for r in Screener(TextVectors(TinyEncoder()), None).rows(study, findings)}
+    backwards = {r.finding: r for r in Screener(TextVectors(TinyEncoder()), None).rows(study, findings[::-1])}
     for finding in findings:
-        (alone,) = Screener(PromptBook(TinyEncoder()), None).rows(study, [finding])
+        (alone,) = Screener(TextVectors(TinyEncoder()), None).rows(study, [finding])
         assert alone == together[finding.name] == backwards[finding.name]
     with_others = StudyVectors(study.key, "", None, (*study.series, *study_of(3, ("mr_t1",)).series), {})
-    (row,) = Screener(PromptBook(TinyEncoder()), None).rows(with_others, [findings[0]])
+    (row,) = Screener(TextVectors(TinyEncoder()), None).rows(with_others, [findings[0]])
     assert row == together[findings[0].name]  # a view that it is not read in changes nothing
 
 
@@ -126,7 +126,7 @@ def test_views_of_several_findings_are_those_of_any() -> None:
 
 
 def screen_one(encoder: TinyEncoder, study: StudyVectors, finding: Finding = EFFUSION):  # type: ignore[no-untyped-def]
-    (row,) = Screener(PromptBook(encoder), None).rows(study, [finding])
+    (row,) = Screener(TextVectors(encoder), None).rows(study, [finding])
     return row
 
 
@@ -155,7 +155,7 @@ def taught(tmp_path: Path) -> Callable[..., TinyEncoder]:
         (tmp_path / "calibration.json").write_text(json.dumps({"towers": encoder.spec.towers_hash, "entries": [entry]}))
         concept = {"finding": finding, "taught_by": taught_by, "views": ["lung", "soft"], "self_test": 1.0}
         (tmp_path / "concepts.json").write_text(json.dumps({"concepts": [concept]}))
-        encoder.folder = tmp_path  # type: ignore[attr-defined]
+        encoder.folder = tmp_path
         return encoder
 
     return make
@@ -236,6 +236,6 @@ def test_margins_of_many_findings_are_those_of_each(modality: str) -> None:
 
 def test_preparing_changes_no_row() -> None:
     study = study_of(3)
-    cold, warm = (Screener(PromptBook(TinyEncoder()), None) for _ in range(2))
+    cold, warm = (Screener(TextVectors(TinyEncoder()), None) for _ in range(2))
     warm.prepare([WIDGET, EFFUSION], [("CT", "chest")])
     assert list(warm.rows(study, [EFFUSION, WIDGET])) == list(cold.rows(study, [EFFUSION, WIDGET]))

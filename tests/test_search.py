@@ -16,7 +16,7 @@ from radseek.retrieval.index.local_store import LocalStore
 from radseek.retrieval.index.store import Scope, StudyRecord
 from radseek.retrieval.language.report_findings import denies_only
 from radseek.retrieval.scoring.margins import is_read_in
-from radseek.retrieval.scoring.text_vectors import PromptBook
+from radseek.retrieval.scoring.text_vectors import TextVectors
 from radseek.retrieval.search import ranking
 from radseek.retrieval.search.ranking import QueryView, match_slices, rank_images, rank_sentences, rank_studies
 from radseek.retrieval.search.text_query import Term, parse_query, query_vector, similarity_floor
@@ -141,18 +141,22 @@ def test_matches_are_the_best_pairs() -> None:
 def test_query_algebra() -> None:
     query = parse_query('"effusion" + "pacemaker" - “no pneumothorax”')
     assert query.terms == (Term("effusion"), Term("pacemaker"), Term("no pneumothorax", -1))
-    book = PromptBook(TinyEncoder())
+    text_vectors = TextVectors(TinyEncoder())
     parts = [TinyEncoder().encode_texts([t.text])[0].astype(np.float64) * t.weight for t in query.terms]
     total = np.sum(parts, axis=0)
-    assert np.allclose(query_vector(query, book), total / np.linalg.norm(total), atol=1e-6)
-    assert np.array_equal(query_vector(parse_query("effusion"), book), TinyEncoder().encode_texts(["effusion"])[0])
+    assert np.allclose(query_vector(query, text_vectors), total / np.linalg.norm(total), atol=1e-6)
+    assert np.array_equal(
+        query_vector(parse_query("effusion"), text_vectors), TinyEncoder().encode_texts(["effusion"])[0]
+    )
     with pytest.raises(UsageError, match="takes away"):
-        query_vector(parse_query('"a nodule" - "a nodule"'), book)
+        query_vector(parse_query('"a nodule" - "a nodule"'), text_vectors)
 
 
 def test_chinese_words_are_put_into_english() -> None:
-    book = PromptBook(TinyEncoder())
-    assert np.array_equal(query_vector(parse_query("气胸"), book), query_vector(parse_query("pneumothorax"), book))
+    text_vectors = TextVectors(TinyEncoder())
+    assert np.array_equal(
+        query_vector(parse_query("气胸"), text_vectors), query_vector(parse_query("pneumothorax"), text_vectors)
+    )
 
 
 @each("text", ["", "  ", "...", '"a" "b"', '"a', '+ ""', '"a" + b', 'nodule - "effusion"'])
@@ -202,7 +206,7 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> LocalStore:
 
 def said(store: LocalStore, text: str, k: int = 20) -> list[tuple[str, str | None]]:
     query = parse_query(text)
-    vector = query_vector(query, PromptBook(TinyEncoder()))
+    vector = query_vector(query, TextVectors(TinyEncoder()))
     return [(one.hit.text, one.polarity) for one in rank_sentences(store, query, vector, k, Scope())]
 
 
@@ -232,7 +236,7 @@ def test_chinese_words_are_looked_up_in_both_languages(reports: LocalStore) -> N
 
 def test_fusion_is_reciprocal_rank(reports: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
     query = parse_query("heart normal")
-    vector = query_vector(query, PromptBook(TinyEncoder()))
+    vector = query_vector(query, TextVectors(TinyEncoder()))
     (best,) = rank_sentences(reports, query, vector, 1, Scope())
     assert best.hit.text == "The heart is normal."
     assert (best.hit.dense_rank, best.hit.keyword_rank) == (1, 1)
@@ -264,13 +268,13 @@ def test_what_is_not_there_is_not_answered_with_denials(tmp_path: Path) -> None:
             store.add([replace(record, sentence_vectors=vectors)])
         for text in ("颅内出血", "intracranial haemorrhage", "气胸", "pneumothorax", "rib fracture"):
             query = parse_query(text)
-            vector = query_vector(query, PromptBook(encoder))
+            vector = query_vector(query, TextVectors(encoder))
             for floor in (-1.0, 0.5):
                 found = [one.hit.text for one in rank_sentences(store, query, vector, 9, Scope(), floor)]
                 assert not {"No acute intracranial process.", "The lungs are clear."} & set(found), (text, found)
             assert found == [], text  # the effusion lies below the floor
         query = parse_query("the lungs are clear")
-        vector = query_vector(query, PromptBook(encoder))
+        vector = query_vector(query, TextVectors(encoder))
         assert "The lungs are clear." in [one.hit.text for one in rank_sentences(store, query, vector, 9, Scope(), 0.5)]
 
 
@@ -304,7 +308,7 @@ def test_what_denies_only() -> None:
 
 
 def test_the_floor_is_half_way_from_unrelated_words() -> None:
-    book = PromptBook(TinyEncoder())
-    vector = query_vector(parse_query("pneumothorax"), book)
-    assert 0.2 < similarity_floor(vector, book) < 0.9
-    assert float(book.text("pneumothorax") @ vector) > similarity_floor(vector, book)
+    text_vectors = TextVectors(TinyEncoder())
+    vector = query_vector(parse_query("pneumothorax"), text_vectors)
+    assert 0.2 < similarity_floor(vector, text_vectors) < 0.9
+    assert float(text_vectors.text("pneumothorax") @ vector) > similarity_floor(vector, text_vectors)

@@ -18,13 +18,12 @@ from typing import Any
 import httpx
 import pytest
 
-from radseek.app.session import Desk
+from radseek.app.session import Session
 from radseek.app.uploads import UploadLimits
 from radseek.retrieval.document import NOTICE
 from radseek.retrieval.errors import NarratorError, StorageError
 from radseek.retrieval.explain.explanation import ExplainResult
-from radseek.retrieval.scoring import text_vectors
-from radseek.server.auth import Sessions
+from radseek.server.auth import LoginSessions
 from radseek.server.server_app import create_api, create_app
 from radseek.server.settings import Settings
 from radseek.server.streaming import explanation_events
@@ -48,8 +47,8 @@ def client(server: str) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture
-def key(desk: Desk) -> str:
-    return desk.cases()[0].key
+def key(session: Session) -> str:
+    return session.cases()[0].key
 
 
 @pytest.fixture
@@ -79,18 +78,18 @@ def is_problem(answer: httpx.Response, status: int, code: str) -> bool:
 def test_answers_are_the_engines_documents_without_paths(
     path: str,
     client: httpx.Client,
-    desk: Desk,
+    session: Session,
     key: str,
 ) -> None:
     body = questions(key)[path]
     answer = client.post(path, json=body)
     assert answer.status_code == 200, answer.text
     asked = {name: value for name, value in body.items() if name not in ("study", "finding")}
-    with desk.turn() as engine:
+    with session.engine() as engine:
         name = path.removeprefix("/v1/")
         about = () if name == "search" else (key,)
         more = {"findings": body["finding"]} if "finding" in body else {}
-        expected = getattr(engine, name)(*about, **asked, **more).to_json()
+        expected = getattr(engine, name)(*about, **asked, **more).to_dict()
     assert answer.json() == without_paths(expected)
     assert answer.json()["notice"] == NOTICE
 
@@ -151,7 +150,7 @@ def test_nifti_needs_its_modality_said(client: httpx.Client, tmp_path: Path) -> 
 def test_a_forgotten_study_is_gone_from_the_index(archive: Archive, tmp_path: Path) -> None:
     copy = tmp_path / "copy.index"
     shutil.copytree(archive.index, copy)
-    with Desk.open(copy) as own:
+    with Session.open(copy) as own:
         keys = [case.key for case in own.cases()]
         with listening(create_app(own)) as base:
             assert httpx.delete(f"{base}/v1/studies/{keys[0]}", timeout=60).json()["stored"] is True
@@ -174,14 +173,14 @@ def test_an_explanation_comes_sentence_by_sentence(client: httpx.Client, key: st
     assert events[-1] == {"event": "end", "sentences": len(said), "replaced": 0, "failure": None}
 
 
-def test_a_narrator_that_falls_silent_is_said_and_the_template_stands(desk: Desk) -> None:
+def test_a_narrator_that_falls_silent_is_said_and_the_template_stands(session: Session) -> None:
     class Silent:
         name = "local"
 
         def rephrase(self, _claim: object, _items: object, _lang: object) -> str:
             raise NarratorError("there is no model here")
 
-    with desk.turn() as engine:
+    with session.engine() as engine:
         result = ExplainResult(engine.encoder.spec, full(), (), "template", 0)
     events = list(explanation_events(result, Silent()))
     assert events[0]["narrator"] == "local"
@@ -243,7 +242,7 @@ def test_a_wrong_method_names_the_right_ones(client: httpx.Client) -> None:
     assert answer.headers["allow"] == "POST"
 
 
-def test_what_is_unforeseen_says_nothing_of_itself(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_is_unforeseen_says_nothing_of_itself(session: Session, caplog: pytest.LogCaptureFixture) -> None:
     class Broken:
         index = None
 
@@ -260,7 +259,9 @@ def test_what_is_unforeseen_says_nothing_of_itself(desk: Desk, caplog: pytest.Lo
 
 
 @pytest.mark.parametrize("error", [StorageError("/secret/folder has no room left"), OSError(28, "No space left")])
-def test_a_full_disk_is_said_without_its_folder(error: Exception, desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_full_disk_is_said_without_its_folder(
+    error: Exception, session: Session, caplog: pytest.LogCaptureFixture
+) -> None:
     class Full:
         index = None
 
@@ -297,10 +298,10 @@ def test_every_answer_has_a_request_id_and_security_headers(client: httpx.Client
     assert client.get("/healthz", headers={"X-Request-ID": "<b>"}).headers["x-request-id"] != "<b>"
 
 
-def test_scripts_in_reports_come_back_as_data_only(client: httpx.Client, desk: Desk) -> None:
+def test_scripts_in_reports_come_back_as_data_only(client: httpx.Client, session: Session) -> None:
     assert len(PAYLOADS) >= 30
     seen = ""
-    for case in desk.cases():
+    for case in session.cases():
         answers = [client.get(f"/v1/studies/{case.key}")]
         answers += [client.post(path, json=body) for path, body in questions(case.key).items()]
         for answer in answers:
@@ -344,7 +345,7 @@ def test_four_gigabytes_announced_are_refused_at_once(server: str, guarded_serve
 
 
 def test_a_body_without_a_length_is_counted_while_it_comes(
-    desk: Desk,
+    session: Session,
     temporary: Path,
 ) -> None:
     settings = Settings(uploads=UploadLimits(stored=3 << 20))
@@ -355,7 +356,7 @@ def test_a_body_without_a_length_is_counted_while_it_comes(
         while True:
             yield b"\0" * 65536
 
-    with listening(create_app(desk, settings)) as base:
+    with listening(create_app(session, settings)) as base:
         head = {"Content-Type": "multipart/form-data; boundary=x"}
         try:
             answer = httpx.post(f"{base}/v1/uploads", content=endless(), headers=head, timeout=60)
@@ -367,8 +368,8 @@ def test_a_body_without_a_length_is_counted_while_it_comes(
     assert not files_in(temporary)
 
 
-def test_a_sender_that_stops_is_given_up_and_leaves_nothing(desk: Desk, temporary: Path) -> None:
-    with listening(create_app(desk, Settings(idle=0.5))) as base:
+def test_a_sender_that_stops_is_given_up_and_leaves_nothing(session: Session, temporary: Path) -> None:
+    with listening(create_app(session, Settings(idle=0.5))) as base:
         head = b"POST /v1/uploads HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: multipart/form-data; boundary=x\r\n"
         begun = head + b"Content-Length: 1000000\r\n\r\n--x\r\n"
         answer = raw(base, begun)
@@ -389,7 +390,7 @@ def test_whoever_hangs_up_stops_the_reading(
     server: str,
     tmp_path: Path,
     temporary: Path,
-    desk: Desk,
+    session: Session,
 ) -> None:
     """The body is whole, the worker starts, and the sender is gone: nothing is brought, and nothing stays."""
     write_ct(tmp_path / "ct", 77)
@@ -401,13 +402,13 @@ def test_whoever_hangs_up_stops_the_reading(
     )
     body = parts + b"--x--\r\n"
     head = b"POST /v1/uploads HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: multipart/form-data; boundary=x\r\n"
-    before = set(desk._brought)
+    before = set(session._uploaded)
     host, _, port = server.removeprefix("http://").partition(":")
     with socket.create_connection((host, int(port)), timeout=120) as plain:
         plain.sendall(head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
         assert until(lambda: any(path.suffix == ".dcm" for path in files_in(temporary)))
     assert until(lambda: not files_in(temporary))
-    assert set(desk._brought) == before
+    assert set(session._uploaded) == before
 
 
 def until(holds: Callable[[], bool], seconds: float = 60) -> bool:
@@ -421,28 +422,28 @@ def until(holds: Callable[[], bool], seconds: float = 60) -> bool:
 def test_words_asked_all_day_are_not_all_remembered(
     client: httpx.Client,
     key: str,
-    desk: Desk,
+    session: Session,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(text_vectors, "MOST_KEPT", 5)
+    monkeypatch.setattr("radseek.retrieval.scoring.text_vectors.MOST_KEPT", 5)
     for number in range(8):
         client.post("/v1/search", json={"text": f"shadow {number}", "k": 1})
         assert client.post("/v1/screen", json={"study": key, "finding": [f"shadow {number}"]}).status_code == 200
-    with desk.turn() as engine:
-        book = engine._book
-        assert max(len(book._texts), len(book._pairs), len(book._tests)) <= 5
+    with session.engine() as engine:
+        text_vectors = engine._texts
+        assert max(len(text_vectors._texts), len(text_vectors._pairs), len(text_vectors._tests)) <= 5
 
 
-def test_past_the_crowd_the_answer_is_busy_at_once(desk: Desk, key: str) -> None:
-    with listening(create_app(desk, Settings(crowd=0, patience=3600))) as base:
+def test_past_the_limit_the_answer_is_busy_at_once(session: Session, key: str) -> None:
+    with listening(create_app(session, Settings(most_waiting=0, timeout=3600))) as base:
         answer = httpx.post(f"{base}/v1/screen", json={"study": key}, timeout=60)
         assert is_problem(answer, 503, "busy")
         assert int(answer.headers["retry-after"]) > 0
         assert httpx.get(f"{base}/healthz", timeout=60).status_code == 200
 
 
-def test_a_question_that_waits_too_long_is_told_to_come_back(desk: Desk, key: str) -> None:
-    with listening(create_app(desk, Settings(patience=0.2))) as base, desk.turn():
+def test_a_question_that_waits_too_long_is_told_to_come_back(session: Session, key: str) -> None:
+    with listening(create_app(session, Settings(timeout=0.2))) as base, session.engine():
         answer = httpx.post(f"{base}/v1/screen", json={"study": key}, timeout=120)
         assert is_problem(answer, 503, "busy")
         assert answer.headers["retry-after"]
@@ -451,20 +452,20 @@ def test_a_question_that_waits_too_long_is_told_to_come_back(desk: Desk, key: st
 def test_ready_says_when_the_index_is_gone(archive: Archive, tmp_path: Path) -> None:
     copy = tmp_path / "copy.index"
     shutil.copytree(archive.index, copy)
-    with Desk.open(copy) as own, listening(create_app(own)) as base:
+    with Session.open(copy) as own, listening(create_app(own)) as base:
         assert httpx.get(f"{base}/readyz", timeout=60).json() == {"status": "ready"}
         shutil.rmtree(copy)
         assert is_problem(httpx.get(f"{base}/readyz", timeout=60), 503, "busy")
 
 
-def test_the_description_is_the_one_kept_in_docs(desk: Desk) -> None:
+def test_the_description_is_the_one_kept_in_docs(session: Session) -> None:
     """Write it anew with: python -m tests.test_server."""
     kept = json.loads((DOCS / "openapi.json").read_text("utf-8"))
-    assert create_api(desk, Settings(), Sessions()).openapi() == kept
+    assert create_api(session, Settings(), LoginSessions()).openapi() == kept
     assert kept["openapi"].startswith("3.1")
 
 
 if __name__ == "__main__":
-    document = create_api(None, Settings(), Sessions()).openapi()  # type: ignore[arg-type]
+    document = create_api(None, Settings(), LoginSessions()).openapi()  # type: ignore[arg-type]
     (DOCS / "openapi.json").write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", "utf-8")
     sys.stdout.write(f"{len(document['paths'])} paths\n")

@@ -14,10 +14,10 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from radseek.app.session import Desk
+from radseek.app.session import Session
 from radseek.cli.main import run
 from radseek.retrieval.errors import UsageError
-from radseek.server.auth import COOKIE, OPEN, Sessions
+from radseek.server.auth import COOKIE, OPEN, LoginSessions
 from radseek.server.server_app import create_api, create_app
 from radseek.server.settings import Settings, is_loopback, read_settings
 from tests.each_support import each
@@ -61,8 +61,8 @@ def test_the_matrix_has_every_route_and_roles_that_differ() -> None:
     ]
 
 
-def test_no_route_is_left_out_of_the_description(desk: Desk) -> None:
-    app = create_api(desk, GUARDED, Sessions())
+def test_no_route_is_left_out_of_the_description(session: Session) -> None:
+    app = create_api(session, GUARDED, LoginSessions())
     known = {route.path for route in app.routes if hasattr(route, "path")}
     assert known <= {*DOCUMENT["paths"], *OPEN, "/openapi.json"}
 
@@ -71,14 +71,14 @@ def test_no_route_is_left_out_of_the_description(desk: Desk) -> None:
 @each(
     "path", ["/", "/anything", "/openapi.json", "/gradio_api/info", "/viewer/viewer.js", "/file=/etc/passwd", "/v1/x"]
 )
-def test_what_is_not_in_the_description_is_behind_the_token_too(path: str, desk: Desk) -> None:
+def test_what_is_not_in_the_description_is_behind_the_token_too(path: str, session: Session) -> None:
     page = FastAPI()
 
     @page.get("/{rest:path}")
     def everything(rest: str) -> str:
         return "secret"
 
-    with listening(create_app(desk, GUARDED, page)) as base:
+    with listening(create_app(session, GUARDED, page)) as base:
         assert httpx.get(base + path, timeout=60).status_code == 401
         sent_on = httpx.get(base + path, headers={"Accept": "text/html"}, timeout=60)
         assert (sent_on.status_code, sent_on.headers["location"]) == (303, "/login")
@@ -114,15 +114,15 @@ def test_an_ended_session_stays_ended(browser: httpx.Client) -> None:
 
 
 def test_a_session_ends_with_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    sessions = Sessions()
+    sessions = LoginSessions()
     name = sessions.start("admin")
     assert sessions.role(name) == "admin"
     monkeypatch.setattr("radseek.server.auth.time.monotonic", lambda: 1e12)
     assert sessions.role(name) is None
 
 
-def test_wrong_tokens_are_slowed_down(desk: Desk) -> None:
-    with listening(create_app(desk, GUARDED)) as base:
+def test_wrong_tokens_are_slowed_down(session: Session) -> None:
+    with listening(create_app(session, GUARDED)) as base:
         answers = [httpx.post(f"{base}/login", data={"token": f"guess-{n}"}, timeout=60) for n in range(12)]
         assert [answer.status_code for answer in answers] == [401] * 10 + [429] * 2
         assert int(answers[-1].headers["retry-after"]) > 0
@@ -148,8 +148,8 @@ def test_addresses_and_localhost_are_ours(host: str, server: str) -> None:
     assert httpx.get(f"{server}/v1/studies", headers={"Host": host}, timeout=60).status_code == 200
 
 
-def test_a_name_can_be_allowed(desk: Desk) -> None:
-    with listening(create_app(desk, Settings(names=("pacs.example",)))) as base:
+def test_a_name_can_be_allowed(session: Session) -> None:
+    with listening(create_app(session, Settings(names=("pacs.example",)))) as base:
         assert httpx.get(f"{base}/healthz", headers={"Host": "PACS.example"}, timeout=60).status_code == 200
 
 

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 from playwright.sync_api import BrowserContext
 
-from radseek.app.session import Desk
+from radseek.app.session import Session
 from radseek.server.server_app import create_app
 from tests.server_support import GUARDED, READ, listening
 from tests.web_support import watch
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("own_key")
 
 
 @pytest.fixture(scope="module")
-def guarded_page(desk: Desk) -> Iterator[str]:
+def guarded_page(session: Session) -> Iterator[str]:
     """A guarded server with a page that says that it is one."""
     page = FastAPI()
 
@@ -30,7 +30,7 @@ def guarded_page(desk: Desk) -> Iterator[str]:
     def front() -> HTMLResponse:
         return HTMLResponse("<h1 id=front>the page</h1>", headers={"Content-Security-Policy": "default-src 'self'"})
 
-    with listening(create_app(desk, GUARDED, page)) as base:
+    with listening(create_app(session, GUARDED, page)) as base:
         yield base
 
 
@@ -63,7 +63,7 @@ def test_a_reader_logs_in_and_out(context: BrowserContext, guarded_page: str) ->
 def test_answers_full_of_scripts_run_none_when_they_are_opened(
     context: BrowserContext,
     guarded_page: str,
-    desk: Desk,
+    session: Session,
 ) -> None:
     watched = watch(context, guarded_page)
     ran: list[str] = []
@@ -72,7 +72,7 @@ def test_answers_full_of_scripts_run_none_when_they_are_opened(
     watched.page.fill("#token", READ)
     watched.page.keyboard.press("Enter")
     watched.page.wait_for_selector("#front")
-    for case in desk.cases():
+    for case in session.cases():
         watched.page.goto(f"{guarded_page}/v1/studies/{case.key}")
         assert "alert(1)" in watched.page.content()
         assert watched.page.evaluate("document.scripts.length") == 0

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from radseek.app.session import Desk
+from radseek.app.session import Session
 from radseek.retrieval.engine import Engine
 from radseek.server import upload_route
 from tests.build_support import write_ct
@@ -48,13 +48,13 @@ def upload_of(folder: Path) -> bytes:
 
 @pytest.mark.parametrize("step", ["reading", "encoding"])
 def test_no_study_is_held_for_one_who_hung_up_as_the_step_ended(
-    step: str, server: str, desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    step: str, server: str, session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for seed in (78, 79):
         write_ct(tmp_path / str(seed), seed)
     outcome: list[object] = []
     ended = Event()
-    real = upload_route._bring
+    real = upload_route._receive
 
     def watched(*args: Any) -> Any:
         try:
@@ -66,13 +66,13 @@ def test_no_study_is_held_for_one_who_hung_up_as_the_step_ended(
             ended.set()
         return outcome[0]
 
-    monkeypatch.setattr(upload_route, "_bring", watched)
-    gate = Gate(upload_route.receive if step == "reading" else desk._engine.vectors)
+    monkeypatch.setattr(upload_route, "_receive", watched)
+    gate = Gate(upload_route.receive if step == "reading" else session._engine.vectors)
     if step == "reading":
         monkeypatch.setattr(upload_route, "receive", gate)
     else:
         monkeypatch.setattr(Engine, "vectors", lambda engine, study: gate(study))
-    before = set(desk._brought)
+    before = set(session._uploaded)
     host, _, port = server.removeprefix("http://").partition(":")
     with socket.create_connection((host, int(port)), timeout=LIMIT) as plain:
         plain.sendall(upload_of(tmp_path))
@@ -80,14 +80,14 @@ def test_no_study_is_held_for_one_who_hung_up_as_the_step_ended(
     gate.open.set()
     assert ended.wait(LIMIT)
     assert isinstance(outcome[0], CancelledError), outcome
-    assert set(desk._brought) == before
+    assert set(session._uploaded) == before
 
 
-def test_one_who_stays_is_served_whatever_the_step_takes(server: str, desk: Desk, tmp_path: Path) -> None:
+def test_one_who_stays_is_served_whatever_the_step_takes(server: str, session: Session, tmp_path: Path) -> None:
     write_ct(tmp_path / "ct", 80)
     files = [("files", (file.name, file.read_bytes())) for file in sorted((tmp_path / "ct").iterdir())]
     answer = httpx.post(f"{server}/v1/uploads", files=files, timeout=LIMIT)
     assert answer.status_code == 201, answer.text
     (study,) = answer.json()["studies"]
-    assert desk.is_brought(study["study"])
-    assert desk.drop(study["study"])
+    assert session.is_uploaded(study["study"])
+    assert session.drop(study["study"])

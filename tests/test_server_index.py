@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from radseek.app import session
-from radseek.app.session import Desk
+from radseek.app.session import Session
 from radseek.retrieval.document import NOTICE
 from radseek.retrieval.errors import (
     EncoderError,
@@ -41,9 +41,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("own_key")]
 class Served:
     """A copy of the archive, a desk on it and a server of that."""
 
-    def __init__(self, index: Path, desk: Desk, base: str) -> None:
-        self.index, self.desk, self.base = index, desk, base
-        self.key = desk.cases()[-1].key
+    def __init__(self, index: Path, session: Session, base: str) -> None:
+        self.index, self.session, self.base = index, session, base
+        self.key = session.cases()[-1].key
 
     def ask(self) -> dict[str, httpx.Response]:
         """Ask everything there is to ask; no answer says where the index is."""
@@ -69,7 +69,7 @@ def served(archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(session, "_BETWEEN_TRIES", 0.0)
     copy = tmp_path / "a patient's name" / "copy.index"
     copied(archive.index, copy)
-    with Desk.open(copy) as own, listening(create_app(own)) as base:
+    with Session.open(copy) as own, listening(create_app(own)) as base:
         yield Served(copy, own, base)
 
 
@@ -100,7 +100,7 @@ def test_what_was_forgotten_elsewhere_is_gone_here_and_the_rest_is_answered(serv
         assert gone not in "".join(answer.text for answer in answers.values())
         answer = httpx.get(f"{served.base}/v1/studies/{gone}", timeout=60)
         assert (answer.status_code, answer.json()["reason_code"]) == (404, "unknown_name")
-    assert served.desk.editions == 2  # opened again once for each, and not for each question
+    assert served.session.editions == 2  # opened again once for each, and not for each question
 
 
 def test_what_is_only_added_elsewhere_is_no_reason_to_open_again(served: Served) -> None:
@@ -109,7 +109,7 @@ def test_what_is_only_added_elsewhere_is_no_reason_to_open_again(served: Served)
         with store._catalog.transaction() as transaction:  # a commit of another process
             transaction.execute("UPDATE meta SET value = ? WHERE name = 'generation'", (str(generation + 1),))
     assert served.statuses() == {200}
-    assert served.desk.editions == 0
+    assert served.session.editions == 0
 
 
 def taken_away(index: Path) -> None:
@@ -183,7 +183,7 @@ def test_a_question_that_finds_the_index_lacking_opens_it_once_and_then_the_serv
         assert ready.status_code == 503
         assert "segments" not in ready.text
         assert httpx.get(f"{served.base}/v1/studies", timeout=60).status_code == 200  # what can be read is answered
-    assert served.desk.editions == 1
+    assert served.session.editions == 1
 
 
 WHERE = "/data/Jane Doe/a.index"

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from radseek.app.session import Desk
+from radseek.app.session import Session
 from radseek.cli.serve_commands import _listener
 from radseek.server import connections, limits
 from radseek.server.headers import Marked
@@ -27,9 +27,9 @@ UPLOAD = "POST /v1/uploads HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: multipar
 
 
 @pytest.fixture
-def guarded(desk: Desk) -> Iterator[str]:
+def guarded(session: Session) -> Iterator[str]:
     """A server of its own: what it remembers of addresses is one test's."""
-    with listening(create_app(desk, GUARDED)) as base:
+    with listening(create_app(session, GUARDED)) as base:
         yield base
 
 
@@ -96,15 +96,15 @@ def test_320_connections_of_nobody_shut_out_no_one_with_a_token(guarded: str, da
             assert answer.status_code == 200
 
 
-def test_a_connection_under_way_is_not_sent_away_for_idle_ones(guarded: str, desk: Desk) -> None:
+def test_a_connection_under_way_is_not_sent_away_for_idle_ones(guarded: str, session: Session) -> None:
     answers = []
 
     def ask() -> None:
         body = questions(key)["/v1/screen"]
         answers.append(httpx.post(f"{guarded}/v1/screen", json=body, headers=bearer(READ), timeout=60))
 
-    key = desk.cases(limit=1)[0].key
-    with desk.turn():  # nobody is answered
+    key = session.cases(limit=1)[0].key
+    with session.engine():  # nobody is answered
         asking = threading.Thread(target=ask)
         with contextlib.ExitStack() as stack:
             asking.start()
@@ -170,9 +170,9 @@ def test_where_all_who_send_are_fast_the_next_is_told_to_come_back(
         assert int(answer.headers["retry-after"]) > 0
 
 
-def test_a_question_sent_slowly_takes_nobodys_turn(guarded: str, desk: Desk) -> None:
+def test_a_question_sent_slowly_takes_nobodys_turn(guarded: str, session: Session) -> None:
     head = f"POST /v1/screen HTTP/1.1\r\nHost: 127.0.0.1\r\n{TOKEN}Content-Length: 500\r\n\r\n{{"
-    body = questions(desk.cases(limit=1)[0].key)["/v1/screen"]
+    body = questions(session.cases(limit=1)[0].key)["/v1/screen"]
     with trickling(guarded, 80, head):
         time.sleep(0.5)
         answer = httpx.post(f"{guarded}/v1/screen", json=body, headers=bearer(READ), timeout=60)
@@ -186,23 +186,23 @@ def test_who_does_not_read_an_answer_holds_no_turn() -> None:
             await send({"type": "http.response.body", "body": bytes(1 << 20), "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    crowd = limits.Crowd(long, most=8, at_once=2, patience=60, idle=0.5, prefix=("/v1/",))
-    with listening(Marked(crowd)) as base, sockets(base, 4, "GET /v1/long HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"):
+    limited = limits.WaitingLimit(long, most=8, at_once=2, timeout=60, idle=0.5, prefix=("/v1/",))
+    with listening(Marked(limited)) as base, sockets(base, 4, "GET /v1/long HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"):
         answer = httpx.get(f"{base}/v1/short", timeout=30)
         assert (answer.status_code, len(answer.content)) == (200, 1 << 20)
 
 
 @pytest.mark.parametrize("path", ["/v1/uploads", "/v1/screen", "/login"])
-def test_a_body_that_trickles_is_given_up(desk: Desk, path: str) -> None:
+def test_a_body_that_trickles_is_given_up(session: Session, path: str) -> None:
     settings = Settings(token=READ, admin_token=ADMIN, idle=0.5, pace=10_000)
     head = UPLOAD.replace("/v1/uploads", path) + f"{TOKEN}Content-Length: 1000000\r\n\r\n--x\r\n"
-    with listening(create_app(desk, settings)) as base, trickling(base, 1, head) as (one,):
+    with listening(create_app(session, settings)) as base, trickling(base, 1, head) as (one,):
         assert first_line(one).startswith(b"HTTP/1.1 408")
 
 
-def test_a_body_that_comes_fast_may_take_longer_than_a_pause(desk: Desk) -> None:
+def test_a_body_that_comes_fast_may_take_longer_than_a_pause(session: Session) -> None:
     settings = Settings(idle=0.5, pace=1_000)
-    with listening(create_app(desk, settings)) as base:
+    with listening(create_app(session, settings)) as base:
         body = b'{"text": "nodule"' + b" " * 2_000
 
         def pieces() -> Iterator[bytes]:

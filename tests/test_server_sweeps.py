@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.server_fuzz import QUESTIONS, TOKEN, fuzz
 from benchmarks.server_load import load
-from radseek.app.session import Desk
+from radseek.app.session import Session
 from radseek.server.server_app import create_app
 from radseek.server.settings import Settings
 from tests.server_support import listening
@@ -19,8 +19,8 @@ pytest.importorskip("schemathesis")
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::radseek.retrieval.encoders.encoder.TextCutWarning")
-def test_made_up_requests_get_what_the_description_says(desk: Desk) -> None:
-    with listening(create_app(desk, Settings(admin_token=TOKEN))) as base:
+def test_made_up_requests_get_what_the_description_says(session: Session) -> None:
+    with listening(create_app(session, Settings(admin_token=TOKEN))) as base:
         figures = fuzz(base, 2, QUESTIONS)
     assert figures.failures == [], figures.output
     assert figures.server_errors == 0
@@ -30,10 +30,10 @@ def test_made_up_requests_get_what_the_description_says(desk: Desk) -> None:
 
 
 @pytest.mark.slow
-def test_many_clients_get_answers_and_past_the_limit_are_told_to_come_back(desk: Desk) -> None:
-    with listening(create_app(desk, Settings(crowd=40))) as base:
+def test_many_clients_get_answers_and_past_the_limit_are_told_to_come_back(session: Session) -> None:
+    with listening(create_app(session, Settings(most_waiting=40))) as base:
         calm = load(base, 12, 3)
-    with listening(create_app(desk, Settings(crowd=3))) as base:
+    with listening(create_app(session, Settings(most_waiting=3))) as base:
         pressed = load(base, 12, 3)
     assert set(calm.statuses) == {200}
     assert set(pressed.statuses) == {200, 503}

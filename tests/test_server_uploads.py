@@ -12,7 +12,7 @@ import numpy as np
 import pydicom
 import pytest
 
-from radseek.app.session import Desk
+from radseek.app.session import Session
 from radseek.app.uploads import receive
 from radseek.retrieval.imaging import read_study
 from radseek.server.server_app import create_app
@@ -24,16 +24,16 @@ pytestmark = [pytest.mark.usefixtures("own_key"), pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
-def own_desk(archive: Archive) -> Iterator[Desk]:
+def own_session(archive: Archive) -> Iterator[Session]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CONFIG_HOME", str(archive.config))
-        with Desk.open(archive.index) as opened:
+        with Session.open(archive.index) as opened:
             yield opened
 
 
 @pytest.fixture(scope="module")
-def base(own_desk: Desk) -> Iterator[str]:
-    with listening(create_app(own_desk, GUARDED)) as address:
+def base(own_session: Session) -> Iterator[str]:
+    with listening(create_app(own_session, GUARDED)) as address:
         yield address
 
 
@@ -66,25 +66,25 @@ def answers(base: str, key: str) -> dict[str, str]:
 
 
 def test_an_upload_with_a_stored_studys_uid_changes_nothing_for_anybody(
-    base: str, own_desk: Desk, archive: Archive, tmp_path: Path
+    base: str, own_session: Session, archive: Archive, tmp_path: Path
 ) -> None:
     source = archive.index.parent / "studies" / "0"
-    with own_desk.turn() as engine:
+    with own_session.engine() as engine:
         stored = engine.vectors(read_study(source)).key
-    assert stored in {case.key for case in own_desk.cases()}
+    assert stored in {case.key for case in own_session.cases()}
     before = answers(base, stored)
-    pixels = own_desk.pixels(stored)
+    pixels = own_session.pixels(stored)
     assert pixels is not None
     for level in (1, 2):
         study = sent(base, forged(source, tmp_path / str(level), level))
         assert study["brought"]
         assert study["study"] != stored
         assert answers(base, stored) == before
-        again = own_desk.pixels(stored)
+        again = own_session.pixels(stored)
         assert again is not None
         assert np.array_equal(again.series[0].volume.voxels, pixels.series[0].volume.voxels)
         assert study["study"] in json.dumps(json.loads(answers(base, study["study"])["/v1/screen"])["results"])
-    assert own_desk.count() == 4
+    assert own_session.count() == 4
     # Dropping the upload leaves the stored study.
     dropped = httpx.delete(f"{base}/v1/studies/{study['study']}", headers=bearer(ADMIN), timeout=60)
     assert dropped.json()["stored"] is False
@@ -92,7 +92,7 @@ def test_an_upload_with_a_stored_studys_uid_changes_nothing_for_anybody(
 
 
 def test_two_uploads_that_claim_one_uid_stand_beside_each_other(
-    base: str, own_desk: Desk, archive: Archive, tmp_path: Path
+    base: str, own_session: Session, archive: Archive, tmp_path: Path
 ) -> None:
     first = sent(base, forged(archive.extra, tmp_path / "a", 5))
     before = answers(base, first["study"])
@@ -100,7 +100,7 @@ def test_two_uploads_that_claim_one_uid_stand_beside_each_other(
     assert first["study"] != second["study"]
     assert answers(base, first["study"]) == before
     assert sent(base, tmp_path / "a")["study"] == first["study"]  # the same again is the same
-    held = own_desk.pixels(first["study"])
+    held = own_session.pixels(first["study"])
     assert held is not None
     assert len(np.unique(held.series[0].volume.voxels)) == 1
 
@@ -125,13 +125,13 @@ def test_a_copy_of_a_stored_study_is_not_its_own_nearest_case(base: str, archive
 def test_the_desk_keeps_what_is_stored_whoever_brings_it(archive: Archive, tmp_path: Path) -> None:
     source = archive.index.parent / "studies" / "1"
     fake = read_study(forged(source, tmp_path / "fake", 9))
-    with Desk.open(archive.index) as desk:
-        with desk.turn() as engine:
+    with Session.open(archive.index) as session:
+        with session.engine() as engine:
             stored = engine.vectors(read_study(source)).key
-        key = desk.bring(fake)
+        key = session.upload(fake)
         assert key != stored
-        assert desk.target(stored) == stored
-        assert desk.is_brought(key)
-        assert not desk.is_brought(stored)
+        assert session.target(stored) == stored
+        assert session.is_uploaded(key)
+        assert not session.is_uploaded(stored)
         (sent_study,) = receive(sorted((tmp_path / "fake").iterdir())).studies
-        assert desk.bring(sent_study) == desk.bring(sent_study)
+        assert session.upload(sent_study) == session.upload(sent_study)

@@ -114,7 +114,7 @@ def test_terms_of_the_catalogue_and_what_is_added_to_them_are_left_alone() -> No
 
 def test_a_suggestion_names_the_words_and_the_term() -> None:
     (one,) = spelling_of("right plueral efusion, no fever")
-    assert one.to_json() == {"words": "plueral efusion", "meant": "pleural effusion"}
+    assert one.to_dict() == {"words": "plueral efusion", "meant": "pleural effusion"}
     assert str(one) == "Searched for 'plueral efusion' as written; did you mean pleural effusion?"
     assert [one.meant for one in spelling_of('"efusion" - "pnuemothorax"')] == ["effusion", "pneumothorax"]
     assert spelling_of("") == spelling_of("...") == ()
@@ -132,7 +132,7 @@ def test_answers_carry_what_was_searched_and_what_may_be_meant(
         found = engine.search("pnuemothorax")
         assert found.query["text"] == "pnuemothorax"  # never changed
         assert [one.meant for one in found.suggestions] == ["pneumothorax"]
-        assert found.to_json()["suggestions"] == [{"words": "pnuemothorax", "meant": "pneumothorax"}]
+        assert found.to_dict()["suggestions"] == [{"words": "pnuemothorax", "meant": "pneumothorax"}]
         assert engine.search("pneumothorax").suggestions == ()
         screened = engine.screen(None, ["pnuemothorax", "pneumothorax"])
         assert [one.meant for one in screened.suggestions] == ["pneumothorax"]

@@ -16,7 +16,7 @@ from PIL import Image
 from playwright.sync_api import BrowserContext, Locator, Page, Route, expect
 
 from benchmarks.viewer_speed import CLOCK, steps
-from radseek.app.session import Desk
+from radseek.app.session import Session
 from radseek.demo.phantoms.make import make_phantom
 from radseek.demo.viewer.window_choices import Preset
 from radseek.retrieval.engine import Engine
@@ -65,11 +65,11 @@ def phantom() -> tuple[Study, NDArray[np.bool_]]:
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory, phantom: tuple[Study, object]) -> Iterator[Desk]:
+def session(tmp_path_factory: pytest.TempPathFactory, phantom: tuple[Study, object]) -> Iterator[Session]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
         patch.setenv("RADSEEK_KEY", "viewer tests, viewer tests")
-        with Desk.open(None, "random") as opened:
+        with Session.open(None, "random") as opened:
             yield opened
 
 
@@ -79,8 +79,8 @@ def _one_key(monkeypatch: pytest.MonkeyPatch, _own_home: None) -> None:
 
 
 @pytest.fixture(scope="module")
-def base(desk: Desk) -> Iterator[str]:
-    with served(bare_app(desk)) as address:
+def base(session: Session) -> Iterator[str]:
+    with served(bare_app(session)) as address:
         yield address
 
 
@@ -102,16 +102,16 @@ def page(context: BrowserContext, base: str) -> Iterator[Page]:
 
 
 @pytest.fixture(scope="module")
-def bring(desk: Desk) -> Callable[[Study], str]:
+def upload(session: Session) -> Callable[[Study], str]:
     """Bring a study once."""
     keys: dict[str, str] = {}
 
-    def brought(study: Study) -> str:
+    def uploaded(study: Study) -> str:
         if study.uid not in keys:
-            keys[study.uid] = desk.bring(study)
+            keys[study.uid] = session.upload(study)
         return keys[study.uid]
 
-    return brought
+    return uploaded
 
 
 def mount(page: Page, what: dict[str, Any], place: str = "one") -> Locator:
@@ -153,11 +153,11 @@ def slice_only(page: Page, viewer: Locator) -> NDArray[np.int64]:
 
 
 def test_a_lesion_of_the_left_is_on_the_right_of_the_screen(
-    page: Page, bring: Callable[[Study], str], phantom: tuple[Study, NDArray[np.bool_]]
+    page: Page, upload: Callable[[Study], str], phantom: tuple[Study, NDArray[np.bool_]]
 ) -> None:
     study, mask = phantom
     z, y, x = (int(np.median(axis)) for axis in np.nonzero(mask))
-    viewer = mount(page, {"study": bring(study), "view": "soft", "z": z})
+    viewer = mount(page, {"study": upload(study), "view": "soft", "z": z})
     assert viewer.locator(".edge").all_inner_texts() == ["R", "L", "A", "P"]
     drawn = slice_only(page, viewer)
     mass, mirrored = (_around(drawn, y, column, mask.shape[1:]) for column in (x, mask.shape[2] - 1 - x))
@@ -188,7 +188,7 @@ def _around(drawn: NDArray[np.int64], row: float, column: float, shape: tuple[in
 )  # fmt: skip
 def test_head_and_front_are_up_and_thick_slices_are_not_squashed(
     page: Page,
-    bring: Callable[[Study], str],
+    upload: Callable[[Study], str],
     plane: str,
     letters: list[str],
     k: int,
@@ -196,7 +196,7 @@ def test_head_and_front_are_up_and_thick_slices_are_not_squashed(
 ) -> None:
     voxels, affine = boxes(24, 5.0)
     viewer = mount(
-        page, {"study": bring(study_of("1.2.24", (voxels, affine, "CT", "box"))), "plane": plane, "view": "soft"}
+        page, {"study": upload(study_of("1.2.24", (voxels, affine, "CT", "box"))), "plane": plane, "view": "soft"}
     )
     page.evaluate("(k) => oneViewer.viewer.goTo(k)", k)
     settle(page)
@@ -210,8 +210,8 @@ def test_head_and_front_are_up_and_thick_slices_are_not_squashed(
     assert _around(drawn, where[0], shape[1] - 1 - where[1], shape) < 110
 
 
-def test_wheel_keys_and_slider_step_through_slices(page: Page, bring: Callable[[Study], str]) -> None:
-    viewer = mount(page, {"study": bring(study_of("1.2.24", (*boxes(24, 5.0), "CT", "box")))})
+def test_wheel_keys_and_slider_step_through_slices(page: Page, upload: Callable[[Study], str]) -> None:
+    viewer = mount(page, {"study": upload(study_of("1.2.24", (*boxes(24, 5.0), "CT", "box")))})
     page.evaluate("() => { window.told = []; oneViewer.onslice((event) => told.push(event)); }")
     corner, stage = viewer.locator(".topRight"), viewer.locator(".stage")
     expect(corner).to_have_text("Axial\nSlice 12 of 0–23\nH 160.0 mm")
@@ -239,8 +239,8 @@ def test_wheel_keys_and_slider_step_through_slices(page: Page, bring: Callable[[
     assert (told["k"], told["z"], told["plane"], told["count"]) == (7, 7, "axial", 24)
 
 
-def test_level_and_width_by_drag_preset_and_number(page: Page, bring: Callable[[Study], str]) -> None:
-    viewer = mount(page, {"study": bring(study_of("1.2.24", (*boxes(24, 5.0), "CT", "box")))})
+def test_level_and_width_by_drag_preset_and_number(page: Page, upload: Callable[[Study], str]) -> None:
+    viewer = mount(page, {"study": upload(study_of("1.2.24", (*boxes(24, 5.0), "CT", "box")))})
     expect(viewer.get_by_label("Window")).to_have_value("lung")
     expect(viewer.locator(".bottomLeft")).to_have_text("Level −600 · Width 1500\nZoom 100 %")
     box = viewer.locator(".stage").bounding_box()
@@ -262,8 +262,8 @@ def test_level_and_width_by_drag_preset_and_number(page: Page, bring: Callable[[
     expect(viewer.locator(".bottomLeft")).to_contain_text("Level −600 · Width 1500")
 
 
-def test_zoom_and_pan(page: Page, bring: Callable[[Study], str]) -> None:
-    viewer = mount(page, {"study": bring(study_of("1.2.24", (*boxes(24, 5.0), "CT", "box")))})
+def test_zoom_and_pan(page: Page, upload: Callable[[Study], str]) -> None:
+    viewer = mount(page, {"study": upload(study_of("1.2.24", (*boxes(24, 5.0), "CT", "box")))})
     before = state(page, "v.place")
     viewer.get_by_role("button", name="Zoom in").click()
     settle(page)
@@ -311,11 +311,11 @@ NOTHING = [False, "", "Image viewer"]
 @pytest.mark.parametrize("how", ["late", "offline", "refused"])
 @pytest.mark.parametrize("what", ["$", "/series/"])
 def test_nothing_of_the_last_study_is_seen_from_the_moment_another_is_asked_for(
-    page: Page, bring: Callable[[Study], str], monkeypatch: pytest.MonkeyPatch, what: str, how: str
+    page: Page, upload: Callable[[Study], str], monkeypatch: pytest.MonkeyPatch, what: str, how: str
 ) -> None:
     monkeypatch.setattr(Engine, "heat_map", heat_of(spot=(10, 30)))
-    first = bring(study_of("1.2.12", (*boxes(12, 5.0), "CT", "box"), (*boxes(6, 4.0), "MR", "second")))
-    last = bring(study_of("1.2.60", (*boxes(60, 2.5), "CT", "thin")))
+    first = upload(study_of("1.2.12", (*boxes(12, 5.0), "CT", "box"), (*boxes(6, 4.0), "MR", "second")))
+    last = upload(study_of("1.2.60", (*boxes(60, 2.5), "CT", "thin")))
     viewer = mount(page, {"study": first, "finding": "lung_mass"})
     page.wait_for_function("oneViewer.viewer.heat && oneViewer.viewer.heat.pictures.size === 2")
     assert page.evaluate(_SEEN)[0]
@@ -341,8 +341,10 @@ def test_nothing_of_the_last_study_is_seen_from_the_moment_another_is_asked_for(
         expect(viewer.locator(".topRight")).to_contain_text("of 0\u201359")
 
 
-def test_a_series_that_cannot_be_read_is_not_shown_as_the_one_before(page: Page, bring: Callable[[Study], str]) -> None:
-    study = bring(study_of("1.2.13", (*boxes(12, 5.0), "CT", "box"), (*boxes(6, 4.0), "MR", "second")))
+def test_a_series_that_cannot_be_read_is_not_shown_as_the_one_before(
+    page: Page, upload: Callable[[Study], str]
+) -> None:
+    study = upload(study_of("1.2.13", (*boxes(12, 5.0), "CT", "box"), (*boxes(6, 4.0), "MR", "second")))
     viewer = mount(page, {"study": study})
     page.evaluate(_FETCH, [f"/{state(page, 'v.scene.series[1].key')}/", "refused"])
     viewer.get_by_label("Series").select_option(index=1)
@@ -357,12 +359,12 @@ def test_a_series_that_cannot_be_read_is_not_shown_as_the_one_before(page: Page,
 @pytest.mark.parametrize(("how", "why"), [("offline", "the server does not answer"), ("refused", "It is gone.")])
 @pytest.mark.parametrize("what", ["/heat$", "/heat/.*/2$"])
 def test_a_heat_map_that_does_not_come_leaves_the_images(
-    page: Page, bring: Callable[[Study], str], monkeypatch: pytest.MonkeyPatch, what: str, how: str, why: str
+    page: Page, upload: Callable[[Study], str], monkeypatch: pytest.MonkeyPatch, what: str, how: str, why: str
 ) -> None:
     monkeypatch.setattr(Engine, "heat_map", heat_of(spot=(10, 30)))
     page.evaluate(_FETCH, [what, how])
     study = study_of("1.2.12", (*boxes(12, 5.0), "CT", "box"), (*boxes(6, 4.0), "MR", "second"))
-    viewer = mount(page, {"study": bring(study), "finding": "lung_mass"})
+    viewer = mount(page, {"study": upload(study), "finding": "lung_mass"})
     expect(viewer.get_by_role("status")).to_contain_text(f"No heat map: {why}")
     expect(viewer.locator(".message")).to_be_hidden()
     assert page.evaluate(_SEEN)[0]
@@ -377,10 +379,10 @@ def waited_for(page: Page, holds: Callable[[], bool]) -> None:
     raise AssertionError("it did not come to that in a minute")
 
 
-def test_nothing_is_drawn_before_its_style_is_there(page: Page, bring: Callable[[Study], str]) -> None:
+def test_nothing_is_drawn_before_its_style_is_there(page: Page, upload: Callable[[Study], str]) -> None:
     held: list[Route] = []
     page.route("**/viewer.css", lambda route: held.append(route))
-    study = bring(study_of("1.2.24", (*boxes(24, 5.0), "CT", "box")))
+    study = upload(study_of("1.2.24", (*boxes(24, 5.0), "CT", "box")))
     page.evaluate("void mountViewer('one', {})")
     page.evaluate("(study) => oneViewer.show({ study })", study)
     waited_for(page, lambda: bool(held) and state(page, "!!v.shown"))
@@ -399,8 +401,8 @@ def test_the_browser_maps_grey_levels_as_the_engine_does(page: Page) -> None:
     wanted = [window(values, level, width, kind) for level, width, kind in (
         (-600, 1500, "LINEAR_EXACT"), (1800.5, 333.3, "LINEAR"), (400, 700, "SIGMOID"))]  # fmt: skip
     displays: list[dict[str, Any]] = [
-        Preset("a", -600, 1500).to_json(), Preset("b", 1800.5, 333.3, "LINEAR").to_json(),
-        Preset("c", 400, 700, "SIGMOID").to_json(),
+        Preset("a", -600, 1500).to_dict(), Preset("b", 1800.5, 333.3, "LINEAR").to_dict(),
+        Preset("c", 400, 700, "SIGMOID").to_dict(),
         {"function": "TABLE", "level": 0, "width": 1, "table": table.tolist(), "table_first": -40},
     ]  # fmt: skip
     for display, levels in zip(displays, [*wanted, lookup], strict=True):
@@ -416,10 +418,12 @@ def test_the_browser_maps_grey_levels_as_the_engine_does(page: Page) -> None:
             assert (apart > 0).mean() < 0.01
 
 
-def test_a_slice_no_longer_wanted_does_not_say_that_it_is_being_read(page: Page, bring: Callable[[Study], str]) -> None:
+def test_a_slice_no_longer_wanted_does_not_say_that_it_is_being_read(
+    page: Page, upload: Callable[[Study], str]
+) -> None:
     held: list[Route] = []
     page.route("**/axial/250", lambda route: held.append(route))
-    viewer = mount(page, {"study": bring(study_of("1.2.31", (*boxes(300, 1.0), "CT", "box")))})
+    viewer = mount(page, {"study": upload(study_of("1.2.31", (*boxes(300, 1.0), "CT", "box")))})
     page.evaluate("oneViewer.viewer.goTo(250)")
     expect(viewer.locator(".message")).to_be_visible()
     page.evaluate("{ const v = oneViewer.viewer; v.goTo(250); v.goTo(20); }")
@@ -436,10 +440,10 @@ def test_a_slice_no_longer_wanted_does_not_say_that_it_is_being_read(page: Page,
 
 
 def test_a_heat_map_lies_where_it_belongs_and_its_profile_leads_to_slices(
-    page: Page, bring: Callable[[Study], str], monkeypatch: pytest.MonkeyPatch
+    page: Page, upload: Callable[[Study], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Engine, "heat_map", heat_of(spot=(10, 30)))
-    viewer = mount(page, {"study": bring(study_of("1.2.12", (*boxes(12, 5.0), "CT", "box"))), "finding": "lung_mass"})
+    viewer = mount(page, {"study": upload(study_of("1.2.12", (*boxes(12, 5.0), "CT", "box"))), "finding": "lung_mass"})
     page.wait_for_function("oneViewer.viewer.heat && oneViewer.viewer.heat.pictures.size === 2")
     expect(viewer.locator(".topRight")).to_contain_text("Slice 4 of")
     expect(viewer.locator(".topLeft")).to_contain_text("Heat map: lung mass")
@@ -476,19 +480,19 @@ def test_a_heat_map_lies_where_it_belongs_and_its_profile_leads_to_slices(
     ],
 )
 def test_a_map_that_misleads_is_not_left_alone(
-    page: Page, bring: Callable[[Study], str], monkeypatch: pytest.MonkeyPatch, made: Callable[..., Any], said: str
+    page: Page, upload: Callable[[Study], str], monkeypatch: pytest.MonkeyPatch, made: Callable[..., Any], said: str
 ) -> None:
     monkeypatch.setattr(Engine, "heat_map", made)
     study = study_of(f"1.2.{len(said)}.{said[0]}", (*boxes(12, 5.0), "CT", "box"))
-    viewer = mount(page, {"study": bring(study), "finding": "effusion under test"})
+    viewer = mount(page, {"study": upload(study), "finding": "effusion under test"})
     expect(viewer.get_by_role("status")).to_contain_text(said)
     expect(viewer.locator(".topRight")).to_contain_text("Slice 4 of")
 
 
-def test_linked_viewers_scroll_in_millimetres(page: Page, bring: Callable[[Study], str]) -> None:
+def test_linked_viewers_scroll_in_millimetres(page: Page, upload: Callable[[Study], str]) -> None:
     page.set_viewport_size({"width": 1100, "height": 1300})
-    mount(page, {"study": bring(study_of("1.2.24", (*boxes(24, 5.0), "CT", "box"))), "z": 20})
-    mount(page, {"study": bring(study_of("1.2.60", (*boxes(60, 2.5), "CT", "thin"))), "z": 30}, "two")
+    mount(page, {"study": upload(study_of("1.2.24", (*boxes(24, 5.0), "CT", "box"))), "z": 20})
+    mount(page, {"study": upload(study_of("1.2.60", (*boxes(60, 2.5), "CT", "thin"))), "z": 30}, "two")
     page.evaluate("() => { window.unlink = oneViewer.link(twoViewer); }")
     page.locator("#one .stage").focus()
     for _ in range(3):
@@ -506,11 +510,11 @@ def test_linked_viewers_scroll_in_millimetres(page: Page, bring: Callable[[Study
 
 
 def test_words_in_chinese_and_nothing_hostile_runs(
-    page: Page, bring: Callable[[Study], str], monkeypatch: pytest.MonkeyPatch
+    page: Page, upload: Callable[[Study], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Engine, "heat_map", heat_of(spot=(10, 30)))
     study = study_of("1.2.7", (*boxes(12, 5.0), "CT", PAYLOAD), (*boxes(6, 4.0), "MR", "second"))
-    viewer = mount(page, {"study": bring(study), "finding": PAYLOAD, "lang": "zh"})
+    viewer = mount(page, {"study": upload(study), "finding": PAYLOAD, "lang": "zh"})
     page.wait_for_function("oneViewer.viewer.heat")
     expect(viewer.get_by_role("button", name="冠状面")).to_be_visible()
     expect(viewer.get_by_text("仅供研究使用，不是医疗器械。")).to_be_visible()
@@ -525,9 +529,9 @@ def test_words_in_chinese_and_nothing_hostile_runs(
     assert page.evaluate("window.ran") is None
 
 
-def test_a_late_answer_does_not_replace_what_was_asked_last(page: Page, bring: Callable[[Study], str]) -> None:
-    first = bring(study_of("1.2.24", (*boxes(24, 5.0), "CT", "box")))
-    last = bring(study_of("1.2.60", (*boxes(60, 2.5), "CT", "thin")))
+def test_a_late_answer_does_not_replace_what_was_asked_last(page: Page, upload: Callable[[Study], str]) -> None:
+    first = upload(study_of("1.2.24", (*boxes(24, 5.0), "CT", "box")))
+    last = upload(study_of("1.2.60", (*boxes(60, 2.5), "CT", "thin")))
     held: list[Route] = []
     page.route(f"**/viewer/studies/{first}", lambda route: held.append(route))
     page.evaluate("void mountViewer('one', {})")
@@ -542,29 +546,31 @@ def test_a_late_answer_does_not_replace_what_was_asked_last(page: Page, bring: C
     expect(page.locator("#one .topRight")).to_contain_text("of 0–59")
 
 
-def test_a_radiograph_without_geometry_says_what_it_does_not_know(page: Page, bring: Callable[[Study], str]) -> None:
+def test_a_radiograph_without_geometry_says_what_it_does_not_know(page: Page, upload: Callable[[Study], str]) -> None:
     voxels = np.linspace(0, 4000, 50 * 40).reshape(1, 50, 40).astype(np.int16)
     study = study_of("1.2.1", (voxels, None, "DX", "chest"))
-    viewer = mount(page, {"study": bring(study)})
+    viewer = mount(page, {"study": upload(study)})
     expect(viewer.get_by_text("Sides not given by the file")).to_be_visible()
     expect(viewer.get_by_text("Scale unknown")).to_be_visible()
     assert viewer.get_by_role("button", name="Coronal").count() == 0
     assert not viewer.locator(".slider").is_visible()
     sided = replace(study.series[0], uid="1.2.1.9", attributes={"PatientOrientation": "L\\F", "PixelSpacing": "1\\2"})
-    viewer = mount(page, {"study": bring(replace(study, uid="1.2.1.8", series=(sided,)))})
+    viewer = mount(page, {"study": upload(replace(study, uid="1.2.1.8", series=(sided,)))})
     assert viewer.locator(".edge").all_inner_texts() == ["R", "L", "H", "F"]
     assert state(page, "v.place.width / v.place.height") == pytest.approx(80 / 50)
 
 
-def test_the_page_says_when_there_is_nothing_to_show(page: Page, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(desk, "pixels", lambda key: None)
+def test_the_page_says_when_there_is_nothing_to_show(
+    page: Page, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "pixels", lambda key: None)
     page.evaluate("() => { mountViewer('one', {}); return oneViewer.show({ study: '2.25.99' }); }")
     expect(page.locator("#one .message")).to_have_text("The images cannot be shown: their files have moved or are gone")
 
 
-def test_a_step_is_drawn_soon(page: Page, bring: Callable[[Study], str]) -> None:
+def test_a_step_is_drawn_soon(page: Page, upload: Callable[[Study], str]) -> None:
     """How soon is the benchmark's to measure, on a quiet machine; this holds that each step is drawn and timed."""
-    mount(page, {"study": bring(study_of("1.2.60", (*boxes(60, 2.5), "CT", "thin")))})
+    mount(page, {"study": upload(study_of("1.2.60", (*boxes(60, 2.5), "CT", "thin")))})
     page.evaluate(CLOCK)
     times = steps(page, 8)
     assert len(times) == 8
@@ -573,13 +579,13 @@ def test_a_step_is_drawn_soon(page: Page, bring: Callable[[Study], str]) -> None
 
 @pytest.mark.parametrize("lang", ["en", "zh"])
 def test_axe_finds_nothing_serious(
-    page: Page, base: str, bring: Callable[[Study], str], monkeypatch: pytest.MonkeyPatch, lang: str
+    page: Page, base: str, upload: Callable[[Study], str], monkeypatch: pytest.MonkeyPatch, lang: str
 ) -> None:
     monkeypatch.setattr(Engine, "heat_map", heat_of(spot=(10, 30), margin=-0.2))
     study = study_of("1.2.7", (*boxes(12, 5.0), "CT", "chest"), (*boxes(6, 4.0), "MR", "second"))
     page.goto(f"{base}/free")  # axe brings inline styles of its own
     page.wait_for_function("window.isReady")
-    mount(page, {"study": bring(study), "finding": "lung mass", "lang": lang})
+    mount(page, {"study": upload(study), "finding": "lung mass", "lang": lang})
     page.wait_for_function("oneViewer.viewer.heat")
     page.evaluate(Path(AXE_FILE_PATH).read_text("utf8"))
     found = page.evaluate("axe.run(document)")["violations"]

@@ -14,7 +14,7 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from radseek.app.session import Desk
+from radseek.app.session import Session
 from radseek.demo.viewer import open_scenes
 from radseek.demo.viewer.scene import Scene
 from radseek.index_builder import build_index
@@ -39,11 +39,11 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def desk(home: Path) -> Iterator[Desk]:
+def session(home: Path) -> Iterator[Session]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CONFIG_HOME", str(home / "config"))
         build_index([home / "stored"], home / "archive.index", model="random", workers=1)
-        with Desk.open(home / "archive.index") as opened:
+        with Session.open(home / "archive.index") as opened:
             yield opened
 
 
@@ -53,13 +53,13 @@ def _one_key(home: Path, monkeypatch: pytest.MonkeyPatch, _own_home: None) -> No
 
 
 @pytest.fixture
-def client(desk: Desk) -> Iterator[TestClient]:
-    with TestClient(bare_app(desk)) as asked:
+def client(session: Session) -> Iterator[TestClient]:
+    with TestClient(bare_app(session)) as asked:
         yield asked
 
 
-def test_a_stored_study_has_a_scene_and_planes(client: TestClient, desk: Desk) -> None:
-    key = desk.cases()[0].key
+def test_a_stored_study_has_a_scene_and_planes(client: TestClient, session: Session) -> None:
+    key = session.cases()[0].key
     scene = client.get(f"/viewer/studies/{key}").json()
     assert scene["study"] == key
     assert scene["notice"] == "Research use only. Not a medical device."
@@ -68,7 +68,7 @@ def test_a_stored_study_has_a_scene_and_planes(client: TestClient, desk: Desk) -
     assert (series["modality"], series["unit"], series["plane"]) == ("CT", "HU", "axial")
     assert [view["name"] for view in series["views"]] == ["lung", "soft", "bone"]
     assert series["planes"]["coronal"]["spacing"] == pytest.approx([0.9, 5.0, 0.9])
-    study = desk.pixels(key)
+    study = session.pixels(key)
     assert study is not None
     voxels = study.series[0].volume.voxels
     for plane, index, wanted in (("axial", 3, voxels[3]), ("coronal", 7, voxels[::-1, 7]), ("sagittal", 0, None)):
@@ -79,8 +79,8 @@ def test_a_stored_study_has_a_scene_and_planes(client: TestClient, desk: Desk) -
         assert np.array_equal(drawn, voxels[::-1, :, -1] if wanted is None else wanted)
 
 
-def test_planes_are_private_and_not_sent_twice(client: TestClient, desk: Desk) -> None:
-    key = desk.cases()[0].key
+def test_planes_are_private_and_not_sent_twice(client: TestClient, session: Session) -> None:
+    key = session.cases()[0].key
     series = client.get(f"/viewer/studies/{key}").json()["series"][0]["key"]
     path = f"/viewer/studies/{key}/series/{series}/axial/0"
     first = client.get(path)
@@ -92,9 +92,9 @@ def test_planes_are_private_and_not_sent_twice(client: TestClient, desk: Desk) -
     assert "no-store" in client.get(f"/viewer/studies/{key}").headers["Cache-Control"]
 
 
-def test_nothing_original_leaves(client: TestClient, desk: Desk, home: Path) -> None:
-    key = desk.cases()[0].key
-    study = desk.pixels(key)
+def test_nothing_original_leaves(client: TestClient, session: Session, home: Path) -> None:
+    key = session.cases()[0].key
+    study = session.pixels(key)
     assert study is not None
     sent = client.get(f"/viewer/studies/{key}").text
     hidden = [study.uid, study.series[0].uid, study.content_hash, "SECRET77", "ACCSECRET", "Doe", "Planted", "20240317"]
@@ -140,8 +140,8 @@ def test_an_absurd_spacing_is_not_drawn_but_thick_slices_are() -> None:
     assert second["axial"]["spacing"] == [5.0, 1.0, 1.0]
 
 
-def test_unknown_things_are_problems_with_a_reason(client: TestClient, desk: Desk) -> None:
-    key = desk.cases()[0].key
+def test_unknown_things_are_problems_with_a_reason(client: TestClient, session: Session) -> None:
+    key = session.cases()[0].key
     series = client.get(f"/viewer/studies/{key}").json()["series"][0]["key"]
     for path in (
         "/viewer/studies/2.25.404",
@@ -161,10 +161,12 @@ def test_unknown_things_are_problems_with_a_reason(client: TestClient, desk: Des
         assert client.get(path).status_code == 404
 
 
-def test_files_that_moved_are_said_to_be_gone(client: TestClient, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(desk, "pixels", lambda key: None)
+def test_files_that_moved_are_said_to_be_gone(
+    client: TestClient, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "pixels", lambda key: None)
     monkeypatch.setattr(open_scenes, "_TRUST", 0.0)
-    key = desk.cases()[0].key
+    key = session.cases()[0].key
     scene = client.get(f"/viewer/studies/{key}").json()
     assert (scene["series"], scene["reason"]) == ([], "no_images")
     answer = client.get(f"/viewer/studies/{key}/series/2.25.1/axial/0")
@@ -173,25 +175,25 @@ def test_files_that_moved_are_said_to_be_gone(client: TestClient, desk: Desk, mo
 
 
 def test_a_study_that_goes_is_not_shown_any_more(
-    client: TestClient, desk: Desk, home: Path, monkeypatch: pytest.MonkeyPatch
+    client: TestClient, session: Session, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(open_scenes, "_TRUST", 0.0)
-    key = desk.bring(read_study(home / "brought"))
+    key = session.upload(read_study(home / "brought"))
     assert client.get(f"/viewer/studies/{key}").status_code == 200
-    desk._brought.clear()
+    session._uploaded.clear()
     assert client.get(f"/viewer/studies/{key}").status_code == 404
 
 
 def test_scrolling_does_not_wait_for_the_engine(
-    client: TestClient, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    client: TestClient, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    key = desk.cases()[0].key
+    key = session.cases()[0].key
     series = client.get(f"/viewer/studies/{key}").json()["series"][0]["key"]
 
     def busy(*_: object) -> None:
         raise BusyError("The engine has been busy; ask again in a moment.")
 
-    monkeypatch.setattr(desk, "turn", busy)
+    monkeypatch.setattr(session, "engine", busy)
     assert client.get(f"/viewer/studies/{key}/series/{series}/axial/2").status_code == 200
     answer = client.post(f"/viewer/studies/{key}/heat", json={"finding": "lung mass"})
     assert (answer.status_code, answer.json()["reason_code"]) == (503, "busy")
@@ -199,8 +201,8 @@ def test_scrolling_does_not_wait_for_the_engine(
 
 
 @pytest.mark.slow
-def test_a_map_that_failed_its_check_says_why_and_still_has_its_profile(client: TestClient, desk: Desk) -> None:
-    key = desk.cases()[0].key
+def test_a_map_that_failed_its_check_says_why_and_still_has_its_profile(client: TestClient, session: Session) -> None:
+    key = session.cases()[0].key
     answer = client.post(f"/viewer/studies/{key}/heat", json={"finding": "肺结节", "lang": "zh"}).json()
     assert answer["names"]["zh"]
     assert answer["finding"] == "lung_nodule"
@@ -210,16 +212,16 @@ def test_a_map_that_failed_its_check_says_why_and_still_has_its_profile(client: 
     assert answer["z"] == answer["key_slices"][0]
 
 
-def test_a_finding_that_no_view_is_read_for_is_an_answer_and_no_error(client: TestClient, desk: Desk) -> None:
-    answer = client.post(f"/viewer/studies/{desk.cases()[0].key}/heat", json={"finding": "cerebral oedema"})
+def test_a_finding_that_no_view_is_read_for_is_an_answer_and_no_error(client: TestClient, session: Session) -> None:
+    answer = client.post(f"/viewer/studies/{session.cases()[0].key}/heat", json={"finding": "cerebral oedema"})
     assert answer.status_code == 200
     assert (answer.json()["reason"], answer.json()["profile"]) == ("no_view", [])
 
 
 def test_a_map_that_passed_is_one_picture_a_slice(
-    client: TestClient, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    client: TestClient, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    key = desk.cases()[0].key
+    key = session.cases()[0].key
     monkeypatch.setattr(Engine, "heat_map", heat_of(spot=(10, 30)))
     answer, again = (client.post(f"/viewer/studies/{key}/heat", json={"finding": "lung_nodule"}).json() for _ in "ab")
     assert answer == again  # held, not made again
@@ -246,13 +248,13 @@ def test_a_map_that_passed_is_one_picture_a_slice(
         ({}, 422),
     ],
 )
-def test_bad_questions_are_refused(client: TestClient, desk: Desk, body: dict[str, str], status: int) -> None:
-    assert client.post(f"/viewer/studies/{desk.cases()[0].key}/heat", json=body).status_code == status
+def test_bad_questions_are_refused(client: TestClient, session: Session, body: dict[str, str], status: int) -> None:
+    assert client.post(f"/viewer/studies/{session.cases()[0].key}/heat", json=body).status_code == status
 
 
-def test_a_picture_has_a_scene_too(client: TestClient, desk: Desk, tmp_path: Path) -> None:
+def test_a_picture_has_a_scene_too(client: TestClient, session: Session, tmp_path: Path) -> None:
     write_picture(tmp_path / "one.png", 3)
-    key = desk.bring(read_study(tmp_path / "one.png"))
+    key = session.upload(read_study(tmp_path / "one.png"))
     (series,) = client.get(f"/viewer/studies/{key}").json()["series"]
     assert (series["plane"], series["planes"]["stack"]["count"]) == ("stack", 1)
     assert client.get(f"/viewer/studies/{key}/series/{series['key']}/stack/0").status_code == 200

@@ -18,12 +18,12 @@ from radseek.retrieval.explain.evidence_of_answers import gather
 from radseek.retrieval.scoring.score_results import FindingScore, ScreenResult
 from radseek.retrieval.scoring.screening import AtHand
 from radseek.retrieval.scoring.study_vectors import SeriesVectors, StudyVectors
-from radseek.retrieval.scoring.text_vectors import PromptBook
+from radseek.retrieval.scoring.text_vectors import TextVectors
 from radseek.retrieval.scoring.word_separation import (
     FEWEST,
     LIMIT,
     MEANINGLESS,
-    TellingApart,
+    WordSeparation,
     likeness,
     references,
 )
@@ -47,13 +47,13 @@ def study_of(k: int, vector: np.ndarray) -> StudyVectors:
     return StudyVectors(key_of("study", k), "", None, (SeriesVectors(key_of("series", k), "DX", "chest", (view,)),), {})
 
 
-def directions(book: PromptBook) -> np.ndarray:
-    return np.stack([book.pair(one).directions()[:, 0] for one in (EFFUSION, *references(EFFUSION))])
+def directions(text_vectors: TextVectors) -> np.ndarray:
+    return np.stack([text_vectors.pair(one).directions()[:, 0] for one in (EFFUSION, *references(EFFUSION))])
 
 
 def told(encoder: TinyEncoder, vectors: list[np.ndarray]) -> bool | None:
-    book = PromptBook(encoder)
-    at_hand = AtHand(book, [EFFUSION])
+    text_vectors = TextVectors(encoder)
+    at_hand = AtHand(text_vectors, [EFFUSION])
     rows = []
     for k, vector in enumerate(vectors):
         study = study_of(k, vector)
@@ -99,18 +99,18 @@ def test_the_normal_is_not_compared_with_itself() -> None:
 
 
 def test_an_index_answers_for_a_single_study(monkeypatch: pytest.MonkeyPatch) -> None:
-    telling = TellingApart(PromptBook(TinyEncoder()))
-    assert telling.not_told_apart(EFFUSION, ("DX", "chest")) is None
+    separation = WordSeparation(TextVectors(TinyEncoder()))
+    assert separation.not_told_apart(EFFUSION, ("DX", "chest")) is None
     line = np.random.default_rng(0).standard_normal(32)
     for k in range(FEWEST):
-        telling.add(study_of(k, line * k + np.ones(32)), [EFFUSION])
-    assert telling.not_told_apart(EFFUSION, ("DX", "chest")) is True
-    assert telling.not_told_apart(EFFUSION, ("MR", "head")) is None
+        separation.add(study_of(k, line * k + np.ones(32)), [EFFUSION])
+    assert separation.not_told_apart(EFFUSION, ("DX", "chest")) is True
+    assert separation.not_told_apart(EFFUSION, ("MR", "head")) is None
 
 
 def test_it_is_said_wherever_a_score_is_shown() -> None:
     assert _state(ROW) == "present (not_told_apart)"
-    assert ROW.to_json()["not_told_apart"] is True
+    assert ROW.to_dict()["not_told_apart"] is True
     finding = find("pleural effusion")
     for lang, words in (("en", "not told from meaningless words"), ("zh", "未能与无意义词语区分")):
         for said in (True, False, None):

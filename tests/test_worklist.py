@@ -15,7 +15,7 @@ from radseek.app.worklist import NOT_ABNORMAL, Screened, sort_worklist, worklist
 from radseek.prompts.catalogue import load_set
 from radseek.retrieval.document import NOTICE
 from radseek.retrieval.index.store import Case, CaseSeries
-from tests.archive_support import made_desk
+from tests.archive_support import made_session
 from tests.each_support import each
 from tests.index_support import key_of, make_records
 
@@ -79,14 +79,14 @@ def test_a_file_name_is_no_formula(path: str) -> None:
 
 def test_every_stored_study_is_screened_as_the_engine_screens_it(tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
-    with made_desk(tmp_path / "a.index", make_records(13)) as desk:
-        screening = ArchiveScreening(desk)
+    with made_session(tmp_path / "a.index", make_records(13)) as session:
+        screening = ArchiveScreening(session)
         assert not screening.is_done()
         screening.run(lambda done, total: told.append((done, total)))
         assert screening.is_done()
         assert told == [(10, 13), (13, 13)]
         key = key_of("study", 3)
-        with desk.turn() as engine:
+        with session.engine() as engine:
             rows = engine.screen(key, "chest_ct").results
         assert [replace(one) for one in screening.of(key)] == [
             Screened(r.finding, r.state, r.probability, r.series, r.view, r.key_slice) for r in rows
@@ -96,8 +96,8 @@ def test_every_stored_study_is_screened_as_the_engine_screens_it(tmp_path: Path)
 
 
 def test_screening_stops_when_asked_keeps_what_it_has_and_goes_on(tmp_path: Path) -> None:
-    with made_desk(tmp_path / "a.index", make_records(25)) as desk:
-        screening = ArchiveScreening(desk)
+    with made_session(tmp_path / "a.index", make_records(25)) as session:
+        screening = ArchiveScreening(session)
         looks = iter([False, True])
         with pytest.raises(CancelledError):
             screening.run(stopped=lambda: next(looks))
@@ -107,10 +107,10 @@ def test_screening_stops_when_asked_keeps_what_it_has_and_goes_on(tmp_path: Path
 
 
 def test_another_generation_is_screened_anew(tmp_path: Path) -> None:
-    with made_desk(tmp_path / "a.index", make_records(3)) as desk:
-        screening = ArchiveScreening(desk)
+    with made_session(tmp_path / "a.index", make_records(3)) as session:
+        screening = ArchiveScreening(session)
         screening.run()
-        with desk.turn() as engine:
+        with session.engine() as engine:
             store = engine.store
             assert store is not None
             moved = type(
@@ -130,8 +130,8 @@ def test_another_generation_is_screened_anew(tmp_path: Path) -> None:
 
 def test_a_study_without_a_set_has_its_row(tmp_path: Path) -> None:
     records = make_records(2, modality="US", body_part="", views=("ultrasound",))
-    with made_desk(tmp_path / "a.index", records) as desk:
-        screening = ArchiveScreening(desk)
+    with made_session(tmp_path / "a.index", records) as session:
+        screening = ArchiveScreening(session)
         screening.run()
         assert [(row.finding_set, row.gap) for row in screening.worklist()] == [(None, "no_set")] * 2
 

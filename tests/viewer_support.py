@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from fastapi.responses import HTMLResponse, Response
 from numpy.typing import NDArray
 
-from radseek.app.session import Desk
+from radseek.app.session import Session
 from radseek.demo.viewer import viewer_routes
 from radseek.prompts.finding import Finding
 from radseek.retrieval.heatmaps.faithfulness import MapCheck
@@ -34,10 +34,10 @@ window.isReady = true;
 """
 
 
-def bare_app(desk: Desk) -> FastAPI:
+def bare_app(session: Session) -> FastAPI:
     """The viewer's routes and a page under the strictest policy."""
     app = FastAPI()
-    app.include_router(viewer_routes(desk))
+    app.include_router(viewer_routes(session))
 
     @app.get("/")
     def page() -> Response:

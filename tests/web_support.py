@@ -154,8 +154,8 @@ def serving(made: WebIndex) -> Iterator[str]:
 
 
 def _await(base: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    patience = time.monotonic() + 280  # importing torch and Gradio takes minutes on a machine that does other things
-    while time.monotonic() < patience:
+    deadline = time.monotonic() + 280  # importing torch and Gradio takes minutes on a machine that does other things
+    while time.monotonic() < deadline:
         if process.poll() is not None:
             break
         try:
@@ -242,16 +242,16 @@ def serve(index: str, port: int) -> None:
     import uvicorn
     from fastapi import FastAPI
 
-    from radseek.app.session import Desk
+    from radseek.app.session import Session
     from radseek.demo.page.mount import mount_page
-    from radseek.html.session_explanation import tell
+    from radseek.html.session_explanation import explain_html
     from radseek.server.server_app import create_app
     from radseek.server.settings import Settings
 
     page = FastAPI(openapi_url=None)
-    with Desk.open(index) as desk:
-        mount_page(page, desk, tell=tell)
-        uvicorn.run(create_app(desk, Settings(port=port), page), port=port, log_level="warning")
+    with Session.open(index) as session:
+        mount_page(page, session, explain=explain_html)
+        uvicorn.run(create_app(session, Settings(port=port), page), port=port, log_level="warning")
 
 
 if __name__ == "__main__":

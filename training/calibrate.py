@@ -26,7 +26,7 @@ from radseek.retrieval.encoders.load_encoder import load_encoder
 from radseek.retrieval.evaluation.metrics import auroc, calibration_error
 from radseek.retrieval.scoring.key_slice import key_slice, own_kinds
 from radseek.retrieval.scoring.margins import is_read_in, slice_margins, volume_margins
-from radseek.retrieval.scoring.text_vectors import PromptBook, TextPair, finding_vectors
+from radseek.retrieval.scoring.text_vectors import TextPair, TextVectors, finding_vectors
 from radseek.retrieval.types import ViewVectors
 from training.claims import CLAIMED, catalogue_findings
 from training.images import ImageSet, load_real
@@ -108,7 +108,7 @@ def phantom_margins(
     """
     phantom = make_phantom(kind, seed)
     views: list[tuple[str, ViewVectors]] = []
-    kinds = PromptBook(encoder).kinds()
+    kinds = TextVectors(encoder).kinds()
     for item in phantom.series:
         views += [(item.modality, view) for view in embed_series(engine_series(item), encoder)]
     samples, hits = [], []

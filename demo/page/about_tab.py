@@ -13,7 +13,7 @@ from typing import Final
 import gradio as gr
 
 from radseek.app.archive_state import generation_of
-from radseek.app.session import Desk
+from radseek.app.session import Session
 from radseek.app.verdicts import encoder_id
 from radseek.demo.page.page_words import Lang, say
 from radseek.demo.page.shell import Shell, box
@@ -30,23 +30,23 @@ _HEADING: Final = re.compile(r"^(#{1,4}) ", re.M)
 
 def about_page(shell: Shell) -> None:
     """Build the tab."""
-    desk = shell.desk
-    told = box(about_html(desk, "en"), elem_id="rs-about")
-    with desk.turn() as engine:
+    session = shell.session
+    stated = box(about_html(session, "en"), elem_id="rs-about")
+    with session.engine() as engine:
         card = model_card(engine.encoder.spec)
     if card is not None:
         gr.Markdown(card, elem_id="rs-card", sanitize_html=True)
-    shell.speak(lambda lang: about_html(desk, lang), [], [told])
+    shell.speak(lambda lang: about_html(session, lang), [], [stated])
     shell.tabs.select(
-        lambda lang: about_html(desk, lang), [shell.lang], [told], show_progress="hidden", api_visibility="private"
+        lambda lang: about_html(session, lang), [shell.lang], [stated], show_progress="hidden", api_visibility="private"
     )
 
 
-def about_html(desk: Desk, lang: Lang) -> str:
+def about_html(session: Session, lang: Lang) -> str:
     """Return everything but the card."""
     limits = "".join(f"<li>{_word(f'about.limit_{name}', lang)}</li>" for name in _LIMITS)
-    rows = "".join(f'<tr><th scope="row">{name}</th><td>{value}</td></tr>' for name, value in _runs(desk, lang))
-    with desk.turn() as engine:
+    rows = "".join(f'<tr><th scope="row">{name}</th><td>{value}</td></tr>' for name, value in _runs(session, lang))
+    with session.engine() as engine:
         spec = engine.encoder.spec
     noise = f'<p class="rs-warn">{_word("about.meaningless", lang)}</p>' if spec.meaningless else ""
     none = "" if model_card(spec) is not None else f'<p class="rs-hint">{_word("about.no_card", lang)}</p>'
@@ -72,16 +72,16 @@ def model_card(spec: EncoderSpec) -> str | None:
     return _HEADING.sub(r"##\1 ", _PICTURE.sub("", text[:_LONGEST]))
 
 
-def _runs(desk: Desk, lang: Lang) -> list[tuple[str, str]]:
-    with desk.turn() as engine:
+def _runs(session: Session, lang: Lang) -> list[tuple[str, str]]:
+    with session.engine() as engine:
         spec = engine.encoder.spec
     index = say("about.no_index", lang)
-    if desk.index is not None:
-        index = f"{desk.index.name}: " + say(
-            "about.generation", lang, generation=generation_of(desk), studies=desk.count()
+    if session.index is not None:
+        index = f"{session.index.name}: " + say(
+            "about.generation", lang, generation=generation_of(session), studies=session.count()
         )
     libraries = ", ".join(f"{name} {found}" for name in _LIBRARIES if (found := _version(name)))
-    told = [
+    stated = [
         ("version", _version("radseek")),
         ("encoder", f"{Path(spec.name).name}, {spec.dim} d, {spec.precision}"),
         ("hashes", encoder_id(spec).replace(" ", " · ")),
@@ -89,7 +89,7 @@ def _runs(desk: Desk, lang: Lang) -> list[tuple[str, str]]:
         ("python", f"Python {platform.python_version()}, {libraries}"),
         ("licence", "Apache-2.0"),
     ]
-    return [(_word(f"about.{name}", lang), html.escape(value)) for name, value in told]
+    return [(_word(f"about.{name}", lang), html.escape(value)) for name, value in stated]
 
 
 def _version(name: str) -> str:

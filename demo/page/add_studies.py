@@ -12,7 +12,7 @@ import gradio as gr
 import numpy as np
 from numpy.typing import NDArray
 
-from radseek.app.session import Desk
+from radseek.app.session import Session
 from radseek.app.upload_folder import upload_folder
 from radseek.app.uploads import gather
 from radseek.demo.page.background_job import Progress, Stopped, Work, bar, follow
@@ -23,7 +23,6 @@ from radseek.demo.page.study_picker import choices_of, modality_choices
 from radseek.demo.page.upload_progress import discard
 from radseek.index_builder import build_index
 from radseek.index_builder.build import BuildReport
-from radseek.retrieval.encoders.encode_series import BATCH
 from radseek.retrieval.encoders.encoder import Encoder
 from radseek.retrieval.types import Skipped
 
@@ -35,7 +34,7 @@ _NAMED: Final = 8  # files not used that are named
 
 def build_page(shell: Shell, counted: gr.HTML, changed: Callable[[Lang], str]) -> None:
     """Build the panel; `counted` shows `changed(lang)` anew when the archive has changed."""
-    desk, labels = shell.desk, shell.labels
+    session, labels = shell.session, shell.labels
     with gr.Row(elem_classes="rs-controls"):
         modality = gr.Dropdown(modality_choices("en"), value="", scale=2, min_width=220, elem_id="rs-add-modality")
         take = gr.UploadButton(file_count="multiple", variant="primary", scale=1, min_width=200, elem_id="rs-add-files")
@@ -47,23 +46,23 @@ def build_page(shell: Shell, counted: gr.HTML, changed: Callable[[Lang], str]) -
     status = box(elem_id="rs-add-status", elem_classes="rs-live")
 
     def add(
-        sent: Sequence[str] | None, kind: str, brought: list[str], lang: Lang, request: gr.Request
+        sent: Sequence[str] | None, kind: str, uploaded: list[str], lang: Lang, request: gr.Request
     ) -> Iterator[tuple[Any, ...]]:
         files = [Path(name) for name in sent or ()]
         if not may_write(request):
             discard(files)
             yield f'<p class="rs-warn">{html.escape(say("add.admin", lang))}</p>', gr.skip(), gr.skip(), gr.skip()
             return
-        for work in follow(lambda told, stopped: add_studies(desk, files, kind or None, told, stopped)):
+        for work in follow(lambda progress, stopped: add_studies(session, files, kind or None, progress, stopped)):
             if work.is_done:
-                picker = gr.Dropdown(choices=choices_of(desk, brought, lang))
-                yield _told(work, lang), gr.Button(visible=False), changed(lang), picker
+                picker = gr.Dropdown(choices=choices_of(session, uploaded, lang))
+                yield _answer(work, lang), gr.Button(visible=False), changed(lang), picker
             else:
                 yield _bar(work, lang), gr.Button(visible=True), gr.skip(), gr.skip()
 
     out = [status, stop, counted, shell.study]
     adding = take.upload(
-        add, [take, modality, shell.brought, shell.lang], out,
+        add, [take, modality, shell.uploaded, shell.lang], out,
         concurrency_limit=1, show_progress="hidden", api_visibility="private",
     )  # fmt: skip
     stop.click(
@@ -82,44 +81,49 @@ def may_write(request: gr.Request) -> bool:
 
 
 def add_studies(
-    desk: Desk, files: Sequence[Path], modality: str | None, told: Progress, stopped: Stopped
+    session: Session, files: Sequence[Path], modality: str | None, progress: Progress, stopped: Stopped
 ) -> BuildReport:
-    """Add the studies of an upload to the desk's index, and open it again; the files are deleted.
+    """Add the studies of an upload to the session's index, and open it again; the files are deleted.
 
     Raises `CancelledError` once `stopped()` (studies committed by then stay), and as `gather` and `build_index` do.
     """
-    if desk.index is None:
+    if session.index is None:
         raise CancelledError
-    with desk.turn() as engine:
+    with session.engine() as engine:
         encoder = engine.encoder
     try:
         with upload_folder() as folder:
             gather(files, folder)
-            watched = _Watched(encoder, told, stopped)
+            watched = _Watched(encoder, progress, stopped)
             report = build_index(
-                folder, desk.index, encoder=watched, modality=modality, workers=1, progress=_asking(told, stopped)
+                folder,
+                session.index,
+                encoder=watched,
+                modality=modality,
+                workers=1,
+                progress=_asking(progress, stopped),
             )
     finally:
         discard(files)
-        told("reopen", 0, None)
-        desk.reopen()
+        progress("reopen", 0, None)
+        session.reopen()
     return report
 
 
 class _Watched:
     """An encoder that tells how many slices it has seen, and ends the work between two batches when asked."""
 
-    def __init__(self, encoder: Encoder, told: Progress, stopped: Stopped) -> None:
-        self._encoder, self._told, self._stopped, self._seen = encoder, told, stopped, 0
+    def __init__(self, encoder: Encoder, progress: Progress, stopped: Stopped) -> None:
+        self._encoder, self._progress, self._stopped, self._seen = encoder, progress, stopped, 0
         self.spec = encoder.spec
-        self.batch_size = int(getattr(encoder, "batch_size", BATCH))
-        self.folder = getattr(encoder, "folder", None)
+        self.batch_size = encoder.batch_size
+        self.folder, self.tower = encoder.folder, encoder.tower
 
     def encode_slices(self, slices: NDArray[np.uint8]) -> NDArray[np.float32]:
         if self._stopped():
             raise CancelledError
         self._seen += len(slices)
-        self._told("encode", self._seen, None)
+        self._progress("encode", self._seen, None)
         return self._encoder.encode_slices(slices)
 
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -129,13 +133,13 @@ class _Watched:
         return self._encoder.pool(slice_vectors)
 
 
-def _asking(told: Progress, stopped: Stopped) -> Progress:
-    def progress(step: str, done: int, total: int | None) -> None:
-        told(step, done, total)
+def _asking(progress: Progress, stopped: Stopped) -> Progress:
+    def report(step: str, done: int, total: int | None) -> None:
+        progress(step, done, total)
         if stopped() and step == "find":  # while committing, what is done is kept first
             raise CancelledError
 
-    return progress
+    return report
 
 
 def _bar(work: Work[BuildReport], lang: Lang) -> str:
@@ -143,7 +147,7 @@ def _bar(work: Work[BuildReport], lang: Lang) -> str:
     return bar(html.escape(say(f"add.{step or 'find'}", lang, done=done)))
 
 
-def _told(work: Work[BuildReport], lang: Lang) -> str:
+def _answer(work: Work[BuildReport], lang: Lang) -> str:
     report = work.result
     if report is None:
         return trouble(work.error or CancelledError(), lang)

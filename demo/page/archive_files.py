@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from fastapi.responses import FileResponse, Response
 
 from radseek.app.archive_state import archive_of
-from radseek.app.session import Desk
+from radseek.app.session import Session
 from radseek.app.verdict_labels import labels_csv, labels_of
 from radseek.app.worklist import worklist_csv
 
@@ -18,7 +18,7 @@ __all__ = ["archive_routes"]
 _CSV = "text/csv; charset=utf-8"
 
 
-def archive_routes(desk: Desk, base: str = "") -> APIRouter:
+def archive_routes(session: Session, base: str = "") -> APIRouter:
     """Return what the page asks for under `/archive`; whatever guards the app guards it too."""
     router = APIRouter(prefix=f"{base}/archive", include_in_schema=False)
 
@@ -45,19 +45,19 @@ def archive_routes(desk: Desk, base: str = "") -> APIRouter:
     def worklist() -> Response:
         """Return the worklist of what was screened so far."""
         # The mark tells spreadsheets that it is UTF-8.
-        return _download(f"\ufeff{worklist_csv(archive_of(desk).screening.worklist())}", "worklist.csv", _CSV)
+        return _download(f"\ufeff{worklist_csv(archive_of(session).screening.worklist())}", "worklist.csv", _CSV)
 
     @router.get("/labels.csv")
     def labels() -> Response:
         """Return the labels that the verdicts fix."""
-        log = archive_of(desk).log
+        log = archive_of(session).log
         found = () if log is None else labels_of(log.read().verdicts).labels
         return _download(labels_csv(found), "labels.csv", _CSV)
 
     @router.get("/verdicts.jsonl")
     def verdicts() -> Response:
         """Return the log as it is."""
-        log = archive_of(desk).log
+        log = archive_of(session).log
         text = "" if log is None or not log.path.exists() else log.path.read_text("utf8", "replace")
         return _download(text, "verdicts.jsonl", "application/x-ndjson")
 

@@ -9,7 +9,7 @@ import gradio as gr
 
 from radseek.app.archive_facts import Noticed, count_cases, noticed_in
 from radseek.app.archive_state import generation_of
-from radseek.app.session import Desk
+from radseek.app.session import Session
 from radseek.demo.page.add_studies import build_page
 from radseek.demo.page.map_panel import map_panel
 from radseek.demo.page.page_words import Lang, say, say_or
@@ -26,13 +26,13 @@ _SHOWN: Final = 100  # studies with something noticed that are listed
 
 def archive_page(shell: Shell) -> None:
     """Build the tab."""
-    desk = shell.desk
-    if desk.index is None:
+    session = shell.session
+    if session.index is None:
         none = box(_hint("archive.none", "en"))
         shell.speak(lambda lang: _hint("archive.none", lang), [], [none])
         return
-    counted = box(counts_html(desk, "en"), elem_id="rs-archive-counts")
-    shell.speak(lambda lang: counts_html(desk, lang), [], [counted])
+    counted = box(counts_html(session, "en"), elem_id="rs-archive-counts")
+    shell.speak(lambda lang: counts_html(session, lang), [], [counted])
     with gr.Tabs(elem_id="rs-archive-tabs"):
         with _part(shell, "map"):
             map_panel(shell)
@@ -41,33 +41,33 @@ def archive_page(shell: Shell) -> None:
         with _part(shell, "verdicts", "verdict.lead"):
             verdict_panel(shell)
         with _part(shell, "reading", "reading.lead"):
-            noticed = box(reading_html(desk, "en"), elem_id="rs-archive-reading")
-            shell.speak(lambda lang: reading_html(desk, lang), [], [noticed])
+            noticed = box(reading_html(session, "en"), elem_id="rs-archive-reading")
+            shell.speak(lambda lang: reading_html(session, lang), [], [noticed])
         with _part(shell, "add", "add.lead"):
-            build_page(shell, counted, lambda lang: counts_html(desk, lang))
+            build_page(shell, counted, lambda lang: counts_html(session, lang))
 
 
-def counts_html(desk: Desk, lang: Lang) -> str:
+def counts_html(session: Session, lang: Lang) -> str:
     """Return how much is in the archive, and of which kinds."""
-    counts = count_cases(desk.each_case())
+    counts = count_cases(session.each_case())
     numbers = ("studies", "series", "slices", "sentences")
     boxes = "".join(
         f"<li><b>{getattr(counts, name):,}</b> {html.escape(say(f'archive.{name}', lang))}</li>" for name in numbers
     )
     kinds = "".join(f"<li><b>{count:,}</b> {html.escape(kind_label(*kind, lang))}</li>" for kind, count in counts.kinds)
     title = html.escape(say("archive.counts", lang))
-    generation = html.escape(say("about.generation", lang, generation=generation_of(desk), studies=counts.studies))
+    generation = html.escape(say("about.generation", lang, generation=generation_of(session), studies=counts.studies))
     lists = "".join(f'<ul class="rs-counts">{items}</ul>' for items in (boxes, kinds))
     return (
         f'<h2 class="rs-sr">{title}</h2><div class="rs-counted">{lists}<span class="rs-hint">{generation}</span></div>'
     )
 
 
-def reading_html(desk: Desk, lang: Lang) -> str:
+def reading_html(session: Session, lang: Lang) -> str:
     """Return what was noticed while the studies were read, as a table."""
-    found = [(case, noticed) for case in desk.each_case() if (noticed := noticed_in(case))]
+    found = [(case, noticed) for case in session.each_case() if (noticed := noticed_in(case))]
     if not found:
-        return f'<p class="rs-hint">{html.escape(say("reading.none", lang, count=desk.count()))}</p>'
+        return f'<p class="rs-hint">{html.escape(say("reading.none", lang, count=session.count()))}</p>'
     heads = "".join(
         f'<th scope="col">{html.escape(say(f"reading.{name}", lang))}</th>' for name in ("study", "series", "noticed")
     )
@@ -84,10 +84,10 @@ def _row(case: Case, one: Noticed, lang: Lang) -> str:
         text for text in (kind_label(one.series.modality, one.series.body_part, lang), one.series.description) if text
     )
     if one.code == "warning":
-        told = say_or(f"reading.{one.text}", lang, one.text)
+        shown = say_or(f"reading.{one.text}", lang, one.text)
     else:
-        told = say(f"reading.{one.code}", lang, **({} if one.count is None else {"count": one.count}))
-    return f'<tr><th scope="row">{button}</th><td>{html.escape(series)}</td><td>{html.escape(told)}</td></tr>'
+        shown = say(f"reading.{one.code}", lang, **({} if one.count is None else {"count": one.count}))
+    return f'<tr><th scope="row">{button}</th><td>{html.escape(series)}</td><td>{html.escape(shown)}</td></tr>'
 
 
 def _part(shell: Shell, name: str, lead: str = "") -> gr.Tab:

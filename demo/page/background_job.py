@@ -46,12 +46,12 @@ def follow(job: Callable[[Progress, Stopped], Result]) -> Iterator[Work[Result]]
     """
     work: Work[Result] = Work()
 
-    def told(step: str, done: int, total: int | None) -> None:
+    def progress(step: str, done: int, total: int | None) -> None:
         work.step = (step, done, total)
 
     def run() -> None:
         try:
-            work.result = job(told, work.stopped)
+            work.result = job(progress, work.stopped)
         except Exception as error:  # noqa: BLE001 - handed to the page, which says it
             work.error = error
 

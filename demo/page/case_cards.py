@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from radseek.app.session import Desk
+from radseek.app.session import Session
 from radseek.demo.page.finding_table import go_button
 from radseek.demo.page.page_words import Lang, say, say_or
 from radseek.demo.page.remarks import remarks
@@ -42,28 +42,28 @@ class Compared:
         return next(iter(self.result.results), None)
 
 
-def case_cards(desk: Desk, answer: Compared, lang: Lang) -> str:
+def case_cards(session: Session, answer: Compared, lang: Lang) -> str:
     """Return the cases as a list, and before them the two sides of a contrast where one was asked for."""
     result = answer.result
     title = f'<h2 class="rs-sr">{_word("tab.similar", lang)}</h2>'
     parts = [title, f'<p class="rs-hint">{_word("similar.lead", lang)}</p>', _region(result.query.get("mask"), lang)]
     parts.append(remarks(result.notes, result.suggestions, lang))
     if result.contrast is not None:
-        parts.append(_contrast(desk, answer, result.contrast, lang))
+        parts.append(_contrast(session, answer, result.contrast, lang))
     if not result.results:
         parts.append(f'<p class="rs-hint">{_word("similar.none", lang)}</p>')
-    parts.append(_list([_card(desk, answer, row, lang) for row in result.results]))
+    parts.append(_list([_card(session, answer, row, lang) for row in result.results]))
     return "".join(parts)
 
 
-def pair_moves(desk: Desk, query: str, case: str, match: Match) -> list[dict[str, Any]]:
+def pair_moves(session: Session, query: str, case: str, match: Match) -> list[dict[str, Any]]:
     """Return where both viewers go for a pair of slices that matched; `linked`: they scroll together from there."""
     sides = (("query", query, match.query_slice), ("case", case, match.case_slice))
     return [
         {
             "place": place,
             "study": key,
-            "series": series_of(desk, key, match.view, z),
+            "series": series_of(session, key, match.view, z),
             "view": match.view,
             "z": z,
             "linked": True,
@@ -72,10 +72,10 @@ def pair_moves(desk: Desk, query: str, case: str, match: Match) -> list[dict[str
     ]
 
 
-def _contrast(desk: Desk, answer: Compared, contrast: Contrast, lang: Lang) -> str:
+def _contrast(session: Session, answer: Compared, contrast: Contrast, lang: Lang) -> str:
     name = contrast.name.get(lang) or contrast.finding
     sides = (("with", contrast.present), ("without", contrast.absent))
-    columns = "".join(_side(desk, answer, contrast, side, rows, name, lang) for side, rows in sides)
+    columns = "".join(_side(session, answer, contrast, side, rows, name, lang) for side, rows in sides)
     neither = ""
     if contrast.neither:
         text = say("similar.neither", lang, neither=contrast.neither, looked=contrast.looked_at)
@@ -84,10 +84,16 @@ def _contrast(desk: Desk, answer: Compared, contrast: Contrast, lang: Lang) -> s
 
 
 def _side(
-    desk: Desk, answer: Compared, contrast: Contrast, side: str, rows: Sequence[ContrastRow], name: str, lang: Lang
+    session: Session,
+    answer: Compared,
+    contrast: Contrast,
+    side: str,
+    rows: Sequence[ContrastRow],
+    name: str,
+    lang: Lang,
 ) -> str:
     head = html.escape(say(f"similar.{side}", lang, name=name))
-    cards = [_card(desk, answer, row.case, lang, _because(row, lang)) for row in rows]
+    cards = [_card(session, answer, row.case, lang, _because(row, lang)) for row in rows]
     none = html.escape(say("similar.side_none", lang, looked=contrast.looked_at))
     body = _list(cards) if cards else f'<p class="rs-hint">{none}</p>'
     return f'<section class="rs-side rs-side-{side}"><h3>{head}</h3>{body}</section>'
@@ -99,10 +105,10 @@ def _because(row: ContrastRow, lang: Lang) -> str:
     return say("similar.by_score", lang, probability=f"{row.probability or 0.0:.2f}")
 
 
-def _card(desk: Desk, answer: Compared, row: SimilarRow, lang: Lang, because: str = "") -> str:
-    label = label_of(desk, row.study, lang)
+def _card(session: Session, answer: Compared, row: SimilarRow, lang: Lang, because: str = "") -> str:
+    label = label_of(session, row.study, lang)
     score = html.escape(say("similar.score", lang, score=f"{row.score:.3f}"))
-    pairs = "".join(_pair(desk, answer.query, row.study, match, lang) for match in row.matches[:_PAIRS])
+    pairs = "".join(_pair(session, answer.query, row.study, match, lang) for match in row.matches[:_PAIRS])
     why = f'<p class="rs-why">{html.escape(because)}</p>' if because else ""
     named = html.escape(f"{say('similar.open', lang)}: {label}")
     opening = (
@@ -116,13 +122,13 @@ def _card(desk: Desk, answer: Compared, row: SimilarRow, lang: Lang, because: st
     )
 
 
-def _pair(desk: Desk, query: str, case: str, match: Match, lang: Lang) -> str:
-    moves = pair_moves(desk, query, case, match)
+def _pair(session: Session, query: str, case: str, match: Match, lang: Lang) -> str:
+    moves = pair_moves(session, query, case, match)
     numbers = {"query": match.query_slice, "case": match.case_slice}
     label = say("similar.pair", lang, **numbers, value=f"{match.similarity:.3f}")
     pictures = "".join(
         thumb(
-            desk,
+            session,
             move["study"],
             move["series"],
             match.view,
@@ -140,9 +146,11 @@ def _pair(desk: Desk, query: str, case: str, match: Match, lang: Lang) -> str:
 def _region(mask: Mapping[str, Any] | None, lang: Lang) -> str:
     if not mask:
         return ""
-    told = "".join(f"<li>{html.escape(str(one))}</li>" for one in mask.get("caveats", ()))
+    shown = "".join(f"<li>{html.escape(str(one))}</li>" for one in mask.get("caveats", ()))
     text = html.escape(say("similar.mask_is", lang, name=mask.get("label", "")))
-    return f'<p class="rs-hint">{text}</p><ul class="rs-hint">{told}</ul>' if told else f'<p class="rs-hint">{text}</p>'
+    return (
+        f'<p class="rs-hint">{text}</p><ul class="rs-hint">{shown}</ul>' if shown else f'<p class="rs-hint">{text}</p>'
+    )
 
 
 def _list(cards: Sequence[str]) -> str:

@@ -69,10 +69,10 @@ def trouble(error: Exception, lang: Lang) -> str:
         _log.error("%s", error)
         return said(f"code.{code}", lang, code)
     todo = html.escape(say_or(f"code.{code}", lang, say("code.other", lang)))
-    told = hide_paths(str(error))
-    if told != str(error):
+    shown = hide_paths(str(error))
+    if shown != str(error):
         _log.error("%s", error)
-    detail = f'<p class="rs-detail"><span>{html.escape(say("trouble.detail", lang))}:</span> {html.escape(told)}</p>'
+    detail = f'<p class="rs-detail"><span>{html.escape(say("trouble.detail", lang))}:</span> {html.escape(shown)}</p>'
     return _box(f"{todo}", code, lang, detail)
 
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import gradio as gr
 
-from radseek.app.session import Desk
+from radseek.app.session import Session
 from radseek.demo.page.background_job import Progress, Stopped, Work, bar, follow
 from radseek.demo.page.error_message import answered, said, trouble
-from radseek.demo.page.explanations import Question, Tell
+from radseek.demo.page.explanations import Question, WriteExplanation
 from radseek.demo.page.mask_button import mask_button
 from radseek.demo.page.page_words import Lang, say
 from radseek.demo.page.screen_tab import asked_findings, set_choices
@@ -26,8 +26,8 @@ __all__ = ["explain_page", "framed"]
 NARRATORS = ("template", "local")
 
 
-def explain_page(shell: Shell, tell: Tell) -> None:
-    """Build the tab; `tell` writes the explanation."""
+def explain_page(shell: Shell, explain: WriteExplanation) -> None:
+    """Build the tab; `explain` writes the explanation."""
     labels = shell.labels
     with gr.Row(elem_classes="rs-controls"):
         which = gr.Dropdown(set_choices("en"), value="", scale=2, min_width=180, elem_id="rs-explain-set")
@@ -47,7 +47,7 @@ def explain_page(shell: Shell, tell: Tell) -> None:
         stop = labels.name(halt, value="explain.stop")
     frame = box(elem_id="rs-explain-frame", elem_classes="rs-live rs-of-study", min_height=160)
     asked = gr.State(None)
-    visits = _Visits(shell.desk, tell)
+    visits = _Visits(shell.session, explain)
     given = [shell.lang, shell.study, which, narrator, prior, mask, prior_mask]
     outputs = [frame, asked, stop]
     run.click(visits.explain, given, outputs, concurrency_limit=2, **QUIET)
@@ -55,7 +55,7 @@ def explain_page(shell: Shell, tell: Tell) -> None:
     gr.on(
         [shell.tabs.select],
         lambda lang, mine: gr.Dropdown(choices=_priors(shell, mine, lang)),
-        [shell.lang, shell.brought],
+        [shell.lang, shell.uploaded],
         prior,
         **QUIET,
     )
@@ -69,8 +69,8 @@ class _Visits:
     It ends by its own last word: after Gradio's `cancels`, what the work yielded last may be shown once more.
     """
 
-    def __init__(self, desk: Desk, tell: Tell) -> None:
-        self._desk, self._tell = desk, tell
+    def __init__(self, session: Session, explain: WriteExplanation) -> None:
+        self._session, self._explain = session, explain
         self._chosen: dict[str, str] = {}  # by visit, while one is explained: the study last chosen, "" once stopped
 
     def explain(self, request: gr.Request, lang: Lang, key: str | None, *given: Any) -> Iterator[tuple[Any, ...]]:
@@ -78,7 +78,7 @@ class _Visits:
         visit = str(request.session_hash)
         self._chosen[visit] = str(key)
         try:
-            with closing(_explaining(self._desk, self._tell, lang, key, *given)) as steps:
+            with closing(_explaining(self._session, self._explain, lang, key, *given)) as steps:
                 for step in steps:
                     if self._chosen[visit] != str(key):
                         yield _nothing("" if self._chosen[visit] else _stopped(lang))
@@ -103,38 +103,42 @@ class _Visits:
 
     def again(self, lang: Lang, old: Question | None, *now: Any) -> tuple[Any, ...]:
         """Explain anew in another language what is shown."""
-        return (gr.skip(),) * 3 if old is None else list(_explaining(self._desk, self._tell, lang, *now))[-1]
+        return (gr.skip(),) * 3 if old is None else list(_explaining(self._session, self._explain, lang, *now))[-1]
 
 
-def _explaining(desk: Desk, tell: Tell, lang: Lang, *given: Any) -> Generator[tuple[Any, ...], None, None]:
+def _explaining(
+    session: Session, explain: WriteExplanation, lang: Lang, *given: Any
+) -> Generator[tuple[Any, ...], None, None]:
     """Yield the frame, what was asked and the stop button, until the explanation stands."""
-    question = answered(lang, lambda: _asked(desk, lang, *given), str)
+    question = answered(lang, lambda: _asked(session, lang, *given), str)
     if isinstance(question, str):
         yield question, None, gr.Button(visible=False)
         return
-    for work in follow(lambda told, stopped: _told(desk, tell, question, told, stopped)):
+    for work in follow(lambda progress, stopped: _explained(session, explain, question, progress, stopped)):
         yield _step(work, question, lang)
 
 
-def _asked(desk: Desk, lang: Lang, key: str | None, name: str, voice: str, *given: Any) -> Question | str:
+def _asked(session: Session, lang: Lang, key: str | None, name: str, voice: str, *given: Any) -> Question | str:
     """Return what is to be explained, or as HTML what is missing."""
     if not key:
         return said("trouble.no_study", lang)
-    findings = asked_findings(desk, key, name, None)
+    findings = asked_findings(session, key, name, None)
     return said("screen.no_set", lang) if findings is None else _question(key, findings, lang, voice, *given)
 
 
-def _told(desk: Desk, tell: Tell, question: Question, told: Progress, stopped: Stopped) -> str:
-    def heard(done: int, of: int) -> None:
+def _explained(
+    session: Session, explain: WriteExplanation, question: Question, progress: Progress, stopped: Stopped
+) -> str:
+    def after_sentence(done: int, of: int) -> None:
         if stopped():
             raise CancelledError
-        told("wording", done, of)
+        progress("wording", done, of)
 
-    return tell(desk, question, heard)
+    return explain(session, question, after_sentence)
 
 
-def _nothing(told: str = "") -> tuple[Any, ...]:
-    return told, None, gr.Button(visible=False)
+def _nothing(message: str = "") -> tuple[Any, ...]:
+    return message, None, gr.Button(visible=False)
 
 
 def _stopped(lang: Lang) -> str:
@@ -188,5 +192,5 @@ def _narrators(lang: Lang) -> list[tuple[str, str]]:
     return [(say(f"explain.{name}", lang), name) for name in NARRATORS]
 
 
-def _priors(shell: Shell, brought: list[str], lang: Lang) -> list[tuple[str, str]]:
-    return [(say("explain.prior_none", lang), ""), *choices_of(shell.desk, brought, lang)]
+def _priors(shell: Shell, uploaded: list[str], lang: Lang) -> list[tuple[str, str]]:
+    return [(say("explain.prior_none", lang), ""), *choices_of(shell.session, uploaded, lang)]

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from radseek.app.session import Desk
+from radseek.app.session import Session
 from radseek.demo.page.page_words import Lang
 
-__all__ = ["Question", "Tell"]
+__all__ = ["Question", "WriteExplanation"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +26,11 @@ class Question:
     prior_mask: Path | None = None
 
 
-class Tell(Protocol):
+class WriteExplanation(Protocol):
     """Explains: returns one self-contained HTML page. Raises `RadseekError`s."""
 
-    def __call__(self, desk: Desk, question: Question, told: Callable[[int, int], None], /) -> str:
+    def __call__(self, session: Session, question: Question, progress: Callable[[int, int], None], /) -> str:
         """Return the explanation as an HTML page without scripts.
 
-        `told(done, of)` is called after each sentence; what it raises ends the work and is raised.
+        `progress(done, of)` is called after each sentence; what it raises ends the work and is raised.
         """

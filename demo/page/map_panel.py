@@ -11,7 +11,7 @@ import gradio as gr
 
 from radseek.app.archive_state import archive_of
 from radseek.app.embedding_map import EmbeddingMap
-from radseek.app.session import Desk
+from radseek.app.session import Session
 from radseek.app.worklist import NOT_ABNORMAL
 from radseek.demo.page.background_job import Progress, Stopped, Work, bar, follow
 from radseek.demo.page.error_message import trouble
@@ -37,7 +37,7 @@ import(base + '/archive/archive.js').then((archive) => {
 
 def map_panel(shell: Shell) -> None:
     """Build the panel."""
-    desk = shell.desk
+    session = shell.session
     colour, finding, draw, stop = _controls(shell)
     status = box(elem_classes="rs-live", elem_id="rs-map-status")
     place = gr.HTML(
@@ -51,13 +51,13 @@ def map_panel(shell: Shell) -> None:
     given, shown = [shell.lang, colour, finding], [status, place, listed, stop]
 
     def drawing(lang: Lang, by: str, name: str | None) -> Iterator[tuple[Any, ...]]:
-        for work in follow(lambda told, stopped: _job(desk, by, told, stopped)):
-            yield _step(desk, work, lang, by, name)
+        for work in follow(lambda progress, stopped: _job(session, by, progress, stopped)):
+            yield _step(session, work, lang, by, name)
 
     def again(lang: Lang, by: str, name: str | None) -> tuple[Any, ...]:
-        ready = by != "finding" or archive_of(desk).screening.is_done()
-        drawn = archive_of(desk).drawn(desk) if ready else None
-        return (gr.skip(),) * 4 if drawn is None else _shown(desk, drawn, lang, by, name)
+        ready = by != "finding" or archive_of(session).screening.is_done()
+        drawn = archive_of(session).drawn(session) if ready else None
+        return (gr.skip(),) * 4 if drawn is None else _shown(session, drawn, lang, by, name)
 
     colour.change(lambda by: gr.Dropdown(visible=by == "finding"), [colour], [finding], **EACH)
     running = draw.click(drawing, given, shown, concurrency_limit=2, **QUIET)
@@ -72,8 +72,8 @@ def map_panel(shell: Shell) -> None:
 
 def _controls(shell: Shell) -> tuple[gr.Dropdown, gr.Dropdown, gr.Button, gr.Button]:
     """What the map is coloured by, the finding where that is one, and what draws it and stops the drawing."""
-    desk, labels = shell.desk, shell.labels
-    asked = finding_choices(desk, "en")
+    session, labels = shell.session, shell.labels
+    asked = finding_choices(session, "en")
     first = asked[0][1] if asked else None
     with gr.Row(elem_classes="rs-controls"):
         colour = gr.Dropdown(_by("en"), value="kind", scale=3, min_width=220, elem_id="rs-map-by")
@@ -83,31 +83,31 @@ def _controls(shell: Shell) -> tuple[gr.Dropdown, gr.Dropdown, gr.Button, gr.But
         )
         stop = labels.name(gr.Button(visible=False, variant="stop", scale=0, min_width=90), value="archive.stop")
     labels.set(colour, lambda lang: {"label": say("map.colour", lang), "choices": _by(lang)})
-    labels.set(finding, lambda lang: {"label": say("map.finding", lang), "choices": finding_choices(desk, lang)})
+    labels.set(finding, lambda lang: {"label": say("map.finding", lang), "choices": finding_choices(session, lang)})
     return colour, finding, draw, stop
 
 
-def plotted(desk: Desk, drawn: EmbeddingMap, lang: Lang, by: str, finding: str | None) -> list[dict[str, Any]]:
+def plotted(session: Session, drawn: EmbeddingMap, lang: Lang, by: str, finding: str | None) -> list[dict[str, Any]]:
     """Return the map's traces, coloured as chosen."""
-    cases = desk.named(drawn.keys)
-    return traces(drawn, cases, _naming(desk, by, finding, lang), lambda case: case_label(case, lang), lang)
+    cases = session.named(drawn.keys)
+    return traces(drawn, cases, _naming(session, by, finding, lang), lambda case: case_label(case, lang), lang)
 
 
-def finding_choices(desk: Desk, lang: Lang) -> list[tuple[str, str]]:
+def finding_choices(session: Session, lang: Lang) -> list[tuple[str, str]]:
     """Return (name, slug) of the abnormal findings of every set that fits a stored study."""
-    sets = sorted({name for kind in desk.kinds() if (name := set_for(*kind)) is not None})
+    sets = sorted({name for kind in session.kinds() if (name := set_for(*kind)) is not None})
     named = {one.name: one.names[lang] for name in sets for one in load_set(name).findings}
     return sorted((text, slug) for slug, text in named.items() if slug not in NOT_ABNORMAL)
 
 
-def _job(desk: Desk, by: str, told: Progress, stopped: Stopped) -> EmbeddingMap:
-    archive = archive_of(desk)
+def _job(session: Session, by: str, progress: Progress, stopped: Stopped) -> EmbeddingMap:
+    archive = archive_of(session)
     if by == "finding":
-        archive.screening.run(lambda done, total: told("screen", done, total), stopped)
-    return archive.draw(desk, told, stopped)
+        archive.screening.run(lambda done, total: progress("screen", done, total), stopped)
+    return archive.draw(session, progress, stopped)
 
 
-def _step(desk: Desk, work: Work[EmbeddingMap], lang: Lang, by: str, finding: str | None) -> tuple[Any, ...]:
+def _step(session: Session, work: Work[EmbeddingMap], lang: Lang, by: str, finding: str | None) -> tuple[Any, ...]:
     if not work.is_done:
         step, done, total = work.step
         text = html.escape(say(f"map.{step or 'read'}", lang, done=done, total=total or 0, seconds=work.seconds))
@@ -116,27 +116,27 @@ def _step(desk: Desk, work: Work[EmbeddingMap], lang: Lang, by: str, finding: st
     if work.error is not None or work.result is None:
         said = trouble(work.error or RuntimeError("nothing was drawn"), lang)
         return said, gr.skip(), gr.skip(), gr.Button(visible=False)
-    return _shown(desk, work.result, lang, by, finding)
+    return _shown(session, work.result, lang, by, finding)
 
 
-def _shown(desk: Desk, drawn: EmbeddingMap, lang: Lang, by: str, finding: str | None) -> tuple[Any, ...]:
+def _shown(session: Session, drawn: EmbeddingMap, lang: Lang, by: str, finding: str | None) -> tuple[Any, ...]:
     count = len(drawn.keys)
-    told = [say(f"map.{drawn.method}", lang, shown=count)] if count else [say("map.empty", lang)]
+    progress = [say(f"map.{drawn.method}", lang, shown=count)] if count else [say("map.empty", lang)]
     if count < drawn.total and count:
-        told.append(say("map.sampled", lang, shown=count, total=drawn.total))
-    points = plotted(desk, drawn, lang, by, finding)
+        progress.append(say("map.sampled", lang, shown=count, total=drawn.total))
+    points = plotted(session, drawn, lang, by, finding)
     value = {"traces": points, "label": say("map.label", lang, count=count), "sorry": say("map.no_plot", lang)}
     listed = points_list(points, say("map.list", lang), lambda more: say("bring.more", lang, count=more))
-    said = f'<p class="rs-hint">{html.escape(" ".join(told))}</p>'
+    said = f'<p class="rs-hint">{html.escape(" ".join(progress))}</p>'
     return said, value if count else None, listed, gr.Button(visible=False)
 
 
-def _naming(desk: Desk, by: str, finding: str | None, lang: Lang) -> Naming:
+def _naming(session: Session, by: str, finding: str | None, lang: Lang) -> Naming:
     if by == "site":
         return by_site
     if by == "finding" and finding:
-        screening = archive_of(desk).screening
-        return by_state(finding, {key: screening.of(key) for key in desk.study_keys()}, lang)
+        screening = archive_of(session).screening
+        return by_state(finding, {key: screening.of(key) for key in session.study_keys()}, lang)
     return by_kind(lambda modality, body: kind_label(modality, body, lang))
 
 

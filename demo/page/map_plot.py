@@ -13,7 +13,7 @@ from radseek.retrieval.index.store import Case
 
 __all__ = ["by_kind", "by_site", "by_state", "points_list", "traces"]
 
-# Okabe and Ito's colours, told apart by most colour-blind readers; marks differ too.
+# Okabe and Ito's colours, distinguished by most colour-blind readers; marks differ too.
 _COLOURS: Final = ("#56b4e9", "#e69f00", "#009e73", "#f0e442", "#cc79a7", "#d55e00", "#0072b2", "#b8c2cc")
 _MARKS: Final = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star", "circle-open")
 _STATES: Final = ("present", "uncertain", "absent", "abstain")

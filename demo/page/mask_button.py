@@ -18,7 +18,7 @@ def mask_button(shell: Shell, label: str, clear_label: str) -> gr.State:
 
     The file stays in Gradio's own folder until its hourly sweep, for it is asked about more than once.
     """
-    held, of = gr.State(None), gr.State(None)  # the file, and the study that it was brought for
+    held, of = gr.State(None), gr.State(None)  # the file, and the study that it was uploaded for
     with gr.Column(scale=2, min_width=150, elem_classes="rs-mask"):
         take = shell.labels.name(gr.UploadButton(size="sm"), label=label)
         drop = shell.labels.name(gr.Button(size="sm", visible=False), value=clear_label)

@@ -12,9 +12,9 @@ from fastapi import APIRouter, FastAPI
 from fastapi.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from radseek.app.session import Desk
+from radseek.app.session import Session
 from radseek.demo.page.archive_files import archive_routes
-from radseek.demo.page.explanations import Tell
+from radseek.demo.page.explanations import WriteExplanation
 from radseek.demo.viewer import viewer_routes
 
 __all__ = ["local_page", "mount_page", "page_policy"]
@@ -30,11 +30,12 @@ _FOREIGN: Final = (
 _MODE: Final = '<script>window.__gradio_mode__ = "app";</script>'
 
 
-def mount_page(app: FastAPI, desk: Desk, path: str = "/", *, tell: Tell, max_upload: int | None = None) -> None:
+def mount_page(
+    app: FastAPI, session: Session, path: str = "/", *, explain: WriteExplanation, max_upload: int | None = None
+) -> None:
     """Mount the viewer, the page's files and the page in an app. Do it last: at "/" it answers what nobody else does.
 
-    `tell` writes explanations (`session_explanation.tell`); `max_upload`: bytes of one file, above which Gradio
-    refuses it.
+    `explain` writes explanations (`explain_html`); `max_upload`: bytes of one file, above which Gradio refuses it.
     Raises `ImportError` where gradio is not installed.
     """
     # Both are read when gradio is imported.
@@ -46,12 +47,12 @@ def mount_page(app: FastAPI, desk: Desk, path: str = "/", *, tell: Tell, max_upl
     from radseek.demo.page.whole_page import build_page
 
     base = path.rstrip("/")
-    app.include_router(viewer_routes(desk))
+    app.include_router(viewer_routes(session))
     app.include_router(_files(base))
-    app.include_router(archive_routes(desk, base))
+    app.include_router(archive_routes(session, base))
     gr.mount_gradio_app(
         app,
-        build_page(desk, tell=tell, base=base),
+        build_page(session, explain=explain, base=base),
         path,
         theme=reading_room(),
         footer_links=[],

@@ -24,10 +24,10 @@ def marked_report(report: str | None, asked: Mapping[str, Finding], lang: Lang) 
     lexicon = (*asked.values(), *(one for name, one in all_findings().items() if name not in asked))
     lines = [plain_line(one) for one in split_sentences(report)]
     marked = [(line, [one for one in findings_in(line, lexicon) if one.finding in asked]) for line in lines]
-    telling = "".join(f"<li>{_sentence(line, says, asked, lang)}</li>" for line, says in marked if says)
+    naming = "".join(f"<li>{_sentence(line, says, asked, lang)}</li>" for line, says in marked if says)
     whole = " ".join(_sentence(line, says, asked, lang) for line, says in marked)
     return (
-        f'<ul class="rs-sentences">{telling}</ul><details class="rs-more"><summary>'
+        f'<ul class="rs-sentences">{naming}</ul><details class="rs-more"><summary>'
         f"{html.escape(say('similar.whole', lang))}</summary><p>{whole}</p></details>"
     )
 

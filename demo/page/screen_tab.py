@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import gradio as gr
 
-from radseek.app.session import Desk
+from radseek.app.session import Session
 from radseek.demo.page.error_message import answered, said
 from radseek.demo.page.finding_table import Screened, findings_table
 from radseek.demo.page.page_words import Lang, say, say_or
@@ -42,7 +42,7 @@ def screen_page(shell: Shell) -> None:
     given = [shell.lang, shell.study, which, words]
 
     def screen(lang: Lang, key: str | None, name: str, typed: str) -> Said:
-        return screened(shell.desk, lang, key, name, typed)
+        return screened(shell.session, lang, key, name, typed)
 
     def afresh(*asked: Any) -> Iterator[Said]:
         yield "", None  # the last study's findings are not this one's
@@ -57,28 +57,28 @@ def screen_page(shell: Shell) -> None:
     shell.speak(lambda lang, key: shown(key, lang, "screen"), [shell.study], [images])
 
 
-def screened(desk: Desk, lang: Lang, key: str | None, name: str, typed: str) -> Said:
+def screened(session: Session, lang: Lang, key: str | None, name: str, typed: str) -> Said:
     """Return the table of a study's findings, and the answer it shows; or what went wrong, and None."""
     if not key:
         return f'<p class="rs-hint">{html.escape(say("trouble.no_study", lang))}</p>', None
     study = key
 
     def answer() -> Said:
-        findings = asked_findings(desk, study, name, typed)
+        findings = asked_findings(session, study, name, typed)
         if findings is None:
             return said("screen.no_set", lang), None
-        with desk.turn() as engine:
-            result = engine.screen(desk.target(study), findings)
-        told = Screened(result, {one.name: one for one in choose_findings(findings)[0]})
-        return findings_table(told, lang), told
+        with session.engine() as engine:
+            result = engine.screen(session.target(study), findings)
+        stated = Screened(result, {one.name: one for one in choose_findings(findings)[0]})
+        return findings_table(stated, lang), stated
 
     return answered(lang, answer, lambda trouble: (trouble, None))
 
 
-def asked_findings(desk: Desk, key: str, name: str, typed: str | None) -> str | list[str] | None:
+def asked_findings(session: Session, key: str, name: str, typed: str | None) -> str | list[str] | None:
     """Return what to look for: typed words first, then the set chosen, then the one that fits; None for none."""
     words = [word.strip() for word in SEPARATORS.split(typed or "") if word.strip()]
-    return words or name or desk.finding_set(key)
+    return words or name or session.finding_set(key)
 
 
 def set_choices(lang: Lang) -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from radseek.app.session import Desk
+from radseek.app.session import Session
 from radseek.demo.page.error_message import answered, said
 from radseek.demo.page.filter_controls import filter_controls, where_of
 from radseek.demo.page.finding_table import view_label
@@ -45,13 +45,13 @@ def search_page(shell: Shell) -> None:
     answer = gr.State(None)
 
     def search(lang: Lang, words: str, places: Any, k: int, *where: Any) -> tuple[str, SearchResult | None]:
-        if shell.desk.index is None or not words.strip():
-            return said("trouble.no_archive" if shell.desk.index is None else "trouble.no_words", lang), None
+        if shell.session.index is None or not words.strip():
+            return said("trouble.no_archive" if shell.session.index is None else "trouble.no_words", lang), None
 
         def answer() -> tuple[str, SearchResult | None]:
-            with shell.desk.turn() as engine:
+            with shell.session.engine() as engine:
                 found = engine.search(words, int(k), where=where_of(*where), within=places)
-            return found_html(shell.desk, found, lang), found
+            return found_html(shell.session, found, lang), found
 
         return answered(lang, answer, lambda trouble: (trouble, None))
 
@@ -63,16 +63,16 @@ def search_page(shell: Shell) -> None:
         show_progress_on=results,
         api_visibility="private",
     )
-    shell.speak(lambda lang, old: found_html(shell.desk, old, lang) if old else gr.skip(), [answer], [results])
+    shell.speak(lambda lang, old: found_html(shell.session, old, lang) if old else gr.skip(), [answer], [results])
 
 
-def found_html(desk: Desk, found: SearchResult, lang: Lang) -> str:
+def found_html(session: Session, found: SearchResult, lang: Lang) -> str:
     """Return an answer: studies with the slice that answers best, then sentences with what they say."""
     lead = f'<p class="rs-hint">{_word("search.lead", lang)}</p>{remarks(found.notes, found.suggestions, lang)}'
     if not found.studies and not found.sentences:
         return f'{lead}<p class="rs-hint">{_word("search.none", lang)}</p>'
-    studies = "".join(f"<li>{_study(desk, row, lang)}</li>" for row in found.studies)
-    sentences = "".join(_sentence(desk, row, lang) for row in found.sentences)
+    studies = "".join(f"<li>{_study(session, row, lang)}</li>" for row in found.studies)
+    sentences = "".join(_sentence(session, row, lang) for row in found.sentences)
     parts = [lead]
     if studies:
         parts.append(f'<h2>{_word("search.studies", lang)}</h2><ol class="rs-hits">{studies}</ol>')
@@ -87,9 +87,9 @@ def found_html(desk: Desk, found: SearchResult, lang: Lang) -> str:
     return "".join(parts)
 
 
-def _study(desk: Desk, row: StudyRow, lang: Lang) -> str:
-    label = label_of(desk, row.study, lang)
-    picture = thumb(desk, row.study, row.series, row.view, row.key_slice, say("search.thumb", lang, study=label))
+def _study(session: Session, row: StudyRow, lang: Lang) -> str:
+    label = label_of(session, row.study, lang)
+    picture = thumb(session, row.study, row.series, row.view, row.key_slice, say("search.thumb", lang, study=label))
     at = {"study": row.study, "series": row.series, "view": row.view, "z": row.key_slice}
     where = f"{view_label(row.view, row.key_slice, lang)} · {say('search.score', lang, score=f'{row.score:.3f}')}"
     where += "" if row.is_read else f" · {say('search.not_read', lang)}"
@@ -100,8 +100,8 @@ def _study(desk: Desk, row: StudyRow, lang: Lang) -> str:
     )
 
 
-def _sentence(desk: Desk, row: SentenceRow, lang: Lang) -> str:
-    label = html.escape(label_of(desk, row.study, lang))
+def _sentence(session: Session, row: SentenceRow, lang: Lang) -> str:
+    label = html.escape(label_of(session, row.study, lang))
     button = f'<button type="button" class="rs-go" data-open="{html.escape(row.study)}">{label}</button>'
     return f"<tr><td>{html.escape(row.text)}</td><td>{polarity_word(row.polarity, lang)}</td><td>{button}</td></tr>"
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import gradio as gr
 
-from radseek.app.session import Desk
+from radseek.app.session import Session
 from radseek.demo.page.control_labels import Labels
 from radseek.demo.page.error_message import answered
 from radseek.demo.page.page_words import LANGUAGES, Lang, say
@@ -42,8 +42,8 @@ class Spoken:
         """Return the outputs; a part that fails stays as it is."""
 
         def answer() -> list[Any]:
-            told = self.render(lang, *given)
-            return list(told) if len(self.outputs) > 1 else [told]
+            shown = self.render(lang, *given)
+            return list(shown) if len(self.outputs) > 1 else [shown]
 
         return answered(lang, answer, lambda _: [gr.skip()] * len(self.outputs))
 
@@ -56,13 +56,13 @@ class Shell:
     with `data-open="KEY"` into its HTML.
     """
 
-    desk: Desk
+    session: Session
     base: str  # what the page's own addresses start with: "" at the root of the server
     labels: Labels = field(default_factory=Labels)
     lang: gr.Radio = field(init=False)
     study: gr.Dropdown = field(init=False)
     tabs: gr.Tabs = field(init=False)
-    brought: gr.State = field(init=False)  # keys of the studies that this visitor brought
+    uploaded: gr.State = field(init=False)  # keys of the studies that this visitor uploaded
     spoken: list[Spoken] = field(default_factory=list)
 
     def speak(self, render: Callable[..., Any], inputs: list[Any], outputs: list[Any], *, slowly: bool = False) -> None:

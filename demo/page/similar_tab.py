@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import gradio as gr
 
-from radseek.app.session import Desk
+from radseek.app.session import Session
 from radseek.demo.page.case_cards import Compared, case_cards, pair_moves
 from radseek.demo.page.error_message import answered, said
 from radseek.demo.page.filter_controls import filter_controls, where_of
@@ -49,7 +49,7 @@ def similar_page(shell: Shell) -> None:
     answer = gr.State(None)
 
     def similar(lang: Lang, key: str | None, words: str, against: str, k: int, region: str | None, *where: Any) -> Any:
-        asked = partial(compared, shell.desk, lang, key, words, against, int(k), region, where_of(*where))
+        asked = partial(compared, shell.session, lang, key, words, against, int(k), region, where_of(*where))
         return answered(lang, asked, lambda trouble: (trouble, None, gr.skip(), gr.skip()))
 
     gr.on(
@@ -67,12 +67,12 @@ def similar_page(shell: Shell) -> None:
 
     given = [shell.study, shell.lang]
     shell.study.change(fresh, given, [query, case, cards, answer], concurrency_id=_QUEUE, **EACH)
-    shell.speak(lambda lang, old: case_cards(shell.desk, old, lang) if old else gr.skip(), [answer], [cards])
+    shell.speak(lambda lang, old: case_cards(shell.session, old, lang) if old else gr.skip(), [answer], [cards])
     shell.speak(lambda lang, key: _renamed(lang, key), [shell.study], [query, case])
 
 
 def compared(
-    desk: Desk,
+    session: Session,
     lang: Lang,
     key: str | None,
     words: str,
@@ -82,29 +82,29 @@ def compared(
     where: list[str],
 ) -> tuple[Any, ...]:
     """Return the cards, the answer and what both viewers show. Raises as `Engine.similar` does."""
-    if not key or desk.index is None:
+    if not key or session.index is None:
         return said("trouble.no_archive" if key else "trouble.no_study", lang), None, gr.skip(), gr.skip()
-    target = desk.target(key) if region is None else desk.pixels(key) or desk.target(key)
+    target = session.target(key) if region is None else session.pixels(key) or session.target(key)
     contrast = find(against) if against.strip() else None
-    with desk.turn() as engine:
+    with session.engine() as engine:
         mask = None if region is None else Path(region)
         found = engine.similar(target, k, where=where, text=words.strip() or None, mask=mask, contrast=contrast)
-    answer = Compared(found, marked_findings(desk, key, contrast, words))
+    answer = Compared(found, marked_findings(session, key, contrast, words))
     both = [shown(key, lang, "query"), shown(None, lang, "case")]
     first = answer.first
     if first is not None and first.matches:
         both = [
-            {**told, **move}
-            for told, move in zip(both, pair_moves(desk, key, first.study, first.matches[0]), strict=True)
+            {**stated, **move}
+            for stated, move in zip(both, pair_moves(session, key, first.study, first.matches[0]), strict=True)
         ]
-    return case_cards(desk, answer, lang), answer, *both
+    return case_cards(session, answer, lang), answer, *both
 
 
-def marked_findings(desk: Desk, key: str, contrast: Finding | None, words: str) -> dict[str, Finding]:
+def marked_findings(session: Session, key: str, contrast: Finding | None, words: str) -> dict[str, Finding]:
     """Return the findings whose sentences matter: the contrast's and the words' own, else those of the fitting set."""
     named = [one.finding for one in findings_in(words)] if words.strip() else []
     asked = [*([contrast] if contrast is not None else []), *(find(name) for name in named)]
-    if not asked and (fitting := desk.finding_set(key)) is not None:
+    if not asked and (fitting := session.finding_set(key)) is not None:
         asked = list(choose_findings(fitting)[0])
     return {one.name: one for one in asked}
 

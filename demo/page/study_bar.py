@@ -9,7 +9,7 @@ import gradio as gr
 from radseek.demo.page.page_words import Lang, say
 from radseek.demo.page.shell import EACH, Shell, box
 from radseek.demo.page.study_picker import choices_of, facts, modality_choices
-from radseek.demo.page.upload_progress import bring_files
+from radseek.demo.page.upload_progress import upload_files
 
 __all__ = ["study_bar"]
 
@@ -20,15 +20,15 @@ _CHOSEN: Final = (
 
 
 def study_bar(shell: Shell) -> None:
-    """Build the bar, and set `shell.study`. Studies brought are listed for the visitor who brought them only."""
-    brought = gr.State([])
-    shell.study, modality, bring, stop = _controls(shell)
+    """Build the bar, and set `shell.study`. Studies uploaded are listed for the visitor who uploaded them only."""
+    uploaded = gr.State([])
+    shell.study, modality, upload, stop = _controls(shell)
     status = box(elem_id="rs-status", elem_classes="rs-live")
     seen = box(elem_id="rs-facts")
-    reading = bring.upload(
-        bring_files(shell.desk),
-        [bring, modality, brought, shell.lang],
-        [status, stop, brought, shell.study],
+    reading = upload.upload(
+        upload_files(shell.session),
+        [upload, modality, uploaded, shell.lang],
+        [status, stop, uploaded, shell.study],
         show_progress="hidden",
         concurrency_limit=2,
         api_visibility="private",
@@ -42,7 +42,7 @@ def study_bar(shell: Shell) -> None:
         api_visibility="private",
     )
     shell.study.change(
-        lambda key, lang: facts(shell.desk, key, lang),
+        lambda key, lang: facts(shell.session, key, lang),
         [shell.study, shell.lang],
         [seen],
         js=_CHOSEN,
@@ -50,24 +50,28 @@ def study_bar(shell: Shell) -> None:
     )
 
     def speak(lang: Lang, key: str | None, mine: list[str]) -> tuple[Any, str]:
-        picker = gr.Dropdown(choices=choices_of(shell.desk, mine, lang), label=say("study.label", lang))
-        return picker, facts(shell.desk, key, lang)
+        picker = gr.Dropdown(choices=choices_of(shell.session, mine, lang), label=say("study.label", lang))
+        return picker, facts(shell.session, key, lang)
 
-    shell.speak(speak, [shell.study, brought], [shell.study, seen])
-    shell.brought = brought
+    shell.speak(speak, [shell.study, uploaded], [shell.study, seen])
+    shell.uploaded = uploaded
 
 
 def _controls(shell: Shell) -> tuple[gr.Dropdown, gr.Dropdown, gr.UploadButton, gr.Button]:
-    """The study, the modality where its files do not say, the files brought, and what stops their reading."""
+    """The study, the modality where its files do not say, the files uploaded, and what stops their reading."""
     labels = shell.labels
     with gr.Row(elem_id="rs-study", equal_height=False):
         study = gr.Dropdown(
-            choices_of(shell.desk, (), "en"), value=None, label=say("study.label", "en"), scale=5, elem_id="rs-picker"
+            choices_of(shell.session, (), "en"),
+            value=None,
+            label=say("study.label", "en"),
+            scale=5,
+            elem_id="rs-picker",
         )
         modality = gr.Dropdown(modality_choices("en"), value="", scale=2, min_width=180, elem_id="rs-modality")
-        bring = gr.UploadButton(file_count="multiple", size="md", scale=1, min_width=150, elem_id="rs-bring")
+        upload = gr.UploadButton(file_count="multiple", size="md", scale=1, min_width=150, elem_id="rs-bring")
         stop = gr.Button(size="md", visible=False, scale=0, min_width=90, variant="stop", elem_id="rs-stop")
-    labels.name(bring, label="study.bring")
+    labels.name(upload, label="study.bring")
     labels.name(stop, value="study.stop")
     labels.set(modality, lambda lang: {"label": say("study.modality", lang), "choices": modality_choices(lang)})
-    return study, modality, bring, stop
+    return study, modality, upload, stop

@@ -1,4 +1,4 @@
-"""Studies as people tell them apart: modality, body part, sex, age and a short key."""
+"""Studies as people distinguish them: modality, body part, sex, age and a short key."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import html
 from collections.abc import Sequence
 from typing import Final
 
-from radseek.app.session import Desk
+from radseek.app.session import Session
 from radseek.demo.page.page_words import Lang, say, say_or
 from radseek.retrieval.errors import UnknownNameError
 from radseek.retrieval.imaging.modality import MODALITIES
@@ -16,7 +16,7 @@ from radseek.retrieval.types import Series, Study
 __all__ = ["LISTED", "case_label", "choices_of", "facts", "kind_label", "modality_choices", "short_key", "study_label"]
 
 LISTED: Final = 500  # studies in the list; the others are reached from search, similar cases and the archive
-_SHORT: Final = 6  # the last digits of a key: enough to tell studies of one list apart
+_SHORT: Final = 6  # the last digits of a key: enough to distinguish studies of one list
 
 
 def short_key(key: str) -> str:
@@ -28,22 +28,24 @@ def short_key(key: str) -> str:
     return f"…{key[-_SHORT:]}"
 
 
-def choices_of(desk: Desk, brought: Sequence[str], lang: Lang) -> list[tuple[str, str]]:
+def choices_of(session: Session, uploaded: Sequence[str], lang: Lang) -> list[tuple[str, str]]:
     """Return (label, key) of the studies to choose from: a visitor's own first, then the stored ones."""
     mine = [
-        (f"{label_of(desk, key, lang)} · {say('study.brought', lang)}", key) for key in brought if desk.is_brought(key)
+        (f"{label_of(session, key, lang)} · {say('study.uploaded', lang)}", key)
+        for key in uploaded
+        if session.is_uploaded(key)
     ]
     own = {key for _, key in mine}
-    return mine + [(case_label(case, lang), case.key) for case in desk.cases(limit=LISTED) if case.key not in own]
+    return mine + [(case_label(case, lang), case.key) for case in session.cases(limit=LISTED) if case.key not in own]
 
 
-def label_of(desk: Desk, key: str, lang: Lang) -> str:
-    """Return the label of any study that the desk knows. Raises `UnknownNameError`."""
-    if desk.is_brought(key):
-        study = desk.pixels(key)
+def label_of(session: Session, key: str, lang: Lang) -> str:
+    """Return the label of any study that the session knows. Raises `UnknownNameError`."""
+    if session.is_uploaded(key):
+        study = session.pixels(key)
         if study is not None:
             return study_label(study, key, lang)
-    return case_label(desk.case(key), lang)
+    return case_label(session.case(key), lang)
 
 
 def case_label(case: Case, lang: Lang) -> str:
@@ -54,7 +56,7 @@ def case_label(case: Case, lang: Lang) -> str:
 
 
 def study_label(study: Study, key: str, lang: Lang) -> str:
-    """Return the label of a study that was brought; ages over 89 are not said, as in an index."""
+    """Return the label of a study that was uploaded; ages over 89 are not said, as in an index."""
     digits = study.attributes.get("PatientAge", "").rstrip("Yy").lstrip("0")
     age = digits if digits.isdigit() and int(digits) <= 89 else ""
     kinds = [(one.modality, one.body_part) for one in study.series]
@@ -70,20 +72,22 @@ def modality_choices(lang: Lang) -> list[tuple[str, str]]:
     ]
 
 
-def facts(desk: Desk, key: str | None, lang: Lang) -> str:
+def facts(session: Session, key: str | None, lang: Lang) -> str:
     """Return one line of HTML on the chosen study: its series, their slices, what was noticed while reading."""
     if not key:
-        said = say("page.archive_studies", lang, count=desk.count()) if desk.index else say("page.no_archive", lang)
+        said = (
+            say("page.archive_studies", lang, count=session.count()) if session.index else say("page.no_archive", lang)
+        )
         return f'<p class="rs-facts">{html.escape(said)}</p>'
-    study = desk.pixels(key) if desk.is_brought(key) else None
-    series = [_series_fact(one, lang) for one in study.series] if study else _stored_facts(desk, key, lang)
+    study = session.pixels(key) if session.is_uploaded(key) else None
+    series = [_series_fact(one, lang) for one in study.series] if study else _stored_facts(session, key, lang)
     items = "".join(f"<li>{html.escape(text)}</li>" for text in series)
     return f'<ul class="rs-facts" aria-label="{html.escape(say("study.facts", lang))}">{items}</ul>'
 
 
-def _stored_facts(desk: Desk, key: str, lang: Lang) -> list[str]:
+def _stored_facts(session: Session, key: str, lang: Lang) -> list[str]:
     try:
-        case = desk.case(key)
+        case = session.case(key)
     except UnknownNameError:  # forgotten meanwhile
         return [short_key(key)]
     return [
@@ -99,10 +103,10 @@ def _series_fact(one: Series, lang: Lang) -> str:
 
 def _fact(modality: str, body: str, description: str, shape: Sequence[int], warnings: object, lang: Lang) -> str:
     slices = say("study.image", lang) if shape[0] == 1 else say("study.slices", lang, count=shape[0])
-    told = [kind_label(modality, body, lang), description, slices, f"{shape[2]} × {shape[1]}"]
+    stated = [kind_label(modality, body, lang), description, slices, f"{shape[2]} × {shape[1]}"]
     if isinstance(warnings, (list, tuple)) and warnings:
-        told.append(f"{say('study.warnings', lang)}: {'; '.join(map(str, warnings))}")
-    return " · ".join(text for text in told if text)
+        stated.append(f"{say('study.warnings', lang)}: {'; '.join(map(str, warnings))}")
+    return " · ".join(text for text in stated if text)
 
 
 def kind_label(modality: str, body: str, lang: Lang) -> str:

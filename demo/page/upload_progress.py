@@ -1,4 +1,4 @@
-"""Files that a visitor brings: read in a thread, told step by step, stopped when nobody listens any more."""
+"""Files that a visitor uploads: read in a thread, reported step by step, stopped when nobody listens any more."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from typing import Any, Final
 
 import gradio as gr
 
-from radseek.app.session import Desk
+from radseek.app.session import Session
 from radseek.app.uploads import receive
 from radseek.demo.page.error_message import trouble
 from radseek.demo.page.page_words import Lang, say, say_or
 from radseek.demo.page.study_picker import choices_of
 from radseek.retrieval.types import Skipped
 
-__all__ = ["bring_files", "discard"]
+__all__ = ["discard", "upload_files"]
 
 _TICK: Final = 0.25  # seconds between two looks
 _SILENT: Final = 20.0  # seconds without a look after which the reading is given up: the visitor is gone
 _SHOWN: Final = 8  # files not used that are named
 
-Answer = tuple[str, Any, list[str], Any]  # status, stop button, keys brought, picker
+Answer = tuple[str, Any, list[str], Any]  # status, stop button, keys uploaded, picker
 
 
 @dataclass(slots=True)
@@ -43,24 +43,24 @@ class _Reading:
         return self.left or time.monotonic() - self.looked > _SILENT
 
 
-def bring_files(desk: Desk) -> Callable[[Sequence[str] | None, str, list[str], Lang], Iterator[Answer]]:
-    """Return the page's answer to files sent: reads them into the desk, and deletes them."""
+def upload_files(session: Session) -> Callable[[Sequence[str] | None, str, list[str], Lang], Iterator[Answer]]:
+    """Return the page's answer to files sent: reads them into the session, and deletes them."""
 
-    def bring(sent: Sequence[str] | None, modality: str, brought: list[str], lang: Lang) -> Iterator[Answer]:
+    def upload(sent: Sequence[str] | None, modality: str, uploaded: list[str], lang: Lang) -> Iterator[Answer]:
         files = [Path(name) for name in sent or ()]
         reading = _Reading()
-        thread = threading.Thread(target=_read, args=(desk, files, modality, reading), daemon=True)
+        thread = threading.Thread(target=_read, args=(session, files, modality, reading), daemon=True)
         thread.start()
         try:
             while thread.is_alive():
                 reading.looked = time.monotonic()
-                yield _bar(reading.step, len(files), lang), gr.Button(visible=True), brought, gr.skip()
+                yield _bar(reading.step, len(files), lang), gr.Button(visible=True), uploaded, gr.skip()
                 thread.join(_TICK)
-            yield _told(desk, reading, brought, lang)
+            yield _answer(session, reading, uploaded, lang)
         finally:  # stopped: the generator is closed
             reading.left = True
 
-    return bring
+    return upload
 
 
 def discard(files: Sequence[Path]) -> None:
@@ -73,7 +73,7 @@ def discard(files: Sequence[Path]) -> None:
             continue
 
 
-def _read(desk: Desk, files: Sequence[Path], modality: str, reading: _Reading) -> None:
+def _read(session: Session, files: Sequence[Path], modality: str, reading: _Reading) -> None:
     def step(name: str, done: int, total: int | None) -> None:
         reading.step = (name, done, total)
 
@@ -84,7 +84,7 @@ def _read(desk: Desk, files: Sequence[Path], modality: str, reading: _Reading) -
             if reading.stopped():
                 return
             step("encode", number, len(received.studies))
-            reading.keys.append(desk.bring(study))
+            reading.keys.append(session.upload(study))
     except Exception as error:  # noqa: BLE001 - handed to the page, which says it
         reading.error = error
     finally:
@@ -97,14 +97,14 @@ def _bar(step: tuple[str, int, int | None], count: int, lang: Lang) -> str:
     return f'<p>{html.escape(text)}</p><progress class="rs-progress" aria-label="{html.escape(text)}"></progress>'
 
 
-def _told(desk: Desk, reading: _Reading, brought: list[str], lang: Lang) -> Answer:
+def _answer(session: Session, reading: _Reading, uploaded: list[str], lang: Lang) -> Answer:
     hidden = gr.Button(visible=False)
     if reading.error is not None:
-        return trouble(reading.error, lang), hidden, brought, gr.skip()
-    mine = [*reading.keys, *(key for key in brought if key not in reading.keys)]
+        return trouble(reading.error, lang), hidden, uploaded, gr.skip()
+    mine = [*reading.keys, *(key for key in uploaded if key not in reading.keys)]
     count = len(reading.keys)
     text = say("bring.done_one", lang) if count == 1 else say("bring.done", lang, count=count)
-    picker = gr.Dropdown(choices=choices_of(desk, mine, lang), value=reading.keys[0])
+    picker = gr.Dropdown(choices=choices_of(session, mine, lang), value=reading.keys[0])
     return f"<p>{html.escape(text)}</p>{_unused(reading.skipped, lang)}", hidden, mine, picker
 
 

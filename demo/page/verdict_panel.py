@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from radseek.app.archive_state import archive_of
-from radseek.app.session import Desk
+from radseek.app.session import Session
 from radseek.app.verdict_labels import labels_of
 from radseek.app.verdicts import LONGEST_NOTE, OPINIONS, Verdict, encoder_id, latest, make_verdict
 from radseek.demo.page.control_labels import Labels
@@ -38,21 +38,21 @@ class _Form(NamedTuple):
 
 def verdict_panel(shell: Shell) -> None:
     """Build the panel."""
-    desk = shell.desk
+    session = shell.session
     finding, claim, opinion, note, reader, save, status, table = _form(shell.labels)
 
     def study_changed(lang: Lang, key: str | None) -> tuple[Any, ...]:
-        choices = _findings(desk, key, lang)
+        choices = _findings(session, key, lang)
         first = choices[0][1] if choices else None
         return (
             gr.Dropdown(choices=choices, value=first),
-            _claim(desk, lang, key, first),
-            verdicts_html(desk, lang, key, shell.base),
+            _claim(session, lang, key, first),
+            verdicts_html(session, lang, key, shell.base),
         )
 
     def speak(lang: Lang, key: str | None, name: str | None) -> tuple[Any, ...]:
-        picker = gr.Dropdown(choices=_findings(desk, key, lang), value=name)
-        return picker, _claim(desk, lang, key, name), verdicts_html(desk, lang, key, shell.base)
+        picker = gr.Dropdown(choices=_findings(session, key, lang), value=name)
+        return picker, _claim(session, lang, key, name), verdicts_html(session, lang, key, shell.base)
 
     def saved(
         lang: Lang, key: str | None, name: str | None, choice: str | None, words: str, who: str
@@ -60,16 +60,16 @@ def verdict_panel(shell: Shell) -> None:
         def answer() -> tuple[Any, ...]:
             if not key or not name or not choice:
                 return said("verdict.choose", lang), gr.skip(), gr.skip(), gr.skip()
-            _save(desk, key, name, choice, words, who)
+            _save(session, key, name, choice, words, who)
             done = f'<p class="rs-good">{html.escape(say("verdict.saved", lang))}</p>'
-            return done, None, "", verdicts_html(desk, lang, key, shell.base)
+            return done, None, "", verdicts_html(session, lang, key, shell.base)
 
         return answered(lang, answer, lambda trouble: (trouble, gr.skip(), gr.skip(), gr.skip()))
 
     shell.study.change(study_changed, [shell.lang, shell.study], [finding, claim, table], **EACH)
 
     def asked(lang: Lang, key: str | None, name: str | None) -> tuple[Any, ...]:
-        return _claim(desk, lang, key, name), None, ""
+        return _claim(session, lang, key, name), None, ""
 
     finding.input(asked, [shell.lang, shell.study, finding], [claim, opinion, status], **QUIET)
     save.click(
@@ -99,9 +99,9 @@ def _form(labels: Labels) -> _Form:
     return _Form(finding, claim, opinion, note, reader, save, status, table)
 
 
-def verdicts_html(desk: Desk, lang: Lang, key: str | None, base: str) -> str:
+def verdicts_html(session: Session, lang: Lang, key: str | None, base: str) -> str:
     """Return the last verdicts on a study, and what the whole log holds, with its exports."""
-    log = archive_of(desk).log
+    log = archive_of(session).log
     if log is None:
         return ""
     read = log.read()
@@ -121,10 +121,10 @@ def verdicts_html(desk: Desk, lang: Lang, key: str | None, base: str) -> str:
     return f'{title}{table}<p class="rs-hint">{html.escape(total)}</p>{torn}<p>{links}</p>'
 
 
-def _save(desk: Desk, key: str, finding: str, opinion: str, note: str, reader: str) -> None:
-    log = archive_of(desk).log
-    row = _row(desk, key, finding)
-    with desk.turn() as engine:
+def _save(session: Session, key: str, finding: str, opinion: str, note: str, reader: str) -> None:
+    log = archive_of(session).log
+    row = _row(session, key, finding)
+    with session.engine() as engine:
         encoder = encoder_id(engine.encoder.spec)
     verdict = make_verdict(
         key, finding, opinion, state=row.state, score=row.score, probability=row.probability,
@@ -134,17 +134,17 @@ def _save(desk: Desk, key: str, finding: str, opinion: str, note: str, reader: s
         log.append(verdict)
 
 
-def _row(desk: Desk, key: str, finding: str) -> FindingScore:
-    with desk.turn() as engine:
-        return engine.screen(desk.target(key), [find(finding)]).results[0]
+def _row(session: Session, key: str, finding: str) -> FindingScore:
+    with session.engine() as engine:
+        return engine.screen(session.target(key), [find(finding)]).results[0]
 
 
-def _claim(desk: Desk, lang: Lang, key: str | None, finding: str | None) -> str:
+def _claim(session: Session, lang: Lang, key: str | None, finding: str | None) -> str:
     if not key or not finding:
         return f'<p class="rs-hint">{_word("verdict.no_set" if key else "trouble.no_study", lang)}</p>'
 
     def answer() -> str:
-        row = _row(desk, key, finding)
+        row = _row(session, key, finding)
         chance = "" if row.probability is None else f" ({row.probability:.2f})"
         text = say(f"verdict.says_{row.state}", lang, chance=chance)
         return f'<p class="rs-claim rs-claim-{row.state}">{html.escape(text)}</p>'
@@ -152,20 +152,20 @@ def _claim(desk: Desk, lang: Lang, key: str | None, finding: str | None) -> str:
     return answered(lang, answer, lambda trouble: trouble)
 
 
-def _findings(desk: Desk, key: str | None, lang: Lang) -> list[tuple[str, str]]:
+def _findings(session: Session, key: str | None, lang: Lang) -> list[tuple[str, str]]:
     if not key:
         return []
-    return answered(lang, lambda: _of_set(desk, key, lang), lambda _: [])
+    return answered(lang, lambda: _of_set(session, key, lang), lambda _: [])
 
 
-def _of_set(desk: Desk, key: str, lang: Lang) -> list[tuple[str, str]]:
+def _of_set(session: Session, key: str, lang: Lang) -> list[tuple[str, str]]:
     """Return (name, slug) of the findings of the set that fits a study, in the order of the Screen tab."""
-    name = desk.finding_set(key)
+    name = session.finding_set(key)
     if name is None:
         return []
     names = {one.name: one.names[lang] for one in load_set(name).findings}
-    with desk.turn() as engine:
-        rows = engine.screen(desk.target(key), name).results
+    with session.engine() as engine:
+        rows = engine.screen(session.target(key), name).results
     return [(names[row.finding], row.finding) for row in ordered(rows)]
 
 

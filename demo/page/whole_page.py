@@ -8,12 +8,12 @@ from typing import Any, Final
 
 import gradio as gr
 
-from radseek.app.session import Desk
+from radseek.app.session import Session
 from radseek.demo.page.about_tab import about_page
 from radseek.demo.page.archive_tab import archive_page
 from radseek.demo.page.error_message import code_of
 from radseek.demo.page.explain_tab import explain_page
-from radseek.demo.page.explanations import Tell
+from radseek.demo.page.explanations import WriteExplanation
 from radseek.demo.page.page_words import Lang, say
 from radseek.demo.page.screen_tab import screen_page
 from radseek.demo.page.search_tab import search_page
@@ -30,9 +30,9 @@ _SET_LANGUAGE: Final = (
 )
 
 
-def build_page(desk: Desk, *, tell: Tell, base: str = "") -> gr.Blocks:
-    """Return the page on a desk. `tell` writes explanations; `base` is where the page is mounted, "" for the root."""
-    shell = Shell(desk, base)
+def build_page(session: Session, *, explain: WriteExplanation, base: str = "") -> gr.Blocks:
+    """Return the page. `explain` writes explanations; `base` is where the page is mounted, "" for the root."""
+    shell = Shell(session, base)
     page: gr.Blocks = gr.Blocks(title="radseek", fill_width=True, analytics_enabled=False, delete_cache=(600, 3600))
     with page:
         with gr.Row(elem_id="rs-top"):
@@ -40,7 +40,7 @@ def build_page(desk: Desk, *, tell: Tell, base: str = "") -> gr.Blocks:
             shell.lang = language_switch()
         study_bar(shell)
         with gr.Tabs(selected="screen", elem_id="rs-tabs") as shell.tabs:
-            for name, build in _tabs(tell):
+            for name, build in _tabs(explain):
                 with shell.labels.name(gr.Tab(id=name, elem_id=f"rs-tab-{name}"), label=f"tab.{name}"):
                     build(shell)
         shell.speak(lambda lang: header(lang), [], [head])
@@ -48,12 +48,12 @@ def build_page(desk: Desk, *, tell: Tell, base: str = "") -> gr.Blocks:
     return page
 
 
-def _tabs(tell: Tell) -> list[tuple[str, Callable[[Shell], Any]]]:
+def _tabs(explain: WriteExplanation) -> list[tuple[str, Callable[[Shell], Any]]]:
     return [
         ("screen", screen_page),
         ("similar", similar_page),
         ("search", search_page),
-        ("explain", lambda shell: explain_page(shell, tell)),
+        ("explain", lambda shell: explain_page(shell, explain)),
         ("archive", archive_page),
         ("about", about_page),
     ]
@@ -64,11 +64,11 @@ def _listen_to_language(shell: Shell) -> None:
     labels, quick = shell.labels, [one for one in shell.spoken if not one.slowly]
 
     def everything(lang: Lang, *given: Any) -> list[Any]:
-        told, rest = labels.updates(lang), list(given)
+        shown, rest = labels.updates(lang), list(given)
         for one in quick:
             mine, rest = rest[: len(one.inputs)], rest[len(one.inputs) :]
-            told += one.say(lang, mine)
-        return told
+            shown += one.say(lang, mine)
+        return shown
 
     inputs = [control for one in quick for control in one.inputs]
     outputs = [control for one in quick for control in one.outputs]
@@ -80,33 +80,33 @@ def _listen_to_language(shell: Shell) -> None:
 
 
 def _slowly(one: Spoken, lang: Lang, *given: Any) -> Any:
-    told = one.say(lang, given)
-    return told if len(told) > 1 else told[0]
+    shown = one.say(lang, given)
+    return shown if len(shown) > 1 else shown[0]
 
 
 def _listen(shell: Shell, page: gr.Blocks) -> None:
     """Connect the language switch, the page's own buttons, and the first load."""
     _listen_to_language(shell)
 
-    def open_study(brought: list[str], lang: Lang, event: gr.EventData) -> tuple[Any, Any]:
+    def open_study(uploaded: list[str], lang: Lang, event: gr.EventData) -> tuple[Any, Any]:
         key = str(event._data.get("study", ""))
         try:
-            shell.desk.target(key)
+            shell.session.target(key)
         except RadseekError as error:
             gr.Warning(say(f"code.{code_of(error)}", lang))
             return gr.skip(), gr.skip()
-        choices = choices_of(shell.desk, brought, lang)
+        choices = choices_of(shell.session, uploaded, lang)
         if key not in {one for _, one in choices}:
-            choices = [(label_of(shell.desk, key, lang), key), *choices]
+            choices = [(label_of(shell.session, key, lang), key), *choices]
         return gr.Dropdown(choices=choices, value=key), gr.Tabs(selected="screen")
 
-    wire(shell.base).open(open_study, [shell.brought, shell.lang], [shell.study, shell.tabs], **QUIET)
+    wire(shell.base).open(open_study, [shell.uploaded, shell.lang], [shell.study, shell.tabs], **QUIET)
 
     def first(request: gr.Request) -> tuple[Any, Any]:
-        cases = shell.desk.cases(limit=1)
+        cases = shell.session.cases(limit=1)
         speaks = request.headers.get("accept-language", "").lower()
         key = cases[0].key if cases else None
-        return gr.Dropdown(choices=choices_of(shell.desk, (), "en"), value=key), "zh" if speaks.startswith(
+        return gr.Dropdown(choices=choices_of(shell.session, (), "en"), value=key), "zh" if speaks.startswith(
             "zh"
         ) else "en"
 

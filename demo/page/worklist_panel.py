@@ -10,7 +10,7 @@ from typing import Any, Final
 import gradio as gr
 
 from radseek.app.archive_state import archive_of
-from radseek.app.session import Desk
+from radseek.app.session import Session
 from radseek.app.worklist import WorklistRow
 from radseek.demo.page.background_job import Progress, Stopped, Work, bar, follow
 from radseek.demo.page.error_message import trouble
@@ -28,7 +28,7 @@ _SHOWN: Final = 200  # rows in the page; the file has all
 
 def worklist_panel(shell: Shell) -> None:
     """Build the panel."""
-    desk, labels = shell.desk, shell.labels
+    session, labels = shell.session, shell.labels
     with gr.Row(elem_classes="rs-controls"):
         run = labels.name(gr.Button(variant="primary", scale=0, min_width=240, elem_id="rs-work-run"), value="work.run")
         stop = labels.name(
@@ -39,51 +39,51 @@ def worklist_panel(shell: Shell) -> None:
     table = box(elem_id="rs-work-table")
 
     def screening(lang: Lang) -> Iterator[tuple[Any, ...]]:
-        for work in follow(lambda told, stopped: _job(desk, told, stopped)):
-            yield _step(desk, work, lang, shell.base)
+        for work in follow(lambda stated, stopped: _job(session, stated, stopped)):
+            yield _step(session, work, lang, shell.base)
 
     def halt(lang: Lang) -> tuple[Any, ...]:
-        done, total = len(archive_of(desk).screening.worklist()), desk.count()
+        done, total = len(archive_of(session).screening.worklist()), session.count()
         said = f'<p class="rs-hint">{html.escape(say("work.part", lang, done=done, total=total))}</p>'
-        return said, worklist_html(desk, lang, shell.base), gr.Button(visible=False)
+        return said, worklist_html(session, lang, shell.base), gr.Button(visible=False)
 
     running = run.click(screening, [shell.lang], [status, table, stop], concurrency_limit=2, **QUIET)
     stop.click(halt, [shell.lang], [status, table, stop], cancels=[running], queue=False, api_visibility="private")
-    shell.speak(lambda lang: ("", worklist_html(desk, lang, shell.base)), [], [status, table])
+    shell.speak(lambda lang: ("", worklist_html(session, lang, shell.base)), [], [status, table])
 
 
-def worklist_html(desk: Desk, lang: Lang, base: str) -> str:
+def worklist_html(session: Session, lang: Lang, base: str) -> str:
     """Return the worklist of what was screened so far as a table; "" before anything was."""
-    rows = archive_of(desk).screening.worklist()
+    rows = archive_of(session).screening.worklist()
     if not rows:
         return ""
-    cases = {case.key: case for case in desk.named([row.study for row in rows[:_SHOWN]])}
+    cases = {case.key: case for case in session.named([row.study for row in rows[:_SHOWN]])}
     calibrated = sum(row.probability is not None for row in rows)
-    told = say("work.done", lang, count=len(rows), calibrated=calibrated)
+    stated = say("work.done", lang, count=len(rows), calibrated=calibrated)
     if len(rows) > _SHOWN:
-        told += " " + say("work.shown", lang, count=_SHOWN)
+        stated += " " + say("work.shown", lang, count=_SHOWN)
     names = ("rank", "study", "finding", "probability", "state", "slice")
     heads = "".join(f'<th scope="col">{html.escape(say(f"work.{name}", lang))}</th>' for name in names)
     shown = list(enumerate(rows, 1))[:_SHOWN]
     body = "".join(_row(rank, row, cases[row.study], lang) for rank, row in shown if row.study in cases)
     link = f'<a class="rs-file" href="{base}/archive/worklist.csv" download>{html.escape(say("work.export", lang))}</a>'
     return (
-        f'<p>{link}</p><table class="rs-table"><caption>{html.escape(told)}</caption>'
+        f'<p>{link}</p><table class="rs-table"><caption>{html.escape(stated)}</caption>'
         f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
     )
 
 
-def _job(desk: Desk, told: Progress, stopped: Stopped) -> None:
-    archive_of(desk).screening.run(lambda done, total: told("screen", done, total), stopped)
+def _job(session: Session, stated: Progress, stopped: Stopped) -> None:
+    archive_of(session).screening.run(lambda done, total: stated("screen", done, total), stopped)
 
 
-def _step(desk: Desk, work: Work[None], lang: Lang, base: str) -> tuple[Any, ...]:
+def _step(session: Session, work: Work[None], lang: Lang, base: str) -> tuple[Any, ...]:
     if not work.is_done:
         _, done, total = work.step
-        text = html.escape(say("work.step", lang, done=done, total=total or desk.count()))
+        text = html.escape(say("work.step", lang, done=done, total=total or session.count()))
         return bar(text, done, total), gr.skip(), gr.Button(visible=True)
     said = "" if work.error is None else trouble(work.error, lang)
-    return said, worklist_html(desk, lang, base), gr.Button(visible=False)
+    return said, worklist_html(session, lang, base), gr.Button(visible=False)
 
 
 def _row(rank: int, row: WorklistRow, case: Case, lang: Lang) -> str:

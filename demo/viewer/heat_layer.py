@@ -31,7 +31,7 @@ class HeatLayer:
     pictures: dict[int, bytes]
     reason: str
 
-    def to_json(self, token: str) -> dict[str, Any]:
+    def to_dict(self, token: str) -> dict[str, Any]:
         """Return everything but the pictures; `token` is the name under which they are fetched."""
         return {
             "finding": self.finding,

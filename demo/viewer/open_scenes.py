@@ -9,18 +9,18 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Final
 
-from radseek.app.session import Desk
+from radseek.app.session import Session
 from radseek.demo.viewer.heat_layer import HeatLayer, layer_of, unread
 from radseek.demo.viewer.scene import Scene
 from radseek.prompts.catalogue import find
 from radseek.retrieval.errors import UnknownNameError, UsageError
 from radseek.retrieval.types import Study
 
-__all__ = ["HeatShelf", "SceneShelf"]
+__all__ = ["DrawnHeatMaps", "OpenScenes"]
 
 _SCENES: Final = 6
 _MAPS: Final = 32
-# Seconds for which a study is taken to be there still. The desk must take the engine's turn to say so, and a reader
+# Seconds for which a study is taken to be there still. The session must take the engine's turn to say so, and a reader
 # who scrolls must not wait for somebody else's question.
 _TRUST: Final = 30.0
 
@@ -31,11 +31,11 @@ class _Opened:
     seen: float
 
 
-class SceneShelf:
+class OpenScenes:
     """The scenes of the studies looked at last."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, session: Session) -> None:
+        self._session = session
         self._lock = Lock()
         self._opened: OrderedDict[str, _Opened] = OrderedDict()
 
@@ -56,7 +56,7 @@ class SceneShelf:
                 self._opened.move_to_end(key)
                 return known.scene
         try:
-            study = self._desk.pixels(key)
+            study = self._session.pixels(key)
         except UnknownNameError:
             self._forget(key)
             raise
@@ -80,18 +80,18 @@ class SceneShelf:
             return scene
 
 
-class HeatShelf:
+class DrawnHeatMaps:
     """The heat maps asked for last, each under a name that cannot be guessed."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, session: Session) -> None:
+        self._session = session
         self._lock = Lock()
         self._held: OrderedDict[tuple[str, str, str], tuple[str, HeatLayer]] = OrderedDict()
 
-    def ask(self, key: str, finding: str, scenes: SceneShelf) -> tuple[str, HeatLayer]:
+    def ask(self, key: str, finding: str, scenes: OpenScenes) -> tuple[str, HeatLayer]:
         """Return the map of a finding in a study and its name; made anew where it is not held, which takes seconds.
 
-        Raises as `SceneShelf.scene`, `Desk.turn` and `Engine.heat_map` do.
+        Raises as `OpenScenes.scene`, `Session.engine` and `Engine.heat_map` do.
         """
         study = scenes.scene(key).study
         about = (key, study.content_hash, finding)  # a study may be replaced by another of its key
@@ -100,7 +100,7 @@ class HeatShelf:
         if held is not None:
             return held
         asked = find(finding)
-        with self._desk.turn() as engine:
+        with self._session.engine() as engine:
             try:
                 layer = layer_of(engine.heat_map(study, asked), asked.names)
             except UsageError:  # an answer like others: this study has no view that the finding is read in

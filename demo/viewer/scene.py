@@ -62,7 +62,7 @@ class Scene:
     def _one(self, key: str, series: Series) -> dict[str, Any]:
         volume = series.volume
         names = plane_names(volume)
-        presets = [] if volume.is_colour else [one.to_json() for one in presets_of(series)]
+        presets = [] if volume.is_colour else [one.to_dict() for one in presets_of(series)]
         gap = None if volume.affine is None else self.planes(key, names[0]).spacing()
         looked_at = choose_slices(volume.voxels.shape[0], None if gap is None else gap[0]).tolist()
         return {

@@ -1,4 +1,4 @@
-"""The viewer's routes: its script and style, a study's scene, raw planes, heat maps. Answers only from the desk.
+"""The viewer's routes: its script and style, a study's scene, raw planes, heat maps. Answers only from the session.
 
 What a reader asks for in words comes in POST bodies, so that no log holds it.
 """
@@ -17,8 +17,8 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
 
-from radseek.app.session import Desk
-from radseek.demo.viewer.open_scenes import HeatShelf, SceneShelf
+from radseek.app.session import Session
+from radseek.demo.viewer.open_scenes import DrawnHeatMaps, OpenScenes
 from radseek.retrieval.document import NOTICE
 from radseek.retrieval.errors import (
     BusyError,
@@ -79,10 +79,10 @@ class _Explaining(APIRoute):
         return explaining
 
 
-def viewer_routes(desk: Desk) -> APIRouter:
+def viewer_routes(session: Session) -> APIRouter:
     """Return the routes under `/viewer`; errors come as problem+json with a `reason_code`."""
     router = APIRouter(prefix="/viewer", include_in_schema=False, route_class=_Explaining)
-    scenes, heats = SceneShelf(desk), HeatShelf(desk)
+    scenes, heats = OpenScenes(session), DrawnHeatMaps(session)
 
     @router.get("/{name}.{kind}")
     def own_file(name: str, kind: Literal["js", "css"], asked: Asked = None) -> Response:
@@ -108,7 +108,7 @@ def viewer_routes(desk: Desk) -> APIRouter:
     @router.post("/studies/{key}/heat")
     def heat(key: Key, question: HeatQuestion) -> Response:
         token, layer = heats.ask(key, question.finding, scenes)
-        return JSONResponse(layer.to_json(token), headers=_KEPT_NOWHERE)
+        return JSONResponse(layer.to_dict(token), headers=_KEPT_NOWHERE)
 
     @router.get("/studies/{key}/heat/{token}/{k}")
     def heat_picture(key: Key, token: Key, k: Number) -> Response:

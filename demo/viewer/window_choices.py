@@ -32,7 +32,7 @@ class Preset:
     table: NDArray[np.uint8] | None = None
     table_first: float = 0.0
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return it as JSON-able values; a table in base64."""
         written = {"name": self.name, "level": self.level, "width": self.width, "function": self.function}
         if self.table is None:

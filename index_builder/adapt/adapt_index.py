@@ -71,7 +71,7 @@ class AdaptReport:
     pooling: dict[str, str] = field(default_factory=dict)
     measures: list[Comparison] = field(default_factory=list)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the document that `radseek adapt --json` prints."""
         document = {name: getattr(self, name) for name in self.__slots__}
         document["measures"] = [asdict(one) for one in self.measures]
@@ -118,7 +118,7 @@ def adapt_index(
     """
     started = time.monotonic()
     with LocalStore.open(index, read_only=False) as store:
-        report = AdaptReport(str(index), store.spec.to_json(), store.generation)
+        report = AdaptReport(str(index), store.spec.to_dict(), store.generation)
 
         def towers() -> Encoder:
             nonlocal encoder
@@ -142,7 +142,7 @@ def adapt_index(
                 fitted.adapter.save(Path(folder) / ADAPTER)
                 store.adopt_pooling(Path(folder) / ADAPTER)
         report.pooling = {"before": str(report.encoder["pooling_hash"]), "after": store.spec.pooling_hash}
-        report.encoder, report.generation = store.spec.to_json(), store.generation
+        report.encoder, report.generation = store.spec.to_dict(), store.generation
     report.seconds = round(time.monotonic() - started, 3)
     return report
 

@@ -37,7 +37,7 @@ def load_reports(
 
     Columns: `study` (a StudyInstanceUID, an accession number or a path) and `report`, or `findings` and
     `impression`; `patient` if known; other headings that exports use are understood, and `named` names any.
-    `skip` is told of rows that cannot be used, `note` of what was guessed or mended; without them both are warnings.
+    `skip` is called with rows that cannot be used, `note` of what was guessed or mended; else both are warnings.
 
     Raises `UsageError` where the file or a column is missing, or no row can be used.
     """

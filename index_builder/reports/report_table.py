@@ -54,7 +54,7 @@ class PlacedReport:
 
 
 def report_rows(path: Path, named: Named, note: Callable[[str], None]) -> Iterator[PlacedReport | BadRow]:
-    """Yield the rows of a file of reports; `note` is told what was guessed or mended.
+    """Yield the rows of a file of reports; `note` is called with what was guessed or mended.
 
     Raises `UsageError` for a file that is none, or whose columns are not known.
     """

@@ -49,15 +49,15 @@ def noticed_in(case: Case) -> list[Noticed]:
     return [one for series in case.series for one in _of_series(case.key, series, series.provenance)]
 
 
-def _of_series(study: str, series: CaseSeries, told: Mapping[str, object]) -> list[Noticed]:
+def _of_series(study: str, series: CaseSeries, shown: Mapping[str, object]) -> list[Noticed]:
     found: list[Noticed] = []
-    dropped, time_point, warnings = told.get("dropped_slices"), told.get("time_point"), told.get("warnings")
+    dropped, time_point, warnings = shown.get("dropped_slices"), shown.get("time_point"), shown.get("warnings")
     if isinstance(warnings, list):
         found += [Noticed(study, series, "warning", None, str(text)) for text in warnings]
     if isinstance(dropped, int) and dropped > 0:
         found.append(Noticed(study, series, "dropped", dropped))
     if isinstance(time_point, int):
         found.append(Noticed(study, series, "time_point", time_point))
-    if told.get("inverted") is True:
+    if shown.get("inverted") is True:
         found.append(Noticed(study, series, "inverted"))
     return found

@@ -6,11 +6,10 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 
-from radseek.pictures.embedded_picture import Picture
-from radseek.pictures.slice_pictures import find_view, picture_of
+from radseek.pictures.slice_pictures import Picture, find_view, picture_of
 from radseek.retrieval.errors import RadseekError
 from radseek.retrieval.imaging.modality import MODALITIES
-from radseek.retrieval.imaging.read_study import read_paths
+from radseek.retrieval.imaging.study_reader import read_paths
 from radseek.retrieval.imaging.views.series_views import view_names
 from radseek.retrieval.index.catalog.linkage import LinkageFile, linkage_path
 from radseek.retrieval.privacy.pseudonyms import load_key, series_key

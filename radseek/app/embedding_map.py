@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from radseek.app.session import Desk
+from radseek.app.session import Session
 from radseek.retrieval.errors import MissingExtraError, UsageError
 from radseek.retrieval.index.store import Case
 from radseek.retrieval.workers import supervised_map
@@ -36,7 +36,7 @@ _SEED: Final = 7
 _NEIGHBOURS: Final = 15
 _LIMIT: Final = 1800.0  # seconds
 _TASK: Final = "radseek.app.embedding_map:lay_out"  # what the worker calls
-_A_TURN: Final = 50  # studies read before other visitors get their turn
+_STUDIES_AT_ONCE: Final = 50  # studies read before other visitors may ask
 Method = Literal["umap", "pca"]
 Stage = Literal["read", "lay_out"]
 Progress = Callable[[Stage, int, int], None]  # stage, studies done, of how many
@@ -54,19 +54,19 @@ class EmbeddingMap:
 
 
 def map_archive(
-    desk: Desk,
+    session: Session,
     progress: Progress = lambda stage, done, total: None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> EmbeddingMap:
-    """Return the map of a desk's index as it is now.
+    """Return the map of a session's index as it is now.
 
     Raises `CancelledError` once `stopped()`, `MissingExtraError` where umap-learn is not installed and needed.
     """
-    with desk.turn() as engine:
+    with session.engine() as engine:
         generation = 0 if engine.store is None else engine.store.generation
-    keys = desk.study_keys()
+    keys = session.study_keys()
     step = -(-len(keys) // MOST_SHOWN) or 1
-    vectors, shown = study_vectors(desk, desk.named(keys[::step]), progress, stopped)
+    vectors, shown = study_vectors(session, session.named(keys[::step]), progress, stopped)
     progress("lay_out", 0, len(shown))
     if len(shown) < FEWEST_FOR_UMAP:
         return EmbeddingMap(generation, shown, principal_plane(vectors), "pca", len(keys))
@@ -74,22 +74,22 @@ def map_archive(
 
 
 def study_vectors(
-    desk: Desk, cases: list[Case], progress: Progress, stopped: Callable[[], bool]
+    session: Session, cases: list[Case], progress: Progress, stopped: Callable[[], bool]
 ) -> tuple[NDArray[np.float32], tuple[str, ...]]:
     """Return `(N, D)` unit rows, each the mean of a study's pooled views, and the keys of those that have any."""
     rows: list[NDArray[np.float32]] = []
     keys: list[str] = []
-    for start in range(0, len(cases), _A_TURN):
+    for start in range(0, len(cases), _STUDIES_AT_ONCE):
         if stopped():
             raise CancelledError
-        with desk.turn() as engine:
-            for case in cases[start : start + _A_TURN]:
+        with session.engine() as engine:
+            for case in cases[start : start + _STUDIES_AT_ONCE]:
                 views = [] if engine.store is None else engine.store.slice_vectors(case.key)
                 if views:
                     mean = np.mean([view.pooled.astype(np.float32) for view in views], axis=0)
                     rows.append(mean / max(float(np.linalg.norm(mean)), 1e-12))
                     keys.append(case.key)
-        progress("read", min(start + _A_TURN, len(cases)), len(cases))
+        progress("read", min(start + _STUDIES_AT_ONCE, len(cases)), len(cases))
     return np.stack(rows) if rows else np.zeros((0, 2), np.float32), tuple(keys)
 
 

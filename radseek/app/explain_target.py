@@ -8,7 +8,7 @@ from typing import Any
 from radseek.retrieval.engine import Engine, Findings
 from radseek.retrieval.errors import UnknownNameError, UsageError
 from radseek.retrieval.explain.explanation import ExplainResult
-from radseek.retrieval.imaging.read_study import read_study
+from radseek.retrieval.imaging.study_reader import read_study
 from radseek.retrieval.index.manifest import is_index
 from radseek.retrieval.index.store import Case, Scope
 from radseek.retrieval.path_text import found_path

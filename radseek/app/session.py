@@ -1,7 +1,7 @@
-"""The desk: one engine on one index, and the studies visitors brought. The web page and the server work at it.
+"""A session: one engine on one index, and the studies that visitors uploaded. The page and the server share it.
 
-An engine answers one question at a time, so whoever asks takes a turn; what is only looked up in the index waits for
-none. Studies brought are held in memory, never in the index, and the oldest go first. Where another process took
+An engine answers one question at a time, so whoever asks waits for it; what is only looked up in the index does
+not. Uploaded studies are held in memory, never in the index, and the oldest go first. Where another process took
 studies out of the index, or rewrote it, it is opened again before the next question.
 """
 
@@ -15,10 +15,9 @@ from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from threading import RLock
-from types import TracebackType
 
 from radseek.app.case_images import CaseImages
-from radseek.pictures.embedded_picture import Picture
+from radseek.pictures.slice_pictures import Picture
 from radseek.prompts.set_choice import set_for
 from radseek.retrieval.encoders.load_encoder import load_encoder
 from radseek.retrieval.engine import Engine
@@ -35,79 +34,77 @@ from radseek.retrieval.privacy.pseudonyms import StudyKey
 from radseek.retrieval.scoring.study_vectors import StudyVectors, stored_study
 from radseek.retrieval.types import Study
 
-__all__ = ["MOST_BROUGHT", "MOST_BYTES", "Desk"]
+__all__ = ["MOST_BYTES", "MOST_UPLOADED", "Session"]
 
-MOST_BROUGHT = 16  # studies; a chest CT of 60 slices takes some 30 MB
+MOST_UPLOADED = 16  # studies; a chest CT of 60 slices takes some 30 MB
 MOST_BYTES = 4 << 30  # of voxels, all of them together; the newest is held whatever its size
 _PAGE = 128  # studies
-_PATIENCE = 60.0  # seconds that a question waits for its turn
+_ENGINE_TIMEOUT = 60.0  # seconds that a question waits for the engine
 _BETWEEN_TRIES = 2.0  # seconds between two tries to open an index that could not be opened
 _LATELY = 60.0  # seconds between two openings for what questions said, where the index itself says that nothing changed
 
 
-class Desk:
+class Session:
     """Close it, or use `with`."""
 
     def __init__(self, engine: Engine, index: Path | None = None, model: str | Path | None = None) -> None:
-        """Take an engine (closed with the desk), and the index and model that it was opened with, if any."""
+        """Take an engine (closed with the session), and the index and model that it was opened with, if any."""
         self.index = index
         self._model = model
         self._engine = engine
-        self._turn = RLock()
+        self._engine_lock = RLock()
         self._looking = RLock()  # reading a study's files does not wait for the engine
         self._listing = RLock()  # nor does looking up what is stored; it only waits while the index is opened again
-        self._brought: OrderedDict[str, Study] = OrderedDict()
-        self._images = CaseImages(index, self._brought)
+        self._uploaded: OrderedDict[str, Study] = OrderedDict()
+        self._images = CaseImages(index, self._uploaded)
         self.editions = 0  # how often the index was opened again
-        self._askers = 0  # turns under way, one inside another
+        self._askers = 0  # calls that have the engine, one inside another
         self._shut = ""  # why there is no index to ask
         self._doubt = ""  # what a question lately said of the index
         self._doubted = self._tried = -_LATELY  # when it said so, and when the index was last opened again
 
     @classmethod
-    def open(cls, index: str | Path | None = None, model: str | Path | None = None) -> Desk:
+    def open(cls, index: str | Path | None = None, model: str | Path | None = None) -> Session:
         """Open an index, or without one an encoder alone; raises as `Engine.open` and `load_encoder` do."""
         if index is None:
             return cls(Engine(load_encoder(str(model or "builtin")), isolated=True))
         return cls(Engine.open(index, model, isolated=True), Path(index), model)
 
-    def __enter__(self) -> Desk:
+    def __enter__(self) -> Session:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
-        """Close the index and forget what was brought."""
-        with self._turn, self._looking, self._listing:
-            self._brought.clear()
+        """Close the index and forget what was uploaded."""
+        with self._engine_lock, self._looking, self._listing:
+            self._uploaded.clear()
             self._images.close()
             self._engine.close()
 
     def reopen(self) -> None:
-        """Read the index anew, after it was changed; what was brought stays. Raises as `open` does."""
+        """Read the index anew, after it was changed; what was uploaded stays. Raises as `open` does."""
         if self.index is None:
             return
-        with self._turn, self._looking:
+        with self._engine_lock, self._looking:
             engine = Engine.open(self.index, self._model, isolated=True)
             with self._listing:
                 self._engine.close()
                 self._images.close()
-                self._engine, self._images = engine, CaseImages(self.index, self._brought)
+                self._engine, self._images = engine, CaseImages(self.index, self._uploaded)
             self.editions += 1
             self._shut = ""
 
     @contextmanager
-    def turn(self, patience: float = _PATIENCE) -> Iterator[Engine]:
-        """Lend the engine to one caller at a time.
+    def engine(self, timeout: float = _ENGINE_TIMEOUT) -> Iterator[Engine]:
+        """Give the engine to one caller at a time.
 
-        Raises `BusyError` after `patience` seconds of waiting, `IndexFolderError` where the index was changed by
+        Raises `BusyError` after `timeout` seconds of waiting, `IndexFolderError` where the index was changed by
         another process and cannot be opened again.
         """
-        if not self._turn.acquire(timeout=patience):
-            raise BusyError(f"The engine has been busy for {patience:.0f} seconds; ask again in a moment.")
+        if not self._engine_lock.acquire(timeout=timeout):
+            raise BusyError(f"The engine has been busy for {timeout:.0f} seconds; ask again in a moment.")
         try:
             if not self._askers:  # whoever has an engine already keeps it
                 self._catch_up()
@@ -121,19 +118,20 @@ class Desk:
             finally:
                 self._askers -= 1
         finally:
-            self._turn.release()
+            self._engine_lock.release()
 
     @contextmanager
     def _stored(self) -> Iterator[Store | None]:
         """Give the index to look up what is stored, beside the question that the engine is at.
 
-        In a turn where the index has to be opened again, or where a question found it lacking. Raises as `turn` does.
+        Waits for the engine where the index has to be opened again, or where a question found it lacking. Raises as
+        `engine` does.
         """
         with self._listing:
             if not self._shut and self._doubted <= self._tried and self._is_current():
                 yield self._engine.store
                 return
-        with self.turn() as engine:
+        with self.engine() as engine:
             yield engine.store
 
     def trouble(self) -> str:
@@ -142,7 +140,7 @@ class Desk:
         While somebody asks, the answer is that of the last question.
         """
         try:
-            with self.turn(0.0):
+            with self.engine(0.0):
                 pass
         except BusyError:
             return self._shut
@@ -183,62 +181,62 @@ class Desk:
             return False
 
     def warm(self) -> None:
-        """Prepare the finding sets that fit the stored studies, one turn each, so that no visitor waits for it."""
+        """Prepare the finding sets that fit the stored studies, one at a time, so that no visitor waits for it."""
         for name in sorted({name for kind in self.kinds() if (name := set_for(*kind)) is not None}):
-            with self.turn() as engine:
+            with self.engine() as engine:
                 engine.prepare(name)
 
-    def bring(self, study: Study) -> str:
+    def upload(self, study: Study) -> str:
         """Hold a study that was read and return its key; encodes it, which takes its seconds.
 
         It never takes the place of a stored study, nor of another one that is held, whatever its UID: then it is held
         as an upload, under a key of its own.
         """
-        with self.turn() as engine:
+        with self.engine() as engine:
             key = engine.vectors(study).key
             if not study.is_upload and self._is_taken(engine, key, study):
                 study = replace(study, is_upload=True)
                 key = engine.vectors(study).key
-            self._brought[key] = study
-            self._brought.move_to_end(key)
-            while len(self._brought) > MOST_BROUGHT or (len(self._brought) > 1 and self._bytes() > MOST_BYTES):
-                self._brought.popitem(last=False)
+            self._uploaded[key] = study
+            self._uploaded.move_to_end(key)
+            while len(self._uploaded) > MOST_UPLOADED or (len(self._uploaded) > 1 and self._bytes() > MOST_BYTES):
+                self._uploaded.popitem(last=False)
             return key
 
     def _is_taken(self, engine: Engine, key: str, study: Study) -> bool:
-        held = self._brought.get(key)
+        held = self._uploaded.get(key)
         other = held is not None and held.content_hash != study.content_hash
         return other or (engine.store is not None and bool(engine.store.cases(studies=[key])))
 
     def _bytes(self) -> int:
-        return sum(one.volume.voxels.nbytes for study in self._brought.values() for one in study.series)
+        return sum(one.volume.voxels.nbytes for study in self._uploaded.values() for one in study.series)
 
     def target(self, key: str) -> Study | str:
-        """Return what to ask the engine about: the study brought under this key, or the key of a stored one.
+        """Return what to ask the engine about: the study uploaded under this key, or the key of a stored one.
 
         Raises `UnknownNameError` for a key that is neither.
         """
-        with self.turn():
-            if key in self._brought:
-                return self._brought[key]
+        with self.engine():
+            if key in self._uploaded:
+                return self._uploaded[key]
             self.case(key)
             return StudyKey(key)
 
     def drop(self, key: str) -> bool:
-        """Forget a study that was brought; say whether there was one of this key."""
-        with self.turn():
-            return self._brought.pop(key, None) is not None
+        """Forget a study that was uploaded; say whether there was one of this key."""
+        with self.engine():
+            return self._uploaded.pop(key, None) is not None
 
-    def is_brought(self, key: str) -> bool:
+    def is_uploaded(self, key: str) -> bool:
         """Say whether a study is held for a visitor, rather than stored."""
-        return key in self._brought
+        return key in self._uploaded
 
     def pixels(self, key: str) -> Study | None:
         """Return a study with its voxels; None for a stored one whose files can no longer be read."""
-        brought = self._brought.get(key)
-        if brought is not None:
-            return brought
-        with self.turn():
+        uploaded = self._uploaded.get(key)
+        if uploaded is not None:
+            return uploaded
+        with self.engine():
             modality = self.case(key).series[0].modality
         with self._looking:
             return self._images.study(key, modality)
@@ -246,19 +244,19 @@ class Desk:
     def picture(self, key: str, series: str, view: str, z: int, *, side: int = 320) -> Picture | None:
         """Return slice `z` of a view of a series, drawn `side` pixels long; None where it can no longer be read.
 
-        Raises `UnknownNameError` for a study that nobody brought or stored.
+        Raises `UnknownNameError` for a study that nobody uploaded or stored.
         """
-        modality = "" if self.is_brought(key) else self.case(key).series[0].modality
+        modality = "" if self.is_uploaded(key) else self.case(key).series[0].modality
         with self._looking:
             return self._images.draw(key, series, view, z, side=side, modality=modality)
 
     def vectors(self, key: str) -> StudyVectors:
         """Return a study as the engine sees it. Raises `UnknownNameError`."""
-        with self.turn() as engine:
-            if key in self._brought:
-                return engine.vectors(self._brought[key])
+        with self.engine() as engine:
+            if key in self._uploaded:
+                return engine.vectors(self._uploaded[key])
             if engine.store is None:
-                raise UsageError("No index is open; bring a study, or open an index.")
+                raise UsageError("No index is open; upload a study, or open an index.")
             return stored_study(engine.store, self.case(key))
 
     def case(self, key: str) -> Case:
@@ -266,7 +264,7 @@ class Desk:
         cases = self.named([key])
         if not cases:
             raise UnknownNameError(
-                f"There is no study {key} here; the list of studies names those that are, or bring it again."
+                f"There is no study {key} here; the list of studies names those that are, or upload it again."
             )
         return cases[0]
 
@@ -305,6 +303,6 @@ class Desk:
 
     def finding_set(self, key: str) -> str | None:
         """Return the name of the shipped finding set that fits a study, or None where none was written for it."""
-        brought = self.vectors(key).series if self.is_brought(key) else ()
-        kinds = [(one.modality, one.body_part) for one in brought or self.case(key).series]
+        uploaded = self.vectors(key).series if self.is_uploaded(key) else ()
+        kinds = [(one.modality, one.body_part) for one in uploaded or self.case(key).series]
         return next((name for name in (set_for(*kind) for kind in kinds) if name is not None), None)

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from radseek.retrieval.errors import InputError, Reason
-from radseek.retrieval.imaging.read_study import read_files
 from radseek.retrieval.imaging.scan import FileHeader, group_key, scan
+from radseek.retrieval.imaging.study_reader import read_files
 from radseek.retrieval.imaging.zip_members import is_zip, members, open_zip
 from radseek.retrieval.machine_memory import memory_share
 from radseek.retrieval.types import Skipped, Study

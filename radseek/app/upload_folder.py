@@ -35,7 +35,7 @@ def upload_root() -> Path:
 
 @contextmanager
 def upload_folder() -> Iterator[Path]:
-    """Lend a new empty folder; everything in it is deleted when the block ends, however it ends."""
+    """Give a new empty folder; everything in it is deleted when the block ends, however it ends."""
     root = upload_root()
     sweep(root)
     folder = root / f"upload-{secrets.token_hex(8)}"

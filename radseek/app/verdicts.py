@@ -74,7 +74,7 @@ def verdicts_path(index: Path) -> Path:
 
 
 def encoder_id(spec: EncoderSpec) -> str:
-    """Return what tells encoders apart: imaging recipe, towers and pooling, of each hash the start."""
+    """Return what distinguishes encoders: imaging recipe, towers and pooling, of each hash the start."""
     parts = (spec.imaging_hash, spec.towers_hash, spec.pooling_hash)
     return " ".join(part[:12] if len(part) == _HASH else part for part in parts)  # plain mean pooling has a name
 

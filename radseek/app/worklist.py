@@ -109,5 +109,5 @@ def worklist_csv(rows: Iterable[WorklistRow]) -> str:
 
 
 def _inert(cell: object) -> object:
-    """A spreadsheet must not take a cell for a formula: file names are strangers' words."""
+    """A spreadsheet must not take a cell for a formula: file names are other people's words."""
     return f"'{cell}" if isinstance(cell, str) and cell[:1] in {"=", "+", "-", "@", "\t", "\r"} else cell

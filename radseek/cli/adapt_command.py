@@ -40,7 +40,7 @@ def adapt(
             progress=update,
         )
     if json:
-        print_json(report.to_json())
+        print_json(report.to_dict())
     else:
         _summary(report)
 

@@ -48,7 +48,7 @@ def classify(
         rows = tuple(row for answer in answers for row in answer.results)
         result = ClassifyResult(engine.encoder.spec, rows, tuple(skipped))
     if json and (answers or skipped):
-        print_json(result.to_json())
+        print_json(result.to_dict())
     refuse_nothing(bool(answers), skipped, target)
     if json:
         return
@@ -96,7 +96,7 @@ def similar(
         )
     print_remarks(result.notes, result.suggestions)
     if json:
-        print_json(result.to_json())
+        print_json(result.to_dict())
         return
     print_similar(result, target)
     print_skipped(skipped)
@@ -117,7 +117,7 @@ def search(
         result = engine.search(text, k, where=where or (), within=within.value)
     print_remarks(result.notes, result.suggestions)
     if json:
-        print_json(result.to_json())
+        print_json(result.to_dict())
         return
     if within is not Within.REPORTS:
         studies = [

@@ -10,12 +10,12 @@ from typing import Final
 
 from filelock import FileLock
 
-from radseek.app.session import Desk
+from radseek.app.session import Session
 from radseek.demo.phantoms.write.cohort import write_cohort
 from radseek.index_builder import build_index
 from radseek.retrieval.errors import EncoderMismatchError, IndexDamagedError
 
-__all__ = ["STUDIES", "demo_folder", "phantom_desk"]
+__all__ = ["STUDIES", "demo_folder", "phantom_session"]
 
 STUDIES: Final = 8  # two of each kind: enough to find neighbours, and made in a minute
 _SEED: Final = 7
@@ -28,18 +28,18 @@ def demo_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "radseek" / "demo"
 
 
-def phantom_desk(progress: Progress) -> Desk:
+def phantom_session(progress: Progress) -> Session:
     """Open the phantoms' archive; it is made where there is none, or only one that this version cannot read."""
     folder = demo_folder()
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_suffix(".lock")):
         if (folder / _DONE).exists():
             try:
-                return Desk.open(folder / "archive.index")
+                return Session.open(folder / "archive.index")
             except (EncoderMismatchError, IndexDamagedError):  # another version's
                 pass
         _make(folder, progress)
-        return Desk.open(folder / "archive.index")
+        return Session.open(folder / "archive.index")
 
 
 def _make(folder: Path, progress: Progress) -> None:

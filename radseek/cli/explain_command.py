@@ -30,7 +30,7 @@ SETS = ", ".join(list_sets())
 _REFUSED = ("mask_refused", "prior_refused")  # what was given and is not in the answer
 
 
-class Teller(StrEnum):
+class NarratorName(StrEnum):
     """Who puts the evidence into words."""
 
     TEMPLATE = "template"
@@ -59,7 +59,9 @@ def explain(
     mask: Annotated[Path | None, typer.Option(help="DICOM SEG or NIfTI label map of this study, to measure.")] = None,
     prior: Annotated[str | None, typer.Option(help="An earlier study of the same patient, to compare with.")] = None,
     prior_mask: Annotated[Path | None, typer.Option(help="The mask of that earlier study, to measure change.")] = None,
-    narrator: Annotated[Teller, typer.Option(help="Who words it: template, local or openai.")] = Teller.TEMPLATE,
+    narrator: Annotated[
+        NarratorName, typer.Option(help="Who words it: template, local or openai.")
+    ] = NarratorName.TEMPLATE,
     model_file: Annotated[
         str | None, typer.Option(help="local: a GGUF file or a Hugging Face folder; openai: a name the server knows.")
     ] = None,
@@ -77,14 +79,14 @@ def explain(
     """Say what was seen in the study at TARGET and where, with earlier cases, measurements and every source."""
     if findings is not None and finding:
         raise UsageError("Give either --findings SET or --finding TEXT, not both.")
-    told = load_narrator(narrator.value, model=model_file, url=llm_url, allow_remote=allow_remote_llm)
+    shown = load_narrator(narrator.value, model=model_file, url=llm_url, allow_remote=allow_remote_llm)
     with open_engine(target, index, model) as engine:
         study = find_study(engine, target, modality)
         asked = _findings(study, findings, finding)
         measured = {"mask": mask, "prior": prior, "prior_mask": prior_mask}
-        result = study.explain(engine, asked, k=k, narrator=told, lang=lang.value, modality=modality, **measured)
+        result = study.explain(engine, asked, k=k, narrator=shown, lang=lang.value, modality=modality, **measured)
         if json:
-            print_json(result.to_json())
+            print_json(result.to_dict())
         else:
             print_explanation(result)
         if out is not None:
@@ -114,7 +116,7 @@ def _say_failures(result: ExplainResult) -> None:
     """Say on stderr what was asked for and could not be had; the rest of the answer stands."""
     words = words_in(result.lang)
     why = narration_failure(result.summary)
-    told = [words.terminal["narrator_failed"].format(why=why)] if why is not None else []
+    shown = [words.terminal["narrator_failed"].format(why=why)] if why is not None else []
     items = (item for item in result.evidence.items if isinstance(item, CaveatItem))
-    for line in (*told, *(words.names(item.text) for item in items if item.code in _REFUSED)):
+    for line in (*shown, *(words.names(item.text) for item in items if item.code in _REFUSED)):
         errors.print(f"radseek: {line}", markup=False, soft_wrap=True)

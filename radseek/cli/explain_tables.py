@@ -94,9 +94,9 @@ def _neighbours(items: Sequence[Item], words: Words) -> Iterator[Row]:
     for item in items:
         if isinstance(item, NeighbourItem):
             pairs = " ".join(f"{m.query_slice}:{m.case_slice}" for m in item.matches[:_MATCHES])
-            told = " ".join(f"[{one.id}] {one.text}" for one in said if one.neighbour == item.id)
+            stated = " ".join(f"[{one.id}] {one.text}" for one in said if one.neighbour == item.id)
             silent = words.page["case_silent" if item.has_report else "case_unread"]
-            yield [item.id, item.path or item.study, number(item.score), pairs, told or silent]
+            yield [item.id, item.path or item.study, number(item.score), pairs, stated or silent]
 
 
 def _agreement(item: AgreementItem, words: Words) -> Row:

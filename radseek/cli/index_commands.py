@@ -75,7 +75,7 @@ def build(
     for note in [*report.notes, *unread]:
         errors.print(note, markup=False, soft_wrap=True)
     if json:
-        print_json(report.to_json())
+        print_json(report.to_dict())
     else:
         _build_summary(report)
     if not report.studies and not report.already and not report.forgotten:
@@ -92,7 +92,7 @@ def info(index: IndexPath, json: Json = False) -> None:
             unread.update(unread_sentences(case.sentences))
     if json:
         document = {"index": str(index), "generation": generation, **counts, "undigested": undigested, "key": key_known}
-        print_json({**document, "unread_sentences": dict(sorted(unread.items())), "encoder": spec.to_json()})
+        print_json({**document, "unread_sentences": dict(sorted(unread.items())), "encoder": spec.to_dict()})
         return
     if unread:
         errors.print(unread_note(unread), markup=False, soft_wrap=True)

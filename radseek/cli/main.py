@@ -134,8 +134,8 @@ def _run(arguments: Sequence[str]) -> int:
     except RadseekError as error:
         return _fail(error.exit_code, type(error).__name__, str(error), arguments)
     except MemoryError:
-        told = limit_error(errno.ENOMEM, Path.cwd())
-        return _fail(told.exit_code, type(told).__name__, str(told), arguments)
+        shown = limit_error(errno.ENOMEM, Path.cwd())
+        return _fail(shown.exit_code, type(shown).__name__, str(shown), arguments)
     except OSError as error:
         if is_storage_error(error):
             of_the_disk = _of_the_disk(error)

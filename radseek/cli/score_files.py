@@ -13,23 +13,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from radseek.retrieval.disk_errors import writing_to
-from radseek.retrieval.document import NOTICE
 from radseek.retrieval.errors import UsageError
-from radseek.retrieval.scoring.score_results import FindingScore
+from radseek.retrieval.result_table import arrow_schema
+from radseek.retrieval.scoring.score_results import SCREEN_COLUMNS, FindingScore, score_record
 
 __all__ = ["COLUMNS", "WriteScores", "writing_scores"]
 
 WriteScores = Callable[[Sequence[FindingScore]], None]
 
-_TEXT, _NUMBER, _WHOLE = pa.string(), pa.float64(), pa.int64()
-_TYPES = {
-    "study": _TEXT, "path": _TEXT, "series": _TEXT, "finding": _TEXT, "score": _NUMBER, "margin": _NUMBER,
-    "interval_low": _NUMBER, "interval_high": _NUMBER, "percentile": _NUMBER, "probability": _NUMBER, "state": _TEXT,
-    "reason": _TEXT, "view": _TEXT, "key_slice": _WHOLE, "stands_out": pa.bool_(),
-    "not_told_apart": pa.bool_(), "x_mm": _NUMBER, "y_mm": _NUMBER, "z_mm": _NUMBER,
-    "encoder": _TEXT, "findings_version": _TEXT, "notice": _TEXT,
-}  # fmt: skip
-COLUMNS = list(_TYPES)
+COLUMNS = list(SCREEN_COLUMNS)
 _GROUP = 8192  # rows that a part of a Parquet file has
 
 
@@ -43,7 +35,7 @@ def writing_scores(form: str | None, out: Path | None, encoder: str, findings_ve
     form = form or (out.suffix.lstrip(".").lower() if out is not None else "csv")
     if form not in ("csv", "parquet"):
         raise UsageError(f"{out}: scores are written as .csv or .parquet; name the file so, or give --format.")
-    about = {"encoder": encoder, "findings_version": findings_version, "notice": NOTICE}
+    about = (encoder, findings_version)
     if out is None:
         yield _csv(sys.stdout, about)
         return
@@ -70,36 +62,28 @@ def _whole(out: Path) -> Iterator[Path]:
         draft.unlink(missing_ok=True)
 
 
-def _csv(file: Any, about: dict[str, str]) -> WriteScores:
+def _csv(file: Any, about: tuple[str, str]) -> WriteScores:
     writer = csv.DictWriter(file, COLUMNS)
     writer.writeheader()
 
     def write(rows: Sequence[FindingScore]) -> None:
-        writer.writerows(_row(row, about) for row in rows)
+        writer.writerows(score_record(row, *about) for row in rows)
         file.flush()
 
     return write
 
 
 @contextmanager
-def _parquet(path: Path, about: dict[str, str]) -> Iterator[WriteScores]:
-    schema = pa.schema(list(_TYPES.items()))
+def _parquet(path: Path, about: tuple[str, str]) -> Iterator[WriteScores]:
+    schema = arrow_schema(SCREEN_COLUMNS)
     waiting: list[dict[str, Any]] = []
     with pq.ParquetWriter(path, schema) as writer:
 
         def write(rows: Sequence[FindingScore]) -> None:
-            waiting.extend(_row(row, about) for row in rows)
+            waiting.extend(score_record(row, *about) for row in rows)
             if len(waiting) >= _GROUP:
                 writer.write_table(pa.Table.from_pylist(waiting, schema))
                 waiting.clear()
 
         yield write
         writer.write_table(pa.Table.from_pylist(waiting, schema))
-
-
-def _row(row: FindingScore, about: dict[str, str]) -> dict[str, Any]:
-    document = row.to_json()
-    low, high = document["interval"] or (None, None)
-    x, y, z = document["position"] or (None, None, None)
-    added = {"interval_low": low, "interval_high": high, "x_mm": x, "y_mm": y, "z_mm": z}
-    return {name: {**document, **added, **about}[name] for name in COLUMNS}

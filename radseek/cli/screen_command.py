@@ -98,7 +98,7 @@ def _json(about: ScreenResult, skipped: list[Skipped]) -> Iterator[WriteScores]:
     with using_temporary_folder(temporary_folder()), TemporaryFile("w+", encoding="utf-8") as kept:
 
         def write(rows: Sequence[FindingScore]) -> None:
-            kept.writelines(json_text.dumps(row.to_json()) + "\n" for row in rows)
+            kept.writelines(json_text.dumps(row.to_dict()) + "\n" for row in rows)
 
         yield write
         has_rows = kept.tell() > 0
@@ -106,7 +106,7 @@ def _json(about: ScreenResult, skipped: list[Skipped]) -> Iterator[WriteScores]:
         if has_rows or skipped:
             version = about.findings_version if has_rows else ""
             whole = ScreenResult(about.encoder, version, (), tuple(skipped), about.suggestions)
-            print_json_rows(whole.to_json(), "results", (json_text.loads(line) for line in kept))
+            print_json_rows(whole.to_dict(), "results", (json_text.loads(line) for line in kept))
 
 
 @contextmanager
@@ -146,7 +146,7 @@ def _cells(row: FindingScore) -> list[object]:
 
 
 def _state(row: FindingScore) -> str:
-    """Return the state with its reason, and whether the words were not told from others."""
+    """Return the state with its reason, and whether the words were not distinguished from others."""
     why = [*([] if row.reason is None else [row.reason]), *(["not_told_apart"] if row.not_told_apart else [])]
     return f"{row.state} ({', '.join(why)})" if why else row.state
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from radseek.app.session import Desk
+from radseek.app.session import Session
 from radseek.app.upload_folder import upload_folder
 from radseek.cli.console import errors, print_notice, progress
 from radseek.cli.options import Model
@@ -62,8 +62,8 @@ def serve(
 
     names = tuple(allow_host or ())
     settings = read_settings(host, port, token_file=token_file, admin_token_file=admin_token_file, names=names)
-    with Desk.open(index, model) as desk:
-        _run(desk, settings, page=not no_page)
+    with Session.open(index, model) as session:
+        _run(session, settings, page=not no_page)
 
 
 def demo(
@@ -75,22 +75,22 @@ def demo(
 ) -> None:
     """Open the web page in the browser; without an index on synthetic scans."""
     _need("gradio", "demo")
-    from radseek.cli.demo_archive import phantom_desk
+    from radseek.cli.demo_archive import phantom_session
     from radseek.server.settings import read_settings
 
     settings = read_settings(port=port)
     if index is not None:
-        desk = Desk.open(index)
+        session = Session.open(index)
     else:
         errors.print("radseek: preparing the synthetic archive (the first time takes a minute)", markup=False)
         with progress() as update:
-            desk = phantom_desk(update)
-    with desk:
-        _run(desk, settings, page=True, browser=not no_browser)
+            session = phantom_session(update)
+    with session:
+        _run(session, settings, page=True, browser=not no_browser)
 
 
-def _run(desk: Desk, settings: Settings, *, page: bool, browser: bool = False) -> None:
-    """Listen until told to end."""
+def _run(session: Session, settings: Settings, *, page: bool, browser: bool = False) -> None:
+    """Listen until asked to end."""
     with ExitStack() as stack:
         listener = stack.enter_context(_listener(settings.host, settings.port))
         from radseek.server.server_app import create_app
@@ -98,10 +98,10 @@ def _run(desk: Desk, settings: Settings, *, page: bool, browser: bool = False) -
         shown = None
         if page:
             stack.enter_context(_gradio_at_home())
-            shown = _page(desk, settings)
-        app = create_app(desk, settings, shown)
+            shown = _page(session, settings)
+        app = create_app(session, settings, shown)
         url = _url(settings.host, listener.getsockname()[1])
-        Thread(target=_warm, args=(desk,), daemon=True).start()
+        Thread(target=_warm, args=(session,), daemon=True).start()
         errors.print(f"radseek: listening at {url}{_who(settings)}; Ctrl-C ends it", markup=False, soft_wrap=True)
         print_notice(meaningless=False)
         if browser:
@@ -124,18 +124,18 @@ def _listen(app: ASGIApp, listener: socket.socket) -> None:
     uvicorn.Server(server_config(app)).run(sockets=[listener])
 
 
-def _page(desk: Desk, settings: Settings) -> FastAPI:
+def _page(session: Session, settings: Settings) -> FastAPI:
     """Return an app with the page in it."""
     _need("gradio", "demo")
     from fastapi import FastAPI
 
     from radseek.demo.page.mount import mount_page
-    from radseek.html.session_explanation import tell
+    from radseek.html.session_explanation import explain_html
     from radseek.server.problems import answer_errors
 
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     answer_errors(app)
-    mount_page(app, desk, tell=tell, max_upload=settings.uploads.stored)
+    mount_page(app, session, explain=explain_html, max_upload=settings.uploads.stored)
     return app
 
 
@@ -193,9 +193,9 @@ def _who(settings: Settings) -> str:
     return " (a token is asked for)" if settings.guarded else " (this machine only, no token asked for)"
 
 
-def _warm(desk: Desk) -> None:
+def _warm(session: Session) -> None:
     """Prepare the usual questions while nobody asks yet; a failure shows when they are asked."""
     try:
-        desk.warm()
+        session.warm()
     except Exception:
-        logging.getLogger("radseek.server").warning("the desk could not be warmed", exc_info=True)
+        logging.getLogger("radseek.server").warning("the session could not be warmed", exc_info=True)

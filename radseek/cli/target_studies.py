@@ -41,7 +41,7 @@ def only_study(
         _refuse_several(engine.store.passing(Scope()), target)
     studies = list(studies_of(engine, target, modality, None, skipped))
     if json and skipped and not studies:
-        print_json(SimilarResult(engine.encoder.spec, {"path": target}, ()).to_json())
+        print_json(SimilarResult(engine.encoder.spec, {"path": target}, ()).to_dict())
     refuse_nothing(bool(studies), skipped, target)
     _refuse_several(len(studies), target)
     return studies[0]

@@ -247,10 +247,10 @@ def _agreement(make: _Maker, item: AgreementItem) -> AgreementRow:
         )
         for code, number in numbers.items()
     )
-    told = words.page["agree"].format(present=item.present, of=item.of)
+    stated = words.page["agree"].format(present=item.present, of=item.of)
     cites = tuple(_cite(make, name) for name in item.sentences)
     name = words.names(item.name)
-    return AgreementRow(item.id, name, told, counts, cites, item.disagrees, make.backs.get(item.id, ()))
+    return AgreementRow(item.id, name, stated, counts, cites, item.disagrees, make.backs.get(item.id, ()))
 
 
 def _neighbour(make: _Maker, item: NeighbourItem) -> NeighbourCard:

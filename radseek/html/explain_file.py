@@ -19,7 +19,7 @@ from radseek.retrieval.engine import Engine, Findings
 from radseek.retrieval.explain.explanation import ExplainResult
 from radseek.retrieval.privacy.scrub import scrub
 from radseek.retrieval.scoring.screening import choose_findings
-from radseek.retrieval.scoring.text_vectors import PromptBook
+from radseek.retrieval.scoring.text_vectors import TextVectors
 
 __all__ = ["explained_html", "write_explained"]
 
@@ -64,14 +64,14 @@ def explained_html(
         pictures = StudyPictures(
             vectors,
             choose_findings(findings)[0],
-            book=PromptBook(engine.encoder),
+            text_vectors=TextVectors(engine.encoder),
             images=images,
             store=engine.store,
             words=words,
         )
         facts = [Fact(words.page[name], value) for name, value in (extra or {}).items() if value]
         series = () if study is None else study.series
-        told = [provenance_line(scrub(one.description), asdict(one.volume.provenance)) for one in series]
-        return render_explanation(page_of(result, pictures, facts=facts, provenance=told, pictured=pictured))
+        shown = [provenance_line(scrub(one.description), asdict(one.volume.provenance)) for one in series]
+        return render_explanation(page_of(result, pictures, facts=facts, provenance=shown, pictured=pictured))
     finally:
         images.close()

@@ -61,15 +61,15 @@ def _unit(unit: str) -> str:
 
 def _details(details: Mapping[str, Any], words: Words) -> str:
     """What a reader checks a number by: the slice, the two end points, the voxels; then what limits it."""
-    told: list[str] = []
+    shown: list[str] = []
     if isinstance(z := details.get("slice"), int):
-        told.append(words.page["slice"].format(z=z))
+        shown.append(words.page["slice"].format(z=z))
     if "ends" in details:
-        told.append(words.page["ends"].format(ends=" \N{RIGHTWARDS ARROW} ".join(point(p) for p in details["ends"])))
+        shown.append(words.page["ends"].format(ends=" \N{RIGHTWARDS ARROW} ".join(point(p) for p in details["ends"])))
     if isinstance(count := details.get("voxels"), int):
-        told.append(words.page["voxel_count"].format(count=f"{count:,}"))
-    told += [words.names(one.text) for one in reading_caveats([str(caveat) for caveat in details.get("caveats", [])])]
-    return "; ".join(told)
+        shown.append(words.page["voxel_count"].format(count=f"{count:,}"))
+    shown += [words.names(one.text) for one in reading_caveats([str(caveat) for caveat in details.get("caveats", [])])]
+    return "; ".join(shown)
 
 
 def point(place: Sequence[float]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from radseek.html.screen_report import Fact, FindingRow, MatchPair, Profile
-from radseek.pictures.embedded_picture import Picture
+from radseek.pictures.slice_pictures import Picture
 from radseek.retrieval.explain.evidence import Lang
 
 __all__ = [
@@ -113,7 +113,7 @@ class AgreementRow:
 
     id: str
     name: str
-    told: str
+    shown: str
     counts: tuple[Count, ...]
     sentences: tuple[Cite, ...]
     disagrees: bool = False

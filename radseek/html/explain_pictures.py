@@ -12,8 +12,8 @@ from radseek.html.explain_numbers import point, signed
 from radseek.html.explain_page import HeatMap, Where
 from radseek.html.explain_words import Words
 from radseek.html.screen_report import Fact, MatchPair, Profile
-from radseek.pictures.embedded_picture import Picture
 from radseek.pictures.heat_colours import overlay_uri
+from radseek.pictures.slice_pictures import Picture
 from radseek.prompts.finding import Finding
 from radseek.retrieval.errors import RadseekError
 from radseek.retrieval.explain.claims.wording import view_name
@@ -22,7 +22,7 @@ from radseek.retrieval.heatmaps.study_heatmap import HeatMap as Seen
 from radseek.retrieval.heatmaps.study_heatmap import HeatMapper
 from radseek.retrieval.index.store import Store
 from radseek.retrieval.scoring.study_vectors import StudyVectors, stored_study
-from radseek.retrieval.scoring.text_vectors import PromptBook
+from radseek.retrieval.scoring.text_vectors import TextVectors
 
 __all__ = ["StudyPictures", "study_title"]
 
@@ -38,13 +38,13 @@ class StudyPictures:
         vectors: StudyVectors,
         findings: Iterable[Finding],
         *,
-        book: PromptBook,
+        text_vectors: TextVectors,
         images: CaseImages,
         store: Store | None,
         words: Words,
     ) -> None:
-        self._book = book
-        self._mapper = HeatMapper(book)
+        self._text_vectors = text_vectors
+        self._mapper = HeatMapper(text_vectors)
         self._vectors = {vectors.key: vectors}
         self._query = vectors
         self._findings: Mapping[str, Finding] = {finding.name: finding for finding in findings}
@@ -61,7 +61,7 @@ class StudyPictures:
         drawn = self._images.draw(*place, side=_LARGE, modality=_modality(self._query))
         if drawn is None:
             return None
-        picture = self._told(drawn, self._query, item.series, item.view, item.key_slice)
+        picture = self._answer(drawn, self._query, item.series, item.view, item.key_slice)
         return Where(picture, self._heat(item, finding, picture), self._profile(item, finding))
 
     def pairs(self, item: NeighbourItem) -> tuple[MatchPair, ...]:
@@ -90,7 +90,7 @@ class StudyPictures:
                     and len(view.z) > 1
                     and item.key_slice is not None
                 ):
-                    margins = view.slices.astype(np.float64) @ self._book.pair(finding).directions()[:, 0]
+                    margins = view.slices.astype(np.float64) @ self._text_vectors.pair(finding).directions()[:, 0]
                     return Profile(tuple(map(int, view.z)), tuple(map(float, margins)), item.key_slice)
         return None
 
@@ -125,17 +125,17 @@ class StudyPictures:
         for series in study.series:
             if any(one.view == view and z in one.z for one in series.views):
                 drawn = self._images.draw(study.key, series.key, view, z, side=_SMALL, modality=series.modality)
-                return None if drawn is None else self._told(drawn, study, series.key, view, z)
+                return None if drawn is None else self._answer(drawn, study, series.key, view, z)
         return None
 
-    def _told(self, picture: Picture, study: StudyVectors, series: str, view: str, z: int) -> Picture:
+    def _answer(self, picture: Picture, study: StudyVectors, series: str, view: str, z: int) -> Picture:
         """Return a picture with its caption and its description in this language."""
         page, lang = self._words.page, self._words.lang
         one = next(one for one in study.series if one.key == series)
         modality = self._words.of("modality", one.modality) or page["image"]
         deep = any(len(seen.z) > 1 for seen in one.views if seen.view == view)
-        told = page["seen_in"].format(view=view_name(view, lang), z=z) if deep else view_name(view, lang)
-        return replace(picture, caption=told, alt=f"{modality}, {told}")
+        shown = page["seen_in"].format(view=view_name(view, lang), z=z) if deep else view_name(view, lang)
+        return replace(picture, caption=shown, alt=f"{modality}, {shown}")
 
     def _vectors_of(self, study: str) -> StudyVectors | None:
         if study not in self._vectors and self._store is not None:
@@ -152,8 +152,8 @@ def study_title(study: StudyVectors, words: Words) -> str:
     what = f"{parts} {words.of('modality', study.series[0].modality)}".strip()
     sex, age = str(study.attributes.get("sex", "")), study.attributes.get("age")
     person = [words.of("person", sex), "" if age is None else words.of("person", "years").format(age=age)]
-    told = [f"{what[:1].upper()}{what[1:]}", *person]
-    return words.page["comma"].join(word for word in told if word)
+    shown = [f"{what[:1].upper()}{what[1:]}", *person]
+    return words.page["comma"].join(word for word in shown if word)
 
 
 def _modality(study: StudyVectors) -> str:

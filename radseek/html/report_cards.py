@@ -21,7 +21,7 @@ from radseek.html.screen_report import (
     StudyCard,
     StudyHit,
 )
-from radseek.pictures.embedded_picture import Picture
+from radseek.pictures.slice_pictures import Picture
 from radseek.prompts.catalogue import translate
 from radseek.prompts.finding import Finding, FindingSet
 from radseek.retrieval.encoders.encoder import Encoder
@@ -29,7 +29,7 @@ from radseek.retrieval.index.store import Case, Store
 from radseek.retrieval.language.report_findings import findings_in
 from radseek.retrieval.scoring.score_results import FindingScore
 from radseek.retrieval.scoring.study_vectors import StudyVectors, stored_study
-from radseek.retrieval.scoring.text_vectors import PromptBook
+from radseek.retrieval.scoring.text_vectors import TextVectors
 from radseek.retrieval.search.ranking import Match
 from radseek.retrieval.search.search_results import SearchResult, SimilarRow
 from radseek.retrieval.search.text_query import parse_query
@@ -49,7 +49,7 @@ class CardMaker:
 
     store: Store
     encoder: Encoder
-    book: PromptBook
+    text_vectors: TextVectors
     images: CaseImages
     drawn: Mapping[str, Collection[str]]
 
@@ -131,7 +131,7 @@ class CardMaker:
         for series in study.series:
             for view in series.views:
                 if series.key == row.series and view.view == row.view and len(view.z) > 1 and row.key_slice is not None:
-                    margins = view.slices.astype(np.float64) @ self.book.pair(finding).directions()[:, 0]
+                    margins = view.slices.astype(np.float64) @ self.text_vectors.pair(finding).directions()[:, 0]
                     return Profile(tuple(map(int, view.z)), tuple(map(float, margins)), row.key_slice)
         return None
 
@@ -207,7 +207,7 @@ def _finding_row(
 
 
 def _reasons(row: FindingScore) -> list[str]:
-    apart = ["not told apart from meaningless words"] if row.not_told_apart else []
+    apart = ["not distinguished from meaningless words"] if row.not_told_apart else []
     return [*([row.reason.replace("_", " ")] if row.reason else []), *apart]
 
 

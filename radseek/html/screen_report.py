@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from radseek.pictures.embedded_picture import Picture
+from radseek.pictures.slice_pictures import Picture
 
 __all__ = [
     "Fact",

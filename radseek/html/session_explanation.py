@@ -1,4 +1,4 @@
-"""Explanations for the web page: one study of a desk, as one HTML page."""
+"""Explanations for the web page: one study of a session, as one HTML page."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from radseek.app.explain_target import Asked
-from radseek.app.session import Desk
+from radseek.app.session import Session
 from radseek.demo.page.explanations import Question
 from radseek.html.explain_file import explained_html
 from radseek.retrieval.engine import Findings
@@ -19,13 +19,13 @@ from radseek.retrieval.explain.narrators.load_narrator import load_narrator
 from radseek.retrieval.path_text import hide_paths
 from radseek.retrieval.types import Study
 
-__all__ = ["tell"]
+__all__ = ["explain_html"]
 
 
-def tell(desk: Desk, question: Question, told: Callable[[int, int], None]) -> str:
+def explain_html(session: Session, question: Question, progress: Callable[[int, int], None]) -> str:
     """Return an explanation as one HTML page without scripts, as `radseek explain --out` writes it.
 
-    The engine is free for others while a model words the claims, which takes most of the time. `told(done, of)` is
+    The engine is free for others while a model words the claims, which takes most of the time. `progress(done, of)` is
     called after each sentence; what it raises ends the work and is raised.
 
     Raises as `Engine.explain` and `load_narrator` do, and `UsageError` where a mask is to be measured, or a prior
@@ -33,16 +33,16 @@ def tell(desk: Desk, question: Question, told: Callable[[int, int], None]) -> st
     """
     findings: Findings = question.findings if isinstance(question.findings, str) else list(question.findings)
     narrator = load_narrator(question.narrator)
-    asked = _asked(desk, question)
-    prior = None if question.prior is None else _pixels(desk, question.prior)
-    with desk.turn() as engine:
+    asked = _asked(session, question)
+    prior = None if question.prior is None else _pixels(session, question.prior)
+    with session.engine() as engine:
         measured = {"mask": question.mask, "prior": prior, "prior_mask": question.prior_mask}
         result = asked.explain(engine, findings, lang=question.lang, **measured)
     claims = len(result.summary)
-    result = _without_paths(narrated(result, narrator, lambda done: told(done, claims)))
-    with desk.turn() as engine:
+    result = _without_paths(narrated(result, narrator, lambda done: progress(done, claims)))
+    with session.engine() as engine:
         extra = {"mask": "" if question.mask is None else question.mask.name}
-        return explained_html(engine, asked, result, findings, index=desk.index, extra=extra)
+        return explained_html(engine, asked, result, findings, index=session.index, extra=extra)
 
 
 def _without_paths(result: ExplainResult) -> ExplainResult:
@@ -63,17 +63,17 @@ def _without_path(item: Item) -> Item:
     return item
 
 
-def _asked(desk: Desk, question: Question) -> Asked:
-    """Return the study to explain: with its pixels where it was brought, or where a mask is to be measured."""
-    target = desk.target(question.study)
+def _asked(session: Session, question: Question) -> Asked:
+    """Return the study to explain: with its pixels where it was uploaded, or where a mask is to be measured."""
+    target = session.target(question.study)
     if isinstance(target, Study):
         return Asked(None, study=target)
-    case = desk.case(question.study)
-    return Asked(case.path, case=case) if question.mask is None else Asked(case.path, study=_pixels(desk, case.key))
+    case = session.case(question.study)
+    return Asked(case.path, case=case) if question.mask is None else Asked(case.path, study=_pixels(session, case.key))
 
 
-def _pixels(desk: Desk, key: str) -> Study:
-    study = desk.pixels(key)
+def _pixels(session: Session, key: str) -> Study:
+    study = session.pixels(key)
     if study is None:
-        raise UsageError(f"The files of study {key} can no longer be read where they were built from; bring them.")
+        raise UsageError(f"The files of study {key} can no longer be read where they were built from; upload them.")
     return study

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import base64
 import io
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from radseek.pictures.embedded_picture import Picture
 from radseek.retrieval.errors import UnknownNameError
 from radseek.retrieval.imaging.views.series_views import iter_views
 from radseek.retrieval.types import Series, View, Volume
 
-__all__ = ["EDGES", "find_view", "picture_of", "png_uri"]
+__all__ = ["EDGES", "Picture", "find_view", "picture_of", "png_uri"]
 
 # Letters at left, right, top and bottom of a display-oriented slice (DESIGN: the display orientation).
 EDGES = {
@@ -24,6 +24,24 @@ EDGES = {
     "unknown": ("", "", "", ""),
 }
 _BARS_MM = (100, 50, 20, 10, 5)
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One slice as an embedded PNG.
+
+    `edges`: the letters at left, right, top and bottom ("R", "L", "A", "P"; "" where the geometry is unknown).
+    `bar`: a scale bar's length as a percentage of the width, 0 for none; `bar_mm` is what it measures.
+    """
+
+    src: str  # a data: URI
+    width: int
+    height: int
+    alt: str
+    caption: str
+    edges: tuple[str, str, str, str] = ("", "", "", "")
+    bar: float = 0.0
+    bar_mm: int = 0
 
 
 def find_view(series: Series, name: str) -> View:

@@ -22,7 +22,7 @@ from radseek.server.failed_tokens import Failures
 from radseek.server.problems import problem
 from radseek.server.settings import Settings
 
-__all__ = ["COOKIE", "OPEN", "Guard", "Role", "Sessions", "need_admin", "role_of_token", "too_many"]
+__all__ = ["COOKIE", "OPEN", "Guard", "LoginSessions", "Role", "need_admin", "role_of_token", "too_many"]
 
 Role = Literal["read", "admin"]
 COOKIE: Final = "radseek_session"
@@ -37,8 +37,8 @@ class _Session:
     ends: float
 
 
-class Sessions:
-    """Sessions of browsers, in memory: a restart ends them all. `failures`: the wrong tokens of all who asked."""
+class LoginSessions:
+    """LoginSessions of browsers, in memory: a restart ends them all. `failures`: the wrong tokens of all who asked."""
 
     def __init__(self) -> None:
         self.failures = Failures()
@@ -72,7 +72,7 @@ class Sessions:
 class Guard:
     """Lets a request through that shows a token or a session, and writes its role into `request.state.role`."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, sessions: Sessions) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, sessions: LoginSessions) -> None:
         self.app, self.settings, self.sessions = app, settings, sessions
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -23,7 +23,7 @@ MOST_CONNECTIONS: Final = 300  # open at once; a browser holds six
 _MORE: Final = 50  # above that, which are told 503 rather than nothing
 _HEADERS: Final = 10.0  # seconds from a connection, or a request's first byte, to the end of its headers
 _KEEP: Final = 20  # seconds that a connection stands between two requests
-_GRACE: Final = 5  # seconds that answers under way have when the server is told to end
+_GRACE: Final = 5  # seconds that answers under way have when the server is asked to end
 
 
 def server_config(app: ASGIApp, **more: Any) -> uvicorn.Config:

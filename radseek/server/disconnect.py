@@ -11,7 +11,7 @@ from fastapi import Request
 __all__ = ["Sender"]
 
 _TURN: Final = 0.05  # seconds in which the event loop takes up a hang-up that has reached this machine
-_PATIENCE: Final = 30.0  # seconds until an event loop that does not answer is taken to have ended
+_ENGINE_TIMEOUT: Final = 30.0  # seconds until an event loop that does not answer is taken to have ended
 
 
 class Sender:
@@ -32,7 +32,7 @@ class Sender:
         if self.has_left():
             return True
         try:
-            asyncio.run_coroutine_threadsafe(self._look(), self._loop).result(_PATIENCE)
+            asyncio.run_coroutine_threadsafe(self._look(), self._loop).result(_ENGINE_TIMEOUT)
         except TimeoutError:
             return True
         return self.has_left()

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from radseek.server.problems import problem
 
-__all__ = ["BodyLimit", "Crowd", "Senders", "Whole"]
+__all__ = ["BodyLimit", "Senders", "WaitingLimit", "Whole"]
 
 _CLOSE: Final = {"Connection": "close"}  # what is left of the body is not waited for
 _LEAST_AGE: Final = 2.0  # seconds that a sender has before another may take its place
@@ -119,9 +119,9 @@ class Whole:
         await self.app(scope, at_once, send)
 
 
-class Crowd:
-    """Lets `most` requests under `prefix` (`but` not under that) in; one more is told to come back, and so is who waits
-    `patience` seconds.
+class WaitingLimit:
+    """Lets `most` requests under `prefix` (`but` not under that) in; one more is asked to come back, and so
+    is who waits `timeout` seconds.
 
     `at_once` of them are worked on: the engine answers one at a time anyway, and every one at work holds a thread,
     which the page needs too. Who does not read on in an answer for `idle` seconds is given up.
@@ -133,17 +133,17 @@ class Crowd:
         *,
         most: int,
         at_once: int,
-        patience: float,
+        timeout: float,
         idle: float,
         prefix: tuple[str, ...],
         but: tuple[str, ...] = (),
     ) -> None:
-        self.app, self.most, self.patience, self.idle, self.prefix, self.but = app, most, patience, idle, prefix, but
+        self.app, self.most, self.timeout, self.idle, self.prefix, self.but = app, most, timeout, idle, prefix, but
         self._inside = 0  # only the event loop counts, so no lock
         self._places = asyncio.Semaphore(at_once)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let the request in, or tell it to come back."""
+        """Let the request in, or ask it to come back."""
         if scope["type"] != "http" or not scope["path"].startswith(self.prefix) or scope["path"].startswith(self.but):
             await self.app(scope, receive, send)
             return
@@ -158,9 +158,9 @@ class Crowd:
 
     async def _in_turn(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            await asyncio.wait_for(self._places.acquire(), self.patience)
+            await asyncio.wait_for(self._places.acquire(), self.timeout)
         except TimeoutError:
-            await _busy(f"Nobody could answer for {self.patience:.0f} seconds")(scope, receive, send)
+            await _busy(f"Nobody could answer for {self.timeout:.0f} seconds")(scope, receive, send)
             return
 
         async def hurried(message: Message) -> None:
@@ -213,7 +213,7 @@ class _Sender:
 
 class Senders:
     """Lets `most` uploads under `prefix` in. Where all places are taken, the slowest that still sends makes room for
-    one more; where none is slow, that one waits for some seconds and is told to come back.
+    one more; where none is slow, that one waits for some seconds and is asked to come back.
     """
 
     def __init__(self, app: ASGIApp, *, most: int, prefix: tuple[str, ...]) -> None:
@@ -222,7 +222,7 @@ class Senders:
         self._waiting = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let the upload in, or tell it to come back."""
+        """Let the upload in, or ask it to come back."""
         if scope["type"] != "http" or not scope["path"].startswith(self.prefix):
             await self.app(scope, receive, send)
             return

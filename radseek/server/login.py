@@ -8,7 +8,7 @@ from fastapi import APIRouter, Form, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from radseek.retrieval.document import NOTICE
-from radseek.server.auth import COOKIE, Sessions, role_of_token, too_many
+from radseek.server.auth import COOKIE, LoginSessions, role_of_token, too_many
 from radseek.server.settings import Settings
 
 __all__ = ["login_routes"]
@@ -39,7 +39,7 @@ small {{ color: #aab1ba; }}
 _WRONG: Final = '<p role="alert">This token is not known; look at it again. · 令牌无效，请重新检查。</p>'
 
 
-def login_routes(settings: Settings, sessions: Sessions) -> APIRouter:
+def login_routes(settings: Settings, sessions: LoginSessions) -> APIRouter:
     """Return the routes of the form; they are no part of the API."""
     router, failures = APIRouter(include_in_schema=False), sessions.failures
 

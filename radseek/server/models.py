@@ -332,7 +332,7 @@ class _Study(_Part):
 
 
 class StudiesAnswer(_Part):
-    """The stored studies from `offset` on; brought ones are known to whoever brought them."""
+    """The stored studies from `offset` on; uploaded ones are known to whoever uploaded them."""
 
     notice: str
     total: int
@@ -358,7 +358,7 @@ class UploadAnswer(_Part):
 
 
 class ForgottenAnswer(_Part):
-    """What was deleted: from the index for good (`stored`), or from what was brought."""
+    """What was deleted: from the index for good (`stored`), or from what was uploaded."""
 
     notice: str
     study: str

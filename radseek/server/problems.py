@@ -147,7 +147,7 @@ def answer_errors(app: FastAPI) -> None:
     @app.exception_handler(RadseekError)
     async def _radseek(request: Request, error: Exception) -> JSONResponse:
         at = getattr(request.app.state, "at", None)
-        index = None if at is None else at.desk.index
+        index = None if at is None else at.session.index
         return problem_of(error, index) if isinstance(error, RadseekError) else problem(500, "")
 
     @app.exception_handler(OSError)

@@ -1,4 +1,4 @@
-"""What a route needs to answer: the desk, the settings and the narrators, handed to it with the request."""
+"""What a route needs to answer: the session, the settings and the narrators, handed to it with the request."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Annotated, Final
 
 from fastapi import Depends, Request
 
-from radseek.app.session import Desk
+from radseek.app.session import Session
 from radseek.prompts import find
 from radseek.retrieval.engine import Engine, Findings
 from radseek.retrieval.errors import BusyError, NarratorError, UsageError
@@ -21,30 +21,30 @@ from radseek.retrieval.explain.narrators.narrator import Narrator
 from radseek.server.questions import ExplainQuestion, ScreenQuestion
 from radseek.server.settings import Settings
 
-__all__ = ["At", "AtDesk"]
+__all__ = ["At", "RequestContext"]
 
 _UPLOADS: Final = 2  # read at once; each has a worker process
 
 
 @dataclass(slots=True)
-class AtDesk:
+class RequestContext:
     """One for the life of a server."""
 
-    desk: Desk
+    session: Session
     settings: Settings
     _local: Narrator = field(default_factory=lambda: _OneAtATime(load_narrator("local")))
     _uploads: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(_UPLOADS))
 
     @contextmanager
-    def turn(self) -> Iterator[Engine]:
-        """Lend the engine. Raises `BusyError` where it does not come free in time."""
-        with self.desk.turn(self.settings.patience) as engine:
+    def engine(self) -> Iterator[Engine]:
+        """Give the engine. Raises `BusyError` where it does not come free in time."""
+        with self.session.engine(self.settings.timeout) as engine:
             yield engine
 
     @contextmanager
     def place_to_read(self) -> Iterator[None]:
         """Wait for one of the places where uploads are read. Raises `BusyError`."""
-        if not self._uploads.acquire(timeout=self.settings.patience):
+        if not self._uploads.acquire(timeout=self.settings.timeout):
             raise BusyError("Other uploads are being read; send yours again in a moment.")
         try:
             yield
@@ -57,7 +57,7 @@ class AtDesk:
             return question.findings
         if question.finding is not None:
             return [find(words) for words in question.finding]
-        fitting = self.desk.finding_set(question.study)
+        fitting = self.session.finding_set(question.study)
         if fitting is None:
             raise UsageError("No shipped set of findings fits this study; say what to look for in `finding`.")
         return fitting
@@ -89,9 +89,9 @@ class _OneAtATime:
             self._lock.release()
 
 
-def _at_desk(request: Request) -> AtDesk:
-    at: AtDesk = request.app.state.at
+def _request_context(request: Request) -> RequestContext:
+    at: RequestContext = request.app.state.at
     return at
 
 
-At = Annotated[AtDesk, Depends(_at_desk)]
+At = Annotated[RequestContext, Depends(_request_context)]

@@ -23,7 +23,7 @@ from radseek.server.questions import (
 )
 from radseek.server.request_context import At
 from radseek.server.streaming import LINES, line_by_line
-from radseek.server.study_listing import brought_study, stored_study, without_paths
+from radseek.server.study_listing import stored_study, uploaded_study, without_paths
 
 __all__ = ["api", "health"]
 
@@ -35,40 +35,40 @@ health = APIRouter()
 @api.post("/screen", response_model=models.ScreenAnswer)
 def screen(question: ScreenQuestion, at: At) -> Any:
     """Score findings in one study: no training, any words."""
-    with at.turn() as engine:
-        result = engine.screen(at.desk.target(question.study), at.findings(question))
-    return without_paths(result.to_json())
+    with at.engine() as engine:
+        result = engine.screen(at.session.target(question.study), at.findings(question))
+    return without_paths(result.to_dict())
 
 
 @api.post("/classify", response_model=models.ClassifyAnswer)
 def classify(question: ClassifyQuestion, at: At) -> Any:
     """Share one between labels that exclude each other."""
-    with at.turn() as engine:
-        result = engine.classify(at.desk.target(question.study), question.labels)
-    return without_paths(result.to_json())
+    with at.engine() as engine:
+        result = engine.classify(at.session.target(question.study), question.labels)
+    return without_paths(result.to_dict())
 
 
 @api.post("/similar", response_model=models.SimilarAnswer)
 def similar(question: SimilarQuestion, at: At) -> Any:
     """Find the earlier cases most like a study, and their reports."""
-    with at.turn() as engine:
+    with at.engine() as engine:
         result = engine.similar(
-            at.desk.target(question.study),
+            at.session.target(question.study),
             question.k,
             where=question.where,
             text=question.text,
             contrast=question.contrast,
             include_same_patient=question.same_patient,
         )
-    return without_paths(result.to_json())
+    return without_paths(result.to_dict())
 
 
 @api.post("/search", response_model=models.SearchAnswer)
 def search(question: SearchQuestion, at: At) -> Any:
     """Find studies and report sentences in words."""
-    with at.turn() as engine:
+    with at.engine() as engine:
         result = engine.search(question.text, question.k, where=question.where, within=question.within)
-    return without_paths(result.to_json())
+    return without_paths(result.to_dict())
 
 
 @api.post(
@@ -79,11 +79,11 @@ def search(question: SearchQuestion, at: At) -> Any:
 def explain(question: ExplainQuestion, at: At) -> Any:
     """Say what is seen in a study and where, with earlier cases and every source."""
     narrator = at.narrator(question.narrator)
-    with at.turn() as engine:
-        target, findings = at.desk.target(question.study), at.findings(question)
+    with at.engine() as engine:
+        target, findings = at.session.target(question.study), at.findings(question)
         result = engine.explain(target, findings, k=question.k, lang=question.lang)
     # A model speaks when the engine is free again.
-    return line_by_line(result, narrator) if question.stream else without_paths(narrated(result, narrator).to_json())
+    return line_by_line(result, narrator) if question.stream else without_paths(narrated(result, narrator).to_dict())
 
 
 @api.get("/studies", response_model=models.StudiesAnswer)
@@ -93,24 +93,24 @@ def studies(
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> Any:
     """List the stored studies."""
-    shown = [stored_study(case) for case in at.desk.cases(offset, limit)]
-    return {"notice": NOTICE, "total": at.desk.count(), "offset": offset, "studies": shown}
+    shown = [stored_study(case) for case in at.session.cases(offset, limit)]
+    return {"notice": NOTICE, "total": at.session.count(), "offset": offset, "studies": shown}
 
 
 @api.get("/studies/{study}", response_model=models.StudyAnswer)
 def one_study(study: Key, at: At) -> Any:
-    """Describe one study, stored or brought."""
-    findings = at.desk.finding_set(study)
-    if at.desk.is_brought(study):
-        return {"notice": NOTICE, "study": brought_study(at.desk, study), "findings": findings, "report": None}
-    case = at.desk.case(study)
+    """Describe one study, stored or uploaded."""
+    findings = at.session.finding_set(study)
+    if at.session.is_uploaded(study):
+        return {"notice": NOTICE, "study": uploaded_study(at.session, study), "findings": findings, "report": None}
+    case = at.session.case(study)
     return {"notice": NOTICE, "study": stored_study(case), "findings": findings, "report": case.report}
 
 
 @api.delete("/studies/{study}", response_model=models.ForgottenAnswer, dependencies=[Depends(need_admin)])
 def delete_study(study: Key, at: At) -> Any:
-    """Forget a study: one that was brought at once, a stored one from the index and its files for good."""
-    return {"notice": NOTICE, "study": study, "stored": forget(at.desk, study)}
+    """Forget a study: one that was uploaded at once, a stored one from the index and its files for good."""
+    return {"notice": NOTICE, "study": study, "stored": forget(at.session, study)}
 
 
 @health.get("/healthz", response_model=models.HealthAnswer)
@@ -122,7 +122,7 @@ async def healthz() -> Any:
 @health.get("/readyz", response_model=models.HealthAnswer)
 def readyz(at: At) -> Any:
     """Say that questions can be answered: the encoder is loaded, and the index can be read."""
-    if trouble := at.desk.trouble():
+    if trouble := at.session.trouble():
         _log.error("not ready: %s", trouble)
         return problem(503, SHUT, headers={"Retry-After": "2"})
     return {"status": "ready"}

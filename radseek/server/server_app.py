@@ -7,15 +7,15 @@ from typing import Final
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from radseek.app.session import Desk
-from radseek.server.auth import OPEN, Guard, Sessions
+from radseek.app.session import Session
+from radseek.server.auth import OPEN, Guard, LoginSessions
 from radseek.server.headers import Marked
-from radseek.server.limits import BodyLimit, Crowd, Senders, Whole
+from radseek.server.limits import BodyLimit, Senders, WaitingLimit, Whole
 from radseek.server.login import login_routes
 from radseek.server.openapi import describe
 from radseek.server.origins import OwnOrigin
 from radseek.server.problems import answer_errors
-from radseek.server.request_context import AtDesk
+from radseek.server.request_context import RequestContext
 from radseek.server.routes import api, health
 from radseek.server.settings import Settings
 from radseek.server.upload_route import uploads
@@ -34,15 +34,15 @@ _VERSION: Final = "1"
 _OURS: Final = (*OPEN, _DESCRIPTION)
 
 
-def create_app(desk: Desk, settings: Settings | None = None, page: FastAPI | None = None) -> ASGIApp:
-    """Return the server of a desk: the API and, where an app with a page is given, that page behind the same guard."""
+def create_app(session: Session, settings: Settings | None = None, page: FastAPI | None = None) -> ASGIApp:
+    """Return the server of a session: the API and, where a page is given, that page behind the same guard."""
     settings = settings or Settings()
-    sessions = Sessions()
-    own = create_api(desk, settings, sessions)
+    sessions = LoginSessions()
+    own = create_api(session, settings, sessions)
     return guarded(own if page is None else _ApiOrPage(own, page), settings, sessions)
 
 
-def create_api(desk: Desk, settings: Settings, sessions: Sessions) -> FastAPI:
+def create_api(session: Session, settings: Settings, sessions: LoginSessions) -> FastAPI:
     """Return the API alone, unguarded: `create_app` puts the guards around it."""
     app = FastAPI(
         title="radseek",
@@ -52,7 +52,7 @@ def create_api(desk: Desk, settings: Settings, sessions: Sessions) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.state.at = AtDesk(desk, settings)
+    app.state.at = RequestContext(session, settings)
     answer_errors(app)
     for router in (api, uploads, health, login_routes(settings, sessions)):
         app.include_router(router)
@@ -60,12 +60,14 @@ def create_api(desk: Desk, settings: Settings, sessions: Sessions) -> FastAPI:
     return app
 
 
-def guarded(app: ASGIApp, settings: Settings, sessions: Sessions) -> ASGIApp:
+def guarded(app: ASGIApp, settings: Settings, sessions: LoginSessions) -> ASGIApp:
     """Put an app behind the limits, from the inside out: what is refused first costs least."""
-    ours, patience, idle = ("/v1/",), settings.patience, settings.idle
+    ours, timeout, idle = ("/v1/",), settings.timeout, settings.idle
     but = (*_UPLOADS, *_LISTS)
-    app = Crowd(app, most=settings.crowd, at_once=_AT_ONCE, patience=patience, idle=idle, prefix=ours, but=but)
-    app = Crowd(app, most=settings.crowd, at_once=_AT_ONCE, patience=patience, idle=idle, prefix=_LISTS)
+    app = WaitingLimit(
+        app, most=settings.most_waiting, at_once=_AT_ONCE, timeout=timeout, idle=idle, prefix=ours, but=but
+    )
+    app = WaitingLimit(app, most=settings.most_waiting, at_once=_AT_ONCE, timeout=timeout, idle=idle, prefix=_LISTS)
     app = Senders(app, most=_SENDERS, prefix=_UPLOADS)
     app = Whole(app, prefix=ours, but=_UPLOADS)
     app = Guard(app, settings, sessions)

@@ -1,4 +1,4 @@
-"""What a server is told when it starts, and what it refuses to start with."""
+"""The settings that a server starts with, and what it refuses to start with."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class Settings:
     """Where a server listens, who may ask, and how much at once.
 
     Without any token whoever reaches it may do everything: that is for loopback alone. `names`: Host headers that are
-    answered besides addresses and this machine's own names. `crowd`: questions at work or waiting; one more is told
-    to come back.
+    answered besides addresses and this machine's own names. `most_waiting`: questions at work or waiting; one more
+    is asked to come back.
     """
 
     host: str = "127.0.0.1"
@@ -37,8 +37,8 @@ class Settings:
     admin_token: str | None = field(default=None, repr=False)
     names: tuple[str, ...] = ()
     uploads: UploadLimits = field(default_factory=UploadLimits)
-    crowd: int = 64
-    patience: float = 60.0  # seconds that a question waits for the engine
+    most_waiting: int = 64
+    timeout: float = 60.0  # seconds that a question waits for the engine
     idle: float = 30.0  # seconds between two pieces of a body, after which its sender is given up
     pace: float = 16 << 10  # bytes a second, all in all, that a body must come with after as many seconds
 

@@ -29,13 +29,13 @@ def explanation_events(result: ExplainResult, narrator: Narrator) -> Iterator[di
 
     `end` says how many of the narrator's sentences the template's words replaced, and why it fell silent, if it did.
     """
-    document: dict[str, Any] = without_paths(result.to_json())
+    document: dict[str, Any] = without_paths(result.to_dict())
     kept = {name: value for name, value in document.items() if name not in ("summary", "replaced")}
     yield {"event": "evidence", **kept, "narrator": narrator.name}
     said = []
     for sentence in sentences(result.evidence, narrator, result.lang):
         said.append(sentence)
-        yield without_paths({"event": "sentence", **sentence.to_json()})
+        yield without_paths({"event": "sentence", **sentence.to_dict()})
     replaced = sum(one.replaced for one in said)
     ended = {"event": "end", "sentences": len(said), "replaced": replaced, "failure": narration_failure(tuple(said))}
     yield without_paths(ended)

@@ -7,13 +7,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from radseek.app.session import Desk
+from radseek.app.session import Session
 from radseek.retrieval.index.store import Case
 from radseek.retrieval.path_text import hide_paths
 from radseek.retrieval.privacy.allowed_attributes import allow_list
 from radseek.retrieval.privacy.redaction import scrub
 
-__all__ = ["brought_study", "stored_study", "without_paths"]
+__all__ = ["stored_study", "uploaded_study", "without_paths"]
 
 
 def stored_study(case: Case) -> dict[str, Any]:
@@ -34,9 +34,9 @@ def stored_study(case: Case) -> dict[str, Any]:
     return {"study": case.key, "brought": False, "attributes": _kept(case.attributes), "series": series}
 
 
-def brought_study(desk: Desk, key: str) -> dict[str, Any]:
-    """Return a study that was brought as the API lists it. Raises `UnknownNameError` where it is gone."""
-    vectors, study = desk.vectors(key), desk.pixels(key)
+def uploaded_study(session: Session, key: str) -> dict[str, Any]:
+    """Return a study that was uploaded as the API lists it. Raises `UnknownNameError` where it is gone."""
+    vectors, study = session.vectors(key), session.pixels(key)
     series = [
         {
             "series": known.key,

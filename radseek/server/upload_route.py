@@ -1,4 +1,4 @@
-"""Uploads over HTTP: streamed to disk, decoded in workers, brought to the desk; stopped when the sender hangs up."""
+"""Uploads over HTTP: streamed to disk, decoded in workers, held in the session; stopped when the sender hangs up."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from radseek.retrieval.errors import Reason
 from radseek.retrieval.imaging.modality import MODALITIES
 from radseek.server import models
 from radseek.server.disconnect import Sender
-from radseek.server.request_context import At, AtDesk
-from radseek.server.study_listing import brought_study
+from radseek.server.request_context import At, RequestContext
+from radseek.server.study_listing import uploaded_study
 
 __all__ = ["uploads"]
 
@@ -51,13 +51,13 @@ _BODY: Final = {
 
 @uploads.post("/uploads", status_code=201, response_model=models.UploadAnswer, openapi_extra={"requestBody": _BODY})
 async def upload(request: Request, at: At) -> Any:
-    """Bring studies: DICOM, NIfTI, PNG, JPEG, or zips of these. Held in memory until others push them out."""
+    """Upload studies: DICOM, NIfTI, PNG, JPEG, or zips of these. Held in memory until others push them out."""
     async with request.form(max_files=at.settings.uploads.files, max_fields=2, max_part_size=1_000) as form:
         files = [one for one in form.getlist("files") if isinstance(one, UploadFile)]
         modality = form.get("modality")
         named = modality if isinstance(modality, str) and modality else None
         sender = Sender(request)
-        work = asyncio.ensure_future(run_in_threadpool(_bring, at, files, named, sender))
+        work = asyncio.ensure_future(run_in_threadpool(_receive, at, files, named, sender))
         try:
             await asyncio.wait({work})
             return work.result()
@@ -67,22 +67,22 @@ async def upload(request: Request, at: At) -> Any:
             sender.let_go()
 
 
-def _bring(at: AtDesk, files: Sequence[UploadFile], modality: str | None, sender: Sender) -> dict[str, Any]:
-    """Read what was sent and bring it to the desk. In a thread: reading and encoding take their seconds."""
+def _receive(at: RequestContext, files: Sequence[UploadFile], modality: str | None, sender: Sender) -> dict[str, Any]:
+    """Read what was sent and add it to the session. In a thread: reading and encoding take their seconds."""
     with at.place_to_read(), upload_folder() as folder:
         paths = [_saved(file, folder / str(number)) for number, file in enumerate(files)]
         received = receive(paths, modality=modality, limits=at.settings.uploads, stopped=sender.has_left)
         for study in received.studies:
             if sender.has_left():
                 raise CancelledError
-            with at.desk.turn() as engine:
+            with at.session.engine() as engine:
                 engine.vectors(study)  # this takes its seconds and is done once; what is left to do takes none
-        with at.turn():  # nobody else's upload pushes these out before they are described
+        with at.engine():  # nobody else's upload pushes these out before they are described
             if sender.has_left_by_now():
                 raise CancelledError
-            keys = [at.desk.bring(study) for study in received.studies]
-            held = [at.desk.is_brought(key) for key in keys]
-            studies = [brought_study(at.desk, key) for key, still in zip(keys, held, strict=True) if still]
+            keys = [at.session.upload(study) for study in received.studies]
+            held = [at.session.is_uploaded(key) for key in keys]
+            studies = [uploaded_study(at.session, key) for key, still in zip(keys, held, strict=True) if still]
         pushed_out = [study for study, still in zip(received.studies, held, strict=True) if not still]
     skipped = [
         {"path": line.path, "reason_code": str(line.reason_code), "message": line.message} for line in received.skipped

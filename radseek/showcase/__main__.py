@@ -28,14 +28,14 @@ from radseek.html.report_cards import CardMaker, case_title
 from radseek.html.report_html import NOTICE, write_report
 from radseek.html.screen_report import Fact, Page, SearchAnswer, SimilarCase, SkippedGroup, StudyCard
 from radseek.index_builder import BuildReport, build_index
-from radseek.pictures.embedded_picture import Picture
+from radseek.pictures.slice_pictures import Picture
 from radseek.prompts.catalogue import load_set
 from radseek.prompts.set_choice import set_for
 from radseek.retrieval.engine import Engine
 from radseek.retrieval.errors import EncoderError
 from radseek.retrieval.index.store import Case
 from radseek.retrieval.scoring.score_results import FindingScore
-from radseek.retrieval.scoring.text_vectors import PromptBook
+from radseek.retrieval.scoring.text_vectors import TextVectors
 from radseek.showcase.showcase_explain import Question, explain_one
 from radseek.showcase.showcase_inputs import clear_folder, drawn_findings, shipped_scans, showcase_encoder
 from radseek.showcase.showcase_tables import built_table, screen_table, search_tables, similar_table
@@ -129,7 +129,7 @@ def _ask(
     images = CaseImages(index)
     try:
         drawn = drawn_findings(cohort)
-        cards = CardMaker(store, encoder, PromptBook(encoder), images, drawn)
+        cards = CardMaker(store, encoder, TextVectors(encoder), images, drawn)
         shown = _Shown(engine, cards, {case.key: case for case in store.cases()})
         _screen(shown, console)
         _similar(shown, console)

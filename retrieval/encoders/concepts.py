@@ -55,7 +55,7 @@ def concepts_of(encoder: Encoder) -> dict[str, tuple[Concept, ...]]:
     A finding has more than one entry where different views were taught by different images.
     """
     known: dict[str, tuple[Concept, ...]] = {}
-    for concept in load_concepts(getattr(encoder, "folder", None)):
+    for concept in load_concepts(encoder.folder):
         known[concept.finding] = (*known.get(concept.finding, ()), concept)
     return known
 

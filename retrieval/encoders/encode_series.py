@@ -12,14 +12,7 @@ from radseek.retrieval.imaging.views.series_views import iter_views
 from radseek.retrieval.imaging.views.series_views import slice_positions as centres
 from radseek.retrieval.types import Series, View, ViewVectors
 
-__all__ = ["BATCH", "batch_size", "embed_series", "embed_view", "encode_padded", "pool_view", "slice_positions"]
-
-BATCH = 8  # rows a batch where the encoder does not name its own `batch_size`
-
-
-def batch_size(encoder: Encoder) -> int:
-    """Return the number of rows in every batch this encoder is given."""
-    return int(getattr(encoder, "batch_size", BATCH))
+__all__ = ["embed_series", "embed_view", "encode_padded", "pool_view", "slice_positions"]
 
 
 def encode_padded(encoder: Encoder, prepared: NDArray[np.uint8]) -> NDArray[np.float16]:
@@ -27,7 +20,7 @@ def encode_padded(encoder: Encoder, prepared: NDArray[np.uint8]) -> NDArray[np.f
 
     So a slice's vector does not depend on the slices beside it. Raises `EncoderError` where a vector is not finite.
     """
-    size = batch_size(encoder)
+    size = encoder.batch_size
     rows = np.empty((len(prepared), encoder.spec.dim), np.float16)
     for start in range(0, len(prepared), size):
         part = prepared[start : start + size]

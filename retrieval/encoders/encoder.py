@@ -3,23 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from radseek.retrieval.encoders.spec import EncoderSpec
 
-__all__ = ["Encoder", "TextCutWarning"]
+__all__ = ["Encoder", "ImageTower", "TextCutWarning"]
 
 
 class TextCutWarning(UserWarning):
     """A text was longer than the encoder's context; its end was not read."""
 
 
+class ImageTower(Protocol):
+    """What must look inside an image tower (heat maps) is given."""
+
+    @property
+    def visual(self) -> Any:
+        """Return the tower, a `torch.nn.Module`."""
+        ...
+
+    def as_input(self, slices: NDArray[np.uint8], dtype: Any = None) -> Any:
+        """Return prepared slices `(N, 3, S, S)` uint8 as what `visual` takes, in its precision or `dtype`."""
+        ...
+
+
 @runtime_checkable
 class Encoder(Protocol):
     """Turns prepared slices and texts into unit vectors of one shared space."""
+
+    @property
+    def batch_size(self) -> int:
+        """Return how many rows every batch of slices has: the last bits of a vector depend on it."""
+        ...
+
+    @property
+    def folder(self) -> Path | None:
+        """Return where the checkpoint's calibration, concepts and checks of heat maps lie; None where it has none."""
+        ...
+
+    @property
+    def tower(self) -> ImageTower | None:
+        """Return the image tower where it can be looked into, else None."""
+        ...
 
     @property
     def spec(self) -> EncoderSpec:

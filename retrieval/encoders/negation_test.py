@@ -32,7 +32,7 @@ class Paraphrased(Protocol):
 
 
 def negation_self_test(encoder: Encoder, finding: Paraphrased) -> float:
-    """Return the AUROC at which held-out sentences for `finding` are told from held-out ones against it.
+    """Return the AUROC at which held-out sentences for `finding` are distinguished from held-out ones against it.
 
     Each k-th pair of sentences is judged, as an image would be, by the prompts made of all other pairs:
     `v.t+ - v.t-` with `t` the unit mean of unit vectors (see `scoring`). The images play no part. A finding with

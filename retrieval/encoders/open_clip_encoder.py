@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import open_clip
 import torch
 from numpy.typing import NDArray
 
@@ -14,9 +15,9 @@ from radseek.retrieval.encoders.pooling.slice_pooling import SlicePooling, pool_
 from radseek.retrieval.encoders.spec import EncoderSpec
 from radseek.retrieval.encoders.text_batches import TextBatcher
 from radseek.retrieval.encoders.unit_rows import unit_rows
-from radseek.retrieval.errors import UsageError
+from radseek.retrieval.errors import EncoderError, UsageError
 
-__all__ = ["OpenClipEncoder"]
+__all__ = ["OpenClipEncoder", "build_model", "first_line"]
 
 # Matrix kernels give other last bits for other batch sizes, so each batch has one shape, zero padded. Eight rows
 # are as fast as 32 on a CPU (benchmarks/encode_speed.py), and a single radiograph then costs eight, not 32.
@@ -41,7 +42,7 @@ class OpenClipEncoder:
         device: str = "cpu",
     ) -> None:
         self.spec = spec
-        self.folder = folder
+        self.folder: Path | None = folder
         self.batch_size = _CUDA_BATCH if device.startswith("cuda") else _CPU_BATCH
         self._device = device
         self._model = model.to(device).eval()
@@ -53,6 +54,11 @@ class OpenClipEncoder:
         mean, std = (torch.tensor(v, device=device).view(1, 3, 1, 1) for v in _mean_std(spec))
         # (x / 255 - mean) / std as one multiply and add
         self._scale, self._shift = 1.0 / (255.0 * std), -mean / std
+
+    @property
+    def tower(self) -> OpenClipEncoder:
+        """Return this: `visual` and `as_input` are its image tower."""
+        return self
 
     @property
     def visual(self) -> Any:
@@ -112,3 +118,23 @@ class OpenClipEncoder:
 
 def _mean_std(spec: EncoderSpec) -> tuple[tuple[float, ...], tuple[float, ...]]:
     return spec.preprocess.mean, spec.preprocess.std
+
+
+def build_model(config: dict[str, Any], source: str) -> Any:
+    """Return open_clip's model of a configuration (`model_cfg`), with fresh fp32 weights; `source` is for messages."""
+    config = dict(config)
+    custom = config.pop("custom_text", False) or "hf_model_name" in config["text_cfg"]
+    kind = open_clip.CustomTextCLIP if custom else open_clip.CLIP
+    try:
+        # A configuration may ask for half precision; weights are always read in full.
+        return kind(**config).float()
+    except (TypeError, ValueError, KeyError, RuntimeError, AssertionError, OSError, AttributeError) as error:
+        raise EncoderError(
+            f"{source}: open_clip cannot build the towers of its open_clip_config.json: {first_line(error)}"
+        ) from error
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first lines of what a library says of an error, as one sentence."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return " ".join(lines[:2])[:300] + "." if lines else f"{type(error).__name__}."

@@ -1,25 +1,38 @@
-"""An open_clip folder, or the random model, to an `Encoder`. Importing this takes torch's seconds."""
+"""An open_clip folder, or the random model, to an `Encoder`. Importing this takes torch's seconds.
+
+open_clip's own classes are built without a network: its `local-dir:` asks the hub for the text tower that the
+configuration names (its threads 528, 724, 772); here that name is replaced by the folder before anything is built.
+"""
 
 from __future__ import annotations
 
+import copy
 import math
 from pathlib import Path
 from typing import Any
 
+import open_clip
 import torch
+from safetensors import SafetensorError
 
-from radseek.retrieval.encoders.checkpoint import read_checkpoint
+from radseek.retrieval.encoders.checkpoint import Checkpoint, read_checkpoint
 from radseek.retrieval.encoders.concepts import concept_names
 from radseek.retrieval.encoders.local_only import offline
-from radseek.retrieval.encoders.open_clip_encoder import OpenClipEncoder
-from radseek.retrieval.encoders.open_clip_folder import load_model, load_tokenizer
+from radseek.retrieval.encoders.open_clip_encoder import OpenClipEncoder, build_model, first_line
 from radseek.retrieval.encoders.pooling.slice_pooling import load_pooling, pooling_hash
 from radseek.retrieval.encoders.random_model import RANDOM_PREPROCESS, build_random, random_parts
 from radseek.retrieval.encoders.spec import EncoderSpec
 from radseek.retrieval.encoders.tower_identity import checkpoint_parts, current_imaging_hash
 from radseek.retrieval.errors import EncoderError
 
-__all__ = ["default_device", "default_precision", "load_folder", "load_random"]
+__all__ = [
+    "default_device",
+    "default_precision",
+    "load_folder",
+    "load_model",
+    "load_random",
+    "load_tokenizer",
+]
 
 _BF16_FLAGS = ("avx512_bf16", "amx_bf16")
 
@@ -85,6 +98,54 @@ def load_random(precision: str, device: str) -> OpenClipEncoder:
         towers=parts,
     )
     return OpenClipEncoder(model, tokenizer, spec, device=device)
+
+
+def load_model(checkpoint: Checkpoint) -> Any:
+    """Return open_clip's model of `checkpoint`, in fp32, in evaluation mode, with its weights.
+
+    Raises `EncoderError` where the configuration or the weights do not fit.
+    """
+    model = build_model(_local_config(checkpoint), str(checkpoint.folder))
+    try:
+        open_clip.load_checkpoint(model, str(checkpoint.weights), strict=True)
+    except (RuntimeError, SafetensorError, KeyError, StopIteration, OSError) as error:
+        raise EncoderError(
+            f"{checkpoint.weights} does not fit the towers that open_clip_config.json describes: {first_line(error)} "
+            "Weights and configuration must come from the same model."
+        ) from error
+    return model.eval().requires_grad_(False)
+
+
+def load_tokenizer(checkpoint: Checkpoint) -> Any:
+    """Return open_clip's tokenizer of `checkpoint`, read from its folder.
+
+    Raises `EncoderError` where its files cannot be read.
+    """
+    extra = {"local_files_only": True} if checkpoint.tokenizer_files else {}
+    try:
+        return open_clip.get_tokenizer(f"local-dir:{checkpoint.folder}", **extra)
+    except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
+        raise EncoderError(f"The tokenizer in {checkpoint.folder} cannot be read: {first_line(error)}") from error
+
+
+def _local_config(checkpoint: Checkpoint) -> dict[str, Any]:
+    config = copy.deepcopy(dict(checkpoint.model))
+    if checkpoint.text_config is not None:
+        config["text_cfg"]["hf_model_name"] = str(checkpoint.folder)
+        config["text_cfg"]["hf_model_pretrained"] = False
+    if "timm_model_name" in config["vision_cfg"]:
+        config["vision_cfg"]["timm_model_pretrained"] = False
+    _check_context(checkpoint)
+    return config
+
+
+def _check_context(checkpoint: Checkpoint) -> None:
+    context = checkpoint.text.get("context_length", 77)
+    positions = (checkpoint.text_config or {}).get("max_position_embeddings", context)
+    if context > positions:
+        raise EncoderError(
+            f"{checkpoint.folder}: context_length {context} is more than the text tower's {positions} positions."
+        )
 
 
 def _scale_and_bias(model: Any) -> tuple[float, float]:

@@ -93,13 +93,13 @@ class EncoderSpec:
     concepts: tuple[str, ...] = ()  # findings named in concepts.json; () where the folder has none
     towers: TowerParts | None = None  # the parts of towers_hash, for messages
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return a JSON-able dictionary that `from_json` reads back to an equal spec."""
         return json.loads(json.dumps(asdict(self)))  # type: ignore[no-any-return]  # tuples become lists
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> EncoderSpec:
-        """Read a spec back from `to_json`'s dictionary; keys of later versions are ignored.
+        """Read a spec back from `to_dict`'s dictionary; keys of later versions are ignored.
 
         Raises `EncoderError` where a field is missing or malformed.
         """

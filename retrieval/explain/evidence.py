@@ -176,14 +176,14 @@ class Evidence:
                 return one
         raise UnknownNameError(f"The evidence has no item {name!r}; it has {len(self.items)} others.")
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return JSON-able values; `from_json` gives an equal value back."""
         plain: dict[str, Any] = json.loads(json.dumps({**asdict(self), "items": [_item_json(i) for i in self.items]}))
         return plain
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Evidence:
-        """Read what `to_json` wrote. Raises `UsageError` for anything else."""
+        """Read what `to_dict` wrote. Raises `UsageError` for anything else."""
         try:
             items = tuple(_item_of(one) for one in document["items"])
             return cls(document["study"], document["path"], document["encoder"], items, document["asked"])

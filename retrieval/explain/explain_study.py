@@ -18,7 +18,7 @@ from radseek.retrieval.explain.narrators.load_narrator import load_narrator
 from radseek.retrieval.explain.narrators.narrator import Narrator
 from radseek.retrieval.explain.narrators.template import TemplateNarrator
 from radseek.retrieval.explain.summary import SummarySentence, narration_failure, summarize
-from radseek.retrieval.imaging.read_study import read_study
+from radseek.retrieval.imaging.study_reader import read_study
 from radseek.retrieval.index.store import Case
 from radseek.retrieval.regions.change import Change, change, check_prior
 from radseek.retrieval.regions.masks import fit_series
@@ -73,7 +73,7 @@ def explained(answers: Answers, measuring: Measuring, narrator: str | Narrator, 
     if answers.cases and len(answers.cases) < answers.k:
         limits.append(caveat("few_cases"))
     measurements, changes = _measured(answers.study, measuring, limits)
-    told = _narrator(narrator, limits)
+    shown = _narrator(narrator, limits)
     evidence = gather(
         answers.scores,
         answers.findings,
@@ -86,15 +86,15 @@ def explained(answers: Answers, measuring: Measuring, narrator: str | Narrator, 
         caveats=limits,
     )
     name = narrator if isinstance(narrator, str) else narrator.name
-    return replace(narrated(ExplainResult(answers.encoder, evidence, (), name, 0, lang), told), narrator=name)
+    return replace(narrated(ExplainResult(answers.encoder, evidence, (), name, 0, lang), shown), narrator=name)
 
 
-def narrated(result: ExplainResult, narrator: Narrator, heard: Callable[[int], None] | None = None) -> ExplainResult:
+def narrated(result: ExplainResult, narrator: Narrator, progress: Callable[[int], None] | None = None) -> ExplainResult:
     """Return an answer with its summary said by another narrator; this asks nothing of the engine.
 
-    `heard` as in `summarize`.
+    `progress` as in `summarize`.
     """
-    said = summarize(result.evidence, narrator, result.lang, heard)
+    said = summarize(result.evidence, narrator, result.lang, progress)
     evidence, summary = _with_failure(result.evidence, said, result.lang)
     replaced = sum(one.replaced for one in summary)
     return replace(result, evidence=evidence, summary=summary, narrator=narrator.name, replaced=replaced)

@@ -34,23 +34,23 @@ class SummarySentence:
     failures: tuple[str, ...] = ()
     part: Part = "finding"
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return JSON-able values."""
         return {**asdict(self), "cites": list(self.cites), "failures": list(self.failures)}
 
 
 def summarize(
-    evidence: Evidence, narrator: Narrator, lang: Lang, heard: Callable[[int], None] | None = None
+    evidence: Evidence, narrator: Narrator, lang: Lang, progress: Callable[[int], None] | None = None
 ) -> tuple[SummarySentence, ...]:
     """Return the summary of a body of evidence as `sentences` says it.
 
-    `heard` is called with the count after each sentence; what it raises ends the work and is raised.
+    `progress` is called with the count after each sentence; what it raises ends the work and is raised.
     """
     said: list[SummarySentence] = []
     for sentence in sentences(evidence, narrator, lang):
         said.append(sentence)
-        if heard is not None:
-            heard(len(said))
+        if progress is not None:
+            progress(len(said))
     return tuple(said)
 
 

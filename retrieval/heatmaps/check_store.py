@@ -41,7 +41,7 @@ class CheckStore:
     """Reads the encoder's own checks and the user's; writes the user's."""
 
     def __init__(self, encoder: Encoder, path: Path | None = None) -> None:
-        folder: Path | None = getattr(encoder, "folder", None)
+        folder: Path | None = encoder.folder
         self._path = cache_path() if path is None else path
         self._known = {**_read(self._path), **({} if folder is None else _read(folder / CHECKS))}
 
@@ -63,7 +63,7 @@ class CheckStore:
 def write_checks(path: Path, checks: dict[str, MapCheck]) -> None:
     """Write checks as JSON, whole or not at all."""
     draft = path.with_suffix(".draft")
-    rows = {key: check.to_json() for key, check in sorted(checks.items())}
+    rows = {key: check.to_dict() for key, check in sorted(checks.items())}
     draft.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     os.replace(draft, path)
 

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import spearmanr, t
 
-from radseek.retrieval.encoders.encode_series import batch_size
 from radseek.retrieval.encoders.encoder import Encoder
 from radseek.retrieval.errors import UsageError
 from radseek.retrieval.heatmaps.heatmap import DEFAULT, Recipe, input_maps
@@ -67,7 +66,7 @@ class MapCheck:
         """Return whether it speaks for the encoder and finding, and not for these few slices only."""
         return self.slices >= FEWEST
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the check as JSON-able values that `from_json` reads back."""
         return {**asdict(self), "interval": list(self.interval)}
 
@@ -158,7 +157,7 @@ def curves(
 
 
 def _margins(encoder: Encoder, pictures: NDArray[np.uint8], pair: TextPair) -> NDArray[np.float64]:
-    size = batch_size(encoder)
+    size = encoder.batch_size
     whole = -(-len(pictures) // size) * size
     padded = np.concatenate([pictures, np.zeros((whole - len(pictures), *pictures.shape[1:]), np.uint8)])
     rows = [encoder.encode_slices(padded[start : start + size]) for start in range(0, whole, size)]

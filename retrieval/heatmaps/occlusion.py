@@ -11,7 +11,6 @@ import torch.nn.functional as F  # noqa: N812
 from captum.attr import Occlusion
 from numpy.typing import NDArray
 
-from radseek.retrieval.encoders.encode_series import batch_size
 from radseek.retrieval.encoders.encoder import Encoder
 from radseek.retrieval.heatmaps.hidden_cells import hidden
 from radseek.retrieval.scoring.text_vectors import TextPair
@@ -43,7 +42,7 @@ def occlusion_maps(
             sliding_window_shapes=(3, side, side),
             strides=(3, side // 2, side // 2),
             baselines=torch.from_numpy(hidden(picture[None]).astype(np.float32)),
-            perturbations_per_eval=batch_size(encoder),
+            perturbations_per_eval=encoder.batch_size,
         )
         found[row] = F.interpolate(lowered.float().mean(1, keepdim=True), (points, points), mode="area")[0, 0].numpy()
     return found

@@ -19,7 +19,7 @@ from radseek.retrieval.privacy.pseudonyms import load_key, series_key
 from radseek.retrieval.scoring.margins import Reading, read_finding, slice_margins
 from radseek.retrieval.scoring.states import Judge
 from radseek.retrieval.scoring.study_vectors import StudyVectors
-from radseek.retrieval.scoring.text_vectors import PromptBook, TextPair
+from radseek.retrieval.scoring.text_vectors import TextPair, TextVectors
 from radseek.retrieval.types import Study, View
 
 __all__ = ["CHECKED_SLICES", "HeatMap", "HeatMapper"]
@@ -53,7 +53,7 @@ class HeatMap:
     maps: ViewMaps
     stands_out: bool = True
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return everything but pixels as JSON-able values."""
         return {
             "study": self.study,
@@ -67,17 +67,17 @@ class HeatMap:
             "profile": [[z, margin] for z, margin in self.profile],
             "key_slices": list(self.key_slices),
             "stands_out": self.stands_out,
-            "check": self.check.to_json(),
+            "check": self.check.to_dict(),
         }
 
 
 class HeatMapper:
     """Makes heat maps with one encoder, checking each finding's once."""
 
-    def __init__(self, book: PromptBook, checks: CheckStore | None = None) -> None:
-        self._book = book
-        self._judge = Judge(book)
-        self._checks = CheckStore(book.encoder) if checks is None else checks
+    def __init__(self, text_vectors: TextVectors, checks: CheckStore | None = None) -> None:
+        self._text_vectors = text_vectors
+        self._judge = Judge(text_vectors)
+        self._checks = CheckStore(text_vectors.encoder) if checks is None else checks
 
     def heat_map(
         self, study: Study, vectors: StudyVectors, finding: Finding, *, every_slice: bool = False
@@ -87,8 +87,8 @@ class HeatMapper:
         `vectors` are the study's, fresh or from an index. `every_slice` maps all slices of the view (seconds), which
         a NIfTI file wants.
         """
-        pair = self._book.pair(finding)
-        reading = read_finding(vectors, finding, pair, self._book.kinds())
+        pair = self._text_vectors.pair(finding)
+        reading = read_finding(vectors, finding, pair, self._text_vectors.kinds())
         if reading is None:
             return None
         view = _view_of(study, vectors, reading)
@@ -97,9 +97,9 @@ class HeatMapper:
         refused = self._judge.refuses_map(finding, reading, is_phantom=vectors.is_phantom)
         if refused is None:
             check = self._check(finding, pair, view, margins)
-            maps = view_maps(self._book.encoder, view, pair, None if every_slice else rows)
+            maps = view_maps(self._text_vectors.encoder, view, pair, None if every_slice else rows)
         else:
-            check, maps = MapCheck.refused(refused), no_maps(self._book.encoder, view)
+            check, maps = MapCheck.refused(refused), no_maps(self._text_vectors.encoder, view)
         drawn = maps.at(reading.key_slice) if check.passes else None
         peak = None if drawn is None else _peak(drawn, reading.key_slice)
         return HeatMap(
@@ -119,7 +119,7 @@ class HeatMapper:
         )
 
     def _check(self, finding: Finding, pair: TextPair, view: View, margins: NDArray[np.float32]) -> MapCheck:
-        encoder = self._book.encoder
+        encoder = self._text_vectors.encoder
         key = check_key(encoder, finding)
         known = self._checks.get(key)
         if known is not None:

@@ -59,16 +59,14 @@ def tower_of(encoder: Encoder, visual: Any = None) -> Tower | None:
 
     None is also the answer for an architecture whose cells are not known; occlusion works for every encoder.
     """
-    while hasattr(encoder, "inner"):
-        encoder = encoder.inner
-    as_input = getattr(encoder, "as_input", None)
-    if as_input is None or getattr(encoder, "visual", None) is None:
+    tower = encoder.tower
+    if tower is None:
         return None
-    visual = _exact(encoder) if visual is None else visual
+    visual = _exact(tower) if visual is None else visual
     for read in (_timm_convolutions, _timm_tokens, _open_clip_tokens):
         found = read(visual)
         if found is not None:
-            return Tower(visual, partial(as_input, dtype=torch.float32), *found)
+            return Tower(visual, partial(tower.as_input, dtype=torch.float32), *found)
     return None
 
 

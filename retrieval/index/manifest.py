@@ -47,7 +47,7 @@ def write_manifest(path: Path, spec: EncoderSpec, key_check: str = "") -> None:
         "format": FORMAT,
         "hashes": {"imaging": spec.imaging_hash, "towers": spec.towers_hash, "pooling": spec.pooling_hash},
         "key_check": key_check,
-        "encoder": spec.to_json(),
+        "encoder": spec.to_dict(),
     }
     draft = path / f".{MANIFEST}.draft"
     with writing_to(path):

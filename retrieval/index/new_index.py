@@ -47,5 +47,5 @@ def make_index(path: Path, spec: EncoderSpec, key: bytes | None) -> None:
     with writing_to(path, _EMPTY_BYTES):
         (path / "segments").mkdir(exist_ok=True)
     check = "" if key is None else key_check(key)
-    create_catalog(path / CATALOG, {"encoder": json.dumps(spec.to_json()), KEY_CHECK: check})
+    create_catalog(path / CATALOG, {"encoder": json.dumps(spec.to_dict()), KEY_CHECK: check})
     write_manifest(path, spec, check)  # from here on it is an index

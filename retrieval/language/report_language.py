@@ -50,11 +50,11 @@ def report_language(sentences: Iterable[str]) -> str | None:
 
     A sentence that tells nothing ("Normal.") is in the language of its report.
     """
-    told = Counter(one for one in map(_language, sentences) if one)
-    if not told:
+    shown = Counter(one for one in map(_language, sentences) if one)
+    if not shown:
         return None
-    read = sum(count for one, count in told.items() if one in _READ)
-    most, count = max(((one, n) for one, n in told.items() if one not in _READ), key=lambda x: x[1], default=("", 0))
+    read = sum(count for one, count in shown.items() if one in _READ)
+    most, count = max(((one, n) for one, n in shown.items() if one not in _READ), key=lambda x: x[1], default=("", 0))
     return most if count > read else None
 
 

@@ -48,7 +48,7 @@ class Suggestion:
     words: str
     meant: str
 
-    def to_json(self) -> dict[str, str]:
+    def to_dict(self) -> dict[str, str]:
         """Return it as JSON-able values."""
         return {"words": self.words, "meant": self.meant}
 

@@ -95,7 +95,7 @@ def load_calibrator(folder: Path | None, towers_hash: str) -> Calibrator:
 
 def calibrator_of(encoder: Encoder) -> Calibrator:
     """Return the calibrator that lies beside the loaded encoder's weights; an empty one for any other encoder."""
-    return load_calibrator(getattr(encoder, "folder", None), encoder.spec.towers_hash)
+    return load_calibrator(encoder.folder, encoder.spec.towers_hash)
 
 
 def _entry(entry: dict[str, Any]) -> CalibratorEntry:

@@ -20,7 +20,7 @@ _MOST_KNOWN = 0.5  # share of a view's slices that must be recognised before the
 # The key slice must lead the median slice by as much as wording moves it (docs/results.md says how this was measured).
 STANDS_OUT = 1.0
 
-# The kinds of image that are told from one another, as sentences: modality, body part, and how it is said.
+# The kinds of image that are distinguished from one another, as sentences: modality, body part, and how it is said.
 KINDS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("CT", "chest", ("A chest CT.", "This is a chest CT slice.", "Computed tomography of the chest.")),
     ("CT", "head", ("A head CT.", "This is a head CT slice.", "Computed tomography of the head.")),

@@ -99,7 +99,7 @@ def read_finding(
 ) -> Reading | None:
     """Return the study's reading for a finding, best view first met winning a tie; None where no view admits it.
 
-    `kinds`: vectors of kinds of image (`PromptBook.kinds`), by which slices are told that show nothing of their kind.
+    `kinds`: vectors of kinds of image (`TextVectors.kinds`), by which slices are told that show nothing of their kind.
     """
     found = [
         (volume_margins(view.slices, pair)[0], series, view)

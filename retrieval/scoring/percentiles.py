@@ -13,7 +13,7 @@ from radseek.prompts.finding import Finding
 from radseek.retrieval.index.store import Scope, Store, TopQuery
 from radseek.retrieval.scoring.margins import TOP_SHARE, Reading, is_read_in, views_read
 from radseek.retrieval.scoring.study_vectors import StudyVectors
-from radseek.retrieval.scoring.text_vectors import PromptBook, forget_oldest
+from radseek.retrieval.scoring.text_vectors import TextVectors, forget_oldest
 
 __all__ = ["FEWEST", "Percentiles"]
 
@@ -42,9 +42,9 @@ class _Group:
 class Percentiles:
     """Remembers the margins of an index's studies, per finding, for the one generation that its store shows."""
 
-    def __init__(self, store: Store, book: PromptBook) -> None:
+    def __init__(self, store: Store, text_vectors: TextVectors) -> None:
         self._store = store
-        self._book = book
+        self._text_vectors = text_vectors
         self._groups: dict[tuple[str, str], _Group] = {}
 
     def of(self, finding: Finding, study: StudyVectors, reading: Reading) -> float | None:
@@ -85,7 +85,7 @@ class Percentiles:
         missing = [finding for finding in findings if finding not in group.margins]
         if not missing:
             return
-        directions = np.stack([self._book.pair(finding).directions()[:, 0] for finding in missing], axis=1)
+        directions = np.stack([self._text_vectors.pair(finding).directions()[:, 0] for finding in missing], axis=1)
         table = np.full((len(missing), len(group.keys)), np.nan, np.float32)
         for block in self._store.top_means(TopQuery(directions, TOP_SHARE, views_read(missing)), group.scope):
             modality = "known" if block.knows_modality else ""

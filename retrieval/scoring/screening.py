@@ -13,8 +13,8 @@ from radseek.retrieval.scoring.percentiles import Percentiles
 from radseek.retrieval.scoring.score_results import FindingScore, findings_version
 from radseek.retrieval.scoring.states import Judge
 from radseek.retrieval.scoring.study_vectors import StudyVectors
-from radseek.retrieval.scoring.text_vectors import PromptBook
-from radseek.retrieval.scoring.word_separation import Kind, TellingApart, kind_of
+from radseek.retrieval.scoring.text_vectors import TextVectors
+from radseek.retrieval.scoring.word_separation import Kind, WordSeparation, kind_of
 
 __all__ = ["AtHand", "Findings", "Screener", "choose_findings"]
 
@@ -40,18 +40,20 @@ def choose_findings(findings: Findings) -> tuple[tuple[Finding, ...], str]:
 class Screener:
     """Scores findings with one encoder, each for itself: a score never depends on what else is asked."""
 
-    def __init__(self, book: PromptBook, percentiles: Percentiles | None, telling: TellingApart | None = None) -> None:
-        self._book = book
-        self._telling = telling
-        self._judge = Judge(book)
+    def __init__(
+        self, text_vectors: TextVectors, percentiles: Percentiles | None, separation: WordSeparation | None = None
+    ) -> None:
+        self._text_vectors = text_vectors
+        self._separation = separation
+        self._judge = Judge(text_vectors)
         self._percentiles = percentiles
 
     def prepare(self, findings: Sequence[Finding], kinds: Iterable[tuple[str, str]]) -> None:
         """Encode and test findings, and read what an index holds of them in these modalities and body parts."""
-        self._book.kinds()
+        self._text_vectors.kinds()
         for finding in findings:
-            self._book.pair(finding)
-            self._book.self_test(finding)
+            self._text_vectors.pair(finding)
+            self._text_vectors.self_test(finding)
         for kind in sorted(kinds):
             if self._percentiles is not None:
                 self._percentiles.prepare(findings, *kind)
@@ -68,10 +70,10 @@ class Screener:
 
     def _not_told_apart(self, finding: Finding, study: StudyVectors) -> bool | None:
         """Say whether the open index's studies of this kind are ordered alike by other words."""
-        return None if self._telling is None else self._telling.not_told_apart(finding, kind_of(study))
+        return None if self._separation is None else self._separation.not_told_apart(finding, kind_of(study))
 
     def _row(self, study: StudyVectors, finding: Finding) -> FindingScore:
-        reading = read_finding(study, finding, self._book.pair(finding), self._book.kinds())
+        reading = read_finding(study, finding, self._text_vectors.pair(finding), self._text_vectors.kinds())
         verdict = self._judge.verdict(finding, reading, is_phantom=study.is_phantom)
         percentile = None
         if reading is not None and self._percentiles is not None:
@@ -82,7 +84,7 @@ class Screener:
             series=reading.series.key if reading else None,
             finding=finding.name,
             prompts={"present": list(finding.present), "absent": list(finding.absent)},
-            score=squash(self._book.encoder.spec.scale * reading.margin) if reading else None,
+            score=squash(self._text_vectors.encoder.spec.scale * reading.margin) if reading else None,
             margin=reading.margin if reading else None,
             interval=reading.interval if reading else None,
             percentile=percentile,
@@ -100,14 +102,14 @@ class Screener:
 class AtHand:
     """The studies that are screened together: whether they tell a finding's words from others, said at their end."""
 
-    def __init__(self, book: PromptBook, findings: Sequence[Finding]) -> None:
-        self._telling = TellingApart(book)
+    def __init__(self, text_vectors: TextVectors, findings: Sequence[Finding]) -> None:
+        self._separation = WordSeparation(text_vectors)
         self._findings = {one.name: one for one in findings}
         self._kinds: dict[str, Kind] = {}
 
     def add(self, study: StudyVectors) -> None:
         """Read one study."""
-        self._telling.add(study, list(self._findings.values()))
+        self._separation.add(study, list(self._findings.values()))
         self._kinds[study.key] = kind_of(study)
 
     def marked(self, rows: Iterable[FindingScore]) -> tuple[FindingScore, ...]:
@@ -118,4 +120,4 @@ class AtHand:
         kind = self._kinds.get(row.study)
         if kind is None or row.margin is None or row.not_told_apart is not None:
             return row
-        return replace(row, not_told_apart=self._telling.not_told_apart(self._findings[row.finding], kind))
+        return replace(row, not_told_apart=self._separation.not_told_apart(self._findings[row.finding], kind))

@@ -10,7 +10,7 @@ from radseek.retrieval.encoders.concepts import Concept, Source, concepts_of
 from radseek.retrieval.encoders.negation_test import PASS_MARK
 from radseek.retrieval.scoring.calibration import Calibrator, calibrator_of
 from radseek.retrieval.scoring.margins import Reading
-from radseek.retrieval.scoring.text_vectors import PromptBook
+from radseek.retrieval.scoring.text_vectors import TextVectors
 
 __all__ = ["ABSENT_UNDER", "PRESENT_OVER", "Judge", "State", "Verdict"]
 
@@ -39,11 +39,11 @@ class Verdict:
 class Judge:
     """Knows what one encoder can judge: its self-tests, the concepts it was taught, its calibration."""
 
-    def __init__(self, book: PromptBook) -> None:
-        self._book = book
-        self._spec = book.encoder.spec
-        self._calibrator: Calibrator = calibrator_of(book.encoder)
-        self._concepts: dict[str, tuple[Concept, ...]] = concepts_of(book.encoder)
+    def __init__(self, text_vectors: TextVectors) -> None:
+        self._text_vectors = text_vectors
+        self._spec = text_vectors.encoder.spec
+        self._calibrator: Calibrator = calibrator_of(text_vectors.encoder)
+        self._concepts: dict[str, tuple[Concept, ...]] = concepts_of(text_vectors.encoder)
 
     def verdict(self, finding: Finding, reading: Reading | None, *, is_phantom: bool) -> Verdict:
         """Return what may be said of a finding, given its reading."""
@@ -80,7 +80,7 @@ class Judge:
         if self._spec.meaningless:
             return "meaningless_encoder"
         if not self._concepts:  # it claims nothing in particular, so it is tested
-            return None if self._book.self_test(finding) >= PASS_MARK else "cannot_judge"
+            return None if self._text_vectors.self_test(finding) >= PASS_MARK else "cannot_judge"
         known = [c for c in self._concepts.get(finding.name, ()) if c.self_test >= PASS_MARK]
         if reading.series.modality:  # where nobody said it, unknown is not wrong
             known = [c for c in known if reading.view.view in c.views]

@@ -15,7 +15,7 @@ from radseek.retrieval.encoders.negation_test import held_out_auroc
 from radseek.retrieval.encoders.unit_rows import mean_pool
 from radseek.retrieval.scoring.key_slice import KINDS
 
-__all__ = ["MOST_KEPT", "PromptBook", "TextPair", "finding_vectors", "forget_oldest"]
+__all__ = ["MOST_KEPT", "TextPair", "TextVectors", "finding_vectors", "forget_oldest"]
 
 MOST_KEPT = 2_000  # findings, and texts; some 10 KB a finding
 
@@ -54,7 +54,7 @@ def finding_vectors(encoder: Encoder, finding: Finding) -> TextPair:
     return TextPair(mean_pool(positives), mean_pool(negatives), positives, negatives)
 
 
-class PromptBook:
+class TextVectors:
     """Remembers, for one encoder, the vectors of texts and findings and which findings it can hear denied.
 
     Of each, the newest `MOST_KEPT`: a server is asked for other words all day.
@@ -84,7 +84,7 @@ class PromptBook:
         return self._tests[finding]
 
     def kinds(self) -> NDArray[np.float32]:
-        """Return the unit vectors `(len(KINDS), D)` of the kinds of image that are told from one another."""
+        """Return the unit vectors `(len(KINDS), D)` of the kinds of image that are distinguished from one another."""
         if self._kinds is None:
             rows = self.encoder.encode_texts([text for _, _, texts in KINDS for text in texts])
             ends = np.cumsum([len(texts) for _, _, texts in KINDS])[:-1]

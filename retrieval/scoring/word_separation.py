@@ -24,9 +24,9 @@ from radseek.retrieval.index.catalog.where import Clause, Where
 from radseek.retrieval.index.store import Scope, Store
 from radseek.retrieval.scoring.margins import study_margins
 from radseek.retrieval.scoring.study_vectors import StudyVectors, stored_study
-from radseek.retrieval.scoring.text_vectors import PromptBook, forget_oldest
+from radseek.retrieval.scoring.text_vectors import TextVectors, forget_oldest
 
-__all__ = ["FEWEST", "LIMIT", "MEANINGLESS", "Kind", "TellingApart", "kind_of", "likeness", "note", "references"]
+__all__ = ["FEWEST", "LIMIT", "MEANINGLESS", "Kind", "WordSeparation", "kind_of", "likeness", "note", "references"]
 
 FEWEST = 30  # studies of one kind under which a rank correlation says little
 LIMIT = 0.9  # of the likeness; measured, see docs/telling_apart.md
@@ -75,12 +75,12 @@ def likeness(margins: NDArray[np.float64], others: NDArray[np.float64]) -> float
     return float(max([np.median(found[:count]), *found[count:]]))
 
 
-class TellingApart:
+class WordSeparation:
     """Collects margins of questions and of their references, by kind of study, for one encoder."""
 
-    def __init__(self, book: PromptBook, store: Store | None = None) -> None:
+    def __init__(self, text_vectors: TextVectors, store: Store | None = None) -> None:
         """Take words' vectors and, where there is one, the index whose studies are at hand."""
-        self._book = book
+        self._text_vectors = text_vectors
         self._store = store
         self._rows: dict[tuple[Kind, Finding], list[NDArray[np.float64]]] = {}
         self._few: dict[Kind, list[tuple[StudyVectors, Sequence[Finding]]] | None] = {}  # None once there are enough
@@ -105,7 +105,7 @@ class TellingApart:
         asked = list(dict.fromkeys(one for finding in wanted for one in (finding, *references(finding))))
         if not asked or not study.views:
             return
-        margins = study_margins(study, asked, [self._book.pair(one) for one in asked])
+        margins = study_margins(study, asked, [self._text_vectors.pair(one) for one in asked])
         at = {one: place for place, one in enumerate(asked)}
         for finding in wanted:
             row = margins[[at[one] for one in (finding, *references(finding))]]
@@ -113,7 +113,7 @@ class TellingApart:
         forget_oldest(self._rows)
 
     def not_told_apart(self, finding: Finding, kind: Kind) -> bool | None:
-        """Say whether a finding's words are not told from others on a kind of study; None for too few studies."""
+        """Say whether a finding's words order a kind of study as others do; None for too few studies."""
         if (kind, finding) not in self._rows:
             self._read(finding, kind)
         rows = self._rows.get((kind, finding), ())

@@ -13,10 +13,10 @@ from radseek.retrieval.language.report_findings import findings_in
 from radseek.retrieval.scoring.margins import read_finding
 from radseek.retrieval.scoring.states import Judge
 from radseek.retrieval.scoring.study_vectors import stored_study
-from radseek.retrieval.scoring.text_vectors import PromptBook
+from radseek.retrieval.scoring.text_vectors import TextVectors
 from radseek.retrieval.search.ranking import RankedStudy
 
-__all__ = ["Bench", "Side", "Sides", "Stance", "stance_of", "take_sides"]
+__all__ = ["CaseStatus", "Side", "Sides", "StatusSources", "status_of", "take_sides"]
 
 Side = Literal["with", "without"]
 
@@ -25,7 +25,7 @@ _REGIONS = frozenset({"abdomen", "chest", "head"})  # what short names in a repo
 
 
 @dataclass(frozen=True, slots=True)
-class Stance:
+class CaseStatus:
     """On which side a case stands and by what: its report (`sentence`), or its stored score (`probability`)."""
 
     side: Side
@@ -40,22 +40,22 @@ class Sides:
     `neither` those whose report is undecided, or is silent where no score is calibrated.
     """
 
-    present: tuple[tuple[RankedStudy, Stance], ...]
-    absent: tuple[tuple[RankedStudy, Stance], ...]
+    present: tuple[tuple[RankedStudy, CaseStatus], ...]
+    absent: tuple[tuple[RankedStudy, CaseStatus], ...]
     looked_at: int
     neither: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Bench:
+class StatusSources:
     """What deciding a case's side needs: the open store, the finding's vectors, and what may be claimed of a score."""
 
     store: Store
-    book: PromptBook
+    text_vectors: TextVectors
     judge: Judge
 
 
-def stance_of(finding: Finding, case: Case, bench: Bench) -> Stance | None:
+def status_of(finding: Finding, case: Case, sources: StatusSources) -> CaseStatus | None:
     """Return a case's side, or None for neither.
 
     With: its report says that the finding is there. Without: its report says that it is not. A report that only doubts
@@ -64,31 +64,33 @@ def stance_of(finding: Finding, case: Case, bench: Bench) -> Stance | None:
     """
     said, sentence = _reported(finding, case)
     if said is not None:
-        return Stance(_SIDES[said], "report", sentence) if said in _SIDES else None
-    study = stored_study(bench.store, case)
-    reading = read_finding(study, finding, bench.book.pair(finding))
-    verdict = bench.judge.verdict(finding, reading, is_phantom=study.is_phantom)
+        return CaseStatus(_SIDES[said], "report", sentence) if said in _SIDES else None
+    study = stored_study(sources.store, case)
+    reading = read_finding(study, finding, sources.text_vectors.pair(finding))
+    verdict = sources.judge.verdict(finding, reading, is_phantom=study.is_phantom)
     if verdict.state not in _SIDES:
         return None
-    return Stance(_SIDES[verdict.state], "score", None, verdict.probability)
+    return CaseStatus(_SIDES[verdict.state], "score", None, verdict.probability)
 
 
 def take_sides(
-    rank: Callable[[int], list[RankedStudy]], stances: Callable[[Iterable[str]], Mapping[str, Stance | None]], k: int
+    rank: Callable[[int], list[RankedStudy]],
+    statuses: Callable[[Iterable[str]], Mapping[str, CaseStatus | None]],
+    k: int,
 ) -> Sides:
     """Return the nearest k with and the nearest k without, asking `rank` for more until both are full or all are seen.
 
-    `rank(n)` gives the n nearest studies, best first; `stances` the side of each of some studies.
+    `rank(n)` gives the n nearest studies, best first; `statuses` the side of each of some studies.
     """
-    depth, known = 8 * k, dict[str, Stance | None]()
+    depth, known = 8 * k, dict[str, CaseStatus | None]()
     while True:
         ranked = rank(depth)
-        known.update(stances([one.study for one in ranked if one.study not in known]))
-        sides: dict[Side, list[tuple[RankedStudy, Stance]]] = {"with": [], "without": []}
+        known.update(statuses([one.study for one in ranked if one.study not in known]))
+        sides: dict[Side, list[tuple[RankedStudy, CaseStatus]]] = {"with": [], "without": []}
         for one in ranked:
-            stance = known[one.study]
-            if stance is not None:
-                sides[stance.side].append((one, stance))
+            status = known[one.study]
+            if status is not None:
+                sides[status.side].append((one, status))
         if len(ranked) < depth or min(map(len, sides.values())) >= k:
             neither = sum(known[one.study] is None for one in ranked)
             return Sides(tuple(sides["with"][:k]), tuple(sides["without"][:k]), len(ranked), neither)

@@ -1,4 +1,4 @@
-"""What is found, as answers: similar cases, studies and sentences, whose `to_json` is what the command prints."""
+"""What is found, as answers: similar cases, studies and sentences, whose `to_dict` is what the command prints."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from radseek.retrieval.document import NOTICE, describe_encoder, json_row
 from radseek.retrieval.encoders.spec import EncoderSpec
 from radseek.retrieval.language.polarity import Polarity
 from radseek.retrieval.language.spelling import Suggestion
+from radseek.retrieval.result_table import ColumnType, ResultTable
 from radseek.retrieval.search.ranking import Match, RankedImage, RankedSentence
 
 __all__ = [
@@ -24,6 +25,15 @@ __all__ = [
     "study_row",
 ]
 
+_SIMILAR_COLUMNS: Mapping[str, ColumnType] = {
+    "rank": "whole", "study": "text", "path": "text", "score": "number", "view": "text", "query_slice": "whole",
+    "case_slice": "whole", "similarity": "number", "report": "text",
+}  # fmt: skip
+_SEARCH_COLUMNS: Mapping[str, ColumnType] = {
+    "kind": "text", "rank": "whole", "study": "text", "path": "text", "score": "number", "key_slice": "whole",
+    "series": "text", "view": "text", "is_read": "flag", "text": "text", "similarity": "number", "polarity": "text",
+}  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class SimilarRow:
@@ -36,7 +46,7 @@ class SimilarRow:
     matches: tuple[Match, ...]
     report: str | None
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the row as JSON-able values."""
         return json_row(asdict(self))
 
@@ -50,10 +60,10 @@ class ContrastRow:
     sentence: str | None
     probability: float | None
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the row as JSON-able values."""
         why = {"source": self.source, "sentence": self.sentence, "probability": self.probability}
-        return {**self.case.to_json(), **why}
+        return {**self.case.to_dict(), **why}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,26 +74,26 @@ class Contrast:
     """
 
     finding: str
-    name: dict[str, str]
+    name: dict[str, str] = field(hash=False)
     present: tuple[ContrastRow, ...]
     absent: tuple[ContrastRow, ...]
     looked_at: int
     neither: int
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the contrast's part of the document."""
         return {
             "finding": self.finding,
             "name": self.name,
-            "with": [row.to_json() for row in self.present],
-            "without": [row.to_json() for row in self.absent],
+            "with": [row.to_dict() for row in self.present],
+            "without": [row.to_dict() for row in self.absent],
             "looked_at": self.looked_at,
             "neither": self.neither,
         }
 
 
 @dataclass(frozen=True, slots=True)
-class SimilarResult:
+class SimilarResult(ResultTable[SimilarRow]):
     """The query's key and path, and the cases most like it, best first; `contrast` where one was asked for.
 
     `notes`: sentences on why there is nothing; `suggestions`: what misspelt words may have meant.
@@ -96,16 +106,35 @@ class SimilarResult:
     notes: tuple[str, ...] = ()
     suggestions: tuple[Suggestion, ...] = ()
 
-    def to_json(self) -> dict[str, Any]:
+    @property
+    def rows(self) -> tuple[SimilarRow, ...]:
+        """Return the cases: `results`."""
+        return self.results
+
+    @property
+    def columns(self) -> Mapping[str, ColumnType]:
+        """Return the case's columns and those of its most alike pair of slices."""
+        return _SIMILAR_COLUMNS
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return one flat dictionary a case; of its matches the most alike pair of slices."""
+        lines = []
+        for row in self.results:
+            match = max(row.matches, key=lambda one: one.similarity, default=None)
+            pair = {} if match is None else asdict(match)
+            lines.append({n: pair[n] if n in pair else getattr(row, n, None) for n in _SIMILAR_COLUMNS})
+        return lines
+
+    def to_dict(self) -> dict[str, Any]:
         """Return the document `radseek similar --json` prints."""
         return {
             "notice": NOTICE,
             "encoder": describe_encoder(self.encoder),
             "query": self.query,
             "notes": list(self.notes),
-            "suggestions": [one.to_json() for one in self.suggestions],
-            "results": [row.to_json() for row in self.results],
-            "contrast": None if self.contrast is None else self.contrast.to_json(),
+            "suggestions": [one.to_dict() for one in self.suggestions],
+            "results": [row.to_dict() for row in self.results],
+            "contrast": None if self.contrast is None else self.contrast.to_dict(),
         }
 
 
@@ -125,7 +154,7 @@ class StudyRow:
     view: str
     is_read: bool
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the row as JSON-able values."""
         return json_row(asdict(self))
 
@@ -145,13 +174,13 @@ class SentenceRow:
     similarity: float
     polarity: Polarity | None
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the row as JSON-able values."""
         return json_row(asdict(self))
 
 
 @dataclass(frozen=True, slots=True)
-class SearchResult:
+class SearchResult(ResultTable[StudyRow | SentenceRow]):
     """Studies by their images and sentences of their reports, best first; () for what was not searched.
 
     `query`: what was searched, as written, and the filter as it was understood; `notes`: sentences on why there is
@@ -167,7 +196,24 @@ class SearchResult:
     suggestions: tuple[Suggestion, ...] = ()
     not_told_apart: tuple[str, ...] = ()
 
-    def to_json(self) -> dict[str, Any]:
+    @property
+    def rows(self) -> tuple[StudyRow | SentenceRow, ...]:
+        """Return the studies, then the sentences."""
+        return (*self.studies, *self.sentences)
+
+    @property
+    def columns(self) -> Mapping[str, ColumnType]:
+        """Return the columns of studies and of sentences together; `kind` says which a line is."""
+        return _SEARCH_COLUMNS
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return one flat dictionary a study (`kind` "study") and sentence ("sentence")."""
+        kinds = [*(("study", row) for row in self.studies), *(("sentence", row) for row in self.sentences)]
+        return [
+            {"kind": kind} | {n: getattr(row, n, None) for n in _SEARCH_COLUMNS if n != "kind"} for kind, row in kinds
+        ]
+
+    def to_dict(self) -> dict[str, Any]:
         """Return the document `radseek search --json` prints."""
         return {
             "not_told_apart": list(self.not_told_apart),
@@ -175,9 +221,9 @@ class SearchResult:
             "encoder": describe_encoder(self.encoder),
             "query": self.query,
             "notes": list(self.notes),
-            "suggestions": [one.to_json() for one in self.suggestions],
-            "studies": [row.to_json() for row in self.studies],
-            "sentences": [row.to_json() for row in self.sentences],
+            "suggestions": [one.to_dict() for one in self.suggestions],
+            "studies": [row.to_dict() for row in self.studies],
+            "sentences": [row.to_dict() for row in self.sentences],
         }
 
 

@@ -18,7 +18,7 @@ from radseek.retrieval.privacy.scrub import allow_list
 from radseek.retrieval.regions.masks import Region, choose_regions, fit_series
 from radseek.retrieval.regions.region import union
 from radseek.retrieval.scoring.study_vectors import SeriesVectors, StudyVectors
-from radseek.retrieval.search.contrast import Bench, Stance, stance_of, take_sides
+from radseek.retrieval.search.contrast import CaseStatus, StatusSources, status_of, take_sides
 from radseek.retrieval.search.ranking import QueryView, RankedStudy, match_slices, rank_studies
 from radseek.retrieval.search.region_query import rank_by_region, region_views
 from radseek.retrieval.search.search_results import Contrast, ContrastRow, SimilarRow
@@ -35,7 +35,7 @@ class MaskedRegion:
     series: Series
     region: Region
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return what an answer says of the region that was asked with."""
         touched = np.flatnonzero(self.region.inside.any(axis=(1, 2))) + self.region.start[0]
         return {
@@ -96,23 +96,23 @@ class Comparison:
         cases = self._cases(one.study for one in ranked)
         return tuple(self._row(rank, one, cases[one.study]) for rank, one in enumerate(ranked, 1))
 
-    def contrast(self, finding: Finding, bench: Bench, k: int) -> Contrast:
+    def contrast(self, finding: Finding, sources: StatusSources, k: int) -> Contrast:
         """Return the k nearest cases with a finding and the k nearest without it."""
 
-        def stances(studies: Iterable[str]) -> Mapping[str, Stance | None]:
-            return {key: stance_of(finding, case, bench) for key, case in self._cases(studies).items()}
+        def statuses(studies: Iterable[str]) -> Mapping[str, CaseStatus | None]:
+            return {key: status_of(finding, case, sources) for key, case in self._cases(studies).items()}
 
-        sides = take_sides(self.rank, stances, k)
+        sides = take_sides(self.rank, statuses, k)
         return Contrast(
             finding.name, dict(finding.names), self._side(sides.present), self._side(sides.absent),
             sides.looked_at, sides.neither,
         )  # fmt: skip
 
-    def _side(self, side: Sequence[tuple[RankedStudy, Stance]]) -> tuple[ContrastRow, ...]:
+    def _side(self, side: Sequence[tuple[RankedStudy, CaseStatus]]) -> tuple[ContrastRow, ...]:
         cases = self._cases(one.study for one, _ in side)
         return tuple(
-            ContrastRow(self._row(rank, one, cases[one.study]), stance.source, stance.sentence, stance.probability)
-            for rank, (one, stance) in enumerate(side, 1)
+            ContrastRow(self._row(rank, one, cases[one.study]), status.source, status.sentence, status.probability)
+            for rank, (one, status) in enumerate(side, 1)
         )
 
     def _row(self, rank: int, one: RankedStudy, case: Case) -> SimilarRow:

@@ -21,7 +21,7 @@ from radseek.retrieval.language.polarity_cues import cues
 from radseek.retrieval.language.report_findings import denies_only, findings_in
 from radseek.retrieval.language.report_language import unread_language
 from radseek.retrieval.language.report_text import plain_text
-from radseek.retrieval.scoring.text_vectors import PromptBook
+from radseek.retrieval.scoring.text_vectors import TextVectors
 
 __all__ = ["Term", "TextQuery", "Want", "findings_asked", "parse_query", "query_vector", "similarity_floor"]
 
@@ -141,14 +141,14 @@ def parse_query(text: str) -> TextQuery:
     return TextQuery(found, tuple(want for term in found for want in _wants(term)))
 
 
-def query_vector(query: TextQuery, book: PromptBook) -> NDArray[np.float32]:
+def query_vector(query: TextQuery, text_vectors: TextVectors) -> NDArray[np.float32]:
     """Return the `(D,)` unit vector of a query: the weighted sum of its terms' unit vectors, made unit again.
 
     Raises `UsageError` where the terms cancel each other out.
     """
     if len(query.terms) == 1 and query.terms[0].weight == 1:
-        return book.text(query.terms[0].text)
-    total = np.sum([term.weight * book.text(term.text).astype(np.float64) for term in query.terms], axis=0)
+        return text_vectors.text(query.terms[0].text)
+    total = np.sum([term.weight * text_vectors.text(term.text).astype(np.float64) for term in query.terms], axis=0)
     length = float(np.linalg.norm(total))
     if length < _ENOUGH:
         raise UsageError("The query takes away everything it asks for; leave one of its terms out.")
@@ -156,12 +156,12 @@ def query_vector(query: TextQuery, book: PromptBook) -> NDArray[np.float32]:
     return vector
 
 
-def similarity_floor(vector: NDArray[np.floating], book: PromptBook) -> float:
+def similarity_floor(vector: NDArray[np.floating], text_vectors: TextVectors) -> float:
     """Return the cosine from which words lie near to a query's: half way from unrelated findings' to the query's own.
 
     `vector`: the query's `(D,)`. Encoders differ in how alike all words are to them, so the floor is measured.
     """
-    unrelated = np.median([float(book.text(text) @ vector) for text in _UNRELATED])
+    unrelated = np.median([float(text_vectors.text(text) @ vector) for text in _UNRELATED])
     return float(1 + unrelated) / 2
 
 

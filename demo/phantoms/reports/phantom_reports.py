@@ -47,8 +47,8 @@ class Report:
 def write_report(phantom: Phantom, rng: np.random.Generator) -> Report:
     """A report on `phantom`, true to its facts; the same generator state gives the same report."""
     author = draw_author(rng)
-    told = _worth_telling(phantom.lesions)
-    positives = [(lesion.finding, _sentence(lesion, author, phantom, rng)) for lesion in told]
+    shown = _worth_telling(phantom.lesions)
+    positives = [(lesion.finding, _sentence(lesion, author, phantom, rng)) for lesion in shown]
     missing = [name for name, present in phantom.labels.items() if not present]
     said = [name for name in missing if rng.random() < author.thoroughness]
     incidental = _incidentals(phantom, author, rng)
@@ -56,7 +56,7 @@ def write_report(phantom: Phantom, rng: np.random.Generator) -> Report:
         findings = _by_organ(positives, said or missing[:1], incidental, author, phantom, rng)
     else:
         findings = _in_a_row(positives, said, incidental, author, phantom, rng)
-    return Report(findings, _impression(told, missing, author, phantom, rng))
+    return Report(findings, _impression(shown, missing, author, phantom, rng))
 
 
 def _region(phantom: Phantom) -> str:
@@ -144,11 +144,11 @@ def _by_organ(
 
 
 def _impression(
-    told: list[Lesion], missing: list[str], author: Author, phantom: Phantom, rng: np.random.Generator
+    shown: list[Lesion], missing: list[str], author: Author, phantom: Phantom, rng: np.random.Generator
 ) -> str:
     """One line for each finding and side, in the order of `FINDINGS`; or that all is well."""
     firsts: dict[str, Lesion] = {}
-    for lesion in sorted(told, key=lambda lesion: FINDINGS[phantom.kind].index(lesion.finding)):
+    for lesion in sorted(shown, key=lambda lesion: FINDINGS[phantom.kind].index(lesion.finding)):
         firsts.setdefault(f"{lesion.finding} {lesion.details.get('type', '')} {lesion.side}", lesion)
     lines = [tell(lesion, "concl", author, phantom.kind, rng) for lesion in firsts.values()]
     if not lines:

@@ -129,10 +129,10 @@ def write_cohort(
         (folder / name).mkdir(parents=True, exist_ok=True)
     ids, files = [], 0
     with (
-        (folder / "reports.csv").open("w", newline="", encoding="utf-8") as told,
+        (folder / "reports.csv").open("w", newline="", encoding="utf-8") as shown,
         (folder / "labels.csv").open("w", newline="", encoding="utf-8") as known,
     ):
-        reports, labels = csv.writer(told), csv.writer(known)
+        reports, labels = csv.writer(shown), csv.writer(known)
         reports.writerow(["study", "report", "patient"])
         labels.writerow(["study", "finding", "label", "patient", "size_mm", "side", "kind", "path"])
         for number, this in enumerate(kinds):

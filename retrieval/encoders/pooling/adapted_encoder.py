@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from radseek.retrieval.encoders.encode_series import batch_size
-from radseek.retrieval.encoders.encoder import Encoder
+from radseek.retrieval.encoders.encoder import Encoder, ImageTower
 from radseek.retrieval.encoders.spec import EncoderSpec
 
 __all__ = ["AdaptedEncoder", "Pool", "load_pool", "with_pooling"]
@@ -24,15 +23,15 @@ class AdaptedEncoder:
 
     def __init__(self, encoder: Encoder, pool: Pool, pooling_hash: str) -> None:
         self.spec: EncoderSpec = replace(encoder.spec, pooling_hash=pooling_hash)
-        self.folder: Path | None = getattr(encoder, "folder", None)  # its calibration and concepts
-        self.batch_size = batch_size(encoder)
+        self.folder: Path | None = encoder.folder  # its calibration and concepts
+        self.batch_size = encoder.batch_size
         self._encoder = encoder
         self._pool = pool
 
     @property
-    def inner(self) -> Encoder:
-        """Return the encoder whose towers these are."""
-        return self._encoder
+    def tower(self) -> ImageTower | None:
+        """Return the image tower of the encoder whose towers these are."""
+        return self._encoder.tower
 
     def encode_slices(self, slices: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Encode as the towers do."""

@@ -22,9 +22,9 @@ _DIRECTIONS = ("up", "down", "same", "left", "right", "bilateral", "midline")
 _LONGEST = 8  # characters of a Chinese word
 
 
-def word_failures(said: str, claim: str, part: Part, stances: frozenset[str], lang: Lang) -> Iterator[tuple[str, str]]:
+def word_failures(said: str, claim: str, part: Part, statuses: frozenset[str], lang: Lang) -> Iterator[tuple[str, str]]:
     """Yield a failure for each word of a marked sentence that its claim does not bear."""
-    classes = _classes(claim, stances, lang)
+    classes = _classes(claim, statuses, lang)
     extra = [f"class_{one}" for one in classes]
     extra += ["report_words"] * (part in ("reports", "neighbours")) + ["measure_words"] * (
         part in ("measurement", "change")
@@ -35,12 +35,12 @@ def word_failures(said: str, claim: str, part: Part, stances: frozenset[str], la
         yield from _chinese(said, claim, extra)
 
 
-def _classes(claim: str, stances: frozenset[str], lang: Lang) -> list[str]:
+def _classes(claim: str, statuses: frozenset[str], lang: Lang) -> list[str]:
     """Return the classes of cues that a claim is of, by its words and by what it says of findings."""
     found = {name for name in _CLASSES if count(name, claim, lang)}
     found |= {"hedge"} if count("probability", claim, lang) else set()
-    found |= {"absent": {"deny", "assert"}, "present": {"assert"}}.get(next(iter(stances), ""), set())
-    found |= {"doubt", "assert"} if "uncertain" in stances else set()
+    found |= {"absent": {"deny", "assert"}, "present": {"assert"}}.get(next(iter(statuses), ""), set())
+    found |= {"doubt", "assert"} if "uncertain" in statuses else set()
     return sorted(found)
 
 

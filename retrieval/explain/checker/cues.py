@@ -26,11 +26,13 @@ _LIKELY = ("hedge", "unlikely", "probability")
 _ANCHORS = ("case_word", "study_word", "prior_word")
 
 
-def cue_failures(said: str, meant: str, claim: Claim, stances: frozenset[str], lang: Lang) -> Iterator[tuple[str, str]]:
+def cue_failures(
+    said: str, meant: str, claim: Claim, statuses: frozenset[str], lang: Lang
+) -> Iterator[tuple[str, str]]:
     """Yield a failure for each cue of a marked sentence that its claim does not have, or lacks."""
-    yield from _denial(gathered(said, lang), gathered(meant, lang), stances, lang)
+    yield from _denial(gathered(said, lang), gathered(meant, lang), statuses, lang)
     said, meant = (TOKEN.sub(" it " if lang == "en" else "", text) for text in (said, meant))
-    yield from _certainty(said, meant, stances, lang)
+    yield from _certainty(said, meant, statuses, lang)
     if not _within([name for name, _ in _sides(said, lang)], [name for name, _ in _sides(meant, lang)]):
         yield "laterality", ", ".join(word for _, word in _sides(said, lang))
     for name in _DIRECTIONS:
@@ -50,12 +52,12 @@ def cue_failures(said: str, meant: str, claim: Claim, stances: frozenset[str], l
             yield "number", word
 
 
-def _denial(said: str, meant: str, stances: frozenset[str], lang: Lang) -> Iterator[tuple[str, str]]:
+def _denial(said: str, meant: str, statuses: frozenset[str], lang: Lang) -> Iterator[tuple[str, str]]:
     """Yield where denial, doubt or assertion is not as in the claim, clause by clause."""
     clauses = [_CLAUSE.split(plain_cues(_PRESENCE.sub(" ", text), lang)) for text in (said, meant)]
     denials = [[count("deny", one, lang) for one in parts] for parts in clauses]
     own, known = sum(denials[0]), sum(denials[1])
-    if stances == {"absent"}:
+    if statuses == {"absent"}:
         if not own:
             yield "polarity", "the denial is left out"
         twice = count("twice_denied", said, lang) > count("twice_denied", meant, lang)
@@ -63,11 +65,11 @@ def _denial(said: str, meant: str, stances: frozenset[str], lang: Lang) -> Itera
             yield "polarity", "a denial of a denial"
         if any(count("assert", one, lang) and not count("deny", one, lang) for one in clauses[0]):
             yield "polarity", "an assertion that is not the claim's"
-    elif own > known or (known and not own and not stances):
+    elif own > known or (known and not own and not statuses):
         yield "polarity", "a denial that is not the claim's"
-    if count("doubt", said, lang) and not count("doubt", meant, lang) and "uncertain" not in stances:
+    if count("doubt", said, lang) and not count("doubt", meant, lang) and "uncertain" not in statuses:
         yield "polarity", "a doubt that is not the claim's"
-    if stances and stances <= {"uncertain", "unjudged"} and _asserted(said, lang) > _asserted(meant, lang):
+    if statuses and statuses <= {"uncertain", "unjudged"} and _asserted(said, lang) > _asserted(meant, lang):
         yield "polarity", "an assertion that is not the claim's"
 
 
@@ -77,12 +79,12 @@ def _asserted(text: str, lang: Lang) -> int:
     return sum(count("assert", one, lang) + count("hedge", one, lang) for one in clauses)
 
 
-def _certainty(said: str, meant: str, stances: frozenset[str], lang: Lang) -> Iterator[tuple[str, str]]:
+def _certainty(said: str, meant: str, statuses: frozenset[str], lang: Lang) -> Iterator[tuple[str, str]]:
     for word in cue("certain", lang).findall(said):
         if word not in cue("certain", lang).findall(meant):
             yield "certainty", word
     own, known = (sum(count(name, text, lang) for name in _LIKELY) for text in (said, meant))
-    if stances & {"present", "absent"} and known and not own:
+    if statuses & {"present", "absent"} and known and not own:
         yield "certainty", "what is likely is said to be so"
 
 

@@ -12,9 +12,9 @@ from radseek.retrieval.explain.checker.numbers import blanked
 from radseek.retrieval.explain.evidence import Lang
 from radseek.retrieval.language.polarity import polarity
 
-__all__ = ["Stance", "gathered", "plain_cues", "profile"]
+__all__ = ["CaseStatus", "gathered", "plain_cues", "profile"]
 
-Stance = Literal["present", "absent", "uncertain", "unjudged"]
+CaseStatus = Literal["present", "absent", "uncertain", "unjudged"]
 
 _TOKEN = r"zqf[a-j]+"  # noqa: S105 - not a password: what stands for a finding
 _NUMBERED = rf"{_TOKEN}\s*(?:\(9 of 9\)|[(（]?\s*9[^,、;；a-z]{{0,12}}[)）]?)?"
@@ -43,8 +43,8 @@ def _plainer(word: str, match: re.Match[str]) -> str:
     return match[0] if match[0].lower() in _MODAL else word
 
 
-def profile(marked: Marked, lang: Lang) -> tuple[tuple[str, Stance], ...]:
-    """Return `(finding, stance)` for each mention, in order.
+def profile(marked: Marked, lang: Lang) -> tuple[tuple[str, CaseStatus], ...]:
+    """Return `(finding, status)` for each mention, in order.
 
     Findings in one list share what is said of the list.
     """
@@ -52,17 +52,17 @@ def profile(marked: Marked, lang: Lang) -> tuple[tuple[str, Stance], ...]:
     plain = plain_cues(text, lang)
     unjudged, doubted = count("unjudged", text, lang) > 0, count("doubt", text, lang) > 0
     asserted = count("hedge", text, lang) + count("assert", text, lang) > 0
-    found: list[tuple[str, Stance]] = []
+    found: list[tuple[str, CaseStatus]] = []
     for entity in marked.entities:
         if entity.kind != "f":
             continue
         said = polarity(_singled_out(plain, entity.token), ["zqtarget"]) or "uncertain"
-        stance: Stance = said
+        status: CaseStatus = said
         if said == "present" and doubted and not asserted:
-            stance = "uncertain"
-        if unjudged and stance in ("uncertain", "absent", "present") and not asserted:
-            stance = "unjudged"
-        found.append((entity.key, stance))
+            status = "uncertain"
+        if unjudged and status in ("uncertain", "absent", "present") and not asserted:
+            status = "unjudged"
+        found.append((entity.key, status))
     return tuple(found)
 
 

@@ -64,10 +64,10 @@ def _faults(sentence: str, claim: Claim, evidence: Evidence, lang: Lang) -> Iter
     said, meant = (mark(text, names, label, lang) for text in (sentence, claim.text))
     yield from _named(said, meant, claim, items)
     yield from _profiles(said, meant, lang)
-    yield from cue_failures(said.text, meant.text, claim, _stances(meant, lang), lang)
+    yield from cue_failures(said.text, meant.text, claim, _statuses(meant, lang), lang)
     yield from number_failures(said.text, meant.text, lang, all_needed=claim.part in _COUNTED)
     yield from _paired(said, meant, lang)
-    yield from word_failures(said.text, meant.text, claim.part, _stances(meant, lang), lang)
+    yield from word_failures(said.text, meant.text, claim.part, _statuses(meant, lang), lang)
 
 
 def _without(text: str, label: str) -> str:
@@ -96,16 +96,16 @@ def _findings_of(items: Sequence[Item]) -> set[str]:
     return named | {said.finding for one in items if isinstance(one, SentenceItem) for said in one.says}
 
 
-def _stances(meant: Marked, lang: Lang) -> frozenset[str]:
-    return frozenset(stance for _, stance in profile(meant, lang))
+def _statuses(meant: Marked, lang: Lang) -> frozenset[str]:
+    return frozenset(status for _, status in profile(meant, lang))
 
 
 def _profiles(said: Marked, meant: Marked, lang: Lang) -> Iterator[tuple[str, str]]:
     """Yield each finding of which the sentence says what the claim does not."""
     own = set(profile(meant, lang))
-    for finding, stance in profile(said, lang):
-        if (finding, stance) not in own:
-            yield "polarity", f"{finding} is said to be {stance}"
+    for finding, status in profile(said, lang):
+        if (finding, status) not in own:
+            yield "polarity", f"{finding} is said to be {status}"
 
 
 def _paired(said: Marked, meant: Marked, lang: Lang) -> Iterator[tuple[str, str]]:

@@ -129,9 +129,9 @@ def _weighted(shell: Group, b: float) -> tuple[Group, str]:
         f"diffusion: {shell.most} images of b={b:g} at a position and no trace image of them; one of them is read, "
         "after b0 where there is one"
     )
-    told = [replace(f, keys={**f.keys, "DiffusionGradientOrientation": d} if d else f.keys)
+    shown = [replace(f, keys={**f.keys, "DiffusionGradientOrientation": d} if d else f.keys)
             for f, d in zip(shell.frames, directions, strict=True)]  # fmt: skip
-    return Group(tuple(told), shell.slots), note
+    return Group(tuple(shown), shell.slots), note
 
 
 def _shells(images: Group, values: Sequence[float]) -> dict[float, Group]:

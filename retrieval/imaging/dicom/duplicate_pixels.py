@@ -26,7 +26,7 @@ def without_twins(loaded: Sequence[Loaded]) -> tuple[list[Series], list[Skipped]
     """Return the series that are no copy of an earlier one, and a line for every file that is a copy.
 
     Two cases: pictures without geometry with equal pixels, and frames at one position that nothing in the
-    header tells apart and whose stored pixels are equal. Those whose pixels differ are another set, which a warning
+    header distinguishes and whose stored pixels are equal. Those whose pixels differ are another set, which a warning
     counts.
     """
     seen: dict[str, str] = {}
@@ -89,7 +89,7 @@ def _with_others_said(series: Series, stack: Stack, copied: dict[Path, str]) -> 
     warnings = volume.provenance.warnings
     if others:
         said = f"repeats: one set read ({stack.time_point}), {others} images of others left out"
-        warnings = (*warnings, f"{said}; the header does not tell the sets apart, their pixels do")
+        warnings = (*warnings, f"{said}; the header does not distinguish the sets, their pixels do")
     provenance = replace(volume.provenance, warnings=warnings, dropped_slices=volume.provenance.dropped_slices - copies)
     return replace(series, volume=replace(volume, provenance=provenance))
 

@@ -1,8 +1,8 @@
-"""One key at a time: which of the sets that a key tells apart is read, and what becomes of the others.
+"""One key at a time: which of the sets that a key distinguishes is read, and what becomes of the others.
 
 The set that covers most positions is read, the first in order among equals. A set of the same kind lends the
 positions that it lacks, as long as the distance between slices stays one; a set with positions of its own that cannot
-lend them is a volume of its own; the rest is left out and counted.
+give them is a volume of its own; the rest is left out and counted.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from radseek.retrieval.imaging.dicom.split_keys import Key, Role
 
 __all__ = ["Narrowed", "magnitude_of", "narrow", "parted"]
 
-COVERAGE: Final = 0.5  # a value that covers less of the positions does not tell sets apart, unless it is a block
+COVERAGE: Final = 0.5  # a value that covers less of the positions does not distinguish sets, unless it is a block
 BLOCK: Final = 3  # slices; shorter blocks are the ticks of a counter
 NEARLY: Final = 0.9  # of the positions: a better kind of image is read although it lacks a few
 
@@ -52,7 +52,7 @@ def magnitude_of(group: Group) -> Narrowed | None:
 
 
 def narrow(group: Group, key: Key) -> Narrowed | None:
-    """Keep one set of those that a key tells apart; None where it tells none apart at any position."""
+    """Keep one set of those that a key distinguishes; None where it distinguishes none at any position."""
     labels = _labels(group, key)
     if len(set(labels)) < 2 or not _tells_apart(group, labels):
         return None

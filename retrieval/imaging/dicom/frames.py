@@ -59,7 +59,7 @@ def frames_of(header: Dataset, path: Path) -> list[Frame]:
 
 def _number_notes(header: Dataset) -> tuple[str, ...]:
     return tuple(
-        f"bad_number: {name} holds no number; it only orders images or tells them apart, so it was read as text"
+        f"bad_number: {name} holds no number; it only orders images or distinguishes them, so it was read as text"
         for name in bad_numbers(header)
     )
 

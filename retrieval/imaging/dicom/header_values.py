@@ -1,6 +1,6 @@
 """Values of a header, read so that one that is malformed is absent, and never an exception.
 
-A number that only orders images, or tells two of them apart, must not refuse a file: what is written in
+A number that only orders images, or distinguishes two of them, must not refuse a file: what is written in
 InstanceNumber or EchoTime is then text. Private elements are read where their private creator stands (PS3.5 7.8.1).
 """
 

@@ -61,7 +61,7 @@ def copies_among(files: Sequence[tuple[Path, Sequence[Frame]]]) -> dict[Path, Pa
 
 def with_shared_uid(frames: Sequence[Frame], count: int) -> tuple[Frame, ...]:
     """Return frames with the note that `count` different images carry their SOPInstanceUID."""
-    note = f"shared_uid: {count} different images carry one SOPInstanceUID; position and pixels tell them apart"
+    note = f"shared_uid: {count} different images carry one SOPInstanceUID; position and pixels distinguish them"
     return tuple(replace(frame, notes=(*frame.notes, note)) for frame in frames)
 
 

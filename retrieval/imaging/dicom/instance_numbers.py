@@ -1,4 +1,4 @@
-"""Frames at one position that no key of the header tells apart: sets by number, by time of day, by folder, by file.
+"""Frames at one position that no key of the header distinguishes: sets by number, by time of day, by folder, by file.
 
 Whole volumes written one after the other show as numbers that come back to a position already met, or that turn
 back along the normal; where a position is numbered through first, its lowest number is the first set.

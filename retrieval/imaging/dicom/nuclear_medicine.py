@@ -18,7 +18,7 @@ from radseek.retrieval.imaging.dicom.header_values import as_number, as_text, va
 __all__ = ["is_nm", "nm_keys", "nm_note", "nm_places"]
 
 _RECONSTRUCTED: Final = frozenset({"RECON TOMO", "RECON GATED TOMO"})
-# The vectors that tell frames of one slice apart (C.8.4.8), and the keys that they become.
+# The vectors that distinguish frames of one slice (C.8.4.8), and the keys that they become.
 _VECTORS: Final = {
     "EnergyWindow": "EnergyWindowVector",
     "RRInterval": "RRIntervalVector",
@@ -46,7 +46,7 @@ def nm_places(header: Dataset, count: int) -> list[Place | None]:
 
 
 def nm_keys(header: Dataset, count: int) -> list[dict[str, str]]:
-    """Return what tells the frames of one slice apart: energy window, interval, time slot."""
+    """Return what distinguishes the frames of one slice: energy window, interval, time slot."""
     vectors = {key: _vector(header, name, count) for key, name in _VECTORS.items()}
     return [{key: str(values[k]) for key, values in vectors.items() if values} for k in range(count)]
 

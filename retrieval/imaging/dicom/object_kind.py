@@ -78,9 +78,9 @@ def intent_warnings(header: Dataset) -> tuple[str, ...]:
     shape = str(header.get("PixelIntensityRelationship") or "").strip().upper()
     sign = {1: "more exposure is a higher value", -1: "more exposure is a lower value"}
     way = sign.get(whole_number(header, "PixelIntensityRelationshipSign", 0), "")
-    told = ", ".join(part for part in (_CURVES.get(shape, ""), way) if part)
+    shown = ", ".join(part for part in (_CURVES.get(shape, ""), way) if part)
     rule = "for_processing: the detector's raw values, not meant for display; findings were never taught on such images"
-    return (f"{rule} ({told})" if told else rule,)
+    return (f"{rule} ({shown})" if shown else rule,)
 
 
 def burned_in_possible(header: Dataset) -> bool:

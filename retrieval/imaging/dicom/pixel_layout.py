@@ -79,7 +79,7 @@ def _colour_of_422(dataset: FileDataset) -> list[str]:
     """YBR_FULL_422 holds two bytes a pixel (PS3.3 C.7.6.3.1.2); with three it is another model, under a wrong name.
 
     Readers that take the first two thirds for 4:2:2 show a scrambled picture, so they are taken for it only where the
-    last third is empty. Else grey pixels tell the models apart: equal channels in RGB, chroma near 128 in YBR_FULL.
+    last third is empty. Else grey pixels distinguish the models: equal channels in RGB, chroma near 128 in YBR_FULL.
     """
     pixels = math.prod(whole_number(dataset, keyword, 1) for keyword in ("Rows", "Columns", "NumberOfFrames"))
     data = dataset.PixelData

@@ -1,4 +1,4 @@
-"""What tells two frames at one position apart, in the order in which a series is split by it.
+"""What distinguishes two frames at one position, in the order in which a series is split by it.
 
 Three kinds. `KIND`: another kind of image (another echo, a map, a kernel); two kinds are never mixed in one volume.
 `TIME`: the same kind again (a time point, an acquisition, a stack); where one lacks a position another may lend it.
@@ -92,7 +92,7 @@ _GROUPED: Final = {
     "AcquisitionDateTime": ("FrameContentSequence", "FrameAcquisitionDateTime"),
 }  # fmt: skip
 _FRAME_TYPES: Final = ("MRImageFrameTypeSequence", "CTImageFrameTypeSequence", "PETFrameTypeSequence")
-# Numbers that only order images or tell them apart; what is written there refuses nothing.
+# Numbers that only order images or distinguish them; what is written there refuses nothing.
 _NUMBERS: Final = (
     "InstanceNumber", "SeriesNumber", "AcquisitionNumber", "EchoNumbers", "EchoTime", "InversionTime",
     "TemporalPositionIdentifier", "TriggerTime", "NominalPercentageOfCardiacPhase", "FrameReferenceTime",
@@ -137,7 +137,7 @@ def in_groups(groups: Groups, sequence: str, keyword: str) -> Any:
 
 
 def bad_numbers(header: Dataset) -> tuple[str, ...]:
-    """Return the names of the numbers that order images or tell them apart and are none, as "A1" is."""
+    """Return the names of the numbers that order images or distinguish them and are none, as "A1" is."""
     return tuple(
         name
         for name in _NUMBERS

@@ -2,7 +2,7 @@
 
 Order comes from `ImagePositionPatient . normal` alone. Frames that do not share an orientation, a spacing or
 a size are separate stacks, and so are those that lie beside one another in one plane; frames at the same position
-are told apart by time, echo and the like (`dicom_repeats`); a change of the slice distance ends a stack.
+are distinguished by time, echo and the like (`dicom_repeats`); a change of the slice distance ends a stack.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Stack:
     warnings: tuple[str, ...] = ()
     time_point: str | None = None
     dropped: int = 0
-    unexplained: tuple[Frame, ...] = ()  # frames at the same positions that nothing tells apart
+    unexplained: tuple[Frame, ...] = ()  # frames at the same positions that nothing distinguishes
     attributes: Mapping[str, str] = field(default_factory=dict)  # what the choice of the frames knows, by keyword
 
 

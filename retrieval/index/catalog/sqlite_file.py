@@ -83,14 +83,14 @@ def guarded(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise _told(error, path) from error
+        raise _answer(error, path) from error
     except UnicodeDecodeError as error:  # of a message about a damaged name
         raise _damaged(error, path) from error
     except MemoryError as error:
         raise limit_error(errno.ENOMEM, path.parent) from error
 
 
-def _told(error: sqlite3.Error, path: Path) -> RadseekError:
+def _answer(error: sqlite3.Error, path: Path) -> RadseekError:
     name: str = getattr(error, "sqlite_errorname", "") or ""
     if name.startswith(_DAMAGE) or any(said in str(error) for said in _DAMAGE_SAID):
         return _damaged(error, path)

@@ -65,7 +65,7 @@ def repool(
 
     `adapter` names the index's own adapter (`own_pooling`), or is `""` where the pooling is the encoder's.
     """
-    settings = {"encoder": json.dumps(spec.to_json()), "own_pooling": adapter}
+    settings = {"encoder": json.dumps(spec.to_dict()), "own_pooling": adapter}
     _rewrite(catalog, folder, spec.dim, list(segments.values()), places, pool=pool, settings=settings)
 
 

@@ -75,7 +75,7 @@ def read_apart(task: Apart) -> Study:
 
 def _in_worker(what: str | Path | tuple[str, ...] | tuple[FileHeader, ...], modality: str | None) -> Study:
     with unpacking_folder() as scratch:
-        study: Study = call_apart("radseek.retrieval.imaging.read_study:read_apart", Apart(what, modality, scratch))
+        study: Study = call_apart("radseek.retrieval.imaging.study_reader:read_apart", Apart(what, modality, scratch))
     return study
 
 

@@ -10,9 +10,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from radseek.app.session import Desk
+from radseek.app.session import Session
 from radseek.demo.page.explanations import Question
-from radseek.html.session_explanation import tell
+from radseek.html.session_explanation import explain_html
 from radseek.index_builder import build_index
 from radseek.retrieval.errors import MissingFileError, UnknownNameError, UsageError
 from radseek.retrieval.explain.claims import Claim
@@ -28,53 +28,53 @@ def quiet(done: int, of: int) -> None:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
+def session(tmp_path: Path) -> Iterator[Session]:
     for seed in range(2):
         write_ct(tmp_path / "stored" / str(seed), seed)
     build_index([tmp_path / "stored"], tmp_path / "a.index", model="random", workers=1)
-    with Desk.open(tmp_path / "a.index") as opened:
+    with Session.open(tmp_path / "a.index") as opened:
         yield opened
 
 
-def test_a_stored_study_is_explained_in_both_languages(desk: Desk) -> None:
-    key = desk.cases()[0].key
-    page = tell(desk, Question(key, "chest_ct"), quiet)
+def test_a_stored_study_is_explained_in_both_languages(session: Session) -> None:
+    key = session.cases()[0].key
+    page = explain_html(session, Question(key, "chest_ct"), quiet)
     assert page.startswith("<!doctype html>")
     assert 'id="summary"' in page
     assert "Not a medical device" in page
-    assert 'lang="zh-CN"' in tell(desk, Question(key, ("胸腔积液",), lang="zh"), quiet)
+    assert 'lang="zh-CN"' in explain_html(session, Question(key, ("胸腔积液",), lang="zh"), quiet)
 
 
-def test_a_study_brought_and_a_mask_are_measured(desk: Desk, tmp_path: Path) -> None:
+def test_a_study_brought_and_a_mask_are_measured(session: Session, tmp_path: Path) -> None:
     write_ct(tmp_path / "brought", 7)
     study = read_study(tmp_path / "brought")
-    key = desk.bring(study)
+    key = session.upload(study)
     volume = study.series[0].volume
     marked = np.zeros(volume.voxels.shape[::-1], np.uint8)
     marked[10:20, 10:20, 1:4] = 1
     assert volume.affine is not None
     nib.save(nib.Nifti1Image(marked, np.diag([-1.0, -1.0, 1.0, 1.0]) @ volume.affine), tmp_path / "mask.nii.gz")
-    page = tell(desk, Question(key, ("pleural effusion",), mask=tmp_path / "mask.nii.gz"), quiet)
+    page = explain_html(session, Question(key, ("pleural effusion",), mask=tmp_path / "mask.nii.gz"), quiet)
     assert 'id="measurements"' in page
     assert f"{10 * 10 * 3 * 0.9 * 0.9 * 5 / 1000:.1f}" in page  # ml
 
 
-def test_what_cannot_be_had_is_said(desk: Desk, tmp_path: Path) -> None:
-    key = desk.cases()[0].key
+def test_what_cannot_be_had_is_said(session: Session, tmp_path: Path) -> None:
+    key = session.cases()[0].key
     with pytest.raises(UnknownNameError):
-        tell(desk, Question("2.25.1", "chest_ct"), quiet)
+        explain_html(session, Question("2.25.1", "chest_ct"), quiet)
     for file in (tmp_path / "stored").rglob("*.dcm"):
         file.unlink()
     with pytest.raises(UsageError, match="can no longer be read"):
-        tell(desk, Question(key, "chest_ct", mask=tmp_path / "mask.nii.gz"), quiet)
+        explain_html(session, Question(key, "chest_ct", mask=tmp_path / "mask.nii.gz"), quiet)
     with pytest.raises((UsageError, UnknownNameError, MissingFileError)):
-        tell(desk, Question(key, "chest_ct", narrator="nobody"), quiet)
+        explain_html(session, Question(key, "chest_ct", narrator="nobody"), quiet)
 
 
 def test_the_engine_is_free_while_a_model_speaks_and_what_hears_it_may_stop_it(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    heard: list[tuple[int, int]] = []
+    progress: list[tuple[int, int]] = []
     free: list[bool] = []
 
     class Model:
@@ -82,17 +82,17 @@ def test_the_engine_is_free_while_a_model_speaks_and_what_hears_it_may_stop_it(
 
         def rephrase(self, claim: Claim, items: Sequence[Item], lang: Lang) -> str:
             with ThreadPoolExecutor(1) as elsewhere:
-                free.append(elsewhere.submit(asks, desk).result())
+                free.append(elsewhere.submit(asks, session).result())
             return claim.text
 
     monkeypatch.setattr("radseek.html.session_explanation.load_narrator", lambda _: Model())
     monkeypatch.setattr(
         "radseek.retrieval.explain.summary.FIXED", ()
     )  # random weights say nothing that a model words by itself
-    question = Question(desk.cases()[0].key, "chest_ct", narrator="local")
-    page = tell(desk, question, lambda done, of: heard.append((done, of)))
+    question = Question(session.cases()[0].key, "chest_ct", narrator="local")
+    page = explain_html(session, question, lambda done, of: progress.append((done, of)))
     assert 'id="summary"' in page
-    assert [done for done, _ in heard] == list(range(1, heard[0][1] + 1))
+    assert [done for done, _ in progress] == list(range(1, progress[0][1] + 1))
     assert len(free) > 0
     assert all(free)
 
@@ -102,11 +102,11 @@ def test_the_engine_is_free_while_a_model_speaks_and_what_hears_it_may_stop_it(
 
     free.clear()
     with pytest.raises(CancelledError):
-        tell(desk, question, enough)
+        explain_html(session, question, enough)
     assert len(free) == 1
 
 
-def asks(desk: Desk) -> bool:
+def asks(session: Session) -> bool:
     """Say whether somebody else gets the engine."""
-    with desk.turn(patience=1.0) as engine:
+    with session.engine(timeout=1.0) as engine:
         return engine.store is not None
