@@ -1,4 +1,4 @@
-"""Real images of many kinds: only what a source asserts is a label, groups stay apart, asked words are not taught words."""
+"""Real images of many kinds: labels are what a source asserts, groups stay apart, asked words are not taught ones."""
 
 from __future__ import annotations
 
