@@ -2,7 +2,7 @@
 
 Weights in half precision; concepts.json with what taught each concept and how well `val` says it is told;
 calibration.json: real images by Platt scaling on the choosing fold, which the tower never learned from; phantoms by
-equating each old margin with the new one on the choosing phantoms' slices, so that a pair fitted for OLD means the same.
+equating each old margin with the new one on the choosing phantoms' slices, so that pairs fitted for OLD mean the same.
 """
 
 from __future__ import annotations
