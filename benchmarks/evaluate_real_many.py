@@ -16,14 +16,12 @@ import numpy as np
 import torch
 from scipy.stats import spearmanr
 
-from radseek.prompts.shipped_sets import all_findings
 from radseek.retrieval.encoders.load_encoder import load_encoder
 from radseek.retrieval.evaluation.metrics import auroc, bootstrap, calibration_error
 from radseek.retrieval.scoring.calibration import calibrator_of
 from training.captions import load_words
 from training.images import ImageSet
-from training.phantom_cache import load_shard
-from training.real_questions import MEANINGLESS, QUESTIONS, answers, kind_found, margins, unrelated_to, vectors
+from training.real_questions import MEANINGLESS, QUESTIONS, answers, kept_vectors, kind_found, margins, unrelated_to
 from training.real_sets import REAL_KINDS, load_rows
 
 FOUR = ("glioma", "meningioma", "pituitary tumour", "no tumour")
@@ -81,22 +79,6 @@ def four_row(encoder: Any, data: ImageSet, seen: np.ndarray, names: list[str]) -
     return float(((seen[rows] @ encoder.encode_texts(list(FOUR)).T).argmax(1) == truth).mean())
 
 
-def drawn_rows(encoder: Any, cache: Path, names: list[str]) -> dict[str, Any]:
-    """Return AUROC by slice, catalogue words, on the choosing phantoms of `training.phantom_cache` (none fitted)."""
-    out: dict[str, Any] = {}
-    for path in sorted(cache.glob("*_001.npz")):
-        data = load_shard(path, names)
-        seen, each = vectors(encoder, data), {}
-        for column, name in enumerate(names):
-            rows = np.flatnonzero(data.labels[:, column] >= 0)
-            labels = data.labels[rows, column]
-            if name in all_findings() and min(labels.sum(), len(labels) - labels.sum()) >= 8:
-                told = auroc(labels, margins(encoder, seen[rows], name), repeats=1)
-                each[name] = round(told.value, 3)
-        out[data.source[0]] = {"macro": round(float(np.mean(list(each.values()))), 3), "slices": len(seen), **each}
-    return out
-
-
 def main() -> None:
     """Print all rows."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -104,7 +86,7 @@ def main() -> None:
     parser.add_argument("--root", type=Path, default=Path(__file__).resolve().parents[2] / "shared" / "data")
     parser.add_argument("--cache", type=Path, default=Path(__file__).resolve().parents[1] / "training" / "cache")
     parser.add_argument("--split", choices=("train", "val"), default="val")
-    parser.add_argument("--repeats", type=int, default=500)
+    parser.add_argument("--repeats", type=int, default=200)
     parser.add_argument("--threads", type=int, default=1)
     asked = parser.parse_args()
     torch.set_num_threads(asked.threads)
@@ -112,7 +94,7 @@ def main() -> None:
     names = list(load_words().concepts)
     data = load_rows(asked.root, asked.split, names, asked.cache)
     data = data.take(np.arange(1, len(data.pixels), 2))  # with the modality stated
-    seen = vectors(encoder, data)
+    seen = kept_vectors(encoder, data, asked.split, asked.cache)
     rows = question_rows(encoder, data, seen, names, asked.repeats)
     out = {
         "encoder": encoder.spec.towers_hash,
@@ -121,7 +103,6 @@ def main() -> None:
         "worst": min((row["value"], title) for title, row in rows.items()),
         "kind of image": kind_row(encoder, data, seen, names, asked.repeats),
         "which of four": round(four_row(encoder, data, seen, names), 3),
-        "phantom slices": drawn_rows(encoder, asked.cache, names),
     }
     print(json.dumps(out, indent=1))
 

@@ -28,20 +28,21 @@ from training.claims import claims
 from training.export import FOLDER, write_weights
 from training.images import ImageSet, join
 from training.phantom_cache import load_shard
-from training.real_questions import margins, vectors
+from training.real_questions import kept_vectors, margins
 from training.real_sets import load_rows
 
 __all__ = ["TOLD", "carried_over", "evidence", "main", "real_samples_of"]
 
 TOLD = 0.70  # lower end of the AUROC's interval on `val`; under it no state is ever present or absent
 FEWEST = 5  # of either answer, for an AUROC
+EVERY = 4  # slice of the choosing phantoms that is looked at
 ALIKE = 0.9  # correlation of old and new margins under which a pair is not carried over
 HERE = Path(__file__).parent
 _SAME_VIEWS = {"mr": ("mr", "mr_t1")}
 
 
 def evidence(
-    encoder: Any, seen: NDArray[np.float64], data: ImageSet, names: Sequence[str], repeats: int = 300
+    encoder: Any, seen: NDArray[np.float64], data: ImageSet, names: Sequence[str], repeats: int = 200
 ) -> dict[str, dict[str, list[float]]]:
     """Return for each catalogue finding, by source, its AUROC `[value, low, high]` on `data`, rows of `val`."""
     source = np.array(data.source)
@@ -92,17 +93,36 @@ def _normal(data: ImageSet, names: Sequence[str]) -> NDArray[np.int8]:
     return np.where(abnormal < 0, -1, 1 - abnormal).astype(np.int8)
 
 
-def carried_over(old: Any, new: Any, entries: list[dict[str, Any]], data: ImageSet) -> list[dict[str, Any]]:
+def slices_told(encoder: Any, seen: NDArray[np.float64], data: ImageSet, names: Sequence[str]) -> dict[str, Any]:
+    """Return for each phantom source the AUROC of its findings by slice, and their mean."""
+    out: dict[str, Any] = {}
+    for one in sorted(set(data.source)):
+        each = {}
+        for column, name in enumerate(names):
+            rows = np.flatnonzero((np.array(data.source) == one) & (data.labels[:, column] >= 0))
+            labels = data.labels[rows, column]
+            if name in all_findings() and min(labels.sum(), len(labels) - labels.sum()) >= FEWEST:
+                each[name] = round(auroc(labels, margins(encoder, seen[rows], name), repeats=1).value, 3)
+        out[one] = {"macro": round(float(np.mean(list(each.values()))), 3), "slices": len(seen), **each}
+    return out
+
+
+def carried_over(
+    old: tuple[Any, NDArray[np.float64]],
+    new: tuple[Any, NDArray[np.float64]],
+    entries: list[dict[str, Any]],
+    data: ImageSet,
+) -> list[dict[str, Any]]:
     """Return phantom entries of the old encoder for the new one's margins, by linear equating on slices `data`.
 
+    `old`, `new`: an encoder and its vectors `(N, D)` of the slices.
     `p = sigmoid(a m + b)` of an old margin m; where new margins have mean and spread that old ones map to, the same p
     comes of the new margin. A finding whose two margins correlate under `ALIKE` is left out, and stays uncalibrated.
     """
-    before, after = vectors(old, data), vectors(new, data)
     kept = []
     for entry in entries:
         rows = np.isin(data.view, entry["views"])
-        first, second = (margins(e, v[rows], entry["finding"]) for e, v in ((old, before), (new, after)))
+        first, second = (margins(e, v[rows], entry["finding"]) for e, v in (old, new))
         if np.corrcoef(first, second)[0, 1] < ALIKE:
             print(f"not carried over: {entry['finding']} {entry['views']}", file=sys.stderr)
             continue
@@ -150,20 +170,26 @@ def main() -> None:
     encoder, old = load_encoder(str(chosen.folder)), load_encoder(str(chosen.old))
     names, cache = list(load_words().concepts), HERE / "cache"
     val, train = (_stated(chosen.root, split, names, cache) for split in ("val", "train"))
-    told = evidence(encoder, vectors(encoder, val), val, names)
+    told = evidence(encoder, kept_vectors(encoder, val, "val", cache), val, names)
     concepts = _concepts(encoder, told, train, names)
     _write(chosen.folder / "concepts.json", {"concepts": concepts})
     choosing = train.take(np.flatnonzero(train.choose))
-    entries, report = fit_entries(real_samples_of(encoder, vectors(encoder, choosing), choosing, names))
+    entries, report = fit_entries(
+        real_samples_of(encoder, kept_vectors(encoder, choosing, "choosing", cache), choosing, names)
+    )
     claimed = {c["finding"] for c in concepts if c["taught_by"] == "real" and c["self_test"] >= PASS_MARK}
     entries = [one for one in entries if one["finding"] in claimed | {"no_finding"} and _is_told(told, one["finding"])]
     shards = [load_shard(p, names) for p in sorted(cache.glob("*_001.npz"))]
     slices = join(shards)
+    slices = slices.take(np.arange(0, len(slices.pixels), EVERY))
+    both = [(one, kept_vectors(one, slices, "slices", cache)) for one in (old, encoder)]
     known = json.loads((chosen.old / "calibration.json").read_text(encoding="utf-8"))["entries"]
-    drawn = carried_over(old, encoder, [e for e in known if e.get("fitted_on") == "phantom"], slices)
+    drawn = carried_over(both[0], both[1], [e for e in known if e.get("fitted_on") == "phantom"], slices)
     entries = sorted([*entries, *drawn], key=lambda one: (one["finding"], one["views"], one["many"], one["fitted_on"]))
     _write(chosen.folder / "calibration.json", {"towers": encoder.spec.towers_hash, "entries": entries})
     (chosen.run / "calibration_report.json").write_text(json.dumps(report, indent=1) + "\n")
+    drawn_told = {who: slices_told(*one, slices, names) for who, one in zip(("before", "now"), both, strict=True)}
+    _write(chosen.run / "phantom_slices.json", drawn_told)
     print(f"{len({c['finding'] for c in concepts})} concepts, {len(entries)} calibrated", file=sys.stderr)
 
 

@@ -41,7 +41,7 @@ __all__ = ["choose_soup", "columns_of", "images_of", "main", "warm_model"]
 HERE = Path(__file__).parent
 SHIPPED = HERE.parent / "retrieval" / "encoders" / "builtin"
 FOLDERS = ("cxr_nih", "brain_mr", "real_many")
-SOUPS = (0.7, 0.85, 1.0)  # shares of the new weights
+SOUPS = (0.85,)  # shares of the new weights
 MOST_CHOOSING = 80  # rows a source
 NOT_FINDINGS = {*KINDS, *WINDOWS, *SEQUENCES, *REAL_KINDS, "contrast_enhanced"}
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ __all__ = [
     "UNRELATED",
     "Question",
     "answers",
+    "kept_vectors",
     "kind_found",
     "margins",
     "vectors",
@@ -115,6 +117,17 @@ def vectors(encoder: Any, data: ImageSet) -> NDArray[np.float64]:
     """Return the engine's vectors `(N, D)` of the rows' pixels."""
     parts = np.array_split(data.pixels, max(1, len(data.pixels) // 256))
     return np.concatenate([encode_padded(encoder, np.repeat(part[:, None], 3, 1)) for part in parts]).astype(np.float64)
+
+
+def kept_vectors(encoder: Any, data: ImageSet, name: str, cache: Path) -> NDArray[np.float64]:
+    """Return `vectors` of the rows called `name`, kept in a file for these very towers."""
+    path = cache / f"vectors_{name}_{encoder.spec.towers_hash[:16]}.npy"
+    if not path.exists():
+        np.save(path, vectors(encoder, data))
+    found = np.load(path)
+    if len(found) != len(data.pixels):
+        raise ValueError(f"{path} has {len(found)} rows and {name} has {len(data.pixels)}; delete the file")
+    return np.asarray(found)
 
 
 def margins(encoder: Any, seen: NDArray[np.float64], words: str) -> NDArray[np.float64]:
