@@ -5,11 +5,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 LATEST := .venv-latest
-EXTRAS := cpu demo dev llm openai
+EXTRAS := cpu demo dev docs llm openai
 LOCKS := $(patsubst %,requirements/%.txt,uv base $(EXTRAS) model)
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: demo test quick lint types unit latest lock bench fuzz train clean
+.PHONY: demo test quick lint types unit latest lock bench fuzz docs train clean
 
 demo: $(READY)
 	$(BIN)/python -m radseek.showcase demo-output
@@ -63,6 +63,11 @@ train: $(READY)
 	$(BIN)/python -m training.general_run training/builtin.toml --from $(FROM)
 	$(BIN)/python -m training.general_export training/runs/generalist --from $(FROM)
 
+# The manual, in site/: its pages of commands, fields and codes are made from the code first.
+docs: $(READY)
+	$(BIN)/python docs/make_pages.py
+	$(BIN)/mkdocs build --strict
+
 # `sync` leaves exactly what the files list, each file of each package checked by its hash. torch and torchvision come from one resolution: mixing in
 # another build of torch breaks torchvision. Hatchling is among the locked packages, so building needs nothing more.
 $(READY): pyproject.toml $(LOCKS)
@@ -75,4 +80,4 @@ $(READY): pyproject.toml $(LOCKS)
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(LATEST) demo-output .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(LATEST) demo-output site .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -75,7 +75,7 @@ class BuildReport:
         return document
 
     def skip(self, lines: Iterable[Skipped]) -> None:
-        """Add inputs that were not used, their paths relative to the source they were found under."""
+        """Add `lines`, inputs that were not used, their paths relative to the source they were found under."""
         for line in lines:
             path, message = relative_to(line.path, self.sources), printable(line.message)
             self.skipped.append(replace(line, path=path, message=message))
@@ -98,18 +98,33 @@ def build_index(
 ) -> BuildReport:
     """Add every study under `sources` to the index folder, made if it is not there.
 
-    `modality` is what NIfTI files and pictures are (they name none). `reports` is a CSV, JSONL or Parquet file, of
-    which `study_column` and `report_column` name the columns where its headings do not tell.
-    A study already there with the same files, pixels and report is passed over; one with others is skipped with a line
-    in the report, raises, or is replaced, as `on_duplicate` says. Files of the same sizes and times are not read again.
-    What was forgotten, studies and patients, stays out and is counted, unless `readmit` is given.
-    `progress(stage, done, total)` is called as work is done.
+    A study already there with the same files, pixels and report is passed over, and files of the same sizes and times
+    are not read again. Bad input never raises: it is in the report's `skipped`.
 
-    Raises `UsageError` for a missing source, or where the index was built with another key (`RADSEEK_KEY`),
-    `EncoderMismatchError` where it was built with another encoder, `IndexBusyError` where another process writes,
-    `StorageError` where a disk is full or may not be written: what was committed before stays; `IndexDamagedError`
-    where what was written, read once more at the end, is not what was meant. Bad input never raises: it is in the
-    report's `skipped`.
+    Args:
+        sources: files and folders, or one.
+        index: the index folder.
+        model: the encoder's name or folder, as for `load_encoder`.
+        encoder: an encoder that is loaded already, in place of `model`.
+        modality: what NIfTI files and pictures are (they name none).
+        reports: a CSV, JSONL or Parquet file.
+        study_column: its heading that names studies, where it does not tell.
+        report_column: its heading that holds the text, where it does not tell.
+        workers: how many processes read; None is what suits the machine.
+        on_duplicate: a study that is there with other files is skipped with a line in the report ("skip"), raises
+            ("error"), or is replaced ("replace").
+        readmit: take in again what was forgotten, which else stays out and is counted.
+        progress: called as `progress(stage, done, total)`, total None while it is not known.
+
+    Returns:
+        What was done, and every input that was not used.
+
+    Raises:
+        UsageError: a source is missing, or the index was built with another key (`RADSEEK_KEY`).
+        EncoderMismatchError: it was built with another encoder.
+        IndexBusyError: another process writes.
+        StorageError: a disk is full or may not be written; what was committed before stays.
+        IndexDamagedError: what was written, read once more at the end, is not what was meant.
     """
     started = time.monotonic()
     paths = [found_path(source) for source in ([sources] if isinstance(sources, str | Path) else sources)]

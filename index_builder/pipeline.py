@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,10 +77,11 @@ def embed_sources(
     skip: Skip,
     modality: str | None = None,
     workers: int | None = None,
+    done: Collection[str] = frozenset(),
 ) -> Iterator[StudyVectors]:
     """Yield every study under some paths as vectors, exactly as an index of them would hold them.
 
-    Raises `UsageError` for a path that does not exist.
+    Studies whose keys are in `done` are not read. Raises `UsageError` for a path that does not exist.
     """
     paths, key = [found_path(source) for source in sources], load_key()
 
@@ -89,7 +90,7 @@ def embed_sources(
 
     with scratch_database() as database:
         skip_relative(discover(paths, database, key))
-        wanted = found_studies(database, key)
+        wanted = (one for one in found_studies(database, key) if one.key not in done)
         for record in study_records(
             wanted, encoder=encoder, key=key, skip=skip_relative, modality=modality, workers=workers
         ):

@@ -42,7 +42,7 @@ def resolve(text: str) -> Finding | None:
 
 
 def find(text: str) -> Finding:
-    """The shipped finding that `text` names, or else a free one made of these words.
+    """Return the shipped finding that `text` names, or else a free one made of these words.
 
     Raises `PromptError` as `free_finding` does.
     """

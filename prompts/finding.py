@@ -147,7 +147,7 @@ class Finding:
         _require(isinstance(self.focal, bool), self._where, "focal is true or false", "write one of them")
 
     def to_dict(self) -> dict[str, object]:
-        """As a finding is written in TOML; `radseek.prompts.set_file.parse_set` reads it back to an equal value."""
+        """Return the finding as it is written in TOML; `set_file.parse_set` reads it back to an equal value."""
         written: dict[str, object] = {"name": self.name}
         for language in LANGUAGES:
             written[language] = [self.names[language], *self.synonyms[language]]
@@ -190,7 +190,7 @@ class FindingSet:
         return hashlib.sha256(text.encode()).hexdigest()
 
     def to_dict(self) -> dict[str, object]:
-        """As a set is written in TOML, with every finding in full."""
+        """Return the set as it is written in TOML, with every finding in full."""
         return {
             "name": self.name,
             "version": self.version,

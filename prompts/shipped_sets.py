@@ -29,7 +29,7 @@ def list_sets() -> tuple[str, ...]:
 
 
 def load_set(name_or_path: str | os.PathLike[str]) -> FindingSet:
-    """A shipped set by its name, or the set in a TOML file by its path.
+    """Return the set that `name_or_path` means: a shipped set by its name, or one in a TOML file by its path.
 
     Raises `UnknownNameError` for neither, naming the nearest sets; `PromptError` for a malformed file.
     """

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         StoppedError,
         StorageError,
         SystemLimitError,
+        UnreachableError,
         UsageError,
         WorkerError,
     )
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from radseek.retrieval.imaging import make_views, read_study
     from radseek.retrieval.index.catalog.where import Where
     from radseek.retrieval.index.local_store import LocalStore
+    from radseek.retrieval.index.vectors.vector_table import VectorKey, VectorTable
     from radseek.retrieval.language.report_findings import Said, findings_in
     from radseek.retrieval.regions.masks import read_mask
     from radseek.retrieval.regions.measure import Measurement, measure
@@ -133,7 +135,10 @@ __all__ = [
     "SystemLimitError",
     "TextCutWarning",
     "UnknownNameError",
+    "UnreachableError",
     "UsageError",
+    "VectorKey",
+    "VectorTable",
     "View",
     "ViewVectors",
     "Volume",
@@ -188,6 +193,7 @@ _PLACES = {
         "StoppedError",
         "StorageError",
         "SystemLimitError",
+        "UnreachableError",
         "UsageError",
         "WorkerError",
     ),
@@ -198,6 +204,7 @@ _PLACES = {
     "radseek.retrieval.imaging": ("make_views", "read_study"),
     "radseek.retrieval.index.catalog.where": ("Where",),
     "radseek.retrieval.index.local_store": ("LocalStore",),
+    "radseek.retrieval.index.vectors.vector_table": ("VectorKey", "VectorTable"),
     "radseek.retrieval.language.report_findings": ("Said", "findings_in"),
     "radseek.retrieval.regions.masks": ("read_mask",),
     "radseek.retrieval.regions.measure": ("Measurement", "measure"),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from radseek.retrieval.encoders.spec import EncoderSpec
-from radseek.retrieval.types import Skipped
+if TYPE_CHECKING:
+    from radseek.retrieval.encoders.spec import EncoderSpec
+    from radseek.retrieval.types import Skipped
 
 __all__ = ["NOTICE", "describe_encoder", "json_row", "skipped_rows"]
 

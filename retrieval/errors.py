@@ -6,6 +6,7 @@
     ├── PromptError (ValueError)             a finding or a set of findings is malformed
     ├── EncoderError (RuntimeError)          a checkpoint cannot be loaded or used
     │   ├── MissingFileError (FileNotFoundError)   a checkpoint folder lacks a file
+    │   ├── UnreachableError (ConnectionError)     a hub or server does not answer, or there is no network
     │   └── EncoderMismatchError             this index was built with another recipe or other towers
     ├── IndexFolderError (RuntimeError)           the index folder cannot be used
     │   ├── IndexDamagedError                a checksum, a count or the catalogue is wrong
@@ -52,6 +53,7 @@ __all__ = [
     "StorageError",
     "SystemLimitError",
     "UnknownNameError",
+    "UnreachableError",
     "UsageError",
     "WorkerError",
     "nearest",
@@ -108,6 +110,12 @@ class EncoderError(RadseekError, RuntimeError):
 
 class MissingFileError(EncoderError, FileNotFoundError):
     """A checkpoint folder lacks a file that it must have; the message names it."""
+
+
+class UnreachableError(EncoderError, ConnectionError):
+    """A model hub cannot be reached, or does not answer; the message says what works without a network."""
+
+    exit_code = 7
 
 
 class EncoderMismatchError(EncoderError):

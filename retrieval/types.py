@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,6 +72,27 @@ class Volume:
         """Whether the voxels are RGB."""
         return self.voxels.ndim == 4
 
+    def to_nibabel(self) -> Any:
+        """Return a `nibabel.Nifti1Image` of the volume as it is displayed.
+
+        Returns:
+            Data `(X, Y, Z)` of the same values, and the affine in nibabel's RAS mm; without geometry none.
+        """
+        from radseek.retrieval.imaging.volume_export import nibabel_image
+
+        return nibabel_image(self)
+
+    def to_sitk(self) -> Any:
+        """Return a `SimpleITK.Image` of the volume as it is displayed, with spacing, origin and direction in LPS mm.
+
+        Raises:
+            MissingExtraError: SimpleITK is not installed.
+            UsageError: the axes are not at right angles, which SimpleITK cannot express.
+        """
+        from radseek.retrieval.imaging.volume_export import sitk_image
+
+        return sitk_image(self)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Voi:
@@ -117,6 +138,38 @@ class Study:
     accession: str = ""
     attributes: Mapping[str, str] = field(default_factory=dict)  # PatientSex, PatientAge, StudyDate, Manufacturer...
     is_upload: bool = False  # sent by somebody, to be asked about: its key is never that of a stored study
+
+    @staticmethod
+    def from_array(
+        voxels: NDArray[Any],
+        *,
+        affine: NDArray[np.floating] | None = None,
+        modality: str = "",
+        body_part: str = "",
+        description: str = "",
+        unit: Unit | None = None,
+    ) -> Study:
+        """Return a study of one series from voxels in memory, turned for display as a file's would be.
+
+        Args:
+            voxels: `(Z, Y, X)` or `(Y, X)` numbers, rescaled already; or `(Z, Y, X, 3)` uint8 for colour.
+            affine: `(4, 4)` with `affine @ (x, y, z, 1)` in patient LPS mm; nibabel's RAS needs its first two rows
+                negated. None where the place is not known.
+            modality: "CT", "MR", "DX", ...; it decides the views.
+            body_part: "chest", "head", "abdomen", ...; "" where it is not known.
+            description: the series' description, of which MR sequences are known.
+            unit: "HU", "SUV" or "raw"; None is HU for a CT that reaches -900, else raw.
+
+        Returns:
+            A study without UID; its key comes from its values, so equal arrays are one study.
+
+        Raises:
+            UsageError: another shape or type, no finite value, or an affine that places nothing.
+            UnknownNameError: no such modality.
+        """
+        from radseek.retrieval.imaging.array_study import study_from_array
+
+        return study_from_array(voxels, affine, modality, body_part, description, unit)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,7 +1,8 @@
 """One worker: a fresh interpreter that answers tasks over a pipe, and may crash, hang or run out of memory.
 
-Not a fork: the parent has OpenMP threads. Not `spawn`: that re-runs the user's script. Until it says that it is ready
-its stderr is kept, for then it is the installation that fails and no task; later C decoders only chatter there.
+Not a fork: the parent has OpenMP threads. Not `spawn`: that re-runs the user's script. A task names its function,
+whose module the worker imports when it meets it first, and then says that it is ready; until then its stderr is kept,
+for it is the installation that fails and no task. While a task runs, C decoders only chatter there.
 """
 
 from __future__ import annotations
@@ -11,14 +12,17 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, Pipe
-from typing import IO, Any, Final
+from typing import Any, Final
 
 from radseek.retrieval.errors import InputError, RadseekError, Reason, WorkerError
 
-__all__ = ["READY", "Worker", "death", "not_started", "serve", "start", "stop"]
+__all__ = ["READY", "Limits", "Worker", "death", "give", "is_lost", "kind_now", "not_started", "serve", "start", "stop"]
 
 READY: Final = "ready"
 _GRACE: Final = 5  # seconds after its limit in which a worker that nobody stopped ends itself
@@ -27,31 +31,47 @@ _CHARACTERS: Final = 1200
 _REMEDY: Final = "leave the files out, or convert them with dcmtk or dcm2niix"
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one task may take: seconds, and bytes of address space."""
+
+    seconds: float
+    memory: int
+
+
+@dataclass(slots=True, eq=False)
 class Worker:
-    """A worker's process and our end of its pipe."""
+    """A worker's process and our end of its pipe. `kind`: what it took over from us when it was started."""
 
     process: subprocess.Popen[bytes]
     connection: Connection[Any, Any]
+    kind: tuple[object, ...]
     index: int | None = None  # number of the task in hand
     started: float = 0.0  # when it began with that, by the monotonic clock
-    ready: bool = False  # has said so; until then its imports run, not its task
+    ready: bool = False  # has imported the function of the task in hand; until then its task does not run
+    asked: str = ""  # the function of the task in hand
+    known: set[str] = field(default_factory=set)  # functions that it has imported
 
     def is_ready(self) -> None:
         """Note that its imports are done; the time of the task in hand runs from now on."""
         self.ready, self.started = True, time.monotonic()
-        _close(self.process.stderr)
+        self.known.add(self.asked)
 
 
-def start(function: str, memory_limit: int) -> Worker:
-    """Start a worker that calls `function`, `"module:name"`, and may map `memory_limit` bytes."""
+def kind_now() -> tuple[object, ...]:
+    """Return what a worker that is started now takes over: whose it is, its folder, its path and its environment."""
+    return os.getpid(), os.getcwd(), tuple(sys.path), frozenset(os.environ.items())
+
+
+def start() -> Worker:
+    """Start a worker."""
+    kind = kind_now()
     ours, theirs = Pipe(duplex=True)
-    arguments = [str(theirs.fileno()), function, str(memory_limit)]
     path = os.pathsep.join(p for p in sys.path if p)
     # One thread each: the parent's encoder owns the cores, the workers fill the gaps.
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
     process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-        [sys.executable, "-m", "radseek.retrieval.worker_process", *arguments],
+        [sys.executable, "-m", "radseek.retrieval.worker_process", str(theirs.fileno())],
         **_inherits(theirs.fileno()),
         env=environment,
         stdin=subprocess.DEVNULL,
@@ -59,7 +79,24 @@ def start(function: str, memory_limit: int) -> Worker:
         stderr=subprocess.PIPE,
     )
     theirs.close()
-    return Worker(process, ours, started=time.monotonic())
+    return Worker(process, ours, kind, started=time.monotonic())
+
+
+def give(worker: Worker, function: str, task: Any, limits: Limits) -> None:
+    """Give a worker a task for `function`, `"module:name"`; one that is dead is seen to be when it is asked."""
+    worker.asked, worker.ready = function, function in worker.known
+    worker.started = time.monotonic()
+    with suppress(BrokenPipeError, ConnectionResetError):
+        worker.connection.send((function, limits))
+        worker.connection.send(task)
+    worker.started = time.monotonic()
+
+
+def is_lost(worker: Worker, error: RadseekError | None) -> bool:
+    """Say whether a worker that has answered is of no more use: dead, late, or out of memory."""
+    if isinstance(error, InputError) and error.reason in (Reason.TIMEOUT, Reason.TOO_LARGE):
+        return True
+    return worker.process.poll() is not None
 
 
 def stop(worker: Worker) -> None:
@@ -67,7 +104,8 @@ def stop(worker: Worker) -> None:
     worker.connection.close()
     worker.process.kill()
     worker.process.wait()
-    _close(worker.process.stderr)
+    if worker.process.stderr is not None:
+        worker.process.stderr.close()
 
 
 def death(worker: Worker) -> InputError:
@@ -103,29 +141,37 @@ def _how(code: int) -> str:
     return f"signal {names.get(-code, -code)}" if code < 0 else f"exit code {code}"
 
 
-def serve(descriptor: int, function: str, memory_limit: int) -> None:
-    """A worker's life: say that it is ready, then answer each task with `(value, error)` until the parent hangs up.
+def serve(descriptor: int) -> None:
+    """A worker's life: answer each task with `(value, error)` until the parent hangs up.
 
-    A task comes with the seconds that it may take; a worker that is past them and was not stopped ends itself, so that
-    none goes on for ever where the parent was killed.
+    A task comes after its function and its limits; a function that is new is imported, which is told by `READY`. A
+    worker that is past its seconds and was not stopped ends itself, so that none goes on for ever where the parent was
+    killed.
     """
-    _limit_memory(memory_limit)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    module, _, name = function.partition(":")
-    call = getattr(__import__(module, fromlist=[name]), name)
-    connection = _pipe_end(descriptor)
-    with connection:
-        connection.send(READY)
-        _silence()
+    said, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    calls: dict[str, Callable[[Any], Any]] = {}
+    with _pipe_end(descriptor) as connection, suppress(EOFError):
         while True:
-            try:
-                task, seconds = connection.recv()
-            except EOFError:
-                return
-            _alarm(math.ceil(seconds) + _GRACE)
-            answer = _answer(call, task)
+            function, limits = connection.recv()
+            _limit_memory(limits.memory)
+            if function not in calls:
+                os.dup2(said, 2)
+                calls[function] = _imported(function)
+                connection.send(READY)
+            task = connection.recv()
+            os.dup2(nowhere, 2)  # what C decoders write is lost; what matters comes back as an error
+            tempfile.tempdir = None  # a task may have had its own
+            _alarm(math.ceil(limits.seconds) + _GRACE)
+            answer = _answer(calls[function], task)
             _alarm(0)
             connection.send(answer)
+
+
+def _imported(function: str) -> Callable[[Any], Any]:
+    module, _, name = function.partition(":")
+    found: Callable[[Any], Any] = getattr(__import__(module, fromlist=[name]), name)
+    return found
 
 
 def _inherits(descriptor: int) -> dict[str, Any]:
@@ -136,24 +182,16 @@ def _inherits(descriptor: int) -> dict[str, Any]:
     return {"pass_fds": [descriptor]}
 
 
-def _close(stream: IO[bytes] | None) -> None:
-    if stream is not None:
-        stream.close()
-
-
-def _silence() -> None:
-    """What C decoders write to stderr goes nowhere from now on; what matters comes back as an error."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    os.close(nowhere)
-
-
 def _limit_memory(limit: int) -> None:
-    """Limit this process's address space, where the system can: Windows has no such limit, macOS refuses to set it."""
+    """Limit this process's address space, where the system can: Windows has no such limit, macOS refuses to set it.
+
+    The soft limit: the next task may have a higher one.
+    """
     try:
         import resource
 
-        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+        most = resource.getrlimit(resource.RLIMIT_AS)[1]
+        resource.setrlimit(resource.RLIMIT_AS, (limit if most == resource.RLIM_INFINITY else min(limit, most), most))
     except (ImportError, AttributeError, ValueError, OSError):
         return
 
@@ -185,4 +223,4 @@ def _answer(call: Any, task: Any) -> tuple[Any, RadseekError | None]:
 
 
 if __name__ == "__main__":
-    serve(int(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
+    serve(int(sys.argv[1]))

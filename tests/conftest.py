@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -60,7 +61,29 @@ def _home_of_the_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
         yield
 
 
+@pytest.fixture(scope="session")
+def _home_of_tests(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home-of-tests")
+
+
 @pytest.fixture(autouse=True)
-def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keys and caches never touch the user's own, and nothing asks a hub."""
-    _home(tmp_path_factory.mktemp("home"), monkeypatch)
+def _own_home(_home_of_tests: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys and caches never touch the user's own, and nothing asks a hub.
+
+    Emptied for every test, in one place: a worker that waits for the next call goes on only in the same environment.
+    """
+    shutil.rmtree(_home_of_tests)
+    _home_of_tests.mkdir()
+    _home(_home_of_tests, monkeypatch)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call() -> None:
+    """Leave no variable in the environment that differs from test to test: pytest's own name of the test."""
+    os.environ.pop("PYTEST_CURRENT_TEST", None)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_fixture_setup() -> None:
+    """As for a test itself."""
+    os.environ.pop("PYTEST_CURRENT_TEST", None)

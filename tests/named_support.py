@@ -143,8 +143,9 @@ def _files() -> Iterator[Path]:
     for folder in SCRIPTS:
         yield from (ROOT / folder).rglob("*.py")
         yield from (ROOT / folder).rglob("*.md")
-    yield from (ROOT / "docs").glob("*.md")
+    yield from (ROOT / "docs").rglob("*.md")
     yield from (ROOT / "docs").glob("*.json")
+    yield from (ROOT / "docs").glob("*.py")
     yield from ROOT.glob("*.md")
 
 

@@ -21,6 +21,7 @@ PACKAGES = ["prompts", "retrieval", "index_builder", "demo", "radseek"]  # folde
 ROOMS = [
     "prompts",
     "retrieval.errors",
+    "retrieval.remedies",
     "retrieval.path_text",
     "retrieval.types",
     "retrieval.disk_errors",
@@ -41,6 +42,9 @@ ROOMS = [
     "retrieval.evaluation",
     "retrieval.explain",
     "retrieval.targets",
+    "retrieval.study_targets",
+    "retrieval.encode_inputs",
+    "retrieval.heat_map_answers",
     "retrieval.engine",
     "retrieval",
     "index_builder",
@@ -53,6 +57,9 @@ ROOMS = [
     "radseek.showcase",
     "radseek",
 ]
+
+# Conversions that a type offers as its own methods, done elsewhere and imported when they are called.
+LATE = {"retrieval/types.py": ("radseek.retrieval.imaging.array_study", "radseek.retrieval.imaging.volume_export")}
 
 
 def modules() -> list[Path]:
@@ -99,7 +106,8 @@ def test_imports_run_one_way(path: Path) -> None:
         assert first not in {"tests", "training", "benchmarks", *PACKAGES[:-1]}, f"{path} imports {name}"
         if first == "radseek" and not is_door:
             other = room_of(tuple(name.split(".")))
-            assert ROOMS.index(other) <= ROOMS.index(own), f"{path} imports {name}, a later room"
+            late = name.startswith(LATE.get(str(path.relative_to(ROOT)), ("-",)))
+            assert late or ROOMS.index(other) <= ROOMS.index(own), f"{path} imports {name}, a later room"
 
 
 @pytest.mark.slow

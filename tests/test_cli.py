@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from radseek.cli.console import MEANINGLESS
-from radseek.cli.main import app, run
+from radseek.cli.late_commands import COMMANDS
+from radseek.cli.main import run
 from radseek.retrieval.document import NOTICE
 from tests.build_support import write_ct, write_nifti, write_picture
 from tests.each_support import each
@@ -55,9 +56,8 @@ def document(capsys: pytest.CaptureFixture[str], *arguments: str | Path, code: i
 
 
 def test_every_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:
-    names = [command.callback.__name__ for command in app.registered_commands if command.callback]
-    assert {"build", "screen", "classify", "similar", "search", "info", "verify", "forget", "fetch"} <= set(names)
-    for name in names:
+    assert {"build", "screen", "classify", "similar", "search", "info", "verify", "forget", "fetch"} <= set(COMMANDS)
+    for name in COMMANDS:
         assert run([name, "--help"]) == 0
         assert len(capsys.readouterr().out) > 100
     assert run(["--help"]) == 0

@@ -119,7 +119,7 @@ class _Desk:
     def drop(self, _key: str) -> bool:
         return False
 
-    def turn(self) -> Any:
+    def engine(self) -> Any:
         return nullcontext()
 
     def reopen(self) -> None:

@@ -109,7 +109,7 @@ def test_vectors_in_another_order_of_series_find_their_own_images(encoder: Any) 
     keep(encoder, GOOD)
     study = a_study(a_series("1", 20, 1), a_series("2", 9, 2))
     engine = Engine(encoder)
-    vectors = engine._embed(study, "")
+    vectors = engine._targets.embed(study, "")
     turned = replace(vectors, series=vectors.series[::-1])
     one, other = (engine._mapper.heat_map(study, given, NODULE) for given in (vectors, turned))
     assert one is not None

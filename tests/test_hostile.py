@@ -330,8 +330,8 @@ def test_a_worker_that_cannot_start_ends_the_build(tmp_path: Path, monkeypatch: 
     from radseek.retrieval import workers
 
     write_ct(tmp_path / "a", 1)
-    real = workers.start
-    monkeypatch.setattr(workers, "start", lambda _, memory: real("tests.no_such_module:x", memory))
+    real = workers.give
+    monkeypatch.setattr(workers, "give", lambda worker, _, *rest: real(worker, "tests.no_such_module:x", *rest))
     with pytest.raises(WorkerError, match="no_such_module") as caught:
         build_index(tmp_path / "a", tmp_path / "i", encoder=TinyEncoder(), workers=1)
     assert "ModuleNotFoundError" in str(caught.value)

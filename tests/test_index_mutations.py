@@ -16,6 +16,7 @@ from radseek.cli.main import run
 from radseek.retrieval.errors import IndexDamagedError
 from radseek.retrieval.index.catalog.linkage import linkage_path
 from radseek.retrieval.index.local_store import LocalStore
+from radseek.retrieval.index.store import Scope
 from tests.each_support import each
 from tests.encoder_support import tiny_spec
 from tests.index_support import key_of, make_format_1, make_record, make_records, unit
@@ -145,6 +146,48 @@ def test_linkage_that_is_gone_is_no_answer_where_the_file_was_changed(index: Pat
     with LocalStore.open(index) as store:
         assert store.cases(studies=[BAD])[0].path is None
         assert store.verify()["studies"] == 6
+
+
+def test_after_a_killed_writer_answers_about_all_are_checked(index: Path) -> None:
+    changed(index, OF_STUDY["report"], hashed=False)
+    with LocalStore.open(index, read_only=False), LocalStore.open(index) as beside_a_writer:
+        assert beside_a_writer.counts()["studies"] == 6  # hashes are missing because somebody writes
+    (index / "sums.json").unlink(missing_ok=True)
+    with LocalStore.open(index) as store:
+        for ask in (store.counts, lambda: store.values_of("sex"), lambda: store.passing(Scope())):
+            with pytest.raises(IndexDamagedError, match=BAD):
+                ask()
+
+
+@each(
+    ("sql", "says"),
+    [
+        (f"DELETE FROM studies WHERE key = '{BAD}'", "not as many"),
+        (f"UPDATE studies SET key = '2.25.9' WHERE key = '{BAD}'", "2.25.9"),
+    ],
+)
+def test_after_a_killed_writer_linkage_that_is_gone_is_no_answer(tmp_path: Path, sql: str, says: str) -> None:
+    index = make_index(tmp_path / says / "a.index")
+    change(linkage_path(index), sql)
+    (index / "sums.json").unlink()
+    with LocalStore.open(index) as store:
+        with pytest.raises(IndexDamagedError, match="lacks studies"):
+            store.cases(studies=[BAD])
+        with pytest.raises(IndexDamagedError, match=says):
+            store.verify()
+
+
+def test_a_writer_that_was_killed_leaves_a_healthy_index(index: Path) -> None:
+    (index / "sums.json").unlink()
+    linkage_path(index).unlink()  # and a new file of it has only what is written from now on
+    with LocalStore.open(index, read_only=False) as store:
+        store.add(make_records(7)[6:])
+        assert len(store.cases()) == 7
+    assert (index / "sums.json").is_file()
+    (index / "sums.json").unlink()
+    with LocalStore.open(index) as store:
+        assert [case.path is None for case in store.cases()].count(True) == 6
+        assert store.verify()["studies"] == 7
 
 
 def test_a_keyword_index_that_was_changed_is_found(index: Path) -> None:

@@ -47,7 +47,7 @@ def started(tmp_path: Path, act: str, *arguments: str, name: str = "typer") -> s
 
 
 @pytest.mark.slow
-@each("name", ["typer", "numpy", "radseek.retrieval.engine"])
+@each("name", ["typer", "numpy", "radseek.retrieval.index.local_store"])
 def test_ctrl_c_while_importing(tmp_path: Path, name: str) -> None:
     process = started(tmp_path, "time.sleep(60)", "info", "x", "--json", name=name)
     assert process.stderr is not None

@@ -8,7 +8,9 @@ import re
 from contextlib import redirect_stdout
 
 import pytest
+import typer
 
+from radseek.cli.late_commands import COMMANDS
 from radseek.cli.main import app, run
 from tests.named_support import (
     PACKAGES,
@@ -37,6 +39,8 @@ OTHERS = {
     "pytest": {"--collect-only", "--reverse"},
     "chromium": {"--no-sandbox"},
 }
+# Before a command: what radseek itself takes.
+OF_ALL = {"--help", *(opt for one in typer.main.get_command(app).params for opt in one.opts)}
 # The programs that our scripts start with lists of arguments.
 STARTED = {
     "requirements/renew.py": {
@@ -54,8 +58,7 @@ STARTED = {
 @pytest.fixture(scope="module")
 def helped() -> dict[str, set[str]]:
     """The options of every command, as `radseek COMMAND --help` lists them."""
-    names = [command.callback.__name__ for command in app.registered_commands if command.callback]
-    return {name: _options(name) for name in names}
+    return {name: _options(name) for name in COMMANDS}
 
 
 def _options(name: str) -> set[str]:
@@ -70,7 +73,7 @@ def unknown(named: Named, helped: dict[str, set[str]]) -> bool:
     file = named.where.partition(":")[0]
     owner = named.owner.removeprefix("radseek ")
     if named.owner == "radseek":
-        return named.what != "--help"
+        return named.what not in OF_ALL
     if owner in helped:
         return named.what not in helped[owner]
     if named.owner.startswith("radseek "):
@@ -79,7 +82,7 @@ def unknown(named: Named, helped: dict[str, set[str]]) -> bool:
         return named.what not in OTHERS[owner]
     if owner and script_of(owner).is_file():
         return named.what not in options_of_script(script_of(owner))
-    known = set().union(*helped.values(), options_of_script(ROOT / file), custom_properties(), STARTED.get(file, ()))
+    known = OF_ALL.union(*helped.values(), options_of_script(ROOT / file), custom_properties(), STARTED.get(file, ()))
     if file.endswith(".md"):  # "the first column with `--each 10`": of a program that the page names
         scripts = [script_of(one.what) for one in named_scripts() if one.where.startswith(f"{file}:")]
         known |= set().union(*map(options_of_script, scripts))

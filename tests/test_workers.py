@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import time
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from radseek.retrieval import machine_memory
+from radseek.retrieval import machine_memory, workers
 from radseek.retrieval.errors import InputError, Reason, WorkerError
 from radseek.retrieval.workers import call_apart, supervised_map
 
@@ -87,6 +88,10 @@ def whose(_: object) -> int:
     return os.getpid()
 
 
+def limit_of_memory(_: object) -> int:
+    return resource.getrlimit(resource.RLIMIT_AS)[0]
+
+
 def environment(name: str) -> str | None:
     return os.environ.get(name)
 
@@ -97,6 +102,49 @@ def test_one_call_apart_keeps_its_worker() -> None:
     assert first != os.getpid()
     assert call_apart(f"{HERE}:whose", None) == first
     assert call_apart(f"{HERE}:square", 3) == 9
+
+
+@pytest.mark.slow
+def test_one_worker_does_what_any_call_asks() -> None:
+    first = call_apart(f"{HERE}:whose", None)
+    assert [one.value for one in supervised_map(f"{HERE}:whose", [1, 2, 3], workers=1)] == [first] * 3
+    assert call_apart("os.path:basename", "a/b") == "b"
+    stream = supervised_map(f"{HERE}:whose", iter([1, 2]), workers=1, keep=False)
+    assert [one.value for one in stream] == [first] * 2
+    assert call_apart(f"{HERE}:whose", None) != first
+
+
+@pytest.mark.slow
+def test_only_two_workers_wait() -> None:
+    stream = supervised_map(f"{HERE}:square", range(12), workers=4)
+    assert len(list(stream)) == 12
+    assert len(workers._idle) <= 2
+
+
+@pytest.mark.slow
+def test_each_task_has_its_own_memory_limit() -> None:
+    assert call_apart(f"{HERE}:limit_of_memory", None, memory_limit=2 << 30) == 2 << 30
+    first = call_apart(f"{HERE}:whose", None)
+    assert call_apart(f"{HERE}:limit_of_memory", None, memory_limit=3 << 30) == 3 << 30
+    with pytest.raises(InputError, match="memory") as caught:
+        call_apart(f"{HERE}:misbehave", "bloat", memory_limit=3 << 30)
+    assert caught.value.reason is Reason.TOO_LARGE
+    assert call_apart(f"{HERE}:whose", None) != first  # what is left of the memory is not another task's
+
+
+@pytest.mark.slow
+def test_a_worker_that_answered_and_cannot_import_the_next_says_its_last_words() -> None:
+    call_apart(f"{HERE}:whose", None)
+    with pytest.raises(WorkerError, match=r"(?s)exit code 1.*ModuleNotFoundError: No module named .tests.nothing"):
+        call_apart("tests.nothing:x", 1)
+
+
+@pytest.mark.slow
+def test_a_worker_that_dies_while_it_waits_is_replaced() -> None:
+    first = call_apart(f"{HERE}:whose", None)
+    os.kill(first, signal.SIGKILL)
+    next(worker for worker in workers._idle if worker.process.pid == first).process.wait(10)
+    assert call_apart(f"{HERE}:whose", None) not in (first, os.getpid())
 
 
 @pytest.mark.slow

@@ -108,13 +108,25 @@ def adapt_index(
 ) -> AdaptReport:
     """Fit a slice-pooling adapter on an index's studies and reports; keep it only where validation says it is better.
 
-    `reports` (CSV, JSONL or Parquet) gives reports to studies that have none; `study_column` and `report_column` name
-    its columns where its headings do not tell. Patients are never on both sides of
-    the split. Kept, the adapter lies in the index, every view is pooled again, and whoever opens the index pools
-    with it. `encoder` is loaded by the index's word for it where it is not given and is needed.
+    Patients are never on both sides of the split. Kept, the adapter lies in the index, every view is pooled again, and
+    whoever opens the index pools with it.
 
-    Raises `UsageError` where fewer than 20 studies have a report and a view of two slices, `IndexBusyError` where
-    another process writes, and what `load_encoder` raises.
+    Args:
+        index: the index folder.
+        reports: a CSV, JSONL or Parquet file that gives reports to studies that have none.
+        study_column: its heading that names studies, where it does not tell.
+        report_column: its heading that holds the text, where it does not tell.
+        encoder: a loaded encoder; None is the index's own, loaded where it is needed.
+        seed: of the split and of the fit.
+        progress: called as `progress(stage, done, total)`.
+
+    Returns:
+        What was measured of the mean and of the adapter, and whether it is kept.
+
+    Raises:
+        UsageError: fewer than 20 studies have a report and a view of two slices.
+        IndexBusyError: another process writes.
+        EncoderError: the encoder cannot be loaded.
     """
     started = time.monotonic()
     with LocalStore.open(index, read_only=False) as store:

@@ -115,7 +115,9 @@ def lay_out(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _in_worker(vectors: NDArray[np.float32], stopped: Callable[[], bool]) -> NDArray[np.float32]:
     """Lay out in another process: UMAP holds its thread for its whole time, and only a process can be stopped."""
-    outcome = next(supervised_map(_TASK, [vectors], workers=1, time_limit=_LIMIT, stopped=stopped), None)
+    outcome = next(
+        supervised_map(_TASK, [vectors], workers=1, time_limit=_LIMIT, stopped=stopped, keep=False), None
+    )  # not kept: its compiler holds hundreds of megabytes
     if outcome is None:
         raise CancelledError
     if outcome.error is not None and "ModuleNotFoundError" in str(outcome.error):

@@ -7,6 +7,7 @@ studies out of the index, or rewrote it, it is opened again before the next ques
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
@@ -15,6 +16,7 @@ from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from threading import RLock
+from typing import Final
 
 from radseek.app.case_images import CaseImages
 from radseek.pictures.slice_pictures import Picture
@@ -35,6 +37,8 @@ from radseek.retrieval.scoring.study_vectors import StudyVectors, stored_study
 from radseek.retrieval.types import Study
 
 __all__ = ["MOST_BYTES", "MOST_UPLOADED", "Session"]
+
+_log: Final = logging.getLogger(__name__)
 
 MOST_UPLOADED = 16  # studies; a chest CT of 60 slices takes some 30 MB
 MOST_BYTES = 4 << 30  # of voxels, all of them together; the newest is held whatever its size
@@ -94,6 +98,7 @@ class Session:
                 self._images.close()
                 self._engine, self._images = engine, CaseImages(self.index, self._uploaded)
             self.editions += 1
+            _log.info("%s was opened again", self.index)
             self._shut = ""
 
     @contextmanager

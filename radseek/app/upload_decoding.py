@@ -83,7 +83,8 @@ def decode_folder(
     Ends early where `stopped()` says so, and then the worker is killed. Raises `InputError` where the folder cannot be
     looked through or holds more than `most` studies.
     """
-    limits = {"workers": 1, "time_limit": seconds, "memory_limit": min(memory, memory_share(1))}
+    # No worker is kept: what one sender's files did to it is not for another's.
+    limits = {"workers": 1, "time_limit": seconds, "memory_limit": min(memory, memory_share(1)), "keep": False}
     waiting: Sequence[StudyTask] = ()
     for outcome in supervised_map("radseek.app.upload_decoding:decode", [task], stopped=stopped, **limits):  # type: ignore[arg-type]
         if outcome.error is not None:

@@ -73,7 +73,12 @@ def similar(
     contrast: Annotated[
         str | None, typer.Option(help="A finding: also the nearest cases with it and the nearest without.")
     ] = None,
-    same_patient: Annotated[bool, typer.Option(help="Keep the query's own patient among the answers.")] = False,
+    include_same_patient: Annotated[
+        bool,
+        typer.Option(
+            "--include-same-patient", "--same-patient", help="Keep the query's own patient among the answers."
+        ),
+    ] = False,
     model: Model = None,
     modality: Modality = None,
     json: Json = False,
@@ -91,7 +96,7 @@ def similar(
             mask=mask,
             mask_labels=mask_label or (),
             contrast=contrast,
-            include_same_patient=same_patient,
+            include_same_patient=include_same_patient,
             modality=modality,
         )
     print_remarks(result.notes, result.suggestions)
@@ -106,7 +111,7 @@ def similar(
 def search(
     text: Annotated[str, typer.Argument(help='A sentence, or "a" + "b" - "c"; English or Chinese.')],
     index: WrittenIndex,
-    within: Annotated[Within, typer.Option("--in", help="images, reports or both.")] = Within.BOTH,
+    within: Annotated[Within, typer.Option("--within", "--in", help="images, reports or both.")] = Within.BOTH,
     k: Count = 10,
     where: WhereFilters = None,
     model: Model = None,

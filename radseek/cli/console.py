@@ -9,20 +9,32 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from textwrap import indent
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
+from rich.text import Text
 
 from radseek.retrieval.document import NOTICE
-from radseek.retrieval.language.spelling import Suggestion
 from radseek.retrieval.path_text import printable
-from radseek.retrieval.types import Skipped
+
+if TYPE_CHECKING:
+    from radseek.retrieval.language.spelling import Suggestion
+    from radseek.retrieval.types import Skipped
 
 __all__ = [
     "MEANINGLESS",
+    "be_quiet",
     "errors",
     "interruptible",
     "number",
@@ -43,6 +55,7 @@ _PIPED = 160  # columns of a table that goes to a file or a pipe
 _SHOWN = 10  # skipped inputs listed one by one; --json has them all
 
 errors = Console(stderr=True, highlight=False)
+_quiet = False
 
 
 def print_json(document: dict[str, Any]) -> None:
@@ -103,13 +116,13 @@ def print_notice(*, meaningless: bool) -> None:
 
 def print_remarks(notes: Iterable[str], suggestions: Iterable[Suggestion]) -> None:
     """Say beside an answer why there is nothing in it, and what misspelt words may have meant."""
-    for sentence in (*notes, *map(str, suggestions)):
+    for sentence in () if _quiet else (*notes, *map(str, suggestions)):
         errors.print(printable(sentence), markup=False, soft_wrap=True)
 
 
 def print_skipped(skipped: Sequence[Skipped]) -> None:
     """List inputs that were not used, the first few with their remedy."""
-    if not skipped:
+    if not skipped or _quiet:
         return
     errors.print(f"{len(skipped)} inputs were not used:", markup=False)
     for line in skipped[:_SHOWN]:
@@ -123,12 +136,30 @@ def _stdout() -> Console:
     return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else _PIPED)
 
 
+class _Counted(ProgressColumn):
+    """How many there are, of how many where that is known, and how many a second."""
+
+    def render(self, task: Task) -> Text:
+        of = "" if task.total is None else f" of {task.total:.0f}"
+        rate = "" if not task.speed else f", {task.speed:.3g}/s"
+        return Text(f"{task.completed:.0f}{of}{rate}")
+
+
+def be_quiet(quiet: bool) -> None:
+    """Leave out, from now on, progress and the lists of what was skipped and may have been meant; never the notice."""
+    global _quiet
+    _quiet = quiet
+
+
 @contextmanager
 def progress() -> Iterator[Callable[[str, int, int | None], None]]:
     """Show a line of progress on stderr while a build runs; silent where stderr is no terminal."""
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed}"), TimeElapsedColumn())
-    words = {"find": "files found", "build": "studies built", "write": "studies written"}
-    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
+    columns = (
+        *(SpinnerColumn(), TextColumn("{task.description}"), _Counted(), TimeElapsedColumn()),
+        *(TextColumn("left:"), TimeRemainingColumn()),
+    )
+    words = {"find": "files found", "build": "studies built", "write": "studies written", "screen": "studies screened"}
+    with Progress(*columns, console=errors, transient=True, disable=_quiet or not errors.is_terminal) as bar:
         tasks = {}
 
         def update(stage: str, done: int, total: int | None) -> None:

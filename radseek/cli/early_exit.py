@@ -15,7 +15,7 @@ import threading
 from types import FrameType, TracebackType
 from typing import Final
 
-__all__ = ["INTERRUPTED", "Interrupts", "over"]
+__all__ = ["INTERRUPTED", "Interrupts", "begin", "over"]
 
 INTERRUPTED: Final = 130  # 128 and SIGINT
 _NO_ROOM: Final = 8
@@ -46,8 +46,8 @@ class Interrupts:
         raise KeyboardInterrupt
 
 
-def _begin() -> None:
-    """Watch the imports of the command."""
+def begin() -> None:
+    """Watch imports of the command's, until `over`."""
     if _is_ours():
         signal.signal(signal.SIGINT, _on_interrupt)
         _before["hook"] = sys.excepthook
@@ -93,4 +93,4 @@ def _end(code: int, kind: str, message: str) -> None:
         os._exit(code)  # libraries half imported have nothing to say at exit
 
 
-_begin()
+begin()

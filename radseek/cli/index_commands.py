@@ -7,17 +7,18 @@ from contextlib import suppress
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from radseek.app.forget_study import Named
 from radseek.app.forget_study import forget as forget_all
 from radseek.cli.console import errors, interruptible, print_json, print_notice, print_skipped, print_table, progress
-from radseek.cli.options import Json, Modality, ReportColumn, StudyColumn, Workers
+from radseek.cli.options import BatchSize, Device, Json, Modality, Precision, ReportColumn, StudyColumn, Workers
 from radseek.index_builder import BuildReport, build_index
 from radseek.retrieval.disk_errors import writing_to
 from radseek.retrieval.encoders.download.fetch import fetch as fetch_model
+from radseek.retrieval.encoders.load_encoder import load_encoder
 from radseek.retrieval.errors import InputError, UsageError
 from radseek.retrieval.imaging.zip_members import split_member
 from radseek.retrieval.index.local_store import LocalStore
@@ -52,16 +53,22 @@ def build(
         OnDuplicate, typer.Option(help="A study that is there with other files.")
     ] = OnDuplicate.SKIP,
     readmit: Annotated[bool, typer.Option("--readmit", help="Take in again what was forgotten.")] = False,
+    device: Device = None,
+    precision: Precision = None,
+    batch_size: BatchSize = None,
     json: Json = False,
 ) -> None:
     """Add every study under SOURCES to an index. Run again after an interruption: finished studies are passed over."""
     if reports is None and (study_column or report_column):
         raise UsageError("--study-column and --report-column name columns of a file; give it too, with --reports FILE.")
+    given = {"device": device, "precision": precision, "batch_size": batch_size}
+    computing: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     with progress() as update, interruptible(index, json=json):
         report = build_index(
             sources,
             index,
             model=model,
+            encoder=load_encoder(model, **computing) if computing else None,
             modality=modality,
             reports=reports,
             study_column=study_column,

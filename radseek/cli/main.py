@@ -1,7 +1,8 @@
 """The `radseek` command. It parses, calls the library, and turns errors into sentences and exit codes.
 
 Exit codes: 0 done, 2 usage, 3 wrong encoder for this index, 4 every input refused, 5 index damaged, 6 something needed
-is not installed, 7 busy, 8 no room, no permission, or no more open files or memory, 130 interrupted.
+is not installed, 7 busy or unreachable: a lock, a network, a server, 8 no room, no permission, or no more open files or
+memory, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -10,29 +11,22 @@ from radseek.cli import early_exit  # first: it watches what takes time
 
 # isort: split
 import errno
-import functools
+import logging
 import os
 import signal
 import sqlite3
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 import typer
 
-from radseek.cli import (
-    adapt_command,
-    ask_commands,
-    doctor,
-    explain_command,
-    index_commands,
-    screen_command,
-    serve_commands,
-)
-from radseek.cli.console import errors, print_json
+from radseek.cli.console import be_quiet, errors, print_json
+from radseek.cli.late_commands import INTERRUPTED_MESSAGE, InterruptedCommandError, LateCommands, import_for
 from radseek.retrieval.disk_errors import is_storage_error, limit_error, sqlite_storage_error, storage_error
 from radseek.retrieval.document import NOTICE
 from radseek.retrieval.errors import RadseekError, StorageError
@@ -43,59 +37,49 @@ early_exit.over()
 __all__ = ["app", "main", "run"]
 
 
-class InterruptedCommandError(RadseekError):
-    """Ctrl-C, on its way through typer to a sentence."""
-
-
-_INTERRUPTED = "interrupted; what was finished stays: run the same command again"
-
-
-def _interruptible(command: Callable[..., None]) -> Callable[..., None]:
-    """Return a command of the same options whose Ctrl-C is told as ours, and not as typer's "Aborted"."""
-
-    @functools.wraps(command)
-    def called(*given: Any, **named: Any) -> None:
-        try:
-            command(*given, **named)
-        except KeyboardInterrupt:
-            raise InterruptedCommandError(_INTERRUPTED) from None
-
-    return called
-
-
 app = typer.Typer(
     name="radseek",
+    cls=LateCommands,
     help=f"Ask an archive of scans in words, or by showing a study. {NOTICE}",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (
-    index_commands.build,
-    screen_command.screen,
-    ask_commands.classify,
-    ask_commands.similar,
-    ask_commands.search,
-    explain_command.explain,
-    adapt_command.adapt,
-    index_commands.info,
-    index_commands.verify,
-    index_commands.compact,
-    index_commands.forget,
-    index_commands.relink,
-    index_commands.fetch,
-    index_commands.phantoms,
-    serve_commands.serve,
-    serve_commands.demo,
-    doctor.doctor,
-):
-    app.command()(_interruptible(command))
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"radseek {version('radseek')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _radseek(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Say the version and exit.")
+    ] = False,
+    verbose: Annotated[
+        int, typer.Option("--verbose", "-v", count=True, help="Log what is done to stderr; -vv in detail.")
+    ] = 0,
+    quiet: Annotated[
+        bool,
+        typer.Option("--quiet", "-q", help="No progress, nothing beside the answer but errors and the notice."),
+    ] = False,
+) -> None:
+    """What comes before a command's name."""
+    be_quiet(quiet)
+    if verbose:
+        logging.basicConfig(format="%(asctime)s %(name)s %(levelname)s: %(message)s", stream=sys.stderr, force=True)
+        logging.getLogger("radseek").setLevel(logging.INFO if verbose == 1 else logging.DEBUG)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command and exit with its code."""
-    code = run(sys.argv[1:] if arguments is None else arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    early_exit.begin()
+    import_for(given)
+    early_exit.over()
+    code = run(given)
     with suppress(ValueError):  # not the main thread
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # everything is said; ending takes a moment
     try:
@@ -115,10 +99,10 @@ def run(arguments: Sequence[str]) -> int:
     try:
         return _run(arguments)
     except KeyboardInterrupt:
-        return _fail(early_exit.INTERRUPTED, "Interrupted", _INTERRUPTED, arguments)
+        return _fail(early_exit.INTERRUPTED, "Interrupted", INTERRUPTED_MESSAGE, arguments)
     except Exception:
         if interrupts.met:  # some libraries make an error of their own of it
-            return _fail(early_exit.INTERRUPTED, "Interrupted", _INTERRUPTED, arguments)
+            return _fail(early_exit.INTERRUPTED, "Interrupted", INTERRUPTED_MESSAGE, arguments)
         raise
     finally:
         interrupts.end()

@@ -18,21 +18,32 @@ __all__ = ["index_of", "open_engine"]
 
 
 @contextmanager
-def open_engine(target: str, index: Path | None, model: str | None) -> Iterator[Engine]:
-    """Open the engine that a target needs, and close it after.
+def open_engine(
+    target: str,
+    index: Path | None,
+    model: str | None,
+    *,
+    device: str | None = None,
+    precision: str | None = None,
+    batch_size: int | None = None,
+) -> Iterator[Engine]:
+    """Open the engine that a target needs, and close it after; the rest is as for `load_encoder`.
 
     Raises `UsageError` for a key without an index and for a path that does not exist, and as `Engine.open` does.
     """
     path = index_of(target, index)
     if path is not None:
-        with Engine.open(path, model, isolated=True) as engine:
+        with Engine.open(
+            path, model, device=device, precision=precision, batch_size=batch_size, isolated=True
+        ) as engine:
             yield engine
         return
     if key_of_target(target) is not None:
         raise UsageError(f"{target} is a study's key; say which index holds it with --index DIR.")
     if not found_path(target).exists() and split_member(found_path(target)) is None:
         raise UsageError(f"{target} does not exist; give a file, a folder or an index.")
-    with Engine(load_encoder(model or "builtin"), isolated=True) as engine:
+    encoder = load_encoder(model or "builtin", device=device, precision=precision, batch_size=batch_size)
+    with Engine(encoder, isolated=True) as engine:
         yield engine
 
 

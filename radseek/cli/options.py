@@ -8,11 +8,14 @@ from typing import Annotated
 import typer
 
 __all__ = [
+    "BatchSize",
     "Count",
+    "Device",
     "Json",
     "Modality",
     "Model",
     "OptionalIndex",
+    "Precision",
     "ReportColumn",
     "StudyColumn",
     "TargetPath",
@@ -44,4 +47,7 @@ ReportColumn = Annotated[
     typer.Option("--report-column", help="The heading in --reports that holds the text, where it is unusual."),
 ]
 Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Reading processes.")]
+Device = Annotated[str | None, typer.Option(help="Where to compute: cpu, cuda, cuda:1, mps; without, a GPU if any.")]
+Precision = Annotated[str | None, typer.Option(help="fp32 or bf16; without, bf16 where the device computes in it.")]
+BatchSize = Annotated[int | None, typer.Option("--batch-size", min=1, help="Slices encoded together.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]

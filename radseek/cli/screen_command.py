@@ -12,18 +12,30 @@ from typing import Annotated
 
 import typer
 
-from radseek.cli.console import number, print_json_rows, print_notice, print_remarks, print_skipped, print_table
+from radseek.cli.console import (
+    errors,
+    number,
+    print_json_rows,
+    print_notice,
+    print_remarks,
+    print_skipped,
+    print_table,
+    progress,
+)
 from radseek.cli.open_engine import open_engine
-from radseek.cli.options import Json, Modality, Model, OptionalIndex, TargetPath, Workers
+from radseek.cli.options import BatchSize, Device, Json, Modality, Model, OptionalIndex, Precision, TargetPath, Workers
 from radseek.cli.score_files import WriteScores, writing_scores
 from radseek.cli.target_studies import refuse_nothing, studies_of
 from radseek.prompts import find, list_sets
 from radseek.retrieval.disk_errors import temporary_folder, using_temporary_folder
-from radseek.retrieval.engine import Engine
 from radseek.retrieval.errors import UsageError
+from radseek.retrieval.index.manifest import is_index
+from radseek.retrieval.index.store import Scope
 from radseek.retrieval.language.spelling import spelling_of_findings
+from radseek.retrieval.path_text import printable
+from radseek.retrieval.scoring.asked_findings import AskedFindings
 from radseek.retrieval.scoring.score_results import FindingScore, ScreenResult
-from radseek.retrieval.scoring.screening import Findings, choose_findings
+from radseek.retrieval.scoring.screening import Findings
 from radseek.retrieval.types import Skipped
 
 __all__ = ["screen"]
@@ -37,59 +49,80 @@ class Format(StrEnum):
 
     TABLE = "table"
     CSV = "csv"
+    JSONL = "jsonl"
     PARQUET = "parquet"
 
 
 def screen(
     target: TargetPath,
-    findings: Annotated[str | None, typer.Option(help=f"A finding set: {_SETS}; or a TOML file.")] = None,
+    findings: Annotated[
+        str | None, typer.Option(help=f"A finding set: {_SETS}; or a TOML file. Without: what fits each study.")
+    ] = None,
     finding: Annotated[
         list[str] | None, typer.Option(help="A finding in words, English or Chinese; repeatable.")
     ] = None,
     index: OptionalIndex = None,
     model: Model = None,
     modality: Modality = None,
-    output: Annotated[Format, typer.Option("--format", help="table, csv or parquet.")] = Format.TABLE,
+    output: Annotated[Format, typer.Option("--format", help="table, csv, jsonl or parquet.")] = Format.TABLE,
     out: Annotated[Path | None, typer.Option(help="Write the scores to this file.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the .jsonl or .parquet file of an interrupted run.")
+    ] = False,
+    device: Device = None,
+    precision: Precision = None,
+    batch_size: BatchSize = None,
     workers: Workers = None,
     json: Json = False,
 ) -> None:
     """Score findings in every study of TARGET: no training, any words."""
-    if (findings is None) == (not finding):
-        raise UsageError(f"Say what to look for: --findings SET ({_SETS}) or --finding TEXT.")
+    if findings is not None and finding:
+        raise UsageError("Give either --findings SET or --finding TEXT, not both.")
     if output is Format.PARQUET and out is None:
         raise UsageError("Parquet is a binary format; say where it goes with --out FILE.")
-    asked: Findings = findings if findings is not None else [find(words) for words in finding or []]
-    chosen, version = choose_findings(asked)
+    asked: Findings | None = [find(words) for words in finding] if finding else findings
+    chosen = AskedFindings(asked)
+    version, done = chosen.version, set[str]() if resume else None
     skipped: list[Skipped] = []
-    with open_engine(target, index, model) as engine, ExitStack() as outputs:
-        about = ScreenResult(engine.encoder.spec, version, (), (), spelling_of_findings(chosen))
+    unfitted: list[str] = []
+    with ExitStack() as outputs:
+        opening = open_engine(target, index, model, device=device, precision=precision, batch_size=batch_size)
+        engine = outputs.enter_context(opening)
+        about = ScreenResult(engine.encoder.spec, version, (), (), spelling_of_findings(chosen.every))
         print_remarks((), about.suggestions)
         writers: list[WriteScores] = []
         if out is not None or output is not Format.TABLE:
             form = output.value if output is not Format.TABLE else None
-            writers.append(outputs.enter_context(writing_scores(form, out, about.encoder.name, version)))
+            writers.append(outputs.enter_context(writing_scores(form, out, about.encoder.name, version, done)))
         if json:
             writers.append(outputs.enter_context(_json(about, skipped)))
         elif output is Format.TABLE:
             writers.append(outputs.enter_context(_table(about)))
-        answered = False
-        for rows in _rows(engine, target, asked, modality, workers, skipped):
-            answered = True
+        answered = bool(done)
+        update = outputs.enter_context(progress())
+        total = engine.store.passing(Scope()) if engine.store is not None and is_index(Path(target)) else None
+        studies = studies_of(engine, target, modality, workers, skipped, done or frozenset())
+        for count, study in enumerate(studies, 1 + len(done or ())):
+            rows = list(engine.iter_screen(study, asked, modality=modality))
+            update("screen", count, total)
+            unfitted += [] if rows else [study if isinstance(study, str) else study.path or study.key]
+            answered = answered or bool(rows)
             for write in writers:
                 write(rows)
+    if unfitted:
+        _say_unfitted(unfitted, answered=answered)
     if answered and output is Format.TABLE and not json:
         print_skipped(skipped)
         print_notice(meaningless=about.encoder.meaningless)
     refuse_nothing(answered, skipped, target)
 
 
-def _rows(
-    engine: Engine, target: str, asked: Findings, modality: str | None, workers: int | None, skipped: list[Skipped]
-) -> Iterator[list[FindingScore]]:
-    """Yield each study's rows."""
-    for study in studies_of(engine, target, modality, workers, skipped):
-        yield list(engine.iter_screen(study, asked, modality=modality))
+def _say_unfitted(unfitted: Sequence[str], *, answered: bool) -> None:
+    """Say which studies no shipped set fits. Raises `UsageError` where that is all of them."""
+    said = f"No shipped set of findings fits {unfitted[0]}" + (f" and {len(unfitted) - 1} more" * (len(unfitted) > 1))
+    if not answered:
+        raise UsageError(f"{said}; say what to look for: --findings SET ({_SETS}) or --finding TEXT.")
+    errors.print(printable(f"{said}; they have no row."), markup=False, soft_wrap=True)
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from radseek.cli.console import print_json
@@ -21,16 +21,23 @@ __all__ = ["only_study", "refuse_nothing", "studies_of"]
 
 
 def studies_of(
-    engine: Engine, target: str, modality: str | None, workers: int | None, skipped: list[Skipped]
+    engine: Engine,
+    target: str,
+    modality: str | None,
+    workers: int | None,
+    skipped: list[Skipped],
+    done: Collection[str] = frozenset(),
 ) -> Iterator[StudyVectors | str]:
-    """Yield a target's studies, read in workers under a limit; those of an index page by page."""
+    """Yield a target's studies, read in workers under a limit; those of an index page by page. Not those in `done`."""
     if key_of_target(target) is not None:
         yield target
     elif is_index(Path(target)) and engine.store is not None:
-        yield from stored_studies(engine.store)
+        yield from (study for study in stored_studies(engine.store) if study.key not in done)
     else:
         sources = [Path(target)]
-        yield from embed_sources(sources, engine.encoder, skip=skipped.extend, modality=modality, workers=workers)
+        yield from embed_sources(
+            sources, engine.encoder, skip=skipped.extend, modality=modality, workers=workers, done=done
+        )
 
 
 def only_study(

@@ -56,16 +56,34 @@ class Encoder(Protocol):
         ...
 
     def encode_slices(self, slices: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Encode prepared slices `(N, 3, S, S)` uint8 to `(N, D)` float32 unit rows."""
+        """Encode prepared slices.
+
+        Args:
+            slices: `(N, 3, S, S)` uint8, S the size that `spec.preprocess` names.
+
+        Returns:
+            `(N, D)` float32 unit rows.
+        """
         ...
 
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Encode M texts to `(M, D)` float32 unit rows; a text's row does not depend on the other texts.
+        """Encode texts; a text's row does not depend on the other texts.
 
-        A text longer than the context is cut, with a `TextCutWarning`.
+        Args:
+            texts: M texts; one longer than the context is cut, with a `TextCutWarning`.
+
+        Returns:
+            `(M, D)` float32 unit rows.
         """
         ...
 
     def pool(self, slice_vectors: NDArray[np.floating]) -> NDArray[np.float32]:
-        """Pool `(N, D)` slice vectors in Z order, N >= 1, to one `(D,)` float32 unit vector."""
+        """Pool a view's slices.
+
+        Args:
+            slice_vectors: `(N, D)` unit rows in Z order, N >= 1.
+
+        Returns:
+            One `(D,)` float32 unit vector.
+        """
         ...

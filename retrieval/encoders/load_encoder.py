@@ -16,27 +16,46 @@ HUB_PREFIX = "hf-hub:"
 
 
 def load_encoder(
-    name_or_path: str | Path = "builtin", *, precision: str | None = None, device: str | None = None
+    name_or_path: str | Path = "builtin",
+    *,
+    precision: str | None = None,
+    device: str | None = None,
+    batch_size: int | None = None,
 ) -> Encoder:
     """Load an encoder: `builtin`, `random`, `biomedclip`, a checkpoint folder, or `hf-hub:OWNER/NAME`.
 
-    `precision` is `fp32` or `bf16`; by default bf16 where the processor computes in it, else fp32. `device` is
-    torch's word; by default `cuda` where there is one. A hub's model is fetched once, on first use.
+    Args:
+        name_or_path: the name or folder; a hub's model is fetched once, on first use.
+        precision: `fp32` or `bf16`; by default bf16 where the device computes in it, else fp32.
+        device: torch's word; by default `cuda`, else `mps`, where there is one, else `cpu`.
+        batch_size: slices encoded together, at least 1; by default what suits the device.
 
-    Raises `UnknownNameError` for a name nothing answers to, `MissingFileError` naming a file that is not there,
-    `EncoderError` where the checkpoint cannot be used, and `UsageError` for another precision.
+    Returns:
+        The encoder, its towers on the device.
+
+    Raises:
+        UnknownNameError: nothing answers to the name.
+        MissingFileError: a file of the checkpoint is not there; it is named.
+        EncoderError: the checkpoint cannot be used.
+        UsageError: another precision, a device that this machine lacks, or a batch size below 1.
     """
+    if batch_size is not None and batch_size < 1:
+        raise UsageError(f"A batch of {batch_size} slices cannot be; give 1 or more.")
     if precision not in (None, "fp32", "bf16"):
         raise UsageError(f"Precision '{precision}' is not known; use fp32 or bf16.")
     name = str(name_or_path)
     folder = None if name == "random" else _folder(name)
     from radseek.retrieval.encoders import open_clip_loading  # late: torch takes seconds to import
 
-    device = device or open_clip_loading.default_device()
+    device = open_clip_loading.checked_device(device)
     precision = precision or open_clip_loading.default_precision(device)
     if folder is None:
-        return open_clip_loading.load_random(precision, device)
-    return open_clip_loading.load_folder(folder, name if _is_name(name) else str(folder.resolve()), precision, device)
+        encoder = open_clip_loading.load_random(precision, device)
+    else:
+        shown = name if _is_name(name) else str(folder.resolve())
+        encoder = open_clip_loading.load_folder(folder, shown, precision, device)
+    encoder.batch_size = batch_size or encoder.batch_size
+    return encoder
 
 
 def check_here(name: str) -> str:

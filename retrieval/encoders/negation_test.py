@@ -7,7 +7,6 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import roc_auc_score
 
 from radseek.retrieval.encoders.encoder import Encoder
 from radseek.retrieval.encoders.unit_rows import mean_pool
@@ -52,9 +51,10 @@ def held_out_auroc(present: NDArray[np.float32], absent: NDArray[np.float32]) ->
         return 0.0
     present, absent = present[:pairs], absent[:pairs]
     margins = [_held_out_margins(present, absent, k) for k in range(pairs)]
-    scores = np.array(margins).T.reshape(-1)  # all present ones, then all absent ones
-    labels = np.repeat([1, 0], pairs)
-    return float(roc_auc_score(labels, scores))
+    scored = np.array(margins)
+    # Mann and Whitney's U over all pairs; scikit-learn, which counts so, too, takes seconds to import
+    above = scored[:, :1] - scored[:, 1]
+    return float(np.mean((above > 0) + 0.5 * (above == 0)))
 
 
 def _held_out_margins(present: NDArray[np.float32], absent: NDArray[np.float32], k: int) -> tuple[float, float]:

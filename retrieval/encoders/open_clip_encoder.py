@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import open_clip
 import torch
 from numpy.typing import NDArray
 
+from radseek.retrieval.encoders.open_clip_import import compiler_later, open_clip
 from radseek.retrieval.encoders.pooling.slice_pooling import SlicePooling, pool_slices
 from radseek.retrieval.encoders.spec import EncoderSpec
 from radseek.retrieval.encoders.text_batches import TextBatcher
@@ -127,7 +127,8 @@ def build_model(config: dict[str, Any], source: str) -> Any:
     kind = open_clip.CustomTextCLIP if custom else open_clip.CLIP
     try:
         # A configuration may ask for half precision; weights are always read in full.
-        return kind(**config).float()
+        with compiler_later():  # a text tower of Hugging Face imports its module here
+            return kind(**config).float()
     except (TypeError, ValueError, KeyError, RuntimeError, AssertionError, OSError, AttributeError) as error:
         raise EncoderError(
             f"{source}: open_clip cannot build the towers of its open_clip_config.json: {first_line(error)}"

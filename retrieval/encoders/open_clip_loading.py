@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import open_clip
 import torch
 from safetensors import SafetensorError
 
@@ -19,13 +19,15 @@ from radseek.retrieval.encoders.checkpoint import Checkpoint, read_checkpoint
 from radseek.retrieval.encoders.concepts import concept_names
 from radseek.retrieval.encoders.local_only import offline
 from radseek.retrieval.encoders.open_clip_encoder import OpenClipEncoder, build_model, first_line
+from radseek.retrieval.encoders.open_clip_import import open_clip
 from radseek.retrieval.encoders.pooling.slice_pooling import load_pooling, pooling_hash
 from radseek.retrieval.encoders.random_model import RANDOM_PREPROCESS, build_random, random_parts
 from radseek.retrieval.encoders.spec import EncoderSpec
 from radseek.retrieval.encoders.tower_identity import checkpoint_parts, current_imaging_hash
-from radseek.retrieval.errors import EncoderError
+from radseek.retrieval.errors import EncoderError, UsageError
 
 __all__ = [
+    "checked_device",
     "default_device",
     "default_precision",
     "load_folder",
@@ -34,18 +36,46 @@ __all__ = [
     "load_tokenizer",
 ]
 
+_DEVICES: dict[str, Callable[[], bool]] = {
+    "cpu": lambda: True,
+    "cuda": torch.cuda.is_available,
+    "mps": torch.backends.mps.is_available,
+}
 _BF16_FLAGS = ("avx512_bf16", "amx_bf16")
 
 
 def default_device() -> str:
-    """Return torch's word for where to compute: `cuda` where there is one, else `cpu`."""
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    """Return torch's word for where to compute: `cuda`, else `mps`, where there is one, else `cpu`."""
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def checked_device(device: str | None) -> str:
+    """Return the device to compute on: the one named, or the default.
+
+    Raises `UsageError` for a word that torch does not know, and for a device that this machine lacks.
+    """
+    if device is None:
+        return default_device()
+    try:
+        kind = torch.device(device).type
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        here = [name for name, there in _DEVICES.items() if there()]
+        known = " or ".join(here)
+        raise UsageError(f"Nothing can be computed on device '{device}' here; use {known}.") from error
+    if kind not in _DEVICES:
+        raise UsageError(f"Device '{device}' is none that is used here; use one of: {', '.join(_DEVICES)}.")
+    return device
 
 
 def default_precision(device: str) -> str:
-    """Return bf16 on CUDA and on processors that compute in it, where it is fast; else fp32."""
+    """Return bf16 on GPUs and processors that compute in it, where it is fast; else fp32."""
     if device.startswith("cuda"):
-        return "bf16"
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    if device.startswith("mps"):
+        return "fp32"
     try:
         flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
     except OSError:

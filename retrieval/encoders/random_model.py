@@ -10,10 +10,10 @@ import math
 from typing import Any
 
 import numpy as np
-import open_clip
 import torch
 
 from radseek.retrieval.encoders.open_clip_encoder import build_model
+from radseek.retrieval.encoders.open_clip_import import open_clip
 from radseek.retrieval.encoders.spec import Preprocess, TowerParts, canonical_hash, precision_class
 from radseek.retrieval.encoders.tower_identity import architecture_hash, preprocess_hash
 

@@ -99,7 +99,7 @@ class EncoderSpec:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> EncoderSpec:
-        """Read a spec back from `to_dict`'s dictionary; keys of later versions are ignored.
+        """Return the spec in `data`, `to_dict`'s dictionary; keys of later versions are ignored.
 
         Raises `EncoderError` where a field is missing or malformed.
         """

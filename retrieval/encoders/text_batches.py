@@ -11,10 +11,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
-from open_clip.hf_model import HFTextEncoder
-from open_clip.tokenizer import HFTokenizer
 
 from radseek.retrieval.encoders.encoder import TextCutWarning
+from radseek.retrieval.encoders.open_clip_import import open_clip
 from radseek.retrieval.errors import UsageError
 
 __all__ = ["TEXT_BATCH", "TextBatcher"]
@@ -75,7 +74,7 @@ class TextBatcher:
                 )
 
     def _length(self, text: str) -> int:
-        if isinstance(self._tokenizer, HFTokenizer):
+        if isinstance(self._tokenizer, open_clip.tokenizer.HFTokenizer):
             whole = self._tokenizer.tokenizer([self._tokenizer.clean_fn(text)], truncation=False, verbose=False)
             return len(whole.input_ids[0])
         return len(self._tokenizer.encode(text)) + 2  # start and end
@@ -84,7 +83,8 @@ class TextBatcher:
 def _padding_id(tokenizer: Any, model: Any) -> int | None:
     """Return the id that the text tower masks, or None where trimming would change a vector."""
     tower = getattr(model, "text", None)
-    if not isinstance(tower, HFTextEncoder) or not isinstance(tokenizer, HFTokenizer):
+    hugging_face = open_clip.hf_model.HFTextEncoder, open_clip.tokenizer.HFTokenizer
+    if not isinstance(tower, hugging_face[0]) or not isinstance(tokenizer, hugging_face[1]):
         return None  # open_clip's own tower may attend to padding, or find its end by position
     if tokenizer.tokenizer_mode or tokenizer.tokenizer.padding_side != "right":
         return None

@@ -170,7 +170,7 @@ class Evidence:
     asked: str = ""
 
     def item(self, name: str) -> Item:
-        """Return the item of an id; raises `UnknownNameError` where there is none."""
+        """Return the item whose id is `name`; raises `UnknownNameError` where there is none."""
         for one in self.items:
             if one.id == name:
                 return one
@@ -183,7 +183,7 @@ class Evidence:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Evidence:
-        """Read what `to_dict` wrote. Raises `UsageError` for anything else."""
+        """Return the evidence in a `document` that `to_dict` wrote. Raises `UsageError` for anything else."""
         try:
             items = tuple(_item_of(one) for one in document["items"])
             return cls(document["study"], document["path"], document["encoder"], items, document["asked"])

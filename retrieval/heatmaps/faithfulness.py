@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import spearmanr, t
 
 from radseek.retrieval.encoders.encoder import Encoder
 from radseek.retrieval.errors import UsageError
@@ -175,6 +174,8 @@ def _interval(found: Sequence[Curves]) -> tuple[float, float]:
         each = np.mean([one.gain + one.by_chance - one.each_by_chance for one in found], axis=0)
         low, high = np.percentile(each, [2.5, 97.5])
         return float(low), float(high)
+    from scipy.stats import t  # late, as below: a second that only a check of maps needs
+
     gains = np.array([one.gain for one in found])
     half = float(t.ppf(0.975, len(gains) - 1) * gains.std(ddof=1) / np.sqrt(len(gains)))
     return float(gains.mean() - half), float(gains.mean() + half)
@@ -203,6 +204,8 @@ def _rank_correlation(one: NDArray[np.floating], other: NDArray[np.floating]) ->
     first, second = (block_means(values, _SIDE).reshape(-1) for values in (one, other))
     if first.min() == first.max() or second.min() == second.max():
         return 0.0
+    from scipy.stats import spearmanr
+
     return float(spearmanr(first, second).statistic)
 
 

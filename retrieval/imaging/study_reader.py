@@ -34,10 +34,17 @@ class Apart:
 
 
 def read_study(path: str | Path, *, modality: str | None = None, isolated: bool = False) -> Study:
-    """Read the one study at a path. `modality` ("CT", "DX", ...) names what NIfTI files and pictures cannot.
+    """Return the one study at a path: DICOM, NIfTI or a picture, in a file, a folder, a DICOMDIR or a zip.
 
-    Everything under the path that is not part of the study is in `Study.skipped`, with its reason. `isolated` reads in
-    a worker process under a memory and a time limit, as the command and the server do; the worker is kept for the next.
+    Args:
+        path: a file or folder.
+        modality: "CT", "DX", ...: what NIfTI files and pictures cannot name.
+        isolated: read in a worker process under a memory and a time limit, as the command and the server do; the
+            worker is kept for the next.
+
+    Returns:
+        The study, its volumes `(Z, Y, X)` display-oriented; everything under the path that is no part of it is in
+        `Study.skipped`, with its reason.
 
     Raises:
         UsageError: the path does not exist, is empty, or holds several studies.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Collection, Iterable
 from pathlib import Path
+from typing import Final
 
 from radseek.retrieval.disk_errors import require_room
 from radseek.retrieval.errors import UsageError
@@ -18,6 +20,8 @@ from radseek.retrieval.index.segments.segment_folders import segment_bytes, writ
 from radseek.retrieval.index.store import StudyRecord
 
 __all__ = ["add", "commit_bytes", "remove"]
+
+_log: Final = logging.getLogger(__name__)
 
 _ROW_COPIES = 4  # SQLite's log, the file that it is moved to, the keyword index, both again for pages half full
 _VIEW_BYTES = 256  # a view's row and its entries in the indexes
@@ -61,6 +65,7 @@ def add(
     except BaseException:
         shutil.rmtree(folder / info.folder_name, ignore_errors=True)
         raise
+    _log.info("%d studies committed to %s, generation %d", len(keys), folder, generation + 1)
 
 
 def commit_bytes(packing: Packing) -> int:

@@ -21,7 +21,7 @@ from radseek.retrieval.errors import IndexDamagedError, UnknownNameError, UsageE
 from radseek.retrieval.index import commit, forgetting, key_agreement, verifying
 from radseek.retrieval.index.catalog import catalog_write
 from radseek.retrieval.index.catalog.catalog_file import Catalog
-from radseek.retrieval.index.catalog.file_sums import changed_files, clear_sums, look_changed, write_sums
+from radseek.retrieval.index.catalog.file_sums import changed_files, clear_sums, write_sums
 from radseek.retrieval.index.catalog.linkage import LinkageFile, linkage_path
 from radseek.retrieval.index.catalog.schema import FORMAT
 from radseek.retrieval.index.catalog.sqlite_file import identity
@@ -44,6 +44,7 @@ from radseek.retrieval.index.store import (
     ViewHit,
 )
 from radseek.retrieval.index.upkeep import Upkeep
+from radseek.retrieval.index.vectors.vector_table import StoredVectors
 from radseek.retrieval.index.writer_lock import locked
 from radseek.retrieval.privacy.pseudonyms import key_check
 from radseek.retrieval.types import ViewVectors
@@ -51,7 +52,7 @@ from radseek.retrieval.types import ViewVectors
 __all__ = ["LocalStore"]
 
 
-class LocalStore:
+class LocalStore(StoredVectors):
     """Implements `radseek.retrieval.index.store.Store`. Get one from `open` or `create`; close it, or use `with`."""
 
     def __init__(self, path: Path, lock: FileLock | None) -> None:
@@ -70,9 +71,8 @@ class LocalStore:
             self._linkage_was_there = linkage_path(path).exists()
             if lock is not None or os.access(linkage_path(path), os.R_OK):  # it may be there and not for this user
                 self._linkage = LinkageFile(linkage_path(path), read_only=lock is None)
-            self._in_doubt = look_changed(path, self._files())
+            self._in_doubt = verifying.in_doubt(path, self._files(), self._catalog, writing=lock is not None)
             if lock is not None:
-                self._in_doubt = self._in_doubt and changed_files(path, self._files()) != []
                 clear_sums(path)
                 if (manifest.format, manifest.key_check) != (FORMAT, self._key_check):  # it lags behind the catalogue
                     write_manifest(path, manifest.spec, self._key_check)
@@ -168,8 +168,7 @@ class LocalStore:
         Raises `UsageError` for a study that is there already (unless `replace_existing`) or vectors that do not fit.
         """
         linkage = self._writable()
-        dim = self._spec.dim
-        commit.add(self._catalog, linkage, self._folder, dim, records, replace_existing=replace_existing)
+        commit.add(self._catalog, linkage, self._folder, self._spec.dim, records, replace_existing=replace_existing)
         return self._merged()
 
     def remove(self, studies: Collection[str]) -> int:
@@ -281,7 +280,7 @@ class LocalStore:
             return None
         found = self._linkage.get(study)
         if found is None and self.contains([study]):
-            self._check_linkage()
+            self._check_linkage(self._linkage)
         return found
 
     def cases(
@@ -351,12 +350,13 @@ class LocalStore:
             return {}
         found = self._linkage.paths(studies)
         if len(found) < len(studies):
-            self._check_linkage()
+            self._check_linkage(self._linkage)
         return found
 
-    def _check_linkage(self) -> None:
+    def _check_linkage(self, linkage: LinkageFile) -> None:
         """Where a study has no linkage and the file was changed, not deleted, it is no answer that there is none."""
-        if self._linkage_was_there and self._in_doubt and changed_files(self.path, self._files()) != []:
+        lost = self._in_doubt and (linkage.problems() or changed_files(self.path, self._files()))
+        if lost and self._linkage_was_there:
             raise IndexDamagedError(
                 f"{linkage_path(self.path)} lacks studies and was changed since it was written; restore it from a copy."
             )

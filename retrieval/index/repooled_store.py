@@ -24,6 +24,7 @@ from radseek.retrieval.index.store import (
     ViewHit,
 )
 from radseek.retrieval.index.vectors.exact_search import FlatIndex
+from radseek.retrieval.index.vectors.vector_table import StoredVectors
 from radseek.retrieval.types import ViewVectors
 
 __all__ = ["RepooledStore"]
@@ -31,7 +32,7 @@ __all__ = ["RepooledStore"]
 _Named = tuple[FlatIndex, list[str], list[str]]  # vectors, and each row's study and series
 
 
-class RepooledStore:
+class RepooledStore(StoredVectors):
     """Implements `Store` for reading. Nothing is written; `LocalStore.repool` makes the same lasting."""
 
     def __init__(self, store: Store, encoder: Encoder) -> None:

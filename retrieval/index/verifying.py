@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,14 +13,15 @@ import numpy as np
 from radseek.retrieval.errors import IndexDamagedError
 from radseek.retrieval.index.catalog.catalog_file import Catalog
 from radseek.retrieval.index.catalog.digests import changed
-from radseek.retrieval.index.catalog.file_sums import changed_files
+from radseek.retrieval.index.catalog.file_sums import changed_files, look_changed
 from radseek.retrieval.index.catalog.linkage import LinkageFile
 from radseek.retrieval.index.catalog.schema import VISIBLE
 from radseek.retrieval.index.manifest import MANIFEST
 from radseek.retrieval.index.segments.places import Places
 from radseek.retrieval.index.segments.segment_folders import ARRAYS, Segment
+from radseek.retrieval.index.writer_lock import is_locked
 
-__all__ = ["Verified", "catalogue_problems", "counts", "require_none", "undigested", "verify"]
+__all__ = ["Verified", "catalogue_problems", "counts", "in_doubt", "require_none", "undigested", "verify"]
 
 _UNIT_TOLERANCE = 0.01
 _BLOCK = 65536
@@ -35,6 +36,16 @@ class Verified:
 
     undigested: int
     hashed: bool
+
+
+def in_doubt(path: Path, files: Collection[Path], catalog: Catalog, *, writing: bool) -> bool:
+    """Say whether there is reason to doubt an index's files: another size or time than when they were closed, or a
+    writer that never closed them. `writing`: who asks has the writer's lock, and compares hashes where sizes differ.
+    """
+    changed = look_changed(path, files)
+    if changed is None and catalog.has_all_digests() and catalog.generation() > 0:
+        return writing or not is_locked(path)
+    return bool(changed) and not (writing and changed_files(path, files) == [])
 
 
 def counts(catalog: Catalog, generation: int) -> dict[str, int]:

@@ -56,15 +56,22 @@ def findings_in(
 ) -> tuple[Said, ...]:
     """Return what a sentence says of each finding that it names, in the order of `findings`.
 
-    `findings`: a shipped set's name or a set file's path, findings themselves, or None for the whole catalogue.
-    `region` ("chest", "head", "abdomen") is what the report is about, which short names such as "edema" need; left
-    out, it is the one that all the findings share, else the sentence's own, else the chest. Named twice, present
-    outweighs uncertain and uncertain absent. A sentence in a language other than English and Chinese says nothing, for
-    no rules read it. Raises `UnknownNameError` for a set that is not there.
+    Named twice, present outweighs uncertain and uncertain absent. A sentence in a language other than English and
+    Chinese says nothing, for no rules read it.
 
-    >>> found = findings_in("No pneumothorax, small effusion.", "chest_xray")
-    >>> [(said.finding, said.polarity, said.rule) for said in found]
-    [('pneumothorax', 'absent', 'no'), ('pleural_effusion', 'present', '')]
+    Args:
+        sentence: one sentence of a report.
+        findings: a shipped set's name or a set file's path, findings themselves, or None for the whole catalogue.
+        region: "chest", "head" or "abdomen": what the report is about, which short names such as "edema" need; left
+            out, it is the one that all the findings share, else the sentence's own, else the chest.
+
+    Raises:
+        UnknownNameError: a set that is not there.
+
+    Examples:
+        >>> found = findings_in("No pneumothorax, small effusion.", "chest_xray")
+        >>> [(said.finding, said.polarity, said.rule) for said in found]
+        [('pneumothorax', 'absent', 'no'), ('pleural_effusion', 'present', '')]
     """
     asked = _asked(findings)
     return _said(sentence, asked, region or _region(asked))

@@ -23,7 +23,10 @@ _Mask = Segmentation | tuple[Drawn, ...]
 def read_mask(path: str | Path, volume: Volume, *, frame_of_reference: str = "") -> tuple[Region, ...]:
     """Return the labels of a mask file on a Volume's grid, by nearest neighbour through both affines, in LPS.
 
-    `frame_of_reference`: the images' FrameOfReferenceUID, where they have one; a DICOM SEG with another is refused.
+    Args:
+        path: DICOM SEG or NIfTI labels.
+        volume: the Volume whose grid is wanted.
+        frame_of_reference: the images' FrameOfReferenceUID, where they have one; a DICOM SEG with another is refused.
 
     Raises:
         MaskError: the file is no mask, is empty, or does not fit the volume; says the numbers and the remedy.

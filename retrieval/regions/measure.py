@@ -38,7 +38,7 @@ class Measurement:
 
 
 def measure(region: Region, volume: Volume) -> tuple[Measurement, ...]:
-    """Return everything that can be said of a region, in a fixed order.
+    """Return everything that can be said of `region`, a region on `volume`'s grid, in a fixed order.
 
     `volume` (ml): voxels times the affine's determinant, so oblique and sheared slices count right.
     `longest_axial_diameter` and `short_axis` (mm): see `measure_axial`; where the slices are not axial the first is

@@ -31,7 +31,16 @@ class Region:
 
     @classmethod
     def of(cls, label: str, voxels: NDArray[np.bool_], caveats: tuple[str, ...] = ()) -> Region:
-        """Make a region of `(Z, Y, X)` bool on the Volume's grid. Raises `MaskError` where nothing is inside."""
+        """Return a region on a Volume's grid.
+
+        Args:
+            label: what it is called.
+            voxels: `(Z, Y, X)` bool on the whole grid.
+            caveats: what limits it.
+
+        Raises:
+            MaskError: another number of dimensions, or nothing is inside.
+        """
         if voxels.ndim != 3:
             raise MaskError(f"'{label}' is an array of {voxels.ndim} dimensions; a region has three, (Z, Y, X).")
         box = bounding_box(voxels)
@@ -56,7 +65,7 @@ class Region:
     def affine_on(self, volume: Volume) -> NDArray[np.float64]:
         """Return the `(4, 4)` affine from `(x, y, z, 1)` of `inside` to patient LPS mm.
 
-        Raises `MaskError` where the Volume has no geometry or another grid than the region.
+        Raises `MaskError` where `volume` has no geometry or another grid than the region.
         """
         if volume.affine is None:
             raise MaskError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from threading import RLock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +46,7 @@ class Percentiles:
     def __init__(self, store: Store, text_vectors: TextVectors) -> None:
         self._store = store
         self._text_vectors = text_vectors
+        self._lock = RLock()
         self._groups: dict[tuple[str, str], _Group] = {}
 
     def of(self, finding: Finding, study: StudyVectors, reading: Reading) -> float | None:
@@ -60,9 +62,10 @@ class Percentiles:
         place = group.place(study.key)
         if len(group.keys) - (place is not None) < FEWEST:
             return None
-        self._read(group, [finding])
-        margins, margin = group.ordered[finding], np.float32(reading.margin)
-        own = np.float32(np.nan) if place is None else group.margins[finding][place]
+        with self._lock:  # another thread's findings may push this one out
+            self._read(group, [finding])
+            margins, margin = group.ordered[finding], np.float32(reading.margin)
+            own = np.float32(np.nan) if place is None else group.margins[finding][place]
         count = len(margins) - (not np.isnan(own))
         if count < FEWEST:
             return None
@@ -71,7 +74,8 @@ class Percentiles:
     def prepare(self, findings: Sequence[Finding], modality: str, body_part: str) -> None:
         """Look through comparable studies once for many findings; afterwards `of` reads nothing for them."""
         if modality and body_part and len((group := self._group(modality, body_part)).keys) > FEWEST:
-            self._read(group, findings)
+            with self._lock:
+                self._read(group, findings)
 
     def _group(self, modality: str, body_part: str) -> _Group:
         kind = (modality, body_part)

@@ -24,6 +24,7 @@ __all__ = [
     "LabelProbability",
     "ScreenResult",
     "findings_version",
+    "flat_score",
     "score_record",
 ]
 
@@ -86,18 +87,15 @@ def score_record(row: FindingScore, encoder: str, version: str) -> dict[str, Any
     `interval` becomes `interval_low` and `interval_high`, `position` becomes `x_mm`, `y_mm` and `z_mm` (patient LPS);
     `encoder` and `version` (of the findings) are in every line, as is the notice.
     """
-    low, high = row.interval or (None, None)
-    x, y, z = row.position or (None, None, None)
-    added: dict[str, Any] = {
-        "interval_low": low,
-        "interval_high": high,
-        "x_mm": x,
-        "y_mm": y,
-        "z_mm": z,
-        "encoder": encoder,
-    }
-    added |= {"findings_version": version, "notice": NOTICE}
-    return {name: added[name] if name in added else getattr(row, name) for name in SCREEN_COLUMNS}
+    return flat_score({n: getattr(row, n) for n in row.__slots__} | {"encoder": encoder, "findings_version": version})
+
+
+def flat_score(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a score's document, with `encoder` and `findings_version`, as one flat line of a table."""
+    low, high = row["interval"] or (None, None)
+    x, y, z = row["position"] or (None, None, None)
+    added = {"interval_low": low, "interval_high": high, "x_mm": x, "y_mm": y, "z_mm": z, "notice": NOTICE}
+    return {name: added[name] if name in added else row[name] for name in SCREEN_COLUMNS}
 
 
 @dataclass(frozen=True, slots=True)

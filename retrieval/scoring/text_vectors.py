@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,7 @@ class TextVectors:
 
     def __init__(self, encoder: Encoder) -> None:
         self.encoder = encoder
+        self._lock = RLock()
         self._pairs: dict[tuple[tuple[str, ...], tuple[str, ...]], TextPair] = {}
         self._tests: dict[Finding, float] = {}
         self._texts: dict[str, NDArray[np.float32]] = {}
@@ -70,18 +72,20 @@ class TextVectors:
     def pair(self, finding: Finding) -> TextPair:
         """Return a finding's text vectors; one whose views alone differ has the same."""
         words = (finding.present, finding.absent)
-        if words not in self._pairs:
-            self._pairs[words] = finding_vectors(self.encoder, finding)
-            forget_oldest(self._pairs)
-        return self._pairs[words]
+        with self._lock:
+            if words not in self._pairs:
+                self._pairs[words] = finding_vectors(self.encoder, finding)
+                forget_oldest(self._pairs)
+            return self._pairs[words]
 
     def self_test(self, finding: Finding) -> float:
         """Return the finding's leave-one-paraphrase-out AUROC (see `encoders.self_test`)."""
-        if finding not in self._tests:
-            pair = self.pair(finding)
-            self._tests[finding] = held_out_auroc(pair.positives, pair.negatives)
-            forget_oldest(self._tests)
-        return self._tests[finding]
+        with self._lock:
+            if finding not in self._tests:
+                pair = self.pair(finding)
+                self._tests[finding] = held_out_auroc(pair.positives, pair.negatives)
+                forget_oldest(self._tests)
+            return self._tests[finding]
 
     def kinds(self) -> NDArray[np.float32]:
         """Return the unit vectors `(len(KINDS), D)` of the kinds of image that are distinguished from one another."""
@@ -93,7 +97,8 @@ class TextVectors:
 
     def text(self, text: str) -> NDArray[np.float32]:
         """Return the `(D,)` unit vector of any text; Chinese finding terms are put into English first."""
-        if text not in self._texts:
-            self._texts[text] = self.encoder.encode_texts([translate(text)])[0]
-            forget_oldest(self._texts)
-        return self._texts[text]
+        with self._lock:
+            if text not in self._texts:
+                self._texts[text] = self.encoder.encode_texts([translate(text)])[0]
+                forget_oldest(self._texts)
+            return self._texts[text]

@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
+from threading import RLock
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from radseek.prompts.catalogue import find
 from radseek.prompts.finding import Finding
@@ -68,6 +68,8 @@ def likeness(margins: NDArray[np.float64], others: NDArray[np.float64]) -> float
     read = ~(np.isnan(margins) | np.isnan(others).any(axis=1))
     if read.sum() < FEWEST:
         return None
+    from scipy.stats import rankdata  # late: a second, and only an archive is asked this
+
     ranks = np.apply_along_axis(rankdata, 0, np.column_stack([margins[read], others[read]]))
     with np.errstate(invalid="ignore"):
         found = np.nan_to_num(np.abs(np.corrcoef(ranks, rowvar=False)[0, 1:]))
@@ -82,6 +84,7 @@ class WordSeparation:
         """Take words' vectors and, where there is one, the index whose studies are at hand."""
         self._text_vectors = text_vectors
         self._store = store
+        self._lock = RLock()  # rows are read bit by bit: another thread's question waits until all are there
         self._rows: dict[tuple[Kind, Finding], list[NDArray[np.float64]]] = {}
         self._few: dict[Kind, list[tuple[StudyVectors, Sequence[Finding]]] | None] = {}  # None once there are enough
         self._said: dict[tuple[Kind, Finding], tuple[int, bool | None]] = {}  # of how many studies, and what
@@ -114,15 +117,16 @@ class WordSeparation:
 
     def not_told_apart(self, finding: Finding, kind: Kind) -> bool | None:
         """Say whether a finding's words order a kind of study as others do; None for too few studies."""
-        if (kind, finding) not in self._rows:
-            self._read(finding, kind)
-        rows = self._rows.get((kind, finding), ())
-        if self._said.get((kind, finding), (-1, None))[0] != len(rows):  # of an archive every study asks
-            table = np.array(rows) if rows else np.empty((0, 2))
-            found = likeness(table[:, 0], table[:, 1:])
-            self._said[kind, finding] = (len(rows), None if found is None else found >= LIMIT)
-            forget_oldest(self._said)
-        return self._said[kind, finding][1]
+        with self._lock:
+            if (kind, finding) not in self._rows:
+                self._read(finding, kind)
+            rows = self._rows.get((kind, finding), ())
+            if self._said.get((kind, finding), (-1, None))[0] != len(rows):  # of an archive every study asks
+                table = np.array(rows) if rows else np.empty((0, 2))
+                found = likeness(table[:, 0], table[:, 1:])
+                self._said[kind, finding] = (len(rows), None if found is None else found >= LIMIT)
+                forget_oldest(self._said)
+            return self._said[kind, finding][1]
 
     def alike(self, asked: Sequence[Finding], studies: Sequence[str]) -> tuple[str, ...]:
         """Return the kinds (`MR head`) of some of the index's studies that other words order as those asked do."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from radseek.retrieval.encoders.download.file_hashes import file_sha256
-from radseek.retrieval.errors import EncoderError
+from radseek.retrieval.errors import EncoderError, UnreachableError
 
 __all__ = ["HubRepository", "endpoint", "open_repository"]
 
@@ -91,7 +91,7 @@ def _explained(what: str) -> Iterator[None]:
             "model needs its terms accepted and HF_TOKEN set."
         ) from error
     except (transport, errors.OfflineModeIsEnabled, errors.EntryNotFoundError, OSError) as error:
-        raise EncoderError(
+        raise UnreachableError(
             f"Could not fetch {what} from {endpoint()} ({_short(error)}). Without a network: run `radseek fetch NAME "
             "--to DIR` where there is one, copy DIR here, and use --model DIR. Behind a mirror: set HF_ENDPOINT."
         ) from error

@@ -14,6 +14,7 @@ import transformers
 
 from radseek.retrieval.encoders.checkpoint import read_json
 from radseek.retrieval.encoders.local_only import check_transformers_config, offline
+from radseek.retrieval.encoders.open_clip_import import compiler_later
 from radseek.retrieval.errors import EncoderError
 from radseek.retrieval.explain.narrators.model_files import unpacked
 from radseek.retrieval.explain.narrators.prompting import MAX_TOKENS, SLACK, Message
@@ -37,7 +38,7 @@ class TransformersModel:
             self._tokenizer: Any = _HF.AutoTokenizer.from_pretrained(folder, local_files_only=True)
         if not self._tokenizer.chat_template:
             raise ValueError("it has no chat template, so it is no instruction model")
-        with _no_bars(), offline():
+        with _no_bars(), offline(), compiler_later():
             model: Any = _HF.AutoModelForCausalLM.from_pretrained(
                 folder, local_files_only=True, dtype=dtype, use_safetensors=True
             )

@@ -75,7 +75,7 @@ def iter_views(series: Series, z: NDArray[np.int32] | None = None) -> Iterator[V
 
 
 def make_views(series: Series) -> list[View]:
-    """Return every view of a Series; see `iter_views`."""
+    """Return every view of a Series, `series`; see `iter_views`."""
     return list(iter_views(series))
 
 

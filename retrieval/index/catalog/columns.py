@@ -45,13 +45,8 @@ class StudyColumns:
     def __init__(self, catalog: Catalog, generation: int) -> None:
         self._catalog = catalog
         self._at = {"generation": generation}
-        # Of the index on keys alone, without a look at the rows. LIMIT: an ORDER BY without one may be left out.
-        in_order = "(SELECT id, key FROM studies ORDER BY key LIMIT -1)"
-        (ids,), (keys,) = read_columns(catalog, ["id"], ["key"], in_order)
-        (visible,), _ = read_columns(catalog, ["id"], [], f"studies s WHERE {VISIBLE}", self._at)
-        there = np.isin(ids, visible) if len(visible) < len(ids) else np.ones(len(ids), bool)
-        self.ids = ids[there]
-        self.keys = keys if there.all() else [keys[place] for place in np.flatnonzero(there)]
+        with catalog.reading():
+            self.ids, self.keys = _visible(catalog, generation)
         self._places = np.full(int(self.ids.max(initial=0)) + 2, -1, np.int64)
         self._places[self.ids] = np.arange(len(self.ids))
         self._coded: dict[str, _Coded] = {}
@@ -134,6 +129,22 @@ class StudyColumns:
         )
         there = (places >= 0) & (code >= 0)
         return _Coded(places[there], code[there], list(codes))
+
+
+def _visible(catalog: Catalog, generation: int) -> tuple[NDArray[np.int64], list[str]]:
+    """Return the row ids and keys of the studies that a generation shows, in key order.
+
+    Of indexes alone, without a look at the rows, where it is the last generation: that shows what is not removed.
+    """
+    # LIMIT: an ORDER BY without one may be left out.
+    in_order = "(SELECT id, key FROM studies {} ORDER BY key LIMIT -1)"
+    if generation == catalog.generation():
+        (ids,), (keys,) = read_columns(catalog, ["id"], ["key"], in_order.format("WHERE removed IS NULL"))
+        return ids, keys
+    (ids,), (keys,) = read_columns(catalog, ["id"], ["key"], in_order.format(""))
+    (visible,), _ = read_columns(catalog, ["id"], [], f"studies s WHERE {VISIBLE}", {"generation": generation})
+    there = np.isin(ids, visible)
+    return ids[there], [keys[place] for place in np.flatnonzero(there)]
 
 
 def read_columns(

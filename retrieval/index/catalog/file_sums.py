@@ -3,8 +3,9 @@
     archive.index/sums.json    {"catalog.sqlite": [SHA-256, bytes, time], "archive.linkage.sqlite": ..., ...}
 
 A writer takes the file away before it changes anything and writes it when it has closed the others; after a writer that
-was killed there is none, and the digests of the rows guard alone. Whoever reads compares sizes and times, and hashes
-only where these differ. The hash of the linkage says nothing of anybody.
+was killed there is none, and whoever opens the index then is in doubt of it, as where sizes or times differ: all rows
+are compared with their digests before an answer about all studies. Hashes are compared only where sizes or times
+differ. The hash of the linkage says nothing of anybody.
 """
 
 from __future__ import annotations
@@ -50,11 +51,14 @@ def write_sums(index: Path, files: Collection[Path]) -> None:
             draft.unlink(missing_ok=True)
 
 
-def look_changed(index: Path, files: Collection[Path]) -> bool:
-    """Say whether a file that is there has another size or time than when it was closed; no file's bytes are read."""
+def look_changed(index: Path, files: Collection[Path]) -> bool | None:
+    """Say whether a file that is there has another size or time than when it was closed; no file's bytes are read.
+
+    None where nothing says what they were.
+    """
     sums = _read(index)
     if sums is None:
-        return False
+        return None
     return any(sums.get(file.name, [0])[1:] != _stat(file) or _log_bytes(file) for file in files if file.is_file())
 
 

@@ -35,6 +35,9 @@ CREATE TABLE IF NOT EXISTS studies (
     digest BLOB, seen TEXT NOT NULL DEFAULT ''
 ) WITHOUT ROWID;
 """
+# How many studies the last write left: a row that is gone since is seen, also where no hash of the file is kept.
+_COUNTED = "CREATE TABLE IF NOT EXISTS counted (one INTEGER PRIMARY KEY CHECK (one = 1), studies INTEGER NOT NULL);"
+_COUNT = "INSERT OR REPLACE INTO counted VALUES (1, (SELECT count(*) FROM studies))"
 
 
 def linkage_path(index: Path) -> Path:
@@ -65,9 +68,11 @@ class LinkageFile:
 
     def _make_tables(self) -> None:
         columns = self._query(_HAS)
-        if not columns:
-            with guarded(self.path):
+        with guarded(self.path):
+            if not columns:
                 self._connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_FORMAT}; COMMIT;")
+            if not self._is_counted():  # before there was a count
+                self._connection.executescript(f"BEGIN; {_COUNTED} {_COUNT}; COMMIT;")
         for name, kind in _ADDED.items() if columns else ():
             if (name,) not in columns:
                 self._query(f"ALTER TABLE studies ADD COLUMN {name} {kind}")
@@ -78,11 +83,22 @@ class LinkageFile:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
+                self._connection.execute(_COUNT)
                 self._connection.execute("COMMIT")
             except BaseException:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
+
+    def lacks_rows(self) -> bool:
+        """Say whether there are not as many studies as the last write left."""
+        if not self._is_counted():
+            return False
+        rows = self._query("SELECT (SELECT studies FROM counted), (SELECT count(*) FROM studies)")
+        return bool(rows[0][0] != rows[0][1])
+
+    def _is_counted(self) -> bool:
+        return bool(self._query("SELECT 1 FROM sqlite_master WHERE name = 'counted'"))
 
     def has_all_digests(self) -> bool:
         """Say whether every row has the digest that tells a changed one."""
@@ -102,6 +118,7 @@ class LinkageFile:
     def problems(self) -> list[str]:
         """Return what is wrong with the file, for `verify`."""
         found = [f"linkage: {row[0]}" for row in self._query("PRAGMA integrity_check(5)") if row[0] != "ok"]
+        found += ["linkage: it has not as many studies as were written"] if self.lacks_rows() else []
         strict = self.has_all_digests()
         rows = self._query(f"SELECT {_COLUMNS}, {'digest' if self._digests else 'NULL'} FROM studies")
         changed = [str(row[0]) for row in rows if not _as_written(row, strict=strict)]

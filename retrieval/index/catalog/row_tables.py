@@ -47,9 +47,9 @@ def load_views(catalog: Catalog, studies: StudyColumns, places: Places) -> ViewT
     """Read the view table of a generation. Raises `IndexDamagedError` where a view lies outside its segment."""
     columns = ["id", "study", "segment", "row", "start", "count"]
     numbers, (name,) = read_columns(catalog, columns, ["name"], "views")
-    names = tuple(sorted({str(one) for one in name}))
+    names = tuple(sorted(set(map(str, name))))
     code = {one: i for i, one in enumerate(names)}
-    codes = np.fromiter((code[str(one)] for one in name), np.int64, len(name))
+    codes = np.fromiter(map(code.__getitem__, map(str, name)), np.int64, len(name))
     order, owner = _in_key_order(studies, numbers[1], numbers[0])
     ids, study, segment, row, start, count = (column[order] for column in numbers)
     at = places.find(segment)

@@ -37,7 +37,7 @@ class Where:
 
     @classmethod
     def parse(cls, texts: Iterable[str]) -> Where:
-        """Read `FIELD=VALUE` texts. Different fields must all match; of one field's values, any.
+        """Return the filter of `texts`, each `FIELD=VALUE`: all fields must match, of one field's values any.
 
         Values are compared without case and by their usual names (`sex=male`, `modality=磁共振`); several are separated
         by commas (`modality=CT,MR`) or by giving the field again. `age` and `year` take a number or a range: `40-60`,

@@ -7,9 +7,11 @@ old ones last. A row is written again some five times in an index's life; the la
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +24,8 @@ from radseek.retrieval.index.segments.places import Places
 from radseek.retrieval.index.segments.segment_folders import ARRAYS, Segment, SegmentInfo, write_segment
 
 __all__ = ["due", "merge"]
+
+_log: Final = logging.getLogger(__name__)
 
 _FAN = 8  # folders of a tier that become one of the next
 _SMALLEST = 64 << 10  # bytes under which all folders are one tier
@@ -37,8 +41,10 @@ def merge(catalog: Catalog, root: Path, dim: int) -> None:
     while group := due((layout := catalog.layout()).folders):
         try:
             _merge(catalog, root, dim, group, layout.places)
-        except StorageError:
+        except StorageError as error:
+            _log.info("folders of %s are not merged: %s", root, error)
             return
+        _log.info("%d folders of %s merged into one", len(group), root)
 
 
 def due(folders: Sequence[SegmentInfo]) -> list[SegmentInfo]:

@@ -1,7 +1,8 @@
-"""Exact search over unit vectors: FAISS over the float16 rows as they are, re-scored in float64.
+"""Exact search over unit vectors: FAISS over the float16 rows as they are, or NumPy without it; re-scored in float64.
 
 FAISS's last bits depend on the order in which it adds; the re-scoring does not, so equal vectors tie exactly and ties
-are broken by key. How far FAISS may be off is known (`float32_error`), so what it leaves out cannot be among the best.
+are broken by key. How far float32 may be off is known (`float32_error`), so what it leaves out cannot be among the
+best, and both ways give the same answer.
 """
 
 from __future__ import annotations
@@ -12,11 +13,10 @@ from types import ModuleType
 import numpy as np
 from numpy.typing import NDArray
 
-from radseek.retrieval.errors import MissingExtraError
-
 __all__ = ["FlatIndex", "cosines", "float32_error"]
 
 _NARROW = 0.1  # share of allowed rows under which scanning just those is cheaper than a selector
+_BLOCK = 65536  # rows widened at a time
 _EXTRA = 16  # rows asked for beyond k, so that a tie at the end is seen whole
 _ROUNDING = 2.0**-24  # of one operation in float32, relative
 _LONGEST = 1.01  # a stored row is of unit length but for its float16 rounding
@@ -41,13 +41,12 @@ def float32_error(query: NDArray[np.floating]) -> float:
 
 
 @cache
-def _faiss() -> ModuleType:
+def _faiss() -> ModuleType | None:
+    """Return FAISS, or None where it is not installed: then NumPy compares every row."""
     try:
         import faiss
-    except ImportError as error:
-        raise MissingExtraError(
-            "Searching an index needs FAISS: install radseek[cpu], or radseek[gpu] on a machine with a GPU."
-        ) from error
+    except ImportError:
+        return None
     faiss.omp_set_num_threads(1)  # two threads make one query slower; queries run side by side instead
     module: ModuleType = faiss
     return module
@@ -59,11 +58,15 @@ class FlatIndex:
     def __init__(self, rows: NDArray[np.float16]) -> None:
         faiss = _faiss()
         count, dim = rows.shape
+        if faiss is None:
+            self._index = None
+            self.rows: NDArray[np.float16] = np.ascontiguousarray(rows, "<f2")
+            return
         self._index = faiss.IndexScalarQuantizer(dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
         # FAISS's half floats are IEEE's, as ours are: the codes are the rows.
         self._index.add_sa_codes(np.ascontiguousarray(rows, "<f2").view(np.uint8).reshape(count, 2 * dim))
         codes = faiss.rev_swig_ptr(self._index.codes.data(), count * 2 * dim) if count else np.zeros(0, np.uint8)
-        self.rows: NDArray[np.float16] = codes.view("<f2").reshape(count, dim)
+        self.rows = codes.view("<f2").reshape(count, dim)
 
     def search(
         self, query: NDArray[np.floating], k: int, allowed: NDArray[np.bool_], order: NDArray[np.int64]
@@ -79,8 +82,8 @@ class FlatIndex:
         if k + _EXTRA >= len(subset):
             return subset
         asked_with, slack = np.ascontiguousarray(query, np.float32), 2 * float32_error(query)
-        if len(subset) < _NARROW * len(allowed):
-            return _within(subset, self.rows[subset].astype(np.float32) @ asked_with, k, slack)
+        if self._index is None or len(subset) < _NARROW * len(allowed):
+            return _within(subset, self._products(subset, asked_with), k, slack)
         asked = k + _EXTRA
         while True:
             scores, rows = self._index.search(asked_with[None], asked, params=self._only(allowed, len(subset)))
@@ -89,10 +92,19 @@ class FlatIndex:
                 return ids
             asked = min(8 * asked, len(subset))  # a run of near ties: see all of it
 
+    def _products(self, subset: NDArray[np.int64], query: NDArray[np.float32]) -> NDArray[np.float32]:
+        products = np.empty(len(subset), np.float32)
+        for start in range(0, len(subset), _BLOCK):
+            part = subset[start : start + _BLOCK]
+            products[start : start + _BLOCK] = self.rows[part].astype(np.float32) @ query
+        return products
+
     def _only(self, allowed: NDArray[np.bool_], count: int) -> object | None:
         if count == len(allowed):
             return None
         faiss = _faiss()
+        if faiss is None:
+            return None
         bits = np.packbits(allowed, bitorder="little")
         parameters = faiss.SearchParameters()
         parameters.sel = faiss.IDSelectorBitmap(len(bits), faiss.swig_ptr(bits))

@@ -1,0 +1,127 @@
+"""From what a question is about to vectors: a path, a study, an index, or a study's key in the open index."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from weakref import WeakKeyDictionary
+
+from radseek.retrieval.encoders.encoder import Encoder
+from radseek.retrieval.encoders.spec import check_match
+from radseek.retrieval.errors import UsageError
+from radseek.retrieval.imaging.study_reader import read_study
+from radseek.retrieval.index.local_store import LocalStore
+from radseek.retrieval.index.manifest import is_index
+from radseek.retrieval.index.repooled_store import RepooledStore
+from radseek.retrieval.index.store import Store
+from radseek.retrieval.index.upkeep import checked_key
+from radseek.retrieval.path_text import found_path
+from radseek.retrieval.privacy.pseudonyms import key_of_target, series_key, study_key
+from radseek.retrieval.scoring.study_vectors import StudyVectors, embed_study, stored_study
+from radseek.retrieval.search.similar_cases import MaskedRegion, masked_region
+from radseek.retrieval.targets import relative_path, stored_studies, studies_under
+from radseek.retrieval.types import Skipped, Study
+
+__all__ = ["StudyTargets", "Target", "seen_store"]
+
+# A path, an index's path, a study's key in the open index; or a study, read or encoded already.
+Target = str | Path | Study | StudyVectors
+
+
+def seen_store(store: Store, encoder: Encoder) -> Store:
+    """Return a store as an encoder sees it: pooled again where it pools otherwise.
+
+    Raises `EncoderMismatchError` where imaging recipe or towers differ.
+    """
+    return RepooledStore(store, encoder) if check_match(store.spec, encoder.spec) else store
+
+
+class StudyTargets:
+    """Reads and encodes targets for one encoder and, for keys, one open index; a `Study` is encoded once."""
+
+    def __init__(self, encoder: Encoder, store: Store | None, *, isolated: bool) -> None:
+        self._encoder = encoder
+        self._store = store
+        self._isolated = isolated
+        self._key: bytes | None = None
+        self._embedded: WeakKeyDictionary[Study, StudyVectors] = WeakKeyDictionary()
+
+    def vectors(self, study: Study) -> StudyVectors:
+        """Return a study that was read as vectors: those of the index where it holds the same series, else encoded.
+
+        Same means the same key and the same series of the same shapes; encoding is done once for one `Study`.
+        """
+        key = self._own_key()
+        name = study_key(study, key)
+        same = [
+            (series_key(name, one.uid, ordinal, key), one.volume.voxels.shape[:3])
+            for ordinal, one in enumerate(study.series)
+        ]
+        for case in self._store.cases(studies=[name]) if self._store is not None else ():
+            if self._store is not None and [(one.key, tuple(one.shape[:3])) for one in case.series] == same:
+                return stored_study(self._store, case)
+        return self.embed(study, relative_path(study.paths, Path(study.paths[0])) if study.paths else "")
+
+    def studies(self, target: Target | None, modality: str | None, skipped: list[Skipped]) -> Iterator[StudyVectors]:
+        """Yield a target's studies as vectors; what could not be used goes to `skipped`."""
+        if isinstance(target, StudyVectors):
+            yield target
+        elif isinstance(target, Study):
+            yield self.embed(target, relative_path(target.paths, Path(target.paths[0])) if target.paths else "")
+        elif target is None or key_of_target(target) is not None:
+            yield from stored_studies(self.need_store("a stored study"), key_of_target(target))
+        elif is_index(Path(target)):
+            with LocalStore.open(target) as store:
+                yield from stored_studies(seen_store(store, self._encoder))
+        else:
+            for found in studies_under(Path(target), modality=modality, isolated=self._isolated):
+                if isinstance(found, Skipped):
+                    skipped.append(found)
+                else:
+                    yield self.embed(*found)
+
+    def one_study(self, target: Target, modality: str | None) -> StudyVectors:
+        """Return the one study at a target; raises as `read_study` does."""
+        if isinstance(target, Study | StudyVectors) or key_of_target(target) is not None:
+            return next(self.studies(target, modality, []))
+        path = found_path(target)
+        study = self.pixels(path, modality)
+        return self.embed(study, relative_path(study.paths, path))
+
+    def read(self, target: Target, modality: str | None) -> Study | None:
+        """Return a target's pixels, or None where there are vectors only; raises as `read_study` does."""
+        if isinstance(target, Study):
+            return target
+        if isinstance(target, StudyVectors) or key_of_target(target) is not None:
+            return None
+        return self.pixels(target, modality)
+
+    def masked(self, target: Target, modality: str | None, mask: str, labels: Sequence[str]) -> MaskedRegion:
+        """Return the region that a mask marks in the one study at a target."""
+        if isinstance(target, StudyVectors) or key_of_target(target) is not None:
+            raise UsageError("A mask needs the images, and an index keeps none; give the path of the study's files.")
+        study = target if isinstance(target, Study) else self.pixels(target, modality)
+        source = found_path(study.paths[0] if isinstance(target, Study) and study.paths else str(target))
+        path = relative_path(study.paths, source) if study.paths else None
+        return masked_region(study, path, mask, labels, self._encoder, self._own_key())
+
+    def pixels(self, path: str | Path, modality: str | None) -> Study:
+        """Read the one study at a path; raises as `read_study` does."""
+        return read_study(Path(path), modality=modality, isolated=self._isolated)
+
+    def embed(self, study: Study, path: str) -> StudyVectors:
+        """Return a study's vectors, encoded once, and named by `path`."""
+        if study not in self._embedded:
+            self._embedded[study] = embed_study(study, self._encoder, self._own_key(), path)
+        return replace(self._embedded[study], path=path)
+
+    def _own_key(self) -> bytes:
+        self._key = checked_key(self._store) if self._key is None else self._key
+        return self._key
+
+    def need_store(self, what: str) -> Store:
+        """Return the open index. Raises `UsageError`, saying `what` needs one, where there is none."""
+        if self._store is None:
+            raise UsageError(f"{what} needs an index; open one with Engine.open(path), or give --index.")
+        return self._store
