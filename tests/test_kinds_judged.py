@@ -189,8 +189,9 @@ def test_a_normal_volunteer_has_no_tumour_with_any_probability(engine: Engine, v
     rows = {row.finding: row for row in engine.screen(volunteer / layout, "brain_mr").results}
     assert rows["brain_tumour"].view == "mr_t1"
     assert rows["brain_tumour"].margin is not None
-    for name in ("brain_tumour", "glioma", "meningioma", "pituitary_tumour"):
+    for name in ("brain_tumour", "glioma", "pituitary_tumour"):
         assert (rows[name].state, rows[name].reason) == ("abstain", "slice_only"), name
+    assert rows["meningioma"].reason == "cannot_judge"  # its words fail their own test (docs/results.md)
     assert {row.state for row in rows.values()} == {"abstain"}
     assert {row.probability for row in rows.values()} == {None}
 
