@@ -9,7 +9,7 @@ EXTRAS := cpu demo dev docs llm openai
 LOCKS := $(patsubst %,requirements/%.txt,uv base $(EXTRAS) model)
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: demo test quick lint types unit latest lock bench fuzz docs clean
+.PHONY: demo test quick lint types unit latest lock bench fuzz docs train clean
 
 demo: $(READY)
 	$(BIN)/python -m radseek.showcase demo-output
@@ -52,6 +52,16 @@ bench: $(READY)
 fuzz: $(READY)
 	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -n 2 --dist worksteal -m "not (browser or cohort or llm)"
 	$(BIN)/python -m benchmarks.server_fuzz
+
+# The built-in encoder, on from the version before (training/README.md): phantoms, words, images, words again, the folder.
+# FROM: a folder with that version's weights. Needs ../shared/data; some two hours of one core without bfloat16.
+train: $(READY)
+	test -f "$(FROM)/open_clip_model.safetensors" || (echo "make train FROM=FOLDER: the version before, see training/README.md"; exit 1)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r requirements/train.txt
+	$(BIN)/python -m training.phantom_cache --shards 4
+	$(BIN)/python -m training.phantom_cache --sort twins --shards 1 --kinds chest_ct chest_xray
+	$(BIN)/python -m training.general_run training/builtin.toml --from $(FROM)
+	$(BIN)/python -m training.general_export training/runs/generalist --from $(FROM)
 
 # The manual, in site/: its pages of commands, fields and codes are made from the code first.
 docs: $(READY)

@@ -11,6 +11,10 @@ _SETS = {
     ("MR", "head"): "brain_mr",
     ("CR", "chest"): "chest_xray",
     ("DX", "chest"): "chest_xray",
+    ("CR", "extremity"): "msk_xray",
+    ("DX", "extremity"): "msk_xray",
+    ("US", "abdomen"): "liver_us",
+    ("US", "breast"): "breast_us",
 }
 
 

@@ -79,7 +79,17 @@ MR = [
 
 
 def test_the_sets_are_these() -> None:
-    assert list_sets() == ("abdomen_ct", "brain_mr", "chest_ct", "chest_xray", "head_ct")
+    assert list_sets() == (
+        "abdomen_ct",
+        "brain_mr",
+        "breast_us",
+        "chest_ct",
+        "chest_xray",
+        "head_ct",
+        "kidney_ct",
+        "liver_us",
+        "msk_xray",
+    )
 
 
 @pytest.mark.parametrize(
@@ -143,6 +153,10 @@ def test_views_are_known_and_said(_set: str, finding) -> None:  # type: ignore[n
         ("chest_ct", {"lung", "soft", "bone"}),
         ("head_ct", {"brain", "subdural", "bone"}),
         ("abdomen_ct", {"soft", "liver", "bone", "lung"}),
+        ("kidney_ct", {"soft", "bone", "percentile"}),
+        ("liver_us", {"ultrasound"}),
+        ("breast_us", {"ultrasound"}),
+        ("msk_xray", {"radiograph"}),
         ("brain_mr", {view for view in VIEW_NAMES if view.startswith("mr")}),
     ],
 )

@@ -16,7 +16,7 @@ from radseek.retrieval.errors import UsageError
 from tests.conftest import DATA
 from training.captions import compose, load_words, single_captions
 from training.export import FOLDER
-from training.image_phase import REAL
+from training.general_run import FOLDERS
 from training.images import check_data, data_hash, near_duplicates
 from training.labels import complete, load_implications, meanings_of
 from training.losses import contrast_loss, margin_loss
@@ -64,7 +64,7 @@ def test_other_images_than_the_recipe_names_are_not_trained_on(tmp_path: Path) -
 
 @pytest.mark.real_data
 def test_the_recipe_was_made_with_the_images_that_are_here() -> None:
-    check_data(DATA, {name: RECIPE["data"][name] for name in REAL})
+    check_data(DATA, {name: RECIPE["data"][name] for name in FOLDERS})
 
 
 @pytest.mark.real_data

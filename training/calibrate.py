@@ -187,7 +187,7 @@ def fit_entries(samples: Sequence[Sample]) -> tuple[list[dict[str, Any]], list[d
         y = np.array([s.label for s in group])
         if min(y.sum(), len(y) - y.sum()) < FEWEST:
             continue
-        told = auroc(y, x[:, 0], patients=[s.study for s in group])
+        told = auroc(y, x[:, 0], patients=[s.study for s in group], repeats=300)
         of_what = {"finding": finding, "views": list(views), "many": many, "fitted_on": source}
         row = {**of_what, "count": len(y), "present": int(y.sum())}
         row |= {"auroc": round(told.value, 3), "auroc_low": round(told.low, 3)}

@@ -37,11 +37,13 @@ class Caption:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """The parsed captions.toml: concepts by name, the shared templates, and the unclaimed general names."""
+    """The parsed captions.toml: concepts by name, the shared templates, the unclaimed general names, and `nothing`:
+    words that are not of an image at all, and must order no images."""
 
     concepts: dict[str, dict[str, Any]]
     templates: dict[str, Any]
     general: tuple[str, ...]
+    nothing: tuple[str, ...] = ()
 
     def in_region(self, region: str) -> list[str]:
         """Return the concepts read in a region ("chest", "head") or that say the kind of image."""
@@ -51,7 +53,7 @@ class Words:
 def load_words(path: Path | None = None) -> Words:
     """Read captions.toml (this folder's by default)."""
     data = tomllib.loads((path or Path(__file__).with_name("captions.toml")).read_text(encoding="utf-8"))
-    return Words(data["concept"], data["templates"], tuple(data["general"]["names"]))
+    return Words(data["concept"], data["templates"], tuple(data["general"]["names"]), tuple(data["nothing"]["names"]))
 
 
 def _held(index: int) -> bool:

@@ -15,6 +15,10 @@ __all__ = ["CLAIMED", "KIND_VIEWS", "SLICES", "catalogue_findings", "claims"]
 
 MR_REAL = ("mr", "mr_t1", "picture", "percentile")  # what brain_mr shows: T1 with contrast mostly, as pictures
 XRAY = ("radiograph", "picture", "percentile")
+ULTRASOUND = ("ultrasound", "picture")
+LUNG_CT = ("percentile", "picture", "lung")  # single slices in a lung window, as pictures
+HEAD_CT = ("percentile", "picture", "brain")
+BELLY_CT = ("percentile", "picture", "soft")
 MR_PHANTOM = ("mr", "mr_t1", "mr_t2", "mr_flair")
 
 # Real images were single slices and films, and no whole volume was ever among them: a best of many slices was not seen.
@@ -27,7 +31,7 @@ CLAIMED: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
     "infiltrate": (("real", XRAY),),
     "lung_opacity": (("real", XRAY), ("phantom", ("lung",))),
     "no_finding": (
-        ("real", (*XRAY, "mr", "mr_t1")),
+        ("real", (*XRAY, "mr", "mr_t1", "ultrasound")),
         ("phantom", ("lung", "soft", "brain", "subdural", "mr_t2", "mr_flair")),
     ),
     "glioma": (("real", MR_REAL),),
@@ -38,15 +42,30 @@ CLAIMED: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
     "pleural_effusion": (("phantom", ("soft", "lung", "radiograph")),),
     "pneumothorax": (("phantom", ("lung", "radiograph")),),
     "lung_nodule": (("phantom", ("lung", "radiograph")),),
-    "lung_mass": (("phantom", ("lung", "soft", "radiograph")),),
+    "lung_mass": (("real", LUNG_CT), ("phantom", ("lung", "soft", "radiograph"))),
     "lung_lesion": (("phantom", ("lung", "radiograph")),),
     "cardiomegaly": (("phantom", ("soft", "lung", "radiograph")),),
     "emphysema": (("phantom", ("lung",)),),
     "rib_fracture": (("phantom", ("bone", "radiograph")),),
     "fracture": (("phantom", ("bone", "radiograph")),),
-    "intracranial_haemorrhage": (("phantom", ("brain", "subdural", *MR_PHANTOM)),),
-    "intraparenchymal_haemorrhage": (("phantom", ("brain", "subdural", *MR_PHANTOM)),),
-    "subdural_haematoma": (("phantom", ("brain", "subdural")),),
+    "intracranial_haemorrhage": (("real", HEAD_CT), ("phantom", ("brain", "subdural", *MR_PHANTOM))),
+    "intraparenchymal_haemorrhage": (("real", HEAD_CT), ("phantom", ("brain", "subdural", *MR_PHANTOM))),
+    "subdural_haematoma": (("real", HEAD_CT), ("phantom", ("brain", "subdural"))),
+    "epidural_haematoma": (("real", HEAD_CT),),
+    "subarachnoid_haemorrhage": (("real", HEAD_CT),),
+    "intraventricular_haemorrhage": (("real", HEAD_CT),),
+    "bacterial_pneumonia": (("real", XRAY),),
+    "viral_pneumonia": (("real", XRAY),),
+    "liver_lesion": (("real", ULTRASOUND),),
+    "malignant_liver_tumour": (("real", ULTRASOUND),),
+    "benign_liver_lesion": (("real", ULTRASOUND),),
+    "breast_mass": (("real", ULTRASOUND),),
+    "breast_cancer": (("real", ULTRASOUND),),
+    "benign_breast_mass": (("real", ULTRASOUND),),
+    "renal_stone": (("real", BELLY_CT),),
+    "renal_cyst": (("real", BELLY_CT),),
+    "renal_mass": (("real", BELLY_CT),),
+    "wrist_fracture": (("real", XRAY),),
     "cerebral_infarct": (("phantom", ("brain", "subdural", *MR_PHANTOM)),),
     "cerebral_oedema": (("phantom", ("brain", "subdural", *MR_PHANTOM)),),
     "hydrocephalus": (("phantom", ("brain", "subdural", *MR_PHANTOM)),),
@@ -58,8 +77,15 @@ CLAIMED: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
 KIND_VIEWS: dict[str, tuple[str, tuple[str, ...]]] = {
     "chest_radiograph": ("real", XRAY),
     "brain_mri": ("real", MR_REAL),
-    "chest_ct": ("phantom", ("lung", "soft", "bone")),
-    "head_ct": ("phantom", ("brain", "subdural", "bone")),
+    "chest_ct": ("real", (*LUNG_CT, "soft", "bone")),
+    "head_ct": ("real", (*HEAD_CT, "subdural", "bone")),
+    "abdomen_ct": ("real", BELLY_CT),
+    "breast_ultrasound": ("real", ULTRASOUND),
+    "liver_ultrasound": ("real", ULTRASOUND),
+    "wrist_radiograph": ("real", XRAY),
+    "knee_radiograph": ("real", XRAY),
+    "lumbar_mri": ("real", MR_REAL),
+    "prostate_mri": ("real", MR_REAL),
     "t1_weighted": ("phantom", MR_PHANTOM),
     "t2_weighted": ("phantom", MR_PHANTOM),
     "flair": ("phantom", MR_PHANTOM),

@@ -13,7 +13,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from training.augment import augment, draw_shift, draw_warp, warp
-from training.halves import End, as_input, put_back, start_of, with_exact_depthwise
+from training.halves import End, as_input, put_back, quick, start_of, with_exact_depthwise
 from training.images import ImageSet
 from training.losses import Bank, contrast_loss, lesion_loss, margin_loss
 from training.mixer import Mixer
@@ -34,7 +34,7 @@ def encode_stored(end: nn.Module, activations: Tensor, batch: int = 128) -> Tens
     out = []
     for start in range(0, len(activations), batch):
         x = activations[start : start + batch].float().contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", torch.bfloat16):
+        with quick():
             out.append(F.normalize(end(x).float(), dim=1))
     return torch.cat(out)
 
@@ -57,9 +57,13 @@ class Batches:
         self.place = {column: i for i, column in enumerate(focal)}
         self.pixels = torch.from_numpy(data.pixels)
 
+    def pictures(self, rows: np.ndarray) -> Tensor:
+        """Return the rows' pixels `(B, S, S)` uint8, before they are moved and changed."""
+        return self.pixels[torch.from_numpy(rows)]
+
     def __call__(self, rows: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
         """Return pixels `(B, 1, S, S)`, labels `(B, C)`, lesion shares `(B, F, 12, 12)` of these rows."""
-        pixels = self.pixels[torch.from_numpy(rows)]
+        pixels = self.pictures(rows)
         gently = torch.rand(len(rows), generator=self.generator) < self.gentle
         shift = draw_shift(len(rows), pixels.shape[-1], self.generator)
         theta = torch.where(gently[:, None, None], shift, draw_warp(len(rows), self.generator))
@@ -107,7 +111,7 @@ def train_image_tower(
         rows = mixer.draw(settings["batch"])
         x, labels, share = batches(rows)
         end.train()
-        with torch.autocast("cpu", torch.bfloat16):
+        with quick():
             with torch.no_grad():
                 early = start(as_input(x))
             vectors, features = end.both(early)

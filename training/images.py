@@ -22,7 +22,7 @@ from radseek.retrieval.imaging.picture_file import read_picture
 from radseek.retrieval.imaging.views.series_views import iter_views
 from training.labels import complete
 
-__all__ = ["UNKNOWN", "ImageSet", "check_data", "data_hash", "join", "load_real", "near_duplicates"]
+__all__ = ["UNKNOWN", "ImageSet", "check_data", "chooses", "data_hash", "join", "load_real", "near_duplicates"]
 
 UNKNOWN = -1
 CHOOSE_EVERY = 5  # one patient (or cluster of near-equal slices) in five chooses, the rest is fitted
@@ -104,7 +104,7 @@ def load_real(root: Path, folder: str, split: str, concepts: Sequence[str], prep
         [[_finding_labels(folder, r["finding"]).get(c, UNKNOWN) for c in concepts] for r in rows], np.int8
     )
     groups = [r["patient"] for r in rows] if folder == "cxr_nih" else near_duplicates(stacked[: len(rows)])
-    choose = np.array([_chooses(folder + group) for group in groups])
+    choose = np.array([chooses(folder + group) for group in groups])
     return ImageSet(
         stacked,
         np.tile(single, (2, 1)),
@@ -116,7 +116,8 @@ def load_real(root: Path, folder: str, split: str, concepts: Sequence[str], prep
     )
 
 
-def _chooses(group: str) -> bool:
+def chooses(group: str) -> bool:
+    """Say whether a group (patient, block, cluster) belongs to the choosing fold."""
     return int(hashlib.sha256(group.encode()).hexdigest(), 16) % CHOOSE_EVERY == 0
 
 
@@ -148,6 +149,6 @@ def check_data(root: Path, pinned: Mapping[str, str]) -> None:
 def data_hash(root: Path, folder: str) -> str:
     """Return one SHA-256 over labels.csv and every image, by name."""
     digest = hashlib.sha256((root / folder / "labels.csv").read_bytes())
-    for path in sorted((root / folder / "images").iterdir()):
+    for path in sorted(path for path in (root / folder / "images").rglob("*") if path.is_file()):
         digest.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()

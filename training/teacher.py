@@ -14,7 +14,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from radseek.retrieval.encoders.load_encoder import load_encoder
-from training.halves import as_input
+from training.halves import as_input, quick
 
 __all__ = ["Teacher"]
 
@@ -31,5 +31,5 @@ class Teacher:
     def __call__(self, x: Tensor) -> Tensor:
         """Return `(N, D)` of `(N, 1, S, S)` in 0 to 1."""
         small = F.interpolate(x, size=(self.size, self.size), mode="bilinear", antialias=True, align_corners=False)
-        with torch.autocast("cpu", torch.bfloat16):
+        with quick():
             return F.normalize(self.visual(as_input(small)).float(), dim=1)

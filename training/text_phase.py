@@ -19,9 +19,20 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from training.captions import Caption
+from training.halves import quick
 from training.labels import Meanings
 
-__all__ = ["Sentences", "sentence_vectors", "supervised_contrast", "train_projection"]
+__all__ = [
+    "Sentences",
+    "arrange",
+    "draw_classes",
+    "follow",
+    "keep_neighbours",
+    "own_directions",
+    "sentence_vectors",
+    "supervised_contrast",
+    "train_projection",
+]
 
 PERHAPS = 0.6  # an uncertain caption's target: this share of present, the rest of absent
 
@@ -36,7 +47,7 @@ def sentence_vectors(text: nn.Module, tokenizer: Any, texts: Sequence[str], batc
         ids = tokenizer([texts[i] for i in order[start : start + batch]])
         ids = ids[:, : int((ids != 0).sum(1).max())]
         mask = (ids != 0).long()
-        with torch.autocast("cpu", torch.bfloat16):
+        with quick():
             last = text.transformer(input_ids=ids, attention_mask=mask).last_hidden_state
         out.append((last.float() * mask[..., None]).sum(1) / mask.sum(1, keepdim=True))
     return torch.cat(out)[torch.argsort(torch.tensor(order))]
@@ -75,7 +86,7 @@ class _Captions:
     parts: Tensor  # (len(aimed), K): how much of each class centre a target is made of
 
 
-def _arrange(captions: Sequence[Caption], vectors: Tensor, meanings: Meanings) -> _Captions:
+def arrange(captions: Sequence[Caption], vectors: Tensor, meanings: Meanings) -> _Captions:
     classes: list[list[int]] = [[] for _ in meanings.index]
     aimed, parts = [], []
     for row, caption in enumerate(captions):
@@ -104,7 +115,7 @@ def supervised_contrast(vectors: Tensor, classes: Tensor, related: Tensor, tempe
     return -(log_share * positive).sum(1).div(positive.sum(1).clamp(min=1)).mean()
 
 
-def _keep_neighbours(new: Tensor, old: Tensor, classes: Tensor) -> Tensor:
+def keep_neighbours(new: Tensor, old: Tensor, classes: Tensor) -> Tensor:
     """Squared change of cosine between different general captions that say the same (both present or both absent)."""
     mask = (classes[:, None] % 2 == classes[None, :] % 2) & (classes[:, None] != classes[None, :])
     return ((new @ new.T - old @ old.T) ** 2)[mask].mean()
@@ -122,7 +133,7 @@ def train_projection(
 
     `settings`: steps, rate, temperature, aim, neighbours, noise, each, general, seed.
     """
-    data = _arrange(captions, vectors, meanings)
+    data = arrange(captions, vectors, meanings)
     generator = torch.Generator().manual_seed(settings["seed"])
     optimiser = torch.optim.AdamW(text.proj.parameters(), lr=settings["rate"], weight_decay=settings["decay"])
     plan = torch.optim.lr_scheduler.OneCycleLR(
@@ -132,18 +143,18 @@ def train_projection(
     centres = torch.zeros(len(meanings.index), text.output_dim)
     spread = vectors.std(0)
     for step in range(settings["steps"]):
-        rows, classes = _draw(data, claimed, settings, generator)
+        rows, classes = draw_classes(data, claimed, settings, generator)
         picked = data.vectors[rows]
         shaken = picked + settings["noise"] * spread * torch.randn(picked.shape, generator=generator)
         new = F.normalize(text.proj(shaken), dim=1)
         contrast = supervised_contrast(new, classes, meanings.related, settings["temperature"])
-        _follow(centres, new.detach(), classes)
+        follow(centres, new.detach(), classes)
         some = torch.randint(len(data.aimed), (128,), generator=generator)
         aims = F.normalize(data.parts[some] @ centres, dim=1)
         aim = (1 - (F.normalize(text.proj(data.vectors[data.aimed[some]]), dim=1) * aims).sum(1)).mean()
-        apart = _own_directions(new[classes < claimed], settings, meanings)
+        apart = own_directions(new[classes < claimed], settings, meanings)
         general = classes >= claimed
-        kept = _keep_neighbours(new[general], F.normalize(picked[general], dim=1), classes[general])
+        kept = keep_neighbours(new[general], F.normalize(picked[general], dim=1), classes[general])
         optimiser.zero_grad()
         (contrast + settings["aim"] * aim + settings["neighbours"] * kept + settings["apart"] * apart).backward()
         optimiser.step()
@@ -159,7 +170,7 @@ def train_projection(
             )
 
 
-def _own_directions(new: Tensor, settings: dict[str, Any], meanings: Meanings) -> Tensor:
+def own_directions(new: Tensor, settings: dict[str, Any], meanings: Meanings) -> Tensor:
     """Squared excess of the cosine over `shared` between margin directions of concepts unrelated to one another.
 
     Without it every "present minus absent" is one and the same direction, yes minus no, and an image's margins for
@@ -174,7 +185,7 @@ def _own_directions(new: Tensor, settings: dict[str, Any], meanings: Meanings) -
     return (excess**2)[free].mean()
 
 
-def _draw(data: _Captions, claimed: int, settings: dict[str, Any], g: torch.Generator) -> tuple[Tensor, Tensor]:
+def draw_classes(data: _Captions, claimed: int, settings: dict[str, Any], g: torch.Generator) -> tuple[Tensor, Tensor]:
     """Return rows and classes of a batch: every claimed class, and both states of some general names."""
     names = torch.randperm((len(data.by_class) - claimed) // 2, generator=g)[: settings["general"]]
     chosen = [*range(claimed), *(claimed + 2 * names).tolist(), *(claimed + 2 * names + 1).tolist()]
@@ -186,7 +197,7 @@ def _draw(data: _Captions, claimed: int, settings: dict[str, Any], g: torch.Gene
     return torch.cat(rows), torch.tensor(chosen).repeat_interleave(torch.tensor(each))
 
 
-def _follow(centres: Tensor, new: Tensor, classes: Tensor) -> None:
+def follow(centres: Tensor, new: Tensor, classes: Tensor) -> None:
     """Move class centres a little towards this batch's means, in place."""
     sums = torch.zeros_like(centres).index_add_(0, classes, new)
     met = classes.unique()

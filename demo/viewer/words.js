@@ -20,7 +20,7 @@ const WORDS = {
     same_with_random_weights: "with randomised weights the map stays much the same",
     no_view: "no view of this study shows it", no_images: "their files have moved or are gone",
     flat: "the map is flat, so no place stands out", cannot_judge: "this encoder cannot judge it",
-    phantom_only: "the encoder learnt it on phantoms only", single_slices_only: "the encoder learnt it on single slices, and this is a volume",
+    phantom_only: "the encoder learnt it on phantoms only", slice_only: "the encoder learnt it on single slices, and this is a volume",
     other_kind: "the encoder learnt it, or was calibrated, on another kind of study", meaningless_encoder: "the encoder has random weights",
     tilted: "Slices were taken with a tilted gantry: this reformat is slanted by as much",
     help: "Wheel or arrow keys: slices. Drag: level and width. Shift and drag: move. Ctrl and wheel, plus or minus: zoom. "
@@ -45,7 +45,7 @@ const WORDS = {
     same_with_random_weights: "随机化权重后热图几乎不变",
     no_view: "本检查没有可判读该征象的视图", no_images: "文件已移动或不存在",
     flat: "热图平坦，没有突出的部位", cannot_judge: "该编码器无法判断此征象",
-    phantom_only: "编码器仅在仿真体模上学习过", single_slices_only: "编码器仅在单层图像上学习过，而本检查为多层",
+    phantom_only: "编码器仅在仿真体模上学习过", slice_only: "编码器仅在单层图像上学习过，而本检查为多层",
     other_kind: "编码器在另一类检查上学习或校准", meaningless_encoder: "编码器使用随机权重",
     tilted: "扫描时机架倾斜，此重建图像有相应的偏斜",
     help: "滚轮或方向键：切换层面。拖动：窗宽窗位。Shift 加拖动：平移。Ctrl 加滚轮或加减号：缩放。"

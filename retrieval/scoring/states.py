@@ -26,7 +26,7 @@ class Verdict:
     """A state, its reason where it is not plain (a stable word), and a probability where one is calibrated.
 
     Reasons of `abstain`: `no_view`, `meaningless_encoder`, `cannot_judge`, and what was taught or calibrated on another
-    kind of study than this: `phantom_only` (on phantoms, and this is real), `single_slices_only` (on single slices, and
+    kind of study than this: `phantom_only` (on phantoms, and this is real), `slice_only` (on single slices, and
     this is a volume), `other_kind` (any other way round). Of `uncertain`: `unknown_modality`, `uncalibrated`,
     `near_threshold`. (`out_of_domain` needs a measure that is not built yet.)
     """
@@ -90,5 +90,5 @@ class Judge:
         if not known:
             return "phantom_only" if source == "real" else "other_kind"
         if not any(("many" if reading.slices > 1 else "one") in c.slices for c in known):
-            return "single_slices_only" if reading.slices > 1 else "other_kind"
+            return "slice_only" if reading.slices > 1 else "other_kind"
         return None

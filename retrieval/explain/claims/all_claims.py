@@ -39,7 +39,7 @@ _FOLDED = (
     "uncalibrated",
     "unknown_modality",
     "phantom_only",
-    "single_slices_only",
+    "slice_only",
     "other_kind",
     "meaningless",
     "meaningless_encoder",
