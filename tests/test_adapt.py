@@ -276,7 +276,7 @@ def test_engine_build_and_command_use_the_adapter(
     with LocalStore.open(index, read_only=False) as store:
         store.adopt_pooling(adapter_file(tmp_path / "fitted", random.spec.dim))
         adopted = store.spec
-    monkeypatch.setattr("radseek.retrieval.engine.load_encoder", lambda _: random)
+    monkeypatch.setattr("radseek.retrieval.engine.load_encoder", lambda *_, **__: random)
     with Engine.open(index) as engine:
         assert engine.encoder.spec == adopted
         assert isinstance(engine.store, LocalStore)

@@ -154,7 +154,7 @@ def test_the_query_is_never_among_them(engine: Engine) -> None:
 def test_the_command_prints_both_lists(
     index: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("radseek.retrieval.engine.load_encoder", lambda *_: TinyEncoder())
+    monkeypatch.setattr("radseek.retrieval.engine.load_encoder", lambda *_, **__: TinyEncoder())
     key = study_key(make_study(6), load_key())
     assert run(["similar", key, "--index", str(index), "--contrast", "pleural effusion", "-k", "3", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)

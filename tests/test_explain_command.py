@@ -44,7 +44,7 @@ REPORTS = (
 @pytest.fixture(autouse=True)
 def _one_key_and_a_light_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RADSEEK_KEY", "one key for all of these tests")
-    monkeypatch.setattr(radseek.retrieval.engine, "load_encoder", lambda *_: TinyEncoder())
+    monkeypatch.setattr(radseek.retrieval.engine, "load_encoder", lambda *_, **__: TinyEncoder())
 
 
 @pytest.fixture(scope="module")
@@ -184,7 +184,7 @@ def test_without_an_index_there_are_scores_and_no_cases(archive: Path, capsys: p
     import radseek.cli.open_engine
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(radseek.cli.open_engine, "load_encoder", lambda *_: TinyEncoder())
+        patch.setattr(radseek.cli.open_engine, "load_encoder", lambda *_, **__: TinyEncoder())
         answer = document(capsys, archive / "ct0", *ASKED)
     kinds = {item["kind"] for item in answer["evidence"]}
     assert "score" in kinds

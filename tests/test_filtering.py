@@ -106,7 +106,7 @@ def test_questions_and_the_command_say_so(
 ) -> None:
     from radseek.cli.main import run
 
-    monkeypatch.setattr("radseek.retrieval.engine.load_encoder", lambda *_: TinyEncoder())
+    monkeypatch.setattr("radseek.retrieval.engine.load_encoder", lambda *_, **__: TinyEncoder())
     index = str(store.path)
     with Engine.open(index) as engine:
         found = engine.search("infarct", where=["age=90-99"])

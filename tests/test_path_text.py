@@ -93,7 +93,7 @@ def test_a_build_of_odd_names_loses_nothing(archive: Path, tmp_path: Path) -> No
 def test_every_path_of_an_answer_is_a_target(archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     index = tmp_path / "a.index"
     build_index(archive, index, encoder=TinyEncoder(), workers=1)
-    monkeypatch.setattr("radseek.retrieval.engine.load_encoder", lambda *_: TinyEncoder())
+    monkeypatch.setattr("radseek.retrieval.engine.load_encoder", lambda *_, **__: TinyEncoder())
     monkeypatch.chdir(archive)
     with Engine.open(index) as engine:
         assert engine.store is not None

@@ -72,7 +72,7 @@ def test_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyt
     assert "3 report sentences are in German and French, which no rules read" in capsys.readouterr().err
     assert run(["info", str(index), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["unread_sentences"] == {"de": 1, "fr": 2}
-    monkeypatch.setattr("radseek.retrieval.engine.load_encoder", lambda *_: TinyEncoder())
+    monkeypatch.setattr("radseek.retrieval.engine.load_encoder", lambda *_, **__: TinyEncoder())
     with Engine.open(index) as engine:
         found = engine.search("pleural effusion", within="reports")
         assert any("French" in note for note in found.notes)

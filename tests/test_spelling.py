@@ -127,7 +127,7 @@ def test_answers_carry_what_was_searched_and_what_may_be_meant(
     index = tmp_path / "a.index"
     with LocalStore.create(index, tiny_spec()) as store:
         store.add([make_record(1, sentences=["Large pneumothorax."])])
-    monkeypatch.setattr("radseek.retrieval.engine.load_encoder", lambda *_: TinyEncoder())
+    monkeypatch.setattr("radseek.retrieval.engine.load_encoder", lambda *_, **__: TinyEncoder())
     with Engine.open(index) as engine:
         found = engine.search("pnuemothorax")
         assert found.query["text"] == "pnuemothorax"  # never changed
