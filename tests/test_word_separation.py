@@ -133,13 +133,15 @@ def test_any_query_can_be_asked_about(text: str) -> None:
 
 @pytest.mark.real_data
 @pytest.mark.slow
-def test_real_films_are_ordered_alike_by_any_word(tmp_path: Path) -> None:
+def test_real_films_are_ordered_by_pneumonia_as_by_normal_and_by_nonsense_otherwise(tmp_path: Path) -> None:
+    """Of the fifth version, on films that taught nothing: "pneumonia" says normal or not, "a banana" no longer does."""
     folder = tmp_path / "films"
     folder.mkdir()
     rows = (DATA / "cxr_nih" / "labels.csv").read_text(encoding="utf-8").splitlines()[1:]
-    for line in [row for row in rows if row.endswith("train")][::12][:FEWEST]:
+    for line in [row for row in rows if row.endswith("val")][::2][: 2 * FEWEST]:
         name = line.split(",")[0]
         (folder / name).symlink_to(DATA / "cxr_nih" / "images" / name)
     answer = Engine(load_encoder("builtin")).screen(folder, ["pneumonia", "a banana"], modality="DX")
-    assert len(answer.results) == 2 * FEWEST
-    assert {row.not_told_apart for row in answer.results} == {True}
+    assert len(answer.results) == 4 * FEWEST
+    said = {(row.finding == "pneumonia", row.not_told_apart) for row in answer.results}
+    assert said == {(True, True), (False, False)}
