@@ -165,7 +165,7 @@ def test_a_series_is_brought_screened_and_seen_at_the_key_slice(browser_page: Wa
     buttons.first.click()
     seen = page.locator("#rs-tab-screen .rs-viewer, .rs-viewer").first
     expect(seen).to_contain_text(re.compile(rf"Slice {move['z']} of 0"))
-    expect(seen).to_contain_text(re.compile("Heat map: |No heat map"))
+    expect(seen).to_contain_text(re.compile("Heat map: |No heat map"), timeout=240_000)  # its first map is checked
     expect(page.locator(".rs-findings tr[aria-current=true]")).to_have_count(1)
     page.locator("#rs-screen-words textarea, #rs-screen-words input").fill("气胸, a swallowed coin")
     page.click("#rs-screen-run")
