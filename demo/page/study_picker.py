@@ -31,7 +31,7 @@ def short_key(key: str) -> str:
 def choices_of(session: Session, uploaded: Sequence[str], lang: Lang) -> list[tuple[str, str]]:
     """Return (label, key) of the studies to choose from: a visitor's own first, then the stored ones."""
     mine = [
-        (f"{label_of(session, key, lang)} · {say('study.uploaded', lang)}", key)
+        (f"{label_of(session, key, lang)} · {say('study.brought', lang)}", key)
         for key in uploaded
         if session.is_uploaded(key)
     ]
