@@ -97,7 +97,7 @@ def test_every_word_has_one_meaning_of_the_house() -> None:
                     continue
                 assert strength in ("words", "levels", "weak", "ambiguous")
                 for key, spelled in words.items():
-                    parts = {key} if name.startswith("sequence") else set(key.split("_"))
+                    parts = {key} if name.startswith("mr_sequence") else set(key.split("_"))
                     assert parts <= keys | {"none"}, (language, key)
                     for word in spelled:
                         meant.setdefault(fold(word.replace("*", "x")), set()).add((strength, key))

@@ -172,7 +172,7 @@ def test_no_hub_says_what_to_do(hub, monkeypatch, tmp_path):
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(EncoderError, match=r"radseek fetch NAME --to DIR.*HF_ENDPOINT") as refused:
         load_encoder("biomedclip")
-    assert refused.value.exit_code == 6
+    assert refused.value.exit_code == 7
 
 
 def test_offline_mode_says_what_to_do(hub, monkeypatch):

@@ -30,6 +30,7 @@ from training.images import ImageSet, join
 from training.phantom_cache import load_shard
 from training.real_questions import kept_vectors, margins
 from training.real_sets import load_rows
+from training.text_rows import keep_rows
 
 __all__ = ["TOLD", "carried_over", "evidence", "main", "real_samples_of"]
 
@@ -168,6 +169,7 @@ def main() -> None:
     chosen = parser.parse_args()
     torch.set_num_threads(1)
     write_weights(chosen.run, chosen.folder)
+    keep_rows(chosen.folder)
     encoder, old = load_encoder(str(chosen.folder)), load_encoder(str(chosen.old))
     names, cache = list(load_words().concepts), HERE / "cache"
     val, train = (_stated(chosen.root, split, names, cache) for split in ("val", "train"))

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from radseek.retrieval.encoders.open_clip_import import compiler_later, open_clip
 from radseek.retrieval.encoders.pooling.slice_pooling import SlicePooling, pool_slices
 from radseek.retrieval.encoders.spec import EncoderSpec
-from radseek.retrieval.encoders.text_batches import TextBatcher
+from radseek.retrieval.encoders.text_batches import TextBatcher, check_texts
+from radseek.retrieval.encoders.text_rows import read_text_rows, text_key
 from radseek.retrieval.encoders.unit_rows import unit_rows
 from radseek.retrieval.errors import EncoderError, UsageError
 
@@ -47,6 +48,7 @@ class OpenClipEncoder:
         self._device = device
         self._model = model.to(device).eval()
         self._texts = TextBatcher(tokenizer, model, spec.name)
+        self._text_rows = {} if folder is None else read_text_rows(folder, spec.towers_hash, spec.dim)
         self._pooling = pooling
         self._dtype = torch.bfloat16 if spec.precision == "bf16" else torch.float32
         # Convolutions are fastest channels last; other layers do not mind.
@@ -88,16 +90,30 @@ class OpenClipEncoder:
 
         Warns `TextCutWarning` for a text longer than the context. Raises `UsageError` for anything but strings.
         """
+        check_texts(texts)
+        rows = np.empty((len(texts), self.spec.dim), np.float32)
+        new = []
+        for place, text in enumerate(texts):
+            kept = self._text_rows.get(text_key(text))
+            if kept is None:
+                new.append(place)
+            else:
+                rows[place] = kept
+        if new:
+            rows[new] = self._encoded([texts[place] for place in new])
+        return rows
+
+    def pool(self, slice_vectors: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Pool `(N, D)` slice vectors in Z order to a unit `(D,)`: the adapter where there is one, or the mean."""
+        return pool_slices(self._pooling, slice_vectors)
+
+    def _encoded(self, texts: list[str]) -> NDArray[np.float32]:
         rows = np.empty((len(texts), self.spec.dim), np.float32)
         with torch.inference_mode():
             for which, ids in self._texts.batches(texts):
                 features = self._model.encode_text(ids.to(self._device))
                 rows[which] = features[: len(which)].float().cpu().numpy()
         return unit_rows(rows, f"text vectors of '{self.spec.name}'")
-
-    def pool(self, slice_vectors: NDArray[np.floating]) -> NDArray[np.float32]:
-        """Pool `(N, D)` slice vectors in Z order to a unit `(D,)`: the adapter where there is one, or the mean."""
-        return pool_slices(self._pooling, slice_vectors)
 
     def _image_rows(self, slices: NDArray[np.uint8]) -> NDArray[np.float32]:
         # A copy, so that a read-only slice of an index or of a shared array is as welcome as any.
