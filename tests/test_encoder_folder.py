@@ -6,6 +6,7 @@ import json
 import pickle
 import socket
 import warnings
+from pathlib import Path
 
 import numpy as np
 import open_clip
@@ -293,13 +294,11 @@ def test_another_precision_is_a_usage_error(folder):
 
 def test_default_precision_follows_the_processor(monkeypatch):
     for computes_in_it, precision in ((True, "bf16"), (False, "fp32")):
-        monkeypatch.setattr(
-            loading.torch.cuda, "is_bf16_supported", lambda *, including_emulation, yes=computes_in_it: yes
-        )
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda *, including_emulation, yes=computes_in_it: yes)
         assert default_precision("cuda") == precision
-    monkeypatch.setattr(loading.Path, "read_text", lambda *a, **k: "flags : sse4_2 avx2")
+    monkeypatch.setattr(Path, "read_text", lambda *a, **k: "flags : sse4_2 avx2")
     assert default_precision("cpu") == "fp32"
-    monkeypatch.setattr(loading.Path, "read_text", lambda *a, **k: "flags : avx2 amx_bf16")
+    monkeypatch.setattr(Path, "read_text", lambda *a, **k: "flags : avx2 amx_bf16")
     assert default_precision("cpu") == "bf16"
 
 
