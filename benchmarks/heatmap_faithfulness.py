@@ -19,22 +19,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+import training
 from benchmarks.heatmap_cohort import FIRST_SEED, KINDS, drawn_findings
 from benchmarks.pointing_game import NOTICE, recipe_of
-from radseek.prompts.catalogue import load_set
+from radseek.prompts.catalogue import list_sets, load_set
 from radseek.prompts.finding import Finding
 from radseek.retrieval.encoders.input_pixels import prepare_slices
 from radseek.retrieval.encoders.load_encoder import load_encoder
-from radseek.retrieval.heatmaps.check_store import CHECKS, check_key, write_checks
+from radseek.retrieval.heatmaps.check_store import CHECKS, check_key, read_checks, write_checks
 from radseek.retrieval.heatmaps.faithfulness import MapCheck, check_maps
 from radseek.retrieval.scoring.text_vectors import TextPair, finding_vectors
-from training.images import load_real
+from training.captions import load_words
+from training.real_sets import load_rows
 
-REAL = {
-    "cxr_nih": ("radiograph", ("pneumonia", "infiltrate", "lung_opacity")),
-    "brain_mr": ("mr", ("glioma", "meningioma", "pituitary_tumour", "brain_tumour")),
-}
-SET_OF = {"cxr_nih": "chest_xray", "brain_mr": "brain_mr"}
+CACHE = Path(training.__file__).parent / "cache"
 
 
 @dataclass
@@ -61,18 +59,21 @@ def gather(encoder: Any, asked: argparse.Namespace) -> list[Gathered]:
 
 
 def gather_real(encoder: Any, root: Path, limit: int) -> list[Gathered]:
-    """Return slices of real images that choose (never `val`) whose label says that the finding is there.
+    """Return slices of real images that choose (never `val`) whose source says that the finding is there.
 
-    A finding that phantoms show too, in the same words, is judged on both together.
+    Of every shipped finding that has any; `limit` of them, in equal steps over all. One that phantoms show too, in the
+    same words, is judged on both together.
     """
+    names = list(load_words().concepts)
+    data = load_rows(root, "train", names, CACHE)
+    stated = np.arange(len(data.pixels)) % 2 == 1  # each image comes twice, then with its modality
+    findings = {check_key(encoder, one): one for name in list_sets() for one in load_set(name).findings}
     made = []
-    for folder, (view, findings) in REAL.items():
-        data = load_real(root, folder, "train", findings, encoder.spec.preprocess)
-        for column, name in enumerate(findings):
-            for finding in (one for one in load_set(SET_OF[folder]).findings if one.name == name):
-                rows = np.flatnonzero((data.labels[:, column] == 1) & data.choose & (np.array(data.view) == view))
-                slices = [np.repeat(data.pixels[row][None], 3, axis=0) for row in rows[:limit]]
-                made.append(Gathered(finding, finding_vectors(encoder, finding), slices))
+    for finding in (one for one in findings.values() if one.name in names):
+        rows = np.flatnonzero(stated & data.choose & (data.labels[:, names.index(finding.name)] == 1))
+        rows = rows[np.linspace(0, len(rows) - 1, min(limit, len(rows))).astype(int)]
+        slices = [np.repeat(data.pixels[row][None], 3, axis=0) for row in rows]
+        made.append(Gathered(finding, finding_vectors(encoder, finding), slices))
     return made
 
 
@@ -108,11 +109,14 @@ def main() -> None:
             checks.append(check)
             if word == "default" and check.settles:
                 kept[check_key(encoder, group.finding)] = check
+                if asked.write:  # each as it is known: all of them take an hour
+                    path = Path(encoder.folder or "") / CHECKS
+                    own = {
+                        key: one for key, one in read_checks(path).items() if key.startswith(encoder.spec.towers_hash)
+                    }
+                    write_checks(path, {**own, **kept})
             print(json.dumps({"method": word, "finding": group.finding.name, **check.to_dict()}), flush=True)
         print(json.dumps({"method": word, "passes": sum(one.passes for one in checks), "of": len(checks)}))
-    if asked.write:
-        folder = Path(encoder.folder)  # type: ignore[attr-defined]
-        write_checks(folder / CHECKS, kept)
 
 
 if __name__ == "__main__":

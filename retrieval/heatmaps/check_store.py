@@ -20,7 +20,7 @@ from radseek.retrieval.encoders.spec import canonical_hash
 from radseek.retrieval.heatmaps.faithfulness import MapCheck
 from radseek.retrieval.heatmaps.heatmap import DEFAULT, Recipe
 
-__all__ = ["CHECKS", "CheckStore", "cache_path", "check_key", "write_checks"]
+__all__ = ["CHECKS", "CheckStore", "cache_path", "check_key", "read_checks", "write_checks"]
 
 CHECKS = "heatmap_checks.json"
 
@@ -43,7 +43,7 @@ class CheckStore:
     def __init__(self, encoder: Encoder, path: Path | None = None) -> None:
         folder: Path | None = encoder.folder
         self._path = cache_path() if path is None else path
-        self._known = {**_read(self._path), **({} if folder is None else _read(folder / CHECKS))}
+        self._known = {**read_checks(self._path), **({} if folder is None else read_checks(folder / CHECKS))}
 
     def get(self, key: str) -> MapCheck | None:
         """Return the check filed under `key`, or None."""
@@ -55,7 +55,7 @@ class CheckStore:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(f"{self._path}.lock"):
-                write_checks(self._path, {**_read(self._path), key: check})
+                write_checks(self._path, {**read_checks(self._path), key: check})
         except OSError:
             return
 
@@ -68,7 +68,7 @@ def write_checks(path: Path, checks: dict[str, MapCheck]) -> None:
     os.replace(draft, path)
 
 
-def _read(path: Path) -> dict[str, MapCheck]:
+def read_checks(path: Path) -> dict[str, MapCheck]:
     """Return the checks in a file; none where it is absent or damaged, as they can be made again."""
     try:
         rows: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
