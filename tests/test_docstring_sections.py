@@ -1,18 +1,20 @@
 """Every public function and method that `radseek` exports says its arguments, what it returns and what it raises.
 
-`LocalStore` is left out: its methods are those of the protocol `Store`, which is documented there.
+What a method of `LocalStore` does that the protocol `Store` has too may be said there.
 """
 
 from __future__ import annotations
 
 import ast
 import inspect
+import re
 import textwrap
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import radseek
 from radseek.retrieval.errors import RadseekError
+from radseek.retrieval.index.store import Store
 
 
 def public() -> Iterator[tuple[str, Callable[..., Any]]]:
@@ -21,11 +23,17 @@ def public() -> Iterator[tuple[str, Callable[..., Any]]]:
         one = getattr(radseek, name)
         if inspect.isfunction(one):
             yield name, one
-        elif inspect.isclass(one) and not issubclass(one, RadseekError) and one is not radseek.LocalStore:
+        elif inspect.isclass(one) and not issubclass(one, RadseekError):
             for method, raw in inspect.getmembers_static(one):
                 called = raw.__func__ if isinstance(raw, staticmethod | classmethod) else raw
                 if inspect.isfunction(called) and not method.startswith("_") and "radseek" in called.__module__:
                     yield f"{name}.{method}", called
+
+
+def said_of(name: str, called: Callable[..., Any]) -> str:
+    """Return a function's docstring; of a method of the protocol `Store`, the protocol's too."""
+    shared = getattr(Store, name.removeprefix("LocalStore."), None) if name.startswith("LocalStore.") else None
+    return "\n".join(filter(None, (inspect.getdoc(called), shared and inspect.getdoc(shared))))
 
 
 def returns_something(called: Callable[..., Any]) -> bool:
@@ -43,13 +51,13 @@ def raises(called: Callable[..., Any]) -> bool:
 def faults() -> list[str]:
     found = []
     for name, called in public():
-        doc = inspect.getdoc(called) or ""
+        doc = said_of(name, called)
         arguments = [p for p in inspect.signature(called).parameters if p not in ("self", "cls")]
         unsaid = [one for one in arguments if f"{one}:" not in doc and f"`{one}" not in doc]
         found += [f"{name}: nothing is said of `{one}`" for one in unsaid]
         if len(arguments) > 2 and "Args:\n" not in doc:
             found.append(f"{name}: no section Args")
-        if returns_something(called) and not ("Returns:\n" in doc or doc.split(" ")[0] in ("Return", "Say", "Yield")):
+        if returns_something(called) and not re.search(r"\b(Returns?|returns?|Yields?|Say) ?", doc):
             found.append(f"{name}: nothing is said of what it returns")
         if raises(called) and not ("Raises:\n" in doc or "Raises `" in doc or "raises" in doc.lower()):
             found.append(f"{name}: nothing is said of what it raises")

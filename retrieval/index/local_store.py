@@ -89,9 +89,12 @@ class LocalStore(StoredVectors):
 
     @classmethod
     def create(cls, path: str | Path, spec: EncoderSpec, key: bytes | None = None) -> LocalStore:
-        """Make an empty index for an encoder's vectors and open it for writing; `key` is the one it will be built with.
+        """Return an empty index, open for writing. Raises `UsageError` where there is one already, or something else.
 
-        Raises `UsageError` where the folder holds an index already, or something that is none.
+        Args:
+            path: its folder.
+            spec: the encoder's, whose vectors it will hold.
+            key: the secret that studies' keys are made with, of which a check is kept; None where it is not known yet.
         """
         path = Path(path)
         make_room(path)
@@ -101,10 +104,9 @@ class LocalStore(StoredVectors):
 
     @classmethod
     def open(cls, path: str | Path, *, read_only: bool = True) -> LocalStore:
-        """Open an index: to read, pinned to its last generation, or to write.
+        """Return the index in the folder `path`: to read, pinned to its last generation, or not `read_only`, to write.
 
-        Raises `UsageError` where there is none, `IndexDamagedError` where it is not what was written,
-        `IndexBusyError` where another writer has it.
+        Raises `UsageError` without one, `IndexDamagedError` where it is changed, `IndexBusyError` beside a writer.
         """
         path = Path(path)
         if read_only:
@@ -142,8 +144,7 @@ class LocalStore(StoredVectors):
         return self._now.generation
 
     def is_current(self) -> bool:
-        """Say whether all that this generation answers from still stands: no study of it was removed or rewritten
-        by another process, and the index is the one that was opened.
+        """Say whether no study of this generation was removed or rewritten by another process, nor the index exchanged.
 
         What was only added since changes nothing. Raises as reading does where the catalogue cannot be read.
         """
@@ -159,11 +160,11 @@ class LocalStore(StoredVectors):
         return self._now.counts()
 
     def contains(self, studies: Collection[str]) -> set[str]:
-        """Return which of these study keys are there."""
+        """Return which of these keys, `studies`, are there."""
         return self._now.contains(studies)
 
     def add(self, records: Iterable[StudyRecord], *, replace_existing: bool = False) -> int:
-        """Commit studies in one transaction and return the new generation; nothing to add changes nothing.
+        """Commit `records` in one transaction and return the new generation; nothing to add changes nothing.
 
         Raises `UsageError` for a study that is there already (unless `replace_existing`) or vectors that do not fit.
         """
@@ -197,7 +198,7 @@ class LocalStore(StoredVectors):
         return self._merged()
 
     def forget(self, studies: Collection[str], patients: Collection[str] = ()) -> int:
-        """Take studies off the disk for good, and keep these studies' and patients' keys out of later builds.
+        """Take studies off the disk for good, and keep their keys and those of `patients` out of later builds.
 
         `studies` need not be there any more. Cut short, it is finished by running it again, or by `compact`. Returns
         the new generation; readers must open the index again.
@@ -207,7 +208,7 @@ class LocalStore(StoredVectors):
         return self.compact()
 
     def require_key(self, key: bytes) -> bool:
-        """Raise `UsageError` where the index was built with another key; return whether it is known to be this one.
+        """Raise `UsageError` where the index was built with another `key`; return whether it is known to be this one.
 
         A writer keeps the check of a key that it knows to be the one, where an older index has none.
         """
@@ -225,7 +226,7 @@ class LocalStore(StoredVectors):
         return bool(self._key_check)
 
     def repool(self, encoder: Encoder) -> int:
-        """Pool every view again from its slice vectors, with this encoder's pooling; return the new generation.
+        """Pool every view again from its slice vectors, as `encoder` does; return the new generation.
 
         Raises `EncoderMismatchError` where more than the pooling differs. Readers must open the index again.
         """
@@ -235,10 +236,10 @@ class LocalStore(StoredVectors):
         return self._pool_again(encoder.spec, partial(pool_view, encoder), "")
 
     def adopt_pooling(self, adapter: Path) -> int:
-        """Make a slice-pooling adapter's file the index's own: keep a copy, and pool every view with it.
+        """Make `adapter`, a slice-pooling adapter's file, the index's own: keep a copy, and pool every view with it.
 
-        Whoever opens the index pools with it from then on. Returns the new generation; readers must open the
-        index again. Raises `EncoderError` where the file is no adapter for vectors of this width.
+        Whoever opens the index pools with it. Returns the new generation; readers must open the index again. Raises
+        `EncoderError` where the file is no adapter for vectors of this width.
         """
         self._writable()
         name = keep_adapter(self.path, adapter)
@@ -248,7 +249,7 @@ class LocalStore(StoredVectors):
         return self._pool_again(spec, lambda rows: pool(rows).astype(np.float16), name)
 
     def with_own_pooling(self, encoder: Encoder) -> Encoder:
-        """Return the encoder as this index pools: with the index's own adapter, where it has one and the towers fit.
+        """Return `encoder` as this index pools: with the index's own adapter, where it has one and the towers fit.
 
         Raises `IndexDamagedError` where the adapter's file is not the one that was kept.
         """
@@ -275,7 +276,7 @@ class LocalStore(StoredVectors):
                 segment.check_hashes()
 
     def linkage_of(self, study: str) -> Linkage | None:
-        """Return a study's original identifiers and paths, where the linkage file is there."""
+        """Return the original identifiers and paths of `study`, a key, where the linkage file is there."""
         if self._linkage is None:
             return None
         found = self._linkage.get(study)
@@ -294,9 +295,8 @@ class LocalStore(StoredVectors):
         """Return the studies in scope, or of those the ones named, in key order: `limit` of them after `offset`."""
         scope = scope or Scope()
         if studies is not None:
-            named = frozenset(studies)
-            only = named if scope.only_studies is None else named & scope.only_studies
-            scope = replace(scope, only_studies=only)
+            others = frozenset(studies) if scope.only_studies is None else scope.only_studies
+            scope = replace(scope, only_studies=others.intersection(studies))
         found = self._now.cases(scope, offset, limit)
         paths = self._paths([case.key for case in found])
         return [replace(case, path=paths.get(case.key)) for case in found]
@@ -322,7 +322,7 @@ class LocalStore(StoredVectors):
         return self._now.slice_vectors(study)
 
     def sentence_vectors(self, study: str) -> NDArray[np.float16]:
-        """Return the `(S, D)` vectors of a study's report sentences, in the order of `Case.sentences`."""
+        """Return the `(S, D)` vectors of the report sentences of `study`, a key, in the order of `Case.sentences`."""
         return self._now.sentence_vectors(study)
 
     def search_views(

@@ -51,9 +51,8 @@ def _by_keyword(
 ) -> NDArray[np.int64]:
     """Return the places in the table of the k best keyword matches, best first."""
     rows, scores = keywords.scores(text)
-    place_of = np.full(int(max(rows.max(initial=0), table.id.max(initial=0))) + 1, -1, np.int64)
-    place_of[table.id] = np.arange(len(table.id))
-    places = place_of[rows]
+    known = rows < len(table.place)
+    places, scores = table.place[rows[known]], scores[known]
     good = (places >= 0) & allowed[places]
     places, scores = places[good], scores[good]
     if k < len(places):

@@ -58,7 +58,8 @@ class Snapshot:
         self._held: set[int] = set()  # folders whose mapped pages were handed out since they were last given back
         self._handed_out = 0  # bytes of those pages
         self._in_doubt = in_doubt
-        self._whole: set[int] = set()  # row ids of the studies whose rows were checked
+        self._whole: set[int] = set()  # row ids of the studies whose rows were checked,
+        self._said: set[int] = set()  # and of those whose views' rows were not
 
     def is_whole(self) -> bool:
         """Say whether nothing of this generation was removed or compacted since."""
@@ -179,7 +180,7 @@ class Snapshot:
         vectors = self._cached("vectors of sentences", lambda: SentenceIndex(self._sentence_rows(table)))
         keywords = self._cached("keywords", lambda: KeywordIndex(self.catalog))
         allowed = self._mask(scope)[table.owner]
-        return find_sentences(self.catalog, table, vectors, keywords, query, text, k, allowed, self._check_rows)
+        return find_sentences(self.catalog, table, vectors, keywords, query, text, k, allowed, self._check_said)
 
     def top_means(self, query: TopQuery, scope: Scope) -> Iterator[TopMeans]:
         """Yield, block by block, each view's mean of the top share of its slices' products."""
@@ -242,8 +243,15 @@ class Snapshot:
         """Refuse to answer from a study, by row id, whose rows are not those that were written; each looked at once."""
         new = set(studies) - self._whole
         if new:
-            catalog_read.check_studies(self.catalog, new)
+            catalog_read.check_studies(self.catalog, new, views=True)
             self._whole |= new
+
+    def _check_said(self, studies: Iterable[int]) -> None:
+        """As `_check_rows`, where an answer comes from what a study says, and not from its images."""
+        new = set(studies) - self._whole - self._said
+        if new:
+            catalog_read.check_studies(self.catalog, new, views=False)
+            self._said |= new
 
     def _views(self) -> row_tables.ViewTable:
         return self._cached("views", lambda: self._table(row_tables.load_views))

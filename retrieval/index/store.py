@@ -204,14 +204,28 @@ class Store(Protocol):
         ...
 
     def add(self, records: Iterable[StudyRecord]) -> int:
-        """Commit studies in one transaction and return the new generation.
+        """Commit studies in one transaction.
 
-        Raises `UsageError` for a study that is already there, or vectors that do not fit `spec`.
+        Args:
+            records: the studies, text scrubbed and attributes allow-listed.
+
+        Returns:
+            The new generation.
+
+        Raises:
+            UsageError: for a study that is already there, or vectors that do not fit `spec`.
         """
         ...
 
     def remove(self, studies: Collection[str]) -> int:
-        """Hide studies from every later reader, with their linkage, and return the new generation."""
+        """Hide studies from every later reader, with their linkage.
+
+        Args:
+            studies: their keys.
+
+        Returns:
+            The new generation.
+        """
         ...
 
     def counts(self) -> dict[str, int]:
@@ -226,11 +240,18 @@ class Store(Protocol):
         offset: int = 0,
         limit: int | None = None,
     ) -> list[Case]:
-        """Return the studies in scope, or of those the ones named, in key order: `limit` of them after `offset`."""
+        """Return studies without their vectors, in key order.
+
+        Args:
+            scope: which studies; None for all.
+            studies: keys; of those in scope, only these.
+            offset: how many are passed over first.
+            limit: the most that are returned; None for all.
+        """
         ...
 
     def study_keys(self, scope: Scope | None = None) -> list[str]:
-        """Return the keys of the studies in scope, ascending."""
+        """Return the keys of the studies in `scope` (None: of all), ascending."""
         ...
 
     def kinds(self) -> list[tuple[str, str]]:
@@ -238,38 +259,78 @@ class Store(Protocol):
         ...
 
     def values_of(self, field: str) -> dict[str, int]:
-        """Return how many studies have each stored value of a filter's field, less the unknown."""
+        """Return how many studies have each stored value of a filter's `field`, such as sex or modality, less
+        the unknown.
+        """
         ...
 
     def passing(self, scope: Scope) -> int:
-        """Return how many studies are in scope."""
+        """Return how many studies are in `scope` (None: all)."""
         ...
 
     def slice_vectors(self, study: str) -> tuple[ViewVectors, ...]:
         """Return a study's views in the order they were added; `series_uid` is the series' key.
 
-        Raises `UnknownNameError` for a study that is not there.
+        Args:
+            study: its key.
+
+        Raises:
+            UnknownNameError: for a study that is not there.
         """
         ...
 
     def search_views(
         self, view: str, queries: NDArray[np.floating], k: int, scope: Scope | None = None
     ) -> list[list[ViewHit]]:
-        """Return for each of `(Q, D)` queries its k best stored views of that name, best first."""
+        """Return the nearest stored views of one name.
+
+        Args:
+            view: the name, such as `lung` or `mr_t1`.
+            queries: pooled unit vectors `(Q, D)`.
+            k: how many for each.
+            scope: which studies; None for all.
+
+        Returns:
+            For each query its k best views by cosine, best first; ties by study key.
+        """
         ...
 
     def search_slices(self, query: NDArray[np.floating], k: int, scope: Scope | None = None) -> list[SliceHit]:
-        """Return the k studies whose best slice has the highest cosine with `(D,)`; ties by key."""
+        """Return the studies with the nearest slices, each by its best one.
+
+        Args:
+            query: a unit vector `(D,)`.
+            k: how many studies.
+            scope: which studies; None for all.
+
+        Returns:
+            Their best slices by cosine, best first; ties by study key.
+        """
         ...
 
     def search_sentences(
         self, query: NDArray[np.floating], text: str, k: int, scope: Scope | None = None
     ) -> list[SentenceHit]:
-        """Return the union of the k best sentences by cosine and the k best by keyword."""
+        """Return the best report sentences, by meaning and by keyword.
+
+        Args:
+            query: a unit vector `(D,)` of the question.
+            text: its words, for BM25 over the keyword index.
+            k: how many each way.
+            scope: which studies; None for all.
+
+        Returns:
+            The union of both ways, in key order, with the rank that each way gives; one to k each.
+        """
         ...
 
     def top_means(self, query: TopQuery, scope: Scope | None = None) -> Iterator[TopMeans]:
-        """Yield, block by block, each view's mean of the top `ceil(share * N)` of its N slices' products."""
+        """Yield, block by block, each view's mean of the top `ceil(share * N)` of its N slices' products.
+
+        Args:
+            query: the directions, the share and the views meant.
+            scope: which studies; None for all.
+        """
         ...
 
 

@@ -84,7 +84,7 @@ def _joined(text: str, found: list[Mention]) -> list[Mention]:
 def _is_own(finding: Finding) -> bool:
     """Say whether a finding has words of its own, beside or without the catalogue's."""
     known = all_findings().get(finding.name)
-    return known is None or known.terms != finding.terms
+    return known is None or (known.names, known.synonyms) != (finding.names, finding.synonyms)
 
 
 def _named(text: str, names: Iterable[str]) -> list[Mention]:

@@ -141,12 +141,15 @@ _SENTENCES = (
 )
 
 
-def check_studies(catalog: Catalog, ids: Collection[int]) -> None:
-    """Raise `IndexDamagedError` where the rows of one of these studies are not the ones that were written."""
+def check_studies(catalog: Catalog, ids: Collection[int], *, views: bool) -> None:
+    """Raise `IndexDamagedError` where the rows of one of these studies are not the ones that were written.
+
+    `views`: also those that say where its views lie.
+    """
     if catalog.format == 1:
         return
     with catalog.reading():
-        for key in changed(catalog.query, ids, strict=catalog.has_all_digests()):
+        for key in changed(catalog.query, ids, strict=catalog.has_all_digests(), views=views):
             raise not_as_written(key)
 
 

@@ -51,6 +51,7 @@ class StudyColumns:
         self._places[self.ids] = np.arange(len(self.ids))
         self._coded: dict[str, _Coded] = {}
         self._masks: dict[Clause, Mask] = {}
+        self._counts: dict[str, dict[str, int]] = {}
 
     def places(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return where studies stand, by row id; -1 for one that this generation does not show."""
@@ -97,6 +98,11 @@ class StudyColumns:
 
     def values_of(self, field: str) -> dict[str, int]:
         """Return how many studies have each value of a filter's field, as it is stored; unknown ones are left out."""
+        if field not in self._counts:
+            self._counts[field] = self._counted(field)
+        return dict(self._counts[field])
+
+    def _counted(self, field: str) -> dict[str, int]:
         coded = self._column(field)
         pairs = np.unique(coded.place * max(1, len(coded.values)) + coded.code)  # a study counts once a value
         counts = np.bincount(pairs % max(1, len(coded.values)), minlength=len(coded.values))

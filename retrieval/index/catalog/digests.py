@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from itertools import compress
 from typing import Any, NamedTuple
 
 from radseek.retrieval.errors import IndexDamagedError
@@ -55,10 +56,12 @@ def digest_of(*parts: Sequence[Sequence[object]]) -> bytes:
     return hashlib.sha256(text.encode("ascii")).digest()
 
 
-def of_studies(query: Query, ids: Collection[int], *, words: bool = False) -> dict[int, tuple[str, Digests]]:
+def of_studies(
+    query: Query, ids: Collection[int], *, views: bool = True, words: bool = False
+) -> dict[int, tuple[str, Digests]]:
     """Return of each study that is there its key and the digests of its rows as they are now.
 
-    `words`: those of the keyword index too, which take longer.
+    `views`, `words`: those of its views, and of the keyword index, which take longer; else None.
     """
     found: dict[int, tuple[str, Digests]] = {}
     for batch in batches(ids):
@@ -71,13 +74,7 @@ def of_studies(query: Query, ids: Collection[int], *, words: bool = False) -> di
                 batch,
             )
         )
-        views = grouped(
-            query(
-                f"SELECT v.study, {VIEW_COLUMNS} FROM views v JOIN series r ON r.id = v.series WHERE v.study {here} "
-                "ORDER BY v.id",
-                batch,
-            )
-        )
+        lies = grouped(query(_VIEWS.format(here), batch)) if views else {}
         bodies = grouped(query(_WORDS.format(here), batch)) if words else {}
         for row in studies:
             one = row[0]
@@ -85,7 +82,7 @@ def of_studies(query: Query, ids: Collection[int], *, words: bool = False) -> di
                 str(row[1]),
                 Digests(
                     digest_of([row], series.get(one, ()), sentences.get(one, ())),
-                    digest_of([row[:2]], views.get(one, ())),
+                    digest_of([row[:2]], lies.get(one, ())) if views else None,
                     digest_of([row[:2]], bodies.get(one, ())) if words else None,
                 ),
             )
@@ -93,6 +90,9 @@ def of_studies(query: Query, ids: Collection[int], *, words: bool = False) -> di
 
 
 _ORDER = "ORDER BY r.ordinal, r.id"
+_VIEWS = (
+    f"SELECT v.study, {VIEW_COLUMNS} FROM views v JOIN series r ON r.id = v.series WHERE v.study {{}} ORDER BY v.id"
+)
 _WORDS = (
     "SELECT t.study, t.id, w.body FROM sentences t LEFT JOIN words w ON w.rowid = t.id "
     "WHERE t.study {} ORDER BY t.ordinal, t.id"
@@ -109,16 +109,18 @@ def stored(query: Query, ids: Collection[int]) -> dict[int, Digests]:
     return found
 
 
-def changed(query: Query, ids: Collection[int], *, strict: bool, words: bool = False) -> Iterator[str]:
+def changed(
+    query: Query, ids: Collection[int], *, strict: bool, views: bool = True, words: bool = False
+) -> Iterator[str]:
     """Yield the keys of studies that are not as they were written, in order of their row ids.
 
-    `strict`: every study has digests, so one without is changed too.
+    `strict`: every study has digests, so one without is changed too. `views`, `words`: see `of_studies`.
     """
+    looked_at = (True, views, words)
     for batch in batches(ids):
         kept = stored(query, batch)
-        for one, (key, now) in of_studies(query, batch, words=words).items():
-            then = kept[one]
-            pairs = zip(now, then, strict=True) if words else ((now.said, then.said), (now.views, then.views))
+        for one, (key, now) in of_studies(query, batch, views=views, words=words).items():
+            pairs = compress(zip(now, kept[one], strict=True), looked_at)
             if any(a != b and (strict or b is not None) for a, b in pairs):
                 yield key
 

@@ -34,9 +34,13 @@ class ViewTable:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SentenceTable:
-    """All visible sentences in order of study key and place in the report."""
+    """All visible sentences in order of study key and place in the report.
+
+    `place`: where a sentence stands, by row id; -1 for one that is not visible.
+    """
 
     id: Column
+    place: Column
     study: Column  # row id
     owner: Column  # the study's place in key order
     segment: Column  # number of the folder that holds it
@@ -67,7 +71,9 @@ def load_sentences(catalog: Catalog, studies: StudyColumns, places: Places) -> S
     ids, study, _, segment, row = (column[order] for column in numbers)
     at = places.find(segment)
     _require(catalog, (row >= 0) & (row < places.count["sentences"][at]))
-    return SentenceTable(ids, study, owner, places.folder[at], places.first["sentences"][at] + row)
+    place = np.full(int(ids.max(initial=0)) + 1, -1, np.int64)
+    place[ids] = np.arange(len(ids))
+    return SentenceTable(ids, place, study, owner, places.folder[at], places.first["sentences"][at] + row)
 
 
 def _in_key_order(studies: StudyColumns, study: Column, then: Column) -> tuple[Column, Column]:

@@ -18,6 +18,7 @@ class SentenceIndex:
     def __init__(self, rows: NDArray[np.float16]) -> None:
         first, self._group = _different(rows)
         self._flat = FlatIndex(rows[first])
+        self._order = self._first_places(np.arange(len(rows)))
 
     def cosines(self, places: NDArray[np.int64], query: NDArray[np.floating]) -> NDArray[np.float64]:
         """Return the cosines of some sentences with `(D,)`."""
@@ -28,8 +29,7 @@ class SentenceIndex:
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Return the k allowed sentences nearest to `(D,)` and their cosines, best first; ties by place."""
         there = np.flatnonzero(allowed)
-        order = np.full(len(self._flat.rows), len(allowed), np.int64)
-        order[self._group[there[::-1]]] = there[::-1]  # the last one written stays: the first place of each vector
+        order = self._order if len(there) == len(allowed) else self._first_places(there)
         groups, scores = self._flat.search(query, k, order < len(allowed), order)
         of_group = np.full(len(order), -np.inf)
         of_group[groups] = scores
@@ -37,6 +37,12 @@ class SentenceIndex:
         places, every = there[every > -np.inf], every[every > -np.inf]
         best = np.lexsort((places, -every))[:k]
         return places[best], every[best]
+
+    def _first_places(self, there: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return of each different vector the first of these places that has it; one past the end where none has."""
+        order = np.full(len(self._flat.rows), len(self._group), np.int64)
+        order[self._group[there[::-1]]] = there[::-1]  # the last one written stays
+        return order
 
 
 def _different(rows: NDArray[np.float16]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
