@@ -88,10 +88,17 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--real", type=Path, help="the folder of real images (../shared/data), to check theirs too")
     parser.add_argument("--write", action="store_true")
+    parser.add_argument(
+        "--missing", action="store_true", help="only findings that have no check beside the weights yet"
+    )
     asked = parser.parse_args()
     torch.set_num_threads(asked.threads)
     encoder = load_encoder(asked.model)
+    path = Path(encoder.folder or "") / CHECKS
+    own = {key: one for key, one in read_checks(path).items() if key.startswith(encoder.spec.towers_hash)}
     groups = gather(encoder, asked)
+    if asked.missing:
+        groups = [group for group in groups if check_key(encoder, group.finding) not in own]
     print(
         json.dumps(
             {

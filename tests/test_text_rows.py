@@ -32,7 +32,7 @@ def test_every_shipped_sentence_is_kept_for_the_shipped_towers(without: Encoder)
 def test_kept_rows_are_what_the_towers_say_beside_texts_that_are_not_kept(without: Encoder) -> None:
     texts = [*shipped_sentences()[::50], "a sentence that nobody shipped", "气胸"]
     kept = load_encoder("builtin").encode_texts(texts)
-    np.testing.assert_allclose(kept, without.encode_texts(texts), atol=2e-5)
+    np.testing.assert_allclose(kept, without.encode_texts(texts), atol=2e-4)
 
 
 def test_what_is_no_list_of_texts_is_refused_as_ever(without: Encoder) -> None:
@@ -46,7 +46,7 @@ def test_a_file_of_other_towers_or_a_damaged_one_is_passed_over(tmp_path: Path, 
     towers, dim, file = without.spec.towers_hash, without.spec.dim, tmp_path / TEXT_ROWS
     rows = read_text_rows(tmp_path, towers, dim)
     assert set(rows) == {text_key("one"), text_key("two"), text_key("a mangled ? name")}
-    np.testing.assert_allclose(rows[text_key("two")], without.encode_texts(["two"])[0], atol=2e-5)
+    np.testing.assert_allclose(rows[text_key("two")], without.encode_texts(["two"])[0], atol=2e-4)
     assert read_text_rows(tmp_path, "other", dim) == read_text_rows(tmp_path, towers, dim + 1) == {}
     arrays = load_file(file)
     arrays["rows"][1, 2] = np.nan

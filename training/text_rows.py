@@ -1,6 +1,6 @@
 """Keep the built-in encoder's vectors of every shipped sentence: `python -m training.text_rows [FOLDER]`.
 
-The sentences of every finding set, of the kinds of image, and of the words that any question is compared with.
+Of every finding set, of the kinds of image, and of the words that any question is compared with.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["keep_rows", "shipped_sentences"]
 
 
 def shipped_sentences() -> list[str]:
-    """Return every sentence that radseek itself asks an encoder for, each once."""
+    """Return every sentence that the engine has of its own to ask an encoder for, each once."""
     findings = [*all_findings().values(), *(one for name in list_sets() for one in load_set(name).findings)]
     findings += [find(word) for word in MEANINGLESS]
     asked = [text for one in findings for text in (*one.present, *one.absent)]

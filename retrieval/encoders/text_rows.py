@@ -1,7 +1,8 @@
 """Vectors of sentences that everyone asks, kept beside an encoder's weights so that no process encodes them again.
 
-`text_rows.safetensors`: of each text the first 16 bytes of its SHA-256, and its float32 unit row. They are of one pair
-of towers, named in the file; a file of other towers is passed over, and the texts are encoded as any others.
+`text_rows.safetensors`: of each text the first 16 bytes of its SHA-256, and its unit row in half precision, as an
+index keeps images' too. They are of one pair of towers, named in the file; a file of other towers is passed over, and
+the texts are encoded as any others.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radseek.retrieval.encoders.encoder import Encoder
+from radseek.retrieval.encoders.unit_rows import unit_rows
 
 __all__ = ["TEXT_ROWS", "read_text_rows", "text_key", "write_text_rows"]
 
@@ -41,7 +43,8 @@ def read_text_rows(folder: Path, towers_hash: str, dim: int) -> dict[bytes, NDAr
         return {}
     if keys.shape != (len(rows), _KEY_BYTES) or rows.shape[1:] != (dim,) or not np.isfinite(rows).all():
         return {}
-    return {key.tobytes(): row for key, row in zip(keys, rows, strict=True)}
+    units = unit_rows(rows.astype(np.float32), f"rows in {TEXT_ROWS}")
+    return {key.tobytes(): row for key, row in zip(keys, units, strict=True)}
 
 
 def write_text_rows(encoder: Encoder, folder: Path, texts: Sequence[str]) -> None:
@@ -50,7 +53,7 @@ def write_text_rows(encoder: Encoder, folder: Path, texts: Sequence[str]) -> Non
 
     texts = sorted(set(texts))
     keys = np.frombuffer(b"".join(text_key(text) for text in texts), np.uint8).reshape(len(texts), _KEY_BYTES)
-    arrays = {"keys": keys.copy(), "rows": encoder.encode_texts(texts)}
+    arrays = {"keys": keys.copy(), "rows": encoder.encode_texts(texts).astype(np.float16)}
     draft = folder / f"{TEXT_ROWS}.draft"
     draft.write_bytes(save(arrays, metadata={"towers": encoder.spec.towers_hash}))
     os.replace(draft, folder / TEXT_ROWS)
