@@ -117,10 +117,6 @@ def main() -> None:
             if word == "default" and check.settles:
                 kept[check_key(encoder, group.finding)] = check
                 if asked.write:  # each as it is known: all of them take an hour
-                    path = Path(encoder.folder or "") / CHECKS
-                    own = {
-                        key: one for key, one in read_checks(path).items() if key.startswith(encoder.spec.towers_hash)
-                    }
                     write_checks(path, {**own, **kept})
             print(json.dumps({"method": word, "finding": group.finding.name, **check.to_dict()}), flush=True)
         print(json.dumps({"method": word, "passes": sum(one.passes for one in checks), "of": len(checks)}))
