@@ -23,6 +23,9 @@ lint: $(READY)
 types: $(READY)
 	$(BIN)/mypy
 
+# Two processes of one thread each: on two cores, threads of both would wait for one another.
+unit quick: export OMP_NUM_THREADS := 1
+
 unit: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 

@@ -13,7 +13,6 @@ import argparse
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -24,12 +23,15 @@ from benchmarks.heatmap_cohort import FIRST_SEED, KINDS, drawn_findings
 from benchmarks.pointing_game import NOTICE, recipe_of
 from radseek.prompts.catalogue import list_sets, load_set
 from radseek.prompts.finding import Finding
+from radseek.retrieval.encoders.encoder import Encoder
 from radseek.retrieval.encoders.input_pixels import prepare_slices
 from radseek.retrieval.encoders.load_encoder import load_encoder
 from radseek.retrieval.heatmaps.check_store import CHECKS, check_key, read_checks, write_checks
 from radseek.retrieval.heatmaps.faithfulness import MapCheck, check_maps
 from radseek.retrieval.scoring.text_vectors import TextPair, finding_vectors
 from training.captions import load_words
+from training.images import join
+from training.phantom_cache import load_shard
 from training.real_sets import load_rows
 
 CACHE = Path(training.__file__).parent / "cache"
@@ -44,7 +46,7 @@ class Gathered:
     slices: list[NDArray[np.uint8]] = field(default_factory=list)
 
 
-def gather(encoder: Any, asked: argparse.Namespace) -> list[Gathered]:
+def gather(encoder: Encoder, asked: argparse.Namespace) -> list[Gathered]:
     """Return the slices of each finding; findings of one name and other words are apart."""
     groups: dict[str, Gathered] = {}
     for drawn in drawn_findings(encoder, asked.kinds, asked.studies, asked.seed):
@@ -53,24 +55,25 @@ def gather(encoder: Any, asked: argparse.Namespace) -> list[Gathered]:
         if row is not None and len(group.slices) < asked.slices:
             group.slices.append(prepare_slices(drawn.view.slices[row][None], encoder.spec.preprocess)[0])
     if asked.real:
-        for real in gather_real(encoder, asked.real, asked.slices):
-            groups.setdefault(check_key(encoder, real.finding), Gathered(real.finding, real.pair)).slices += real.slices
+        for one in gather_labelled(encoder, asked.real, asked.slices):
+            groups.setdefault(check_key(encoder, one.finding), Gathered(one.finding, one.pair)).slices += one.slices
     return [group for group in groups.values() if group.slices]
 
 
-def gather_real(encoder: Any, root: Path, limit: int) -> list[Gathered]:
-    """Return slices of real images that choose (never `val`) whose source says that the finding is there.
+def gather_labelled(encoder: Encoder, root: Path, limit: int) -> list[Gathered]:
+    """Return labelled slices that choose (never `val`, never fitted) and show a finding, of every finding that has any.
 
-    Of every shipped finding that has any; `limit` of them, in equal steps over all. One that phantoms show too, in the
-    same words, is judged on both together.
+    Real images and the phantoms of the training's choosing seeds; `limit` a finding, in equal steps over all.
     """
     names = list(load_words().concepts)
-    data = load_rows(root, "train", names, CACHE)
-    stated = np.arange(len(data.pixels)) % 2 == 1  # each image comes twice, then with its modality
+    real = load_rows(root, "train", names, CACHE)
+    stated = np.flatnonzero(np.arange(len(real.pixels)) % 2)  # each image comes twice, then with its modality
+    data = join([real.take(stated), *(load_shard(path, names) for path in sorted(CACHE.glob("*_001.npz")))])
     findings = {check_key(encoder, one): one for name in list_sets() for one in load_set(name).findings}
     made = []
-    for finding in (one for one in findings.values() if one.name in names):
-        rows = np.flatnonzero(stated & data.choose & (data.labels[:, names.index(finding.name)] == 1))
+    claimed = set(encoder.spec.concepts or names) & set(names)  # others have no map
+    for finding in (one for one in findings.values() if one.name in claimed):
+        rows = np.flatnonzero(data.choose & (data.labels[:, names.index(finding.name)] == 1))
         rows = rows[np.linspace(0, len(rows) - 1, min(limit, len(rows))).astype(int)]
         slices = [np.repeat(data.pixels[row][None], 3, axis=0) for row in rows]
         made.append(Gathered(finding, finding_vectors(encoder, finding), slices))
@@ -86,7 +89,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=FIRST_SEED)
     parser.add_argument("--slices", type=int, default=24, help="at most, a finding")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--real", type=Path, help="the folder of real images (../shared/data), to check theirs too")
+    parser.add_argument("--real", type=Path, help="../shared/data: labelled slices of training/cache too, that choose")
     parser.add_argument("--write", action="store_true")
     parser.add_argument(
         "--missing", action="store_true", help="only findings that have no check beside the weights yet"

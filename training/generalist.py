@@ -108,16 +108,14 @@ class Copies:
 
 @torch.no_grad()
 def make_copies(start: nn.Module, data: ImageSet, focal: list[int], settings: dict[str, Any], log: Any) -> Copies:
-    """Return changed copies, `copies` of a row and `most` of a source and view name at most: each row once before any
-    twice."""
+    """Return one changed copy of at most `most` rows of each source and view name."""
     rng = np.random.default_rng(settings["seed"])
     source, picture = np.array(data.source), np.array(data.view) == "picture"
     chosen = []
     for name in sorted(set(data.source)):
         for part in (picture, ~picture):
             rows = np.flatnonzero((source == name) & part)
-            several = np.concatenate([rng.permutation(rows) for _ in range(settings["copies"])])
-            chosen.append(several[: settings["most"]])
+            chosen.append(rng.permutation(rows)[: settings["most"]])
     rows = rng.permutation(np.concatenate(chosen))
     batches = GeneralBatches(data, focal, settings["gentle"], settings["seed"])
     activations, shares = [], []
