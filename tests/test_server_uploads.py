@@ -117,12 +117,13 @@ def test_one_file_called_another_modality_is_another_upload(base: str, tmp_path:
 
 def test_a_copy_of_a_stored_study_is_not_its_own_nearest_case(base: str, archive: Archive) -> None:
     study = sent(base, archive.index.parent / "studies" / "0")
-    body = {"study": study["study"], "k": 10, "same_patient": True}
-    found = httpx.post(f"{base}/v1/similar", json=body, headers=bearer(READ), timeout=120).json()
-    assert len(found["results"]) == 3
+    for name in ("include_same_patient", "same_patient"):  # the second: as it was called before 0.2
+        body = {"study": study["study"], "k": 10, name: True}
+        found = httpx.post(f"{base}/v1/similar", json=body, headers=bearer(READ), timeout=120).json()
+        assert len(found["results"]) == 3
 
 
-def test_the_desk_keeps_what_is_stored_whoever_brings_it(archive: Archive, tmp_path: Path) -> None:
+def test_what_is_stored_stays_whoever_uploads_it(archive: Archive, tmp_path: Path) -> None:
     source = archive.index.parent / "studies" / "1"
     fake = read_study(forged(source, tmp_path / "fake", 9))
     with Session.open(archive.index) as session:

@@ -1,7 +1,7 @@
 // The page's own script: the viewers, the buttons that move them, studies opened from anywhere, files dropped anywhere.
 // Data comes in attributes and goes to the viewers and to Python; nothing here writes markup.
 
-const places = new Map(); // name of a place -> {root, handle, shows, turn, queue, linked}
+const places = new Map(); // name of a place -> {root, handle, shows, request, queue, linked}
 let tellPython = null;
 let unlink = null; // undoes the last pair of viewers that scroll together
 let waiting = null; // where to go in a study that is being opened
@@ -29,7 +29,7 @@ export function openStudy(study, at = null) {
 export function attach(root, name, base, first) {
   const old = places.get(name);
   if (old && old.handle) old.handle.destroy();
-  places.set(name, { root, base, handle: null, shows: null, turn: 0, queue: Promise.resolve() });
+  places.set(name, { root, base, handle: null, shows: null, request: 0, queue: Promise.resolve() });
   if (first) show(name, first);
 }
 
@@ -42,17 +42,17 @@ export function show(name, wanted) {
   if (study !== shown) leave(place);
   place.root.hidden = !study;
   if (!study) return Promise.resolve();
-  const { turn } = place;
+  const { request } = place;
   place.shows = { study, lang: wanted.lang || (place.shows || {}).lang };
   const fresh = study !== shown;
-  place.queue = place.queue.then(() => showNow(name, place, { ...wanted, study }, turn, fresh)).catch((error) => console.warn("viewer", error));
+  place.queue = place.queue.then(() => showNow(name, place, { ...wanted, study }, request, fresh)).catch((error) => console.warn("viewer", error));
   return place.queue;
 }
 
-async function showNow(name, place, asked, turn, fresh) {
+async function showNow(name, place, asked, request, fresh) {
   let wanted = asked;
   const handle = place.handle || (await mountIn(place, wanted.lang));
-  if (turn !== place.turn) return; // another study was chosen meanwhile
+  if (request !== place.request) return; // another study was chosen meanwhile
   if (name === "screen" && waiting && waiting.study === wanted.study) {
     wanted = { ...wanted, ...waiting };
     waiting = null;
@@ -62,7 +62,7 @@ async function showNow(name, place, asked, turn, fresh) {
   // A study shown anew has no heat map unless one is asked for; a change of language keeps what is shown.
   const heat = finding !== undefined ? finding : fresh ? "" : undefined;
   await handle.show({ study, series: series || undefined, z, view, lang, ...(heat === undefined ? {} : { finding: heat }) });
-  if (turn !== place.turn) return;
+  if (request !== place.request) return;
   if (asked.linked !== undefined || fresh) place.linked = Boolean(asked.linked);
   if (place.linked) pairUp();
 }
@@ -75,7 +75,7 @@ async function mountIn(place, lang) {
 
 /** Have a place show nothing of the study it shows, at once. */
 function leave(place) {
-  place.turn++;
+  place.request++;
   place.queue = Promise.resolve();
   place.shows = null;
   if (place.linked && unlink) unlink();

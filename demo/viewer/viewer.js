@@ -7,7 +7,7 @@ import { PlaneStore, problemOf, Shader } from "./pixels.js";
 import { drawProfile, sliceAt } from "./profile.js";
 import { presetName, vocabulary } from "./words.js";
 
-const PATIENCE = 150; // ms before "loading" is said
+const LOADING_AFTER = 150; // ms before "loading" is said
 const FARTHEST = 20; // zoom
 const REST = 120; // ms without a step or a drag
 
@@ -70,10 +70,10 @@ class Viewer {
   /** Show a study, or a series, slice, view or finding of the one shown; what is left out stays as it is. */
   async show({ study, series, z, plane, view, finding, lang } = {}) {
     if (lang) this.speak(lang);
-    const turn = ++this.asked;
+    const request = ++this.asked;
     try {
-      if (study && study !== (this.scene && this.scene.study)) await this.open(study, turn);
-      if (turn !== this.asked || !this.scene) return;
+      if (study && study !== (this.scene && this.scene.study)) await this.open(study, request);
+      if (request !== this.asked || !this.scene) return;
       const wanted = this.scene.series.find((one) => one.key === series);
       if (wanted && wanted !== this.series) this.chooseSeries(wanted);
       if (plane && this.series.planes[plane]) this.choosePlane(plane);
@@ -81,11 +81,11 @@ class Viewer {
       if (Number.isInteger(z)) this.goNative(z);
       this.anchorAll();
       if (finding !== undefined && finding !== (this.heat ? this.heat.asked : "")) {
-        await this.askHeat(finding, turn, Number.isInteger(z));
+        await this.askHeat(finding, request, Number.isInteger(z));
       }
       await this.arrive();
     } catch (error) {
-      if (turn === this.asked) this.fail(error);
+      if (request === this.asked) this.fail(error);
     }
   }
 
@@ -105,12 +105,12 @@ class Viewer {
     this.message("loading");
   }
 
-  async open(study, turn) {
+  async open(study, request) {
     this.empty();
     const answer = await fetch(`${this.base}/studies/${encodeURIComponent(study)}`);
     if (!answer.ok) throw await problemOf(answer);
     const scene = await answer.json();
-    if (turn !== this.asked) return;
+    if (request !== this.asked) return;
     if (!scene.series.length) throw new Error(this.word(scene.reason || "no_images"));
     this.store = new PlaneStore(this.base, study);
     this.scene = scene;
@@ -119,7 +119,7 @@ class Viewer {
     this.chooseSeries(scene.series[0]);
   }
 
-  async askHeat(finding, turn, stay) {
+  async askHeat(finding, request, stay) {
     this.heat = null;
     this.label();
     if (!finding) return this.redraw();
@@ -128,10 +128,10 @@ class Viewer {
     try {
       heat = await heatOf(`${this.base}/studies/${encodeURIComponent(this.scene.study)}/heat`, finding, this.lang);
     } catch (error) {
-      if (turn === this.asked) this.say("no_map", { why: this.reasonOf(error) }); // the images are here all the same
+      if (request === this.asked) this.say("no_map", { why: this.reasonOf(error) }); // the images are here all the same
       return undefined;
     }
-    if (turn !== this.asked) return undefined;
+    if (request !== this.asked) return undefined;
     this.heat = { ...heat, asked: finding, pictures: new Map() };
     const series = this.scene.series.find((one) => one.key === this.heat.series);
     if (!series) return this.label();
@@ -269,7 +269,7 @@ class Viewer {
     const { series, planeName, k } = this;
     if (!this.plane) return;
     const wanted = () => series === this.series && planeName === this.planeName && k === this.k;
-    const late = setTimeout(() => wanted() && this.message("loading"), PATIENCE);
+    const late = setTimeout(() => wanted() && this.message("loading"), LOADING_AFTER);
     try {
       const pixels = await this.store.get(series.key, planeName, k);
       if (wanted()) this.take(pixels, series, planeName, k);
@@ -347,7 +347,7 @@ class Viewer {
     const { at } = this;
     wipe(at.canvas);
     this.place = null;
-    this.told = "";
+    this.announced = "";
     for (const one of [at.topLeft, at.topRight, at.bottomLeft, at.bottomRight, at.sides, at.rulerWords, ...at.edges]) one.textContent = "";
     at.ruler.hidden = true;
     at.stage.setAttribute("aria-label", this.word("viewer"));
@@ -374,8 +374,8 @@ class Viewer {
   tellOf() {
     const { series, planeName, k, plane } = this.shown;
     const name = `${series.key} ${planeName} ${k}`;
-    if (name === this.told) return;
-    this.told = name;
+    if (name === this.announced) return;
+    this.announced = name;
     const event = { study: this.scene.study, series: series.key, plane: planeName, k, z: plane.native ? k : null, count: plane.count };
     for (const tell of this.listeners) tell(event);
   }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from radseek.prompts import list_sets
 
@@ -68,7 +68,9 @@ class SimilarQuestion(_Question):
     where: _Filters = []
     text: _Sentence | None = None
     contrast: _Words | None = Field(None, description="A finding: also the nearest cases with it, and without.")
-    same_patient: bool = False
+    include_same_patient: bool = Field(
+        False, validation_alias=AliasChoices("include_same_patient", "same_patient")  # the second: as before 0.2
+    )
 
 
 class SearchQuestion(_Question):

@@ -58,7 +58,7 @@ def similar(question: SimilarQuestion, at: At) -> Any:
             where=question.where,
             text=question.text,
             contrast=question.contrast,
-            include_same_patient=question.same_patient,
+            include_same_patient=question.include_same_patient,
         )
     return without_paths(result.to_dict())
 

@@ -160,7 +160,7 @@ def _unpack_some(path: Path, names: set[str], root: Path) -> None:
 
 @contextmanager
 def unpacking_folder() -> Iterator[Path]:
-    """Lend a temporary folder, gone with the block. Raises `StorageError` where none can be made."""
+    """Give a temporary folder, gone with the block. Raises `StorageError` where none can be made."""
     place = temporary_folder()
     with using_temporary_folder(place):
         made = tempfile.TemporaryDirectory(prefix="radseek-", dir=place)

@@ -36,7 +36,7 @@ class CaseStatus:
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """The nearest k of each side, best first, each with its stance; `looked_at` counts the cases that were asked,
+    """The nearest k of each side, best first, each with its status; `looked_at` counts the cases that were asked,
     `neither` those whose report is undecided, or is silent where no score is calibrated.
     """
 
