@@ -90,12 +90,13 @@ class Snapshot:
         self._check()
         end = None if limit is None else offset + limit
         if scope.only_studies is not None and scope == Scope(only_studies=scope.only_studies):
-            ids = catalog_read.ids_of_keys(self.catalog, scope.only_studies, self.generation)  # reads no column
+            named = catalog_read.ids_of_keys(self.catalog, scope.only_studies, self.generation)  # reads no column
+            ids = np.array(named, np.int64)
         else:
-            ids = self._columns().ids[self._mask(scope)].tolist()
+            ids = self._columns().ids[self._mask(scope)]
         if scope.only_studies is None or len(ids) < len(scope.only_studies):
             self._check_all()
-        return catalog_read.find_cases(self.catalog, ids[offset:end])
+        return catalog_read.find_cases(self.catalog, ids[offset:end].tolist())
 
     def study_keys(self, scope: Scope) -> list[str]:
         """Return the keys of the studies in scope, ascending."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 from radseek.retrieval.privacy.redaction import scrub
 
@@ -47,6 +48,7 @@ def _code(value: str) -> str:
     return value if re.fullmatch(r"[A-Za-z][A-Za-z _/-]{0,31}", value) else ""
 
 
+@lru_cache(maxsize=2048)  # an archive has few makers, models and descriptions
 def _text(value: str) -> str:
     return scrub(value)[:_LONGEST]
 
