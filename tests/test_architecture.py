@@ -96,6 +96,7 @@ def test_every_room_stands_in_the_order() -> None:
     assert rooms == set(ROOMS)
 
 
+@pytest.mark.slow
 @each("path", modules(), ids=lambda p: str(p.relative_to(ROOT)))
 def test_imports_run_one_way(path: Path) -> None:
     own = room_of(path.relative_to(ROOT).with_suffix("").parts)
@@ -130,12 +131,14 @@ def test_public_door_is_sorted_and_real(package: str) -> None:
         assert hasattr(module, name), f"{package}.{name} is promised and missing"
 
 
+@pytest.mark.slow
 def test_every_module_has_a_docstring_and_its_size() -> None:
     lines = {p: p.read_text("utf8").count("\n") for p in modules()}
     assert all(ast.get_docstring(tree(p)) for p in lines if lines[p] > 1)
     assert not {str(p): n for p, n in lines.items() if n > 400}
 
 
+@pytest.mark.slow
 def test_nine_functions_in_ten_are_short() -> None:
     sizes = []
     for path in modules():
@@ -168,6 +171,7 @@ def test_public_functions_are_documented() -> None:
     assert not missing
 
 
+@pytest.mark.slow
 def test_library_neither_prints_exits_nor_asserts() -> None:
     found = []
     for path in modules():

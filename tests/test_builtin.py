@@ -18,7 +18,10 @@ from training.general_export import TOLD
 
 LIMIT = 40_000_000  # bytes, all files together
 
-pytestmark = pytest.mark.skipif(not (FOLDER / "open_clip_model.safetensors").exists(), reason="no weights yet")
+pytestmark = [
+    pytest.mark.slow,  # the weights are loaded
+    pytest.mark.skipif(not (FOLDER / "open_clip_model.safetensors").exists(), reason="no weights yet"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +39,7 @@ def test_weights_are_half_precision_and_safe() -> None:
     assert kinds <= {"F16", "I64"}
 
 
+@pytest.mark.slow
 def test_calibration_is_for_these_towers(builtin: Encoder) -> None:
     data = json.loads((FOLDER / "calibration.json").read_text())
     assert data["towers"] == builtin.spec.towers_hash
@@ -83,6 +87,7 @@ def test_what_is_said_and_its_denial_point_apart(builtin: Encoder) -> None:
     assert float(texts[0] @ texts[2]) < 0.6
 
 
+@pytest.mark.slow
 def test_an_image_gives_one_unit_vector(builtin: Encoder) -> None:
     slices = np.random.default_rng(0).integers(0, 255, (3, 3, 192, 192)).astype(np.uint8)
     vectors = builtin.encode_slices(slices)

@@ -38,6 +38,7 @@ def test_the_template_has_no_fault(lang: Lang, claim: Claim) -> None:
     assert check(claim.text, claim, EVIDENCE, lang) == ()
 
 
+@pytest.mark.slow
 @each("kind", ["honest", "held_out", "unseen"])
 @each("lang", LANGS)
 def test_most_honest_rephrasings_are_kept(kind: str, lang: Lang) -> None:
@@ -46,6 +47,7 @@ def test_most_honest_rephrasings_are_kept(kind: str, lang: Lang) -> None:
     assert not rows or sum(share) / len(share) >= 0.8
 
 
+@pytest.mark.slow
 @each("lie", said("lie"), ids=lambda lie: lie.text)
 def test_lies_are_caught(lie: Said) -> None:
     broken = {one.rule for one in check(lie.text, lie.claim, EVIDENCE, lie.lang)}
@@ -64,6 +66,7 @@ def ended(text: str, more: str) -> str:
     return f"{text[:-1]}{more}{text[-1]}"
 
 
+@pytest.mark.slow
 def test_any_other_finding_added_is_caught() -> None:
     changed: Changed = []
     for lang, claim, text in TRUTHS:
@@ -74,6 +77,7 @@ def test_any_other_finding_added_is_caught() -> None:
     assert not survivors(changed)
 
 
+@pytest.mark.slow
 def test_any_finding_exchanged_for_another_is_caught() -> None:
     changed: Changed = []
     for lang, claim, text in TRUTHS:
@@ -89,6 +93,7 @@ def test_any_finding_exchanged_for_another_is_caught() -> None:
     assert not survivors(changed)
 
 
+@pytest.mark.slow
 def test_any_number_changed_is_caught() -> None:
     changed: Changed = []
     for lang, claim, text in TRUTHS:
@@ -100,12 +105,14 @@ def test_any_number_changed_is_caught() -> None:
     assert not survivors(changed)
 
 
+@pytest.mark.slow
 def test_any_number_added_is_caught() -> None:
     more = {"en": (" (7)", " of 7 mm", ", 77 %", " in seven"), "zh": ("（7）", "，约7 mm", "，共七例", "，占百分之七")}
     changed = [(lang, claim, ended(text, one)) for lang, claim, text in TRUTHS for one in more[lang]]
     assert not survivors(changed)
 
 
+@pytest.mark.slow
 def test_any_side_added_or_swapped_is_caught() -> None:
     more = {"en": (" on the right", ", bilateral", ", right-sided"), "zh": ("，位于右侧", "，双侧")}
     changed = [(lang, claim, ended(text, one)) for lang, claim, text in TRUTHS for one in more[lang]]
@@ -115,6 +122,7 @@ def test_any_side_added_or_swapped_is_caught() -> None:
     assert not survivors(changed)
 
 
+@pytest.mark.slow
 def test_any_denial_or_affirmation_turned_is_caught() -> None:
     turns = (
         (r"\bpresent\b", "absent"), (r"\babsent\b", "present"), (r"\blikely\b", "not"), (r"\blikely\b", "unlikely"),
@@ -136,6 +144,7 @@ def test_any_denial_or_affirmation_turned_is_caught() -> None:
     assert not survivors(changed)
 
 
+@pytest.mark.slow
 def test_hidden_characters_and_homoglyphs_are_caught() -> None:
     changed: Changed = []
     for lang, claim, text in TRUTHS:
@@ -172,6 +181,7 @@ def test_an_id_that_is_not_there_fails_the_claim() -> None:
         assert {one.rule for one in broken} == {"unknown_id"}
 
 
+@pytest.mark.slow
 def test_another_studys_words_for_the_same_claim_are_caught() -> None:
     """A sentence that is right for one claim is wrong for every other of the summary."""
     for lang in LANGS:

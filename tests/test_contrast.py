@@ -66,6 +66,7 @@ def statuses(engine: Engine, verdict: Verdict) -> dict[int, CaseStatus | None]:
     return {i: status_of(EFFUSION, cases[study_key(make_study(i), load_key())], sources) for i in range(len(REPORTS))}
 
 
+@pytest.mark.slow
 def test_the_report_goes_before_the_score(engine: Engine) -> None:
     found = statuses(engine, Verdict("present", None, 0.9))
     assert found[0] == CaseStatus("with", "report", "Small left pleural effusion.")
@@ -78,6 +79,7 @@ def test_the_report_goes_before_the_score(engine: Engine) -> None:
     assert silent[0] == found[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verdict", [Verdict("uncertain", "near_threshold", 0.5), Verdict("abstain", "no_view")])
 def test_an_undecided_score_is_no_side(engine: Engine, verdict: Verdict) -> None:
     found = statuses(engine, verdict)
@@ -143,6 +145,7 @@ def test_more_are_asked_until_both_sides_are_full_or_all_are_seen() -> None:
     assert everyone.looked_at == 500
 
 
+@pytest.mark.slow
 def test_the_query_is_never_among_them(engine: Engine) -> None:
     own = study_key(make_study(6), load_key())
     contrast = engine.similar(own, 8, contrast="pleural effusion").to_dict()["contrast"]
@@ -151,6 +154,7 @@ def test_the_query_is_never_among_them(engine: Engine) -> None:
     assert 0 < filtered["looked_at"] < contrast["looked_at"]
 
 
+@pytest.mark.slow
 def test_the_command_prints_both_lists(
     index: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

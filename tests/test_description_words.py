@@ -40,6 +40,7 @@ def misses(kind: str, terms: dict[str, str]) -> list[str]:
     return [f"{text!r} is {right!r}, read as {got!r}" for text, right, got in read if got != right]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_names_of_examinations(language: str) -> None:
     lists = load(Path(__file__).with_name("description_words.toml"))

@@ -140,6 +140,7 @@ SAME_SAMPLES = [
 FOLDERS = {"package": TEST_FILES, "codecs": CODECS}
 
 
+@pytest.mark.slow
 @each(("a", "name", "b", "twin"), SAME)
 def test_pixels_equal_the_uncompressed_twin(a: str, name: str, b: str, twin: str) -> None:
     assert np.array_equal(decode_file(FOLDERS[a] / name), decode_file(FOLDERS[b] / twin))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import EnhancedMRImageStorage, generate_uid
@@ -120,6 +121,7 @@ SERIES: dict[str, tuple[list[tuple[int, Mark]], list[tuple[str, int, int]]]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_b0_and_the_highest_common_b_value_are_read(tmp_path: Path) -> None:
     wrong = []
     for n, (name, (sets, expected)) in enumerate(SERIES.items()):
@@ -129,6 +131,7 @@ def test_b0_and_the_highest_common_b_value_are_read(tmp_path: Path) -> None:
     assert not wrong, "\n".join(wrong)
 
 
+@pytest.mark.slow
 def test_the_description_does_not_change_what_is_read(tmp_path: Path) -> None:
     wrong = []
     for n, text in enumerate(("", "ep2d_diff", "DWI b0 b1000 ADC", "T2 DWI", "phase", "AX DTI")):
@@ -170,6 +173,7 @@ MAKERS: dict[str, tuple[Mark, Mark]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_each_maker_says_the_b_value_in_its_own_place(tmp_path: Path) -> None:
     wrong = []
     for n, (maker, (base, weighted)) in enumerate(MAKERS.items()):
@@ -179,6 +183,7 @@ def test_each_maker_says_the_b_value_in_its_own_place(tmp_path: Path) -> None:
     assert not wrong
 
 
+@pytest.mark.slow
 def test_a_series_of_one_b_value_is_named_by_it(tmp_path: Path) -> None:
     wrong = []
     for n, (maker, (base, weighted)) in enumerate(MAKERS.items()):

@@ -47,6 +47,7 @@ def assert_same(one: Series, nifti: Path) -> None:
     assert shown.plane == one.volume.provenance.plane
 
 
+@pytest.mark.slow
 @needs_dcm2niix
 @pytest.mark.real_data
 @each("folder", SCANS, ids=lambda p: p.name)
@@ -58,6 +59,7 @@ def test_real_scans_equal_dcm2niix(folder: Path, tmp_path: Path) -> None:
     assert_same(found[0], niftis[0])
 
 
+@pytest.mark.slow
 @needs_dcm2niix
 @pytest.mark.real_data
 @each("folder", SCANS, ids=lambda p: p.name)
@@ -73,6 +75,7 @@ def test_real_scans_equal_our_own_reading_of_dcm2niix(folder: Path, tmp_path: Pa
     assert again.volume.provenance.spacing == pytest.approx(found[0].volume.provenance.spacing, abs=AFFINE_MM)
 
 
+@pytest.mark.slow
 @needs_dcm2niix
 @each("name", ["up", "down", "oblique", "sagittal", "prone"])
 def test_synthetic_stacks_equal_dcm2niix(name: str, tmp_path: Path) -> None:

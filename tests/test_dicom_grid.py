@@ -68,6 +68,7 @@ def tiles(count: int, seed: int = 0) -> NDArray[np.uint16]:
     return np.random.default_rng(seed).integers(0, 900, (count, 8, 6)).astype(np.uint16)
 
 
+@pytest.mark.slow
 def test_a_uih_grid_is_unfolded_into_its_places(tmp_path: Path) -> None:
     """Every count up to 30: full sheets, spare tiles, sheets with a row less than columns."""
     wrong = []

@@ -120,6 +120,7 @@ def test_422_in_a_buffer_of_three_bytes_a_pixel_is_422(tmp_path: Path) -> None:
     assert np.abs(by_dcmtk(tmp_path / "a.dcm") - one.volume.voxels[0]).max() <= 2
 
 
+@pytest.mark.slow
 @needs_dcmtk
 def test_layouts_are_shown_as_dcmtk_shows_them(tmp_path: Path) -> None:
     """To the level; colour of few bits, YBR and shifted bits to the rounding that dcmtk does otherwise."""

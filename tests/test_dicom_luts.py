@@ -86,6 +86,7 @@ def looked_up(pixels: NDArray[Any], entries: NDArray[np.int64], first: int) -> l
     return [int(entries[min(max(int(value) - first, 0), len(entries) - 1)]) for value in pixels.ravel()]
 
 
+@pytest.mark.slow
 def test_tables_of_every_depth_and_packing(tmp_path: Path) -> None:
     wrong = []
     for name, (one, pixels, entries, first, bits) in tables().items():
@@ -105,6 +106,7 @@ def test_tables_of_every_depth_and_packing(tmp_path: Path) -> None:
     assert not wrong
 
 
+@pytest.mark.slow
 def test_tables_equal_those_of_dcmtk(tmp_path: Path) -> None:
     """Within one level, for dcmtk rounds to eight bits in another place."""
     if shutil.which("dcm2pnm") is None:

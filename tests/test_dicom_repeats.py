@@ -202,6 +202,7 @@ def test_one_uid_for_all_slices_drops_none(tmp_path: Path) -> None:
         assert "shared_uid" in words(found[0])
 
 
+@pytest.mark.slow
 def test_copies_are_the_same_pixels_at_the_same_place(tmp_path: Path) -> None:
     """One UID: copies are duplicates, other pixels are another set. Other UIDs: the same."""
     wrong = []
@@ -287,6 +288,7 @@ def slices_with(folder: Path, marks: list[tuple[int, dict[str, Any]]], **common:
     return paths
 
 
+@pytest.mark.slow
 def test_magnitude_is_read_before_other_parts(tmp_path: Path) -> None:
     """The other part is numbered first, so that it wins wherever its mark is not understood."""
     wrong = []
@@ -362,6 +364,7 @@ def patched(path: Path, tag: bytes, vr: bytes, text: bytes) -> None:
     path.write_bytes(data[: at + 6] + len(text).to_bytes(2, "little") + text + data[at + 8 + length :])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", [b"A1", b"first", b"1,5", b"--", b"1e999"])
 def test_a_number_that_is_none_refuses_nothing_and_is_named(tmp_path: Path, text: bytes) -> None:
     numbers = {

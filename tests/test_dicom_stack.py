@@ -35,6 +35,7 @@ def position_of(one: Series, z: int) -> np.ndarray[Any, Any]:
     return (one.volume.affine @ (0, 0, z, 1))[:3]
 
 
+@pytest.mark.slow
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(order=st.permutations(range(6)))
 def test_order_is_the_position_along_the_normal(tmp_path_factory: pytest.TempPathFactory, order: list[int]) -> None:
@@ -184,6 +185,7 @@ def test_two_matrix_sizes_are_two_series(tmp_path: Path) -> None:
     assert [one.volume.voxels.shape for one in found] == [(3, 8, 8), (2, 4, 6)]
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(degrees=st.floats(-30, 30).filter(lambda d: abs(d) > 1))
 def test_gantry_tilt_is_sheared_and_said(tmp_path_factory: pytest.TempPathFactory, degrees: float) -> None:

@@ -276,6 +276,7 @@ def test_words_of_the_header_travel(tmp_path: Path) -> None:
     assert np.array_equal(again.volume.voxels, one.volume.voxels)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_any_pixels_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:

@@ -8,6 +8,8 @@ import io
 import re
 from pathlib import Path
 
+import pytest
+
 from tests.each_support import each
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -27,6 +29,7 @@ def test_there_are_examples() -> None:
     assert len(modules()) > 30
 
 
+@pytest.mark.slow
 @each(("name", "count"), modules().items())
 def test_examples_do_what_they_say(name: str, count: int) -> None:
     told = io.StringIO()

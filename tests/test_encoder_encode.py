@@ -51,6 +51,7 @@ def test_tiny_and_loaded_are_encoders(encoder):
     assert isinstance(TinyEncoder(), Encoder)
 
 
+@pytest.mark.slow
 def test_a_slices_row_does_not_depend_on_its_batch(encoder, slices):
     together = encode_padded(encoder, slices)
     assert together.dtype == np.float16
@@ -83,6 +84,7 @@ def test_a_texts_row_does_not_depend_on_the_others(encoder):
         np.testing.assert_array_equal(encoder.encode_texts([text])[0], together[number])
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(st.lists(st.lists(st.sampled_from(WORDS), max_size=40).map(" ".join), min_size=1, max_size=9))
 def test_alone_and_together_are_equal(words):
@@ -117,6 +119,7 @@ def test_texts_run_in_few_fixed_shapes(encoder, monkeypatch):
     assert min(shape[1] for shape in seen) == 16
 
 
+@pytest.mark.slow
 def test_rows_are_unit_and_finite(encoder, slices):
     for rows in (encoder.encode_slices(slices), encoder.encode_texts(SENTENCES)):
         assert rows.dtype == np.float32
@@ -125,6 +128,7 @@ def test_rows_are_unit_and_finite(encoder, slices):
     assert encoder.encode_texts([]).shape == (0, 48)
 
 
+@pytest.mark.slow
 def test_read_only_and_reversed_arrays_are_welcome(encoder, slices):
     locked = slices.copy()
     locked.flags.writeable = False

@@ -52,6 +52,7 @@ def pictures(count=6, shape=(200, 180)):
         yield np.asarray(Image.fromarray(coarse).resize(shape[::-1], Image.Resampling.BICUBIC))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("precision", "bar"), [("fp32", 0.999999), ("bf16", 0.999)])
 def test_images_equal_open_clips_own_transform_and_tower(folder, reference, precision, bar):
     """fp32 differs by the order of two roundings in the normalisation; bf16 by its eight bits of mantissa."""
@@ -251,6 +252,7 @@ def test_the_built_in_towers_family_loads_too(tmp_path):
     assert np.isfinite(encoder.encode_texts(TEXTS)).all()
 
 
+@pytest.mark.slow
 def test_open_clips_own_towers_load_too(tmp_path):
     """As LAION's checkpoints are: CLIP's own transformers and tokenizer, nothing of Hugging Face."""
     model_cfg = {
@@ -302,6 +304,7 @@ def test_default_precision_follows_the_processor(monkeypatch):
     assert default_precision("cpu") == "bf16"
 
 
+@pytest.mark.slow
 def test_the_random_model_is_the_same_each_time_and_owns_up():
     one, two = load_encoder("random"), load_encoder("random")
     assert one.spec == two.spec

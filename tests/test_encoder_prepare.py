@@ -35,6 +35,7 @@ def reference(pixels: np.ndarray, preprocess: Preprocess) -> np.ndarray:
     return np.asarray(image)
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(
     shape=SHAPES,

@@ -86,6 +86,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.slow
 @each("change", CHANGES, ids=lambda change: change.__name__)
 def test_each_of_eight_one_field_changes_is_refused(change, built_with, folder, tmp_path):
     changed = change(built_with, copy_folder(folder, tmp_path / "changed"))

@@ -91,6 +91,7 @@ def name_of(number: int) -> str:
     return study_key(make_study(number), load_key())
 
 
+@pytest.mark.slow
 def test_fresh_and_stored_give_the_same_numbers(engine: Engine) -> None:
     stored = engine.screen(name_of(5), "chest_ct").to_dict()["results"]
     fresh = engine.screen(make_study(5), "chest_ct").to_dict()["results"]
@@ -151,6 +152,7 @@ def test_search_equals_numpy(engine: Engine, index: Path) -> None:
     assert found.sentences == ()
 
 
+@pytest.mark.slow
 def test_negation_in_reports(engine: Engine) -> None:
     found = engine.search("pneumothorax", COUNT, within="reports")
     assert {row.text for row in found.sentences if row.polarity} == {"Small pneumothorax."}
@@ -158,6 +160,7 @@ def test_negation_in_reports(engine: Engine) -> None:
     assert {row.text for row in found.sentences if row.polarity} == {"No pneumothorax."}
 
 
+@pytest.mark.slow
 def test_own_study_and_patient_are_left_out(engine: Engine) -> None:
     everyone = {name_of(i) for i in range(COUNT)}
     query = make_study(3, patient="same")
@@ -169,6 +172,7 @@ def test_own_study_and_patient_are_left_out(engine: Engine) -> None:
     assert all(r.study in {name_of(i) for i in range(1, COUNT, 2)} for r in women)
 
 
+@pytest.mark.slow
 def test_percentile_is_the_share_below(engine: Engine) -> None:
     rows = engine.screen(None, ["odd thing"]).results
     for row in rows:
@@ -187,6 +191,7 @@ def test_too_few_to_compare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         assert {r.percentile for r in Engine(encoder, store).screen(None, ["odd thing"]).results} == {None}
 
 
+@pytest.mark.slow
 def test_other_towers_are_refused_and_other_pooling_is_repooled(index: Path) -> None:
     class Last(TinyEncoder):
         def pool(self, slice_vectors: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
@@ -259,6 +264,7 @@ def test_the_index_folder_names_nobody(index: Path) -> None:
     assert b"PATIENT-" in beside
 
 
+@pytest.mark.slow
 def test_keys_are_the_same_in_every_index(index: Path, tmp_path: Path) -> None:
     encoder = TinyEncoder()
     with LocalStore.create(tmp_path / "other.index", encoder.spec) as other, LocalStore.open(index) as store:

@@ -31,6 +31,7 @@ def _pairs_won(labels: list[int], scores: list[float]) -> float:
     return sum(wins) / len(wins)
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.integers(0, 1), st.integers(-3, 3)), min_size=2, max_size=25))
 @settings(max_examples=60, deadline=None)
 def test_auroc_is_the_share_of_pairs_won(rows: list[tuple[int, int]]) -> None:
@@ -56,6 +57,7 @@ def test_interval_widens_when_images_share_patients() -> None:
     assert together.high - together.low > 2 * (alone.high - alone.low)
 
 
+@pytest.mark.slow
 def test_bootstrap_covers_a_known_mean() -> None:
     inside = 0
     for seed in range(60):

@@ -125,6 +125,7 @@ def shape(text: str) -> list[tuple[str, tuple[str, ...]]]:
     return [(tag, tuple(attributes)) for tag, attributes in Reading(text).tags]
 
 
+@pytest.mark.slow
 @each("payload", PAYLOADS)
 def test_hostile_text_never_becomes_a_tag_or_an_attribute(payload: str) -> None:
     text = hostile(payload)

@@ -84,6 +84,7 @@ PLACES: dict[str, tuple[Any, str, bool]] = {
 }
 
 
+@pytest.mark.slow
 @each("place", PLACES)
 def test_cut_short_anywhere_it_is_finished_by_running_it_again(index: Path, tmp_path: Path, place: str) -> None:
     copy = shutil.copytree(index.parent, tmp_path / place) / index.name
@@ -95,6 +96,7 @@ def test_cut_short_anywhere_it_is_finished_by_running_it_again(index: Path, tmp_
     assert nothing_left(copy)
 
 
+@pytest.mark.slow
 @each("place", ["hidden", "rows", "linkage", "pages"])
 def test_the_servers_route_is_finished_by_asking_again(index: Path, tmp_path: Path, place: str) -> None:
     copy = shutil.copytree(index.parent, tmp_path / place) / index.name

@@ -62,6 +62,7 @@ def test_a_large_enhanced_series_is_admitted() -> None:
     admission.admit_dicom(header(Rows=512, Columns=512, NumberOfFrames=3000), HERE)
 
 
+@pytest.mark.slow
 @given(
     rows=st.integers(1, 65_535), columns=st.integers(1, 65_535), frames=st.integers(1, 10**6),
     samples=st.sampled_from([1, 3]), bits=st.sampled_from([1, 8, 16, 32, 64]),
@@ -103,6 +104,7 @@ def deflated(path: Path, megabytes: int) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_deflated_bomb_is_refused_before_it_is_inflated(tmp_path: Path) -> None:
     bomb = deflated(tmp_path / "bomb.dcm", 1024)
     assert bomb.stat().st_size < 1_200_000
@@ -127,6 +129,7 @@ def test_a_lying_group_length_does_not_hide_a_bomb(tmp_path: Path) -> None:
     assert reason(read_header, bomb) is Reason.TOO_LARGE
 
 
+@pytest.mark.slow
 def test_bytes_after_the_end_of_a_deflated_stream_are_left_alone(tmp_path: Path) -> None:
     # Over a megabyte inflated, so that it is inflated in pieces, and the pad byte of PS3.5 A.5 after its end.
     pixels = np.zeros((1024, 1024), np.int16)

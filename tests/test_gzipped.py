@@ -124,6 +124,7 @@ def test_a_bomb_is_refused_while_it_inflates(tmp_path: Path, monkeypatch: pytest
     assert sum(read) <= (1 << 18) + (1 << 16)
 
 
+@pytest.mark.slow
 def test_the_limit_is_that_of_a_member_of_a_zip(tmp_path: Path) -> None:
     """512 MiB of zeros in half a megabyte, as it would be sent: refused at 200 times its size."""
     path = tmp_path / "bomb.gz"

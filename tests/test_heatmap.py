@@ -113,6 +113,7 @@ def test_a_patch_whose_token_has_the_planted_direction_is_the_peak(kind: str, pl
     assert (y // CELL, x // CELL) == place
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["open_clip_vit", "open_clip_vit_avg", "timm_vit_token", "timm_vit_avg"])
 def test_the_gradient_finds_a_planted_patch_in_a_transformer(kind: str) -> None:
     """The last block only averages tokens, so a patch's evidence is its own; the planted one has all of it."""

@@ -90,6 +90,7 @@ def test_a_flat_map_is_another_random_order() -> None:
     assert min(gains) < 0 < max(gains)
 
 
+@pytest.mark.slow
 def test_occlusion_of_a_known_encoder_passes() -> None:
     check = check_maps(BlockEncoder(BLOCK), bright_block(), BRIGHT)
     assert check.passes
@@ -130,6 +131,7 @@ def test_a_map_that_does_not_know_the_weights_does_not_pass(monkeypatch: pytest.
     assert check.reason == "same_with_random_weights"
 
 
+@pytest.mark.slow
 def test_a_single_slice_is_judged_against_more_orders_and_speaks_for_itself_only() -> None:
     encoder = BlockEncoder(BLOCK)
     check = check_maps(encoder, bright_block(1), BRIGHT)
@@ -167,6 +169,7 @@ def test_random_weights_are_new_seeded_and_alive(kind: str) -> None:
     assert not one.training
 
 
+@pytest.mark.slow
 def test_a_check_is_kept_by_towers_words_and_recipe(tmp_path: Path) -> None:
     encoder = tower_encoder("timm_conv_avg")
     path = tmp_path / "deep" / "checks.json"
@@ -198,6 +201,7 @@ def test_an_encoder_s_own_checks_come_first(tmp_path: Path) -> None:
     assert store.get("mine") == GOOD
 
 
+@pytest.mark.slow
 @each("content", ["", "{", "[]", '{"a": 1}', '{"a": {"passes": true}}', "\x00\xff"])
 def test_a_damaged_file_of_checks_is_as_none(tmp_path: Path, content: str) -> None:
     path = tmp_path / "checks.json"

@@ -45,6 +45,7 @@ def keep(encoder: Any, check: MapCheck) -> None:
     CheckStore(encoder).put(check_key(encoder, NODULE), check)
 
 
+@pytest.mark.slow
 def test_the_map_is_of_the_slice_that_was_scored(encoder: Any) -> None:
     keep(encoder, GOOD)
     study = a_study(a_series("1", 20, 1), a_series("2", 9, 2))
@@ -80,6 +81,7 @@ def test_a_failed_map_is_not_there_and_says_why(encoder: Any) -> None:
     assert found.to_dict()["drawn"] is False
 
 
+@pytest.mark.slow
 def test_a_finding_is_checked_once_and_a_single_slice_each_time(encoder: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
 
@@ -97,6 +99,7 @@ def test_a_finding_is_checked_once_and_a_single_slice_each_time(encoder: Any, mo
     assert asked == [1, 1, 8]
 
 
+@pytest.mark.slow
 def test_every_slice_is_mapped_when_asked(encoder: Any) -> None:
     keep(encoder, GOOD)
     found = Engine(encoder).heat_map(a_study(a_series("1", 12, 3)), NODULE, every_slice=True)
@@ -105,6 +108,7 @@ def test_every_slice_is_mapped_when_asked(encoder: Any) -> None:
     assert_array_equal(found.maps.at(found.z), found.map)
 
 
+@pytest.mark.slow
 def test_vectors_in_another_order_of_series_find_their_own_images(encoder: Any) -> None:
     keep(encoder, GOOD)
     study = a_study(a_series("1", 20, 1), a_series("2", 9, 2))

@@ -103,6 +103,7 @@ CLAUSES = st.one_of(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None)
 @given(
     st.lists(CLAUSES, max_size=3),

@@ -74,6 +74,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_index(tmp_path_factory.mktemp("template") / "a.index")
 
 
+@pytest.mark.slow
 @each("what", [*OF_STUDY, *OF_VIEWS])
 @each("hashed", [True, False])
 def test_a_changed_row_is_refused_and_others_answer(template: Path, tmp_path: Path, what: str, hashed: bool) -> None:
@@ -121,6 +122,7 @@ def test_what_an_index_opens_with_is_checked_as_it_opens(tmp_path: Path, sql: st
         LocalStore.open(index)
 
 
+@pytest.mark.slow
 @each("column", ["source_path", "paths", "study_uid", "patient_id", "series"])
 def test_changed_linkage_is_refused(tmp_path: Path, column: str) -> None:
     index = tmp_path / column / "a.index"

@@ -92,6 +92,7 @@ def test_view_search_equals_numpy(store: LocalStore, records: list[StudyRecord],
     assert store.search_views("brain", queries, k, asked) == [[]] * len(queries)
 
 
+@pytest.mark.slow
 @each("scope", SCOPES)
 @each("k", [1, 10, 25, 1000])
 @each("block", [65536, 37])

@@ -64,6 +64,7 @@ def test_obedient_narrators_get_nothing_through(lang: Lang) -> None:
     assert not found
 
 
+@pytest.mark.slow
 def test_scores_do_not_change_and_evidence_holds_no_link() -> None:
     plain = [one for one in evidence_with("").items if isinstance(one, ScoreItem)]
     for payload in PAYLOADS:
@@ -74,6 +75,7 @@ def test_scores_do_not_change_and_evidence_holds_no_link() -> None:
         assert not set("\u200b\u202e\u202c\ufeff\u00ad") & set(told)
 
 
+@pytest.mark.slow
 def test_an_engine_over_poisoned_reports_scores_as_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RADSEEK_KEY", "a key for these tests only")
     encoder = TinyEncoder()

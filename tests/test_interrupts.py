@@ -97,6 +97,7 @@ def raising(error: BaseException) -> Any:
     return command
 
 
+@pytest.mark.slow
 @each(
     ("patched", "command"),
     [

@@ -294,6 +294,7 @@ def test_segments_lie_where_they_were_drawn(tmp_path: Path, kind: str, seed: int
         assert np.array_equal(region.voxels, expected(series.volume, ball))
 
 
+@pytest.mark.slow
 def test_the_archive_turns_both_ways(tmp_path: Path) -> None:
     """The seeds above cover a series that is flipped in its files and one that is not."""
     done = {read_study_ops(tmp_path / str(seed), seed) for seed in (0, 5)}
@@ -305,6 +306,7 @@ def read_study_ops(folder: Path, seed: int) -> tuple[str, ...]:
     return read_study(folder / "ct").series[0].volume.provenance.orientation
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("tilt", "turn"), [(18.0, (0, 0, 0)), (0.0, (20, -12, 8))])
 def test_tilted_gantry_and_oblique_slices(tmp_path: Path, tilt: float, turn: tuple[float, ...]) -> None:
     sources = ct(tmp_path, tilt=tilt, turn=turn)
@@ -317,6 +319,7 @@ def test_tilted_gantry_and_oblique_slices(tmp_path: Path, tilt: float, turn: tup
     assert region.caveats == ()
 
 
+@pytest.mark.slow
 def test_holes_between_frames_stay_holes(tmp_path: Path) -> None:
     """Frames without a voxel are left out of a SEG: every other slice drawn must not become every slice."""
     sources = ct(tmp_path)
@@ -351,6 +354,7 @@ def test_fractions_are_cut_at_a_half(tmp_path: Path) -> None:
     assert region.caveats[0].startswith("fractional: ")
 
 
+@pytest.mark.slow
 def test_an_empty_segment_is_named(tmp_path: Path) -> None:
     sources = ct(tmp_path)
     pixels = balls_in(sources, [BALLS[0], ((900.0, 0.0, 0.0), 1.0)])
@@ -362,6 +366,7 @@ def test_an_empty_segment_is_named(tmp_path: Path) -> None:
         choose_regions((region,), ("nowhere",))
 
 
+@pytest.mark.slow
 def test_another_frame_of_reference_is_refused(tmp_path: Path) -> None:
     sources = ct(tmp_path)
     path = write_seg(tmp_path / "seg.dcm", sources, balls_in(sources, BALLS), ["a", "b"])
@@ -376,6 +381,7 @@ def test_another_frame_of_reference_is_refused(tmp_path: Path) -> None:
     assert len(fit_series(path, replace(study, series=(nameless,)))[1]) == 2
 
 
+@pytest.mark.slow
 def test_the_series_that_was_drawn_on_goes_before_the_others(tmp_path: Path) -> None:
     sources = ct(tmp_path)
     path = write_seg(tmp_path / "seg.dcm", sources, balls_in(sources, BALLS), ["a", "b"])
@@ -404,6 +410,7 @@ def test_a_nifti_mask_finds_its_series(tmp_path: Path) -> None:
         fit_series(path, replace(study, series=(lost,)))
 
 
+@pytest.mark.slow
 def test_sparse_frames_on_a_volume_of_other_slices(tmp_path: Path) -> None:
     """The gap between slices is the declared one; where nobody declares it, holes are refused rather than filled."""
     sources = ct(tmp_path)
@@ -423,6 +430,7 @@ def test_sparse_frames_on_a_volume_of_other_slices(tmp_path: Path) -> None:
         read_mask(striped, volume)
 
 
+@pytest.mark.slow
 def test_other_dicom_is_no_mask(tmp_path: Path) -> None:
     sources = ct(tmp_path)
     image = next((tmp_path / "ct").iterdir())
@@ -462,6 +470,7 @@ def test_a_mask_drawn_on_a_real_oblique_series_comes_back(tmp_path: Path, name: 
         assert np.array_equal(region.voxels, drawn)
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 def test_a_mask_drawn_on_a_real_nifti_volume_comes_back(tmp_path: Path) -> None:
     source = DATA / "volumes" / "chris_t1.nii.gz"
@@ -472,6 +481,7 @@ def test_a_mask_drawn_on_a_real_nifti_volume_comes_back(tmp_path: Path) -> None:
     assert np.array_equal(regions[0].voxels, series.volume.voxels > 60)
 
 
+@pytest.mark.slow
 def test_a_gzipped_segmentation_is_the_segmentation(tmp_path: Path) -> None:
     """Public collections gzip their SEG files as they do their images; one that ends early is refused in words."""
     sources = ct(tmp_path)

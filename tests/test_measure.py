@@ -86,6 +86,7 @@ def test_ellipsoids(
         assert value(rows, "short_axis") == pytest.approx(short, abs=max(spacing[:2]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("radius", [5.0, 6.0, 9.0])
 def test_spheres_of_ten_voxels_and_more(radius: float) -> None:
     """Wherever the sphere lies between the voxels: diameters always within one; volume within 3 % in 19 of 20 places.
@@ -104,6 +105,7 @@ def test_spheres_of_ten_voxels_and_more(radius: float) -> None:
     assert abs(np.mean(off)) < 0.01
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10**6), st.floats(0.5, 2), st.floats(0.5, 2))
 def test_the_longest_diameter_is_what_every_pair_of_edge_points_gives(seed: int, dx: float, dy: float) -> None:

@@ -91,6 +91,7 @@ def unknown(named: Named, helped: dict[str, set[str]]) -> bool:
     return named.what not in known
 
 
+@pytest.mark.slow
 def test_the_commands_named_exist(helped: dict[str, set[str]]) -> None:
     known = {*helped, "radseek", *OTHERS}
     named = list(named_commands())
@@ -98,6 +99,7 @@ def test_the_commands_named_exist(helped: dict[str, set[str]]) -> None:
     assert not {(one.what, one.where) for one, code in named if one.what not in (known if code else known | PROSE)}
 
 
+@pytest.mark.slow
 def test_the_options_named_exist(helped: dict[str, set[str]]) -> None:
     named = list(named_options())
     assert len(named) > 300

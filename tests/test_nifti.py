@@ -41,6 +41,7 @@ def assert_same_world(series, image):
     np.testing.assert_allclose(volume.voxels[z, y, x], data[i, j, k], rtol=1e-6)
 
 
+@pytest.mark.slow
 @each(("order", "signs"), list(signed_permutations()))
 def test_any_stored_orientation_keeps_its_world(tmp_path, order, signs):
     affine = np.eye(4)
@@ -51,6 +52,7 @@ def test_any_stored_orientation_keeps_its_world(tmp_path, order, signs):
     assert_same_world(read_nifti(path), nib.load(path))
 
 
+@pytest.mark.slow
 @each(("slope", "inter"), [(2.0, -5.0), (0.5, 0.0), (1.0, -1024.0), (0.0, 7.0), (float("nan"), 3.0), (1.0, 0.5)])
 @each("dtype", [np.uint8, np.int16, np.uint16, np.int32, np.float32, np.float64, ">i2", ">f4", np.uint32])
 def test_scaling_is_applied_once(tmp_path, slope, inter, dtype):
@@ -284,6 +286,7 @@ def test_every_nifti_that_nibabel_ships(path):
     assert make_views(series)
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 @each("name", ["CT_AVM", "chris_PD", "chris_t1", "fmri_pitch", "pcasl", "spm152"])
 def test_real_volumes_agree_with_nibabel(name):

@@ -68,6 +68,7 @@ def test_the_same_head_stored_any_way_is_one_picture(order, signs):
     np.testing.assert_allclose(shown.affine, canonical, atol=1e-9)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(
     angles=st.tuples(*[st.floats(-180, 180)] * 3),

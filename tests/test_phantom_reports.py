@@ -37,6 +37,7 @@ def test_the_reader_tells_yes_from_no() -> None:
     assert polarity(text, "lung_nodule") == ([], ["no effusion or nodule"])
 
 
+@pytest.mark.slow
 @kinds
 def test_no_absent_finding_is_asserted(kind: Kind) -> None:
     for seed in SEEDS:

@@ -131,6 +131,7 @@ Image.fromarray(np.dstack([GREY] * 4)).save(PNG, "PNG", exif=_EXIF)
 Image.fromarray(GREY).save(JPEG, "JPEG", exif=_EXIF)
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None)
 @given(
     st.sampled_from([PNG.getvalue(), JPEG.getvalue()]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -48,6 +49,7 @@ def test_polarity(sentence: str, terms: tuple[str, ...], expected: str | None) -
     assert polarity(sentence, terms) == expected
 
 
+@pytest.mark.slow
 @given(st.text(max_size=80), st.lists(st.text(max_size=10), max_size=3))
 def test_any_text_has_an_answer(sentence: str, terms: list[str]) -> None:
     assert polarity(sentence, terms) in ("present", "absent", "uncertain", None)

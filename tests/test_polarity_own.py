@@ -29,6 +29,7 @@ KINDS = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "labelled"), list(all_sets()), ids=[name for name, _ in all_sets()])
 def test_the_labelled_sentences(name: str, labelled: list[Labelled]) -> None:
     assert macro_f1(confusion(labelled)) >= BAR, name
@@ -44,6 +45,7 @@ def test_the_sets_are_what_they_say(name: str) -> None:
     assert {one.region for one in labelled} == {"chest", "head", "abdomen"}
 
 
+@pytest.mark.slow
 def test_the_neighbours() -> None:
     """Sentences of the same kinds as those of the labelled sets, all of them."""
     wrong = [
@@ -93,6 +95,7 @@ def test_simplifying_keeps_every_offset(text: str) -> None:
     assert simplified(simplified(text)) == simplified(text)
 
 
+@pytest.mark.slow
 def test_both_scripts_and_both_widths_are_one() -> None:
     for conversion in ("s2t", "s2tw", "s2hk"):
         traditional = opencc.OpenCC(conversion).convert("双侧胸腔积液，颅内未见出血，肾脏钙化灶")

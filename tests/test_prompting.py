@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import unicodedata
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -58,6 +59,7 @@ def test_no_token_or_delimiter_survives(token: str, lang: str) -> None:
     assert inner.startswith("Nodule of 5 mm.")
 
 
+@pytest.mark.slow
 def test_no_character_of_unicode_gives_a_delimiter_or_hides() -> None:
     bad = set()
     for start in range(0, sys.maxunicode + 1, 256):

@@ -51,6 +51,7 @@ def findings(draw: st.DrawFn) -> Finding:
     )
 
 
+@pytest.mark.slow
 @given(finding=findings(), name=slugs, version=words, title=words)
 def test_a_set_round_trips_through_its_own_format(finding: Finding, name: str, version: str, title: str) -> None:
     whole = FindingSet(name, version, title, (finding,))

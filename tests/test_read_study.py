@@ -139,6 +139,7 @@ def test_make_series_support_is_display_ready():
     assert make_views(make_series(VOXELS))[0].slices.shape == (2, 3, 4)
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 @pytest.mark.parametrize("folder", ["dicom_codecs", "dicom_orientation", "volumes"])
 def test_every_real_file_is_read_or_has_a_reason(folder):

@@ -21,6 +21,7 @@ DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 ONLY_POSITIVE = ("chest_ct_cancer", "head_ct_bleeds", "kidney_stone_coronal")
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 def test_a_negative_is_what_the_source_itself_denies() -> None:
     rows = read_rows(DATA)
@@ -38,6 +39,7 @@ def test_a_negative_is_what_the_source_itself_denies() -> None:
     assert normal_breast.labels["abnormal"] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 def test_every_image_has_one_kind_and_groups_never_cross_splits() -> None:
     rows = read_rows(DATA)
@@ -55,6 +57,7 @@ def test_attribution_of_every_set_is_known() -> None:
     assert all(terms and count for terms, count in found.values())
 
 
+@pytest.mark.slow
 def test_words_that_are_asked_were_not_taught() -> None:
     words = load_words()
     taught = {normalise(c.text) for c in single_captions(words, 7)}

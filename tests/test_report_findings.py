@@ -185,6 +185,7 @@ def test_any_text_has_an_answer(text: str, region: str | None) -> None:
     assert {one.polarity for one in said} <= set(_SIGNS)
 
 
+@pytest.mark.slow
 @settings(deadline=None)  # the first call compiles the words
 @given(st.lists(st.sampled_from([s for s, _ in CHEST]), max_size=4))
 def test_one_finding_asked_alone_reads_the_same(sentences: list[str]) -> None:
@@ -193,6 +194,7 @@ def test_one_finding_asked_alone_reads_the_same(sentences: list[str]) -> None:
         assert findings_in(text, (all_findings()[one.finding],), region="chest") == (one,)
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 @pytest.mark.parametrize(("name", "bar"), [("polarity_labels", 0.90), ("polarity_final_labels", 0.85)])
 def test_the_labelled_sentences(name: str, bar: float) -> None:

@@ -57,6 +57,7 @@ class Loaded:
         self.patients = {study: patient for study, _, patient in rows}
 
 
+@pytest.mark.slow
 def test_every_encoding_is_read_and_a_guess_is_said(tmp_path: Path) -> None:
     wrong = []
     for encoding, sentences in SENTENCES.items():

@@ -94,6 +94,7 @@ def test_top_tenth(n: int, top: int) -> None:
     assert volume_margins(slices, pair)[0][0] == pytest.approx(margins[:top].mean(), abs=1e-6)
 
 
+@pytest.mark.slow
 def test_scores_are_independent() -> None:
     study = study_of(2)
     findings = load_set("chest_ct").findings
@@ -183,6 +184,7 @@ def test_what_was_taught_on_phantoms_abstains_on_scans(taught: Callable[..., Tin
     assert screen_one(taught(0.0, 3.0, finding="cardiomegaly"), study_of(1)).reason == "cannot_judge"
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10**6), st.integers(1, 160), st.integers(1, 3))
 def test_noise_stays_noise(seed: int, n: int, views: int) -> None:

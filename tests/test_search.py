@@ -70,6 +70,7 @@ def brute_force(records: list[StudyRecord], views: list[QueryView], k: int) -> l
     return sorted(found, key=lambda one: (-one[1], one[0]))[:k]
 
 
+@pytest.mark.slow
 @each("k", [1, 5, 40, 1000])
 @each("names", ["lung", "lung soft", "soft lung lung", "lung brain", "liver"])
 @each("first", [1, 64])

@@ -94,6 +94,7 @@ def listed(text: str) -> list[str]:
     return [one.strip() for line in text.strip().splitlines() for one in line.split("|")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["TUNED", "UNSEEN"])
 def test_misspellings_get_the_right_term_and_other_words_none(name: str) -> None:
     pairs = [one.split("=") for one in listed(globals()[f"{name}_MISSPELT"])]
@@ -105,6 +106,7 @@ def test_misspellings_get_the_right_term_and_other_words_none(name: str) -> None
     assert len(offered) <= 0.05 * len(others), offered
 
 
+@pytest.mark.slow
 def test_terms_of_the_catalogue_and_what_is_added_to_them_are_left_alone() -> None:
     from radseek.prompts.shipped_sets import terms
 

@@ -15,6 +15,8 @@ from radseek.retrieval.encoders.text_rows import TEXT_ROWS, read_text_rows, text
 from radseek.retrieval.errors import UsageError
 from training.text_rows import shipped_sentences
 
+pytestmark = pytest.mark.slow  # the weights are loaded
+
 
 @pytest.fixture(scope="module")
 def without(tmp_path_factory: pytest.TempPathFactory) -> Encoder:

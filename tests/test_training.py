@@ -27,6 +27,7 @@ from training.text_phase import supervised_contrast
 RECIPE = tomllib.loads((Path(__file__).parents[1] / "training" / "builtin.toml").read_text())
 
 
+@pytest.mark.slow
 def test_no_caption_is_a_catalogue_prompt() -> None:
     single, composed = captions_of(RECIPE)
     prompts = {normalise(text) for text in catalogue_prompts()}
@@ -62,6 +63,7 @@ def test_other_images_than_the_recipe_names_are_not_trained_on(tmp_path: Path) -
         check_data(tmp_path, pinned)
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 def test_the_recipe_was_made_with_the_images_that_are_here() -> None:
     check_data(DATA, {name: RECIPE["data"][name] for name in FOLDERS})
@@ -78,6 +80,7 @@ def test_patients_and_images_of_train_and_val_never_meet() -> None:
         assert not train & val
 
 
+@pytest.mark.slow
 def test_held_out_wording_is_never_fitted() -> None:
     words = load_words()
     single = single_captions(words, 7)
@@ -86,6 +89,7 @@ def test_held_out_wording_is_never_fitted() -> None:
     assert not held & {normalise(c.text) for c in single if not c.held}
 
 
+@pytest.mark.slow
 def test_many_phrasings_of_every_state() -> None:
     words = load_words()
     single = single_captions(words, 7)
@@ -95,6 +99,7 @@ def test_many_phrasings_of_every_state() -> None:
             assert len([c for c in single if c.states[0] == (name, state)]) >= 40, (name, state)
 
 
+@pytest.mark.slow
 def test_composed_captions_say_what_their_parts_say() -> None:
     words = load_words()
     single = single_captions(words, 7)

@@ -229,6 +229,7 @@ def test_device_precision_and_batch_size_are_taken_or_refused() -> None:
         load_encoder("random", batch_size=0)
 
 
+@pytest.mark.slow
 def test_threads_get_the_answers_that_one_gets(store: LocalStore) -> None:
     def asked(number: int) -> object:
         with_words = engine.search(("pleural effusion", "nodule", "气胸", "rib fracture")[number % 4], k=5)

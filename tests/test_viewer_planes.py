@@ -44,6 +44,7 @@ def volume_of(kind: str, shape: tuple[int, int, int] = (6, 8, 10)) -> Volume:
     return displayed(np.arange(np.prod(shape), dtype=np.int16).reshape(shape), affine)
 
 
+@pytest.mark.slow
 @each("kind", FILES)
 @each("plane", PLANES)
 def test_every_voxel_keeps_its_value_and_its_place(kind: str, plane: str) -> None:

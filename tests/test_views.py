@@ -36,6 +36,7 @@ def pydicom_window(voxels, level, width, function):
         return np.floor(apply_windowing(voxels, dataset) + 0.5)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(
     voxels=hnp.arrays(np.int16, st.integers(1, 50)),
@@ -94,6 +95,7 @@ vois = st.one_of(
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(
     voxels=volumes,

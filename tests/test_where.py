@@ -32,6 +32,7 @@ def test_unknown_field_names_the_nearest() -> None:
         Where.parse(["modalty=CT"])
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.one_of(st.text(max_size=30), st.tuples(st.sampled_from(FIELDS), st.text(max_size=20)).map("=".join)))
 )

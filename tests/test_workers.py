@@ -173,6 +173,7 @@ def test_a_kept_worker_has_the_environment_of_who_asks(monkeypatch: pytest.Monke
         assert call_apart(f"{HERE}:environment", "RADSEEK_TEST_VALUE") == value
 
 
+@pytest.mark.slow
 def test_a_worker_that_cannot_start_says_its_last_words() -> None:
     with pytest.raises(WorkerError, match=r"(?s)exit code 1.*ModuleNotFoundError: No module named .tests.nothing"):
         list(supervised_map("tests.nothing:x", [1, 2, 3], workers=2))

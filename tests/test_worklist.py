@@ -77,6 +77,7 @@ def test_a_file_name_is_no_formula(path: str) -> None:
     assert written["path"] == f"'{path}"
 
 
+@pytest.mark.slow
 def test_every_stored_study_is_screened_as_the_engine_screens_it(tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
     with made_session(tmp_path / "a.index", make_records(13)) as session:
@@ -95,6 +96,7 @@ def test_every_stored_study_is_screened_as_the_engine_screens_it(tmp_path: Path)
         assert {row.gap for row in screening.worklist()} == {"uncalibrated"}
 
 
+@pytest.mark.slow
 def test_screening_stops_when_asked_keeps_what_it_has_and_goes_on(tmp_path: Path) -> None:
     with made_session(tmp_path / "a.index", make_records(25)) as session:
         screening = ArchiveScreening(session)

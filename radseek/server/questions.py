@@ -69,7 +69,8 @@ class SimilarQuestion(_Question):
     text: _Sentence | None = None
     contrast: _Words | None = Field(None, description="A finding: also the nearest cases with it, and without.")
     include_same_patient: bool = Field(
-        False, validation_alias=AliasChoices("include_same_patient", "same_patient")  # the second: as before 0.2
+        False,
+        validation_alias=AliasChoices("include_same_patient", "same_patient"),  # the second: as before 0.2
     )
 
 
