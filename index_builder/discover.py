@@ -7,12 +7,14 @@ however the files lie and whatever their names are.
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import pickle
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from radseek.retrieval.errors import Reason, StorageError, UsageError
 from radseek.retrieval.imaging.isolated_scan import scan_apart
@@ -23,6 +25,8 @@ from radseek.retrieval.privacy.pseudonyms import keyed_hash
 from radseek.retrieval.types import Skipped
 
 __all__ = ["FoundStudy", "discover", "found_studies", "relative_to"]
+
+_log: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,7 @@ def discover(
                 progress(count)
     database.execute("CREATE INDEX IF NOT EXISTS files_by_study ON files (study, path)")
     database.commit()
+    _log.info("%d files looked at", count)
 
 
 def found_studies(database: sqlite3.Connection, key: bytes) -> Iterator[FoundStudy]:

@@ -10,6 +10,7 @@ start.
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import threading
 import time
@@ -34,6 +35,8 @@ from radseek.retrieval.worker_process import (
 )
 
 __all__ = ["TIME_LIMIT", "Outcome", "call_apart", "supervised_map"]
+
+_log: Final = logging.getLogger(__name__)
 
 TIME_LIMIT: Final = 600.0  # seconds a study may take
 _START_LIMIT: Final = 120.0  # seconds a worker may take to start; importing is not the study's fault
@@ -126,6 +129,7 @@ def call_apart(function: str, task: Any, *, time_limit: float = TIME_LIMIT, memo
         if kept:
             _put_back(worker)
         else:
+            _log.info("a worker was stopped after %s", function)
             stop(worker)
     if error is not None:
         raise error
@@ -172,6 +176,7 @@ def _collect(crew: list[Worker], window: _Window[Task], order: _Order) -> None:
         if index is not None:
             window.done[index] = Outcome(window.tasks[index], value, error)
         if lost:
+            _log.info("a worker was stopped after %s: %s", order.function, error)
             stop(worker)
             crew[crew.index(worker)] = _taken(order.function)
 

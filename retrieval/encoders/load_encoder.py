@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
+from typing import Final
 
 from radseek.retrieval.encoders.download.fetch import FETCHABLE, fetch, fetched_folder
 from radseek.retrieval.encoders.encoder import Encoder
@@ -10,6 +12,7 @@ from radseek.retrieval.errors import EncoderError, UnknownNameError, UsageError,
 
 __all__ = ["BUILTIN", "NAMES", "check_here", "load_encoder"]
 
+_log: Final = logging.getLogger(__name__)
 BUILTIN = Path(__file__).parent / "builtin"
 NAMES = ("builtin", "random", *FETCHABLE)
 HUB_PREFIX = "hf-hub:"
@@ -55,6 +58,7 @@ def load_encoder(
         shown = name if _is_name(name) else str(folder.resolve())
         encoder = open_clip_loading.load_folder(folder, shown, precision, device)
     encoder.batch_size = batch_size or encoder.batch_size
+    _log.info("encoder %s on %s in %s, %d slices at a time", encoder.spec.name, device, precision, encoder.batch_size)
     return encoder
 
 
