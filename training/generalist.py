@@ -20,7 +20,7 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
 from training.halves import End, as_input, put_back, quick, with_exact_depthwise
-from training.image_phase import Batches, encode_stored
+from training.image_phase import Batches, average_weights, encode_stored
 from training.images import ImageSet
 from training.losses import Bank, contrast_loss, lesion_loss, margin_loss
 from training.measures import margins_of
@@ -189,7 +189,7 @@ def train_generalist(
         nn.utils.clip_grad_norm_(end.parameters(), 2.0)
         optimiser.step()
         plan.step()
-        _follow(mean, end, min(settings["average"], (1 + step) / (10 + step)))
+        average_weights(mean, end, min(settings["average"], (1 + step) / (10 + step)))
         if step % 20 == 0:
             log(phase="generalist", step=step, **{name: loss.item() for name, loss in losses.items()})
         if (step and step % settings["log_every"] == 0) or step == settings["steps"] - 1:
@@ -204,12 +204,3 @@ def _moved(early: Tensor, share: Tensor, generator: torch.Generator) -> tuple[Te
     early, share = (torch.where(flip[:, None, None, None], one.flip(3), one) for one in (early, share))
     y, x = torch.randint(-1, 2, (2,), generator=generator).tolist()
     return early.roll((y, x), (2, 3)), share.roll((y, x), (2, 3))
-
-
-def _follow(mean: nn.Module, model: nn.Module, decay: float) -> None:
-    with torch.no_grad():
-        for kept, new in zip(mean.state_dict().values(), model.state_dict().values(), strict=True):
-            if kept.dtype.is_floating_point:
-                kept.lerp_(new, 1 - decay)
-            else:
-                kept.copy_(new)

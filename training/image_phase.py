@@ -19,7 +19,7 @@ from training.losses import Bank, contrast_loss, lesion_loss, margin_loss
 from training.mixer import Mixer
 from training.teacher import Teacher
 
-__all__ = ["REAL", "encode_stored", "train_image_tower"]
+__all__ = ["REAL", "average_weights", "encode_stored", "train_image_tower"]
 
 Check = Callable[[nn.Module], dict[str, float]]
 REAL = ("cxr_nih", "brain_mr")
@@ -39,7 +39,8 @@ def encode_stored(end: nn.Module, activations: Tensor, batch: int = 128) -> Tens
     return torch.cat(out)
 
 
-def _average(mean: nn.Module, model: nn.Module, decay: float) -> None:
+def average_weights(mean: nn.Module, model: nn.Module, decay: float) -> None:
+    """Move the running average of a model's weights towards them, by `1 - decay`; counts are copied."""
     with torch.no_grad():
         for kept, new in zip(mean.state_dict().values(), model.state_dict().values(), strict=True):
             if kept.dtype.is_floating_point:
@@ -131,7 +132,7 @@ def train_image_tower(
         nn.utils.clip_grad_norm_(end.parameters(), 2.0)
         optimiser.step()
         plan.step()
-        _average(mean, end, min(settings["average"], (1 + step) / (10 + step)))
+        average_weights(mean, end, min(settings["average"], (1 + step) / (10 + step)))
         if step % settings["log_every"] == 0 or step == settings["steps"] - 1:
             said = {name: loss.item() for name, loss in losses.items()}
             log(phase="image", step=step, **said, scale=scale.item(), **check(mean))
