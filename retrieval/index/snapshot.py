@@ -195,7 +195,7 @@ class Snapshot:
                     continue
                 places = np.flatnonzero(mask[table.owner] & (table.name == code) & (unknown == is_unknown))
                 for views, means in top_means(table, self.segments, query.directions, places, query.share):
-                    yield TopMeans(place[table.owner[views]], name, not is_unknown, means)
+                    yield TopMeans(place[table.owner[views]], name, not is_unknown, means, table.count[views])
 
     def _check_for_all(self) -> None:
         self._check()

@@ -181,13 +181,14 @@ class TopMeans:
     """Of `(n,)` views of one name the `means` `(n, M)` of the top share of their slices' products.
 
     `study`: where each view's study stands among the studies in scope, in key order. `knows_modality`: whether somebody
-    said of which modality their series are.
+    said of which modality their series are. `slices` `(n,)`: how many each view has.
     """
 
     study: NDArray[np.int64]
     view: str
     knows_modality: bool
     means: NDArray[np.float32]
+    slices: NDArray[np.int64]
 
 
 class Store(Protocol):
