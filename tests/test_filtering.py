@@ -69,6 +69,30 @@ def test_the_same_studies_under_any_name(store: LocalStore) -> None:
     assert {text: left(text) for text in asked} == asked
 
 
+def test_columns_that_the_builder_brought_are_filters_too(tmp_path: Path) -> None:
+    own = [{"own:grade": "1", "own:site_2": "Nord"}, {"own:grade": "2.5"}, {"own:grade": "10", "own:site_2": "süd"}, {}]
+    with LocalStore.create(tmp_path / "a.index", tiny_spec()) as made:
+        made.add([make_record(n, **about) for n, about in enumerate(own)])  # type: ignore[arg-type]
+
+        def left(*texts: str) -> int:
+            return made.passing(Scope(checked_where(texts, made)))
+
+        assert made.own_columns() == {"grade": True, "site_2": False}
+        asked = {
+            "grade=2-": 2,
+            "Grade=2.5": 1,
+            "grade=-9.5": 2,
+            "grade=1-10": 3,
+            "site-2=NORD": 1,
+            "site 2=Süd,nord": 2,
+        }
+        assert {text: left(text) for text in asked} == asked
+        with pytest.raises(UsageError, match=r"site_2=west.*there are Nord \(1\), süd \(1\)"):
+            left("site_2=west")
+        scope = Scope(checked_where(["grade=11-"], made))
+        assert what_is_left(scope, made) == ("No study passes grade=11-: of 3 studies it is 1 to 10.",)
+
+
 def test_a_value_that_no_study_has_is_named(store: LocalStore) -> None:
     said = {
         "sex=X": r"no study.*sex=x.*there are M \(2\), F \(1\)",

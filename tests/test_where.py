@@ -27,6 +27,17 @@ def test_refuses(text: str) -> None:
         Where.parse([text])
 
 
+def test_columns_of_ones_own_are_words_or_numbers() -> None:
+    own = {"grade": True, "分级": False}
+    where = Where.parse(["Grade=2-3.5", "分级=高,低"], own)
+    assert where.clauses == (Clause("own:grade", (), 2, 3.5), Clause("own:分级", ("低", "高")))
+    assert Where.parse(where.texts(), own) == where
+    with pytest.raises(UnknownNameError, match="did you mean grade"):
+        Where.parse(["grad=2"], own)
+    with pytest.raises(UsageError, match="write grade=40"):
+        Where.parse(["grade=high"], own)
+
+
 def test_unknown_field_names_the_nearest() -> None:
     with pytest.raises(UnknownNameError, match="did you mean modality"):
         Where.parse(["modalty=CT"])

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from radseek.retrieval.errors import IndexDamagedError, UsageError
+from radseek.retrieval.index.catalog import catalog_write
 from radseek.retrieval.index.catalog.catalog_file import Catalog
 from radseek.retrieval.index.catalog.linkage import LinkageFile
-from radseek.retrieval.privacy.pseudonyms import is_key_of, keyed_hash
+from radseek.retrieval.index.new_index import KEY_CHECK
+from radseek.retrieval.privacy.pseudonyms import is_key_of, key_check, keyed_hash
 
-__all__ = ["agreed", "require_key"]
+__all__ = ["agreed", "keep_check", "require_key"]
 
 _LOOKED_AT = 20  # linkage rows; one would do
 
@@ -39,3 +41,11 @@ def require_key(catalog: Catalog, linkage: LinkageFile | None, check: str, key: 
             "another index."
         )
     return known
+
+
+def keep_check(catalog: Catalog, key: bytes) -> str:
+    """Keep a check of `key` in the catalogue of an older index, and return it."""
+    check = key_check(key)
+    with catalog.transaction() as connection:
+        catalog_write.set_value(connection, KEY_CHECK, check)
+    return check

@@ -19,7 +19,6 @@ from radseek.retrieval.encoders.pooling.adapted_encoder import Pool, load_pool, 
 from radseek.retrieval.encoders.spec import EncoderSpec, check_match
 from radseek.retrieval.errors import IndexDamagedError, UnknownNameError, UsageError
 from radseek.retrieval.index import commit, forgetting, key_agreement, verifying
-from radseek.retrieval.index.catalog import catalog_write
 from radseek.retrieval.index.catalog.catalog_file import Catalog
 from radseek.retrieval.index.catalog.file_sums import changed_files, clear_sums, write_sums
 from radseek.retrieval.index.catalog.linkage import LinkageFile, linkage_path
@@ -46,7 +45,6 @@ from radseek.retrieval.index.store import (
 from radseek.retrieval.index.upkeep import Upkeep
 from radseek.retrieval.index.vectors.vector_table import StoredVectors
 from radseek.retrieval.index.writer_lock import locked
-from radseek.retrieval.privacy.pseudonyms import key_check
 from radseek.retrieval.types import ViewVectors
 
 __all__ = ["LocalStore"]
@@ -214,11 +212,8 @@ class LocalStore(StoredVectors):
         """
         known = key_agreement.require_key(self._catalog, self._linkage, self._key_check, key)
         if known and not self._key_check and self._lock is not None:
-            check = key_check(key)
-            with self._catalog.transaction() as connection:
-                catalog_write.set_value(connection, KEY_CHECK, check)
-            self._key_check = check
-            write_manifest(self.path, self._spec, check)
+            self._key_check = key_agreement.keep_check(self._catalog, key)
+            write_manifest(self.path, self._spec, self._key_check)
         return known
 
     def knows_key(self) -> bool:
@@ -312,6 +307,10 @@ class LocalStore(StoredVectors):
     def values_of(self, field: str) -> dict[str, int]:
         """Return how many studies have each stored value of a filter's field."""
         return self._now.values_of(field)
+
+    def own_columns(self) -> dict[str, bool]:
+        """Return the archive's own columns, each with whether it holds numbers alone."""
+        return self._now.own_columns()
 
     def passing(self, scope: Scope) -> int:
         """Return how many studies are in scope."""

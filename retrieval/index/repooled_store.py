@@ -89,6 +89,10 @@ class RepooledStore(StoredVectors):
         """Return the store's values."""
         return self._store.values_of(field)
 
+    def own_columns(self) -> dict[str, bool]:
+        """Return the store's own columns."""
+        return self._store.own_columns()
+
     def passing(self, scope: Scope) -> int:
         """Return the store's count."""
         return self._store.passing(scope)

@@ -114,6 +114,11 @@ class Snapshot:
         self._check_for_all()
         return self._columns().values_of(field)
 
+    def own_columns(self) -> dict[str, bool]:
+        """Return the archive's own columns by name, each with whether all its values are numbers."""
+        self._check_for_all()
+        return self._columns().own()
+
     def passing(self, scope: Scope) -> int:
         """Return how many studies are in scope."""
         self._check_for_all()

@@ -265,6 +265,10 @@ class Store(Protocol):
         """
         ...
 
+    def own_columns(self) -> dict[str, bool]:
+        """Return the columns that whoever built the archive brought, each with whether it holds numbers alone."""
+        ...
+
     def passing(self, scope: Scope) -> int:
         """Return how many studies are in `scope` (None: all)."""
         ...

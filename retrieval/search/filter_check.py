@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from radseek.retrieval.errors import UsageError, nearest
 from radseek.retrieval.index.catalog.filter_values import is_usual_value
-from radseek.retrieval.index.catalog.where import NUMBERS, Clause, Where
+from radseek.retrieval.index.catalog.where import OWN, Clause, Where
 from radseek.retrieval.index.store import Scope, Store
 
 __all__ = ["check_count", "checked_where", "what_is_left"]
@@ -21,7 +21,7 @@ def checked_where(where: Where | Sequence[str], store: Store) -> Where:
     Raises `UsageError` for a value that no study has, naming those that there are; and what `Where.parse` does.
     Ranges of numbers, which may well be empty, are not checked.
     """
-    asked = where if isinstance(where, Where) else Where.parse(where)
+    asked = where if isinstance(where, Where) else Where.parse(where, store.own_columns())
     if not asked.clauses or not store.passing(Scope()):
         return asked
     return Where(tuple(_checked(clause, store) for clause in asked.clauses))
@@ -45,7 +45,7 @@ def what_is_left(scope: Scope, store: Store) -> tuple[str, ...]:
 
 
 def _checked(clause: Clause, store: Store) -> Clause:
-    if clause.field in NUMBERS or clause.field == "report":
+    if not clause.values or clause.field == "report":
         return clause
     held = store.values_of(clause.field)
     matched = {value: _matches(clause.field, value, held) for value in clause.values}
@@ -69,20 +69,23 @@ def _matches(field: str, value: str, held: dict[str, int]) -> list[str]:
 
 
 def _unknown(field: str, lost: Sequence[str], held: dict[str, int]) -> str:
-    asked = f"No study in the index has {field}={','.join(lost)}"
+    name = field.removeprefix(OWN)
+    asked = f"No study in the index has {name}={','.join(lost)}"
     if not held:
-        return f"{asked}: no study's {field} is known; leave the filter out."
+        return f"{asked}: no study's {name} is known; leave the filter out."
     return f"{asked}{nearest(lost[0], [one.casefold() for one in held])}; there are {_counts(held)}."
 
 
 def _nothing(clause: Clause, store: Store) -> str:
     held = store.values_of(clause.field)
     asked = f"No study passes {Where((clause,))}"
-    if clause.field not in NUMBERS:
-        return f"{asked}; there are {_counts(held)}." if held else f"{asked}: no study's {clause.field} is known."
-    numbers = sorted(map(int, held))
-    known = f"of {sum(held.values())} studies it is {numbers[0]} to {numbers[-1]}" if numbers else "of none it is known"
-    return f"{asked}: {known}."
+    if clause.values:
+        name = clause.field.removeprefix(OWN)
+        return f"{asked}; there are {_counts(held)}." if held else f"{asked}: no study's {name} is known."
+    numbers = sorted(map(float, held))
+    if not numbers:
+        return f"{asked}: of none it is known."
+    return f"{asked}: of {sum(held.values())} studies it is {numbers[0]:g} to {numbers[-1]:g}."
 
 
 def _counts(held: dict[str, int], verb: str = "") -> str:

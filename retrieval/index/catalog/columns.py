@@ -6,6 +6,7 @@ A column is read when it is first asked for, in one step of SQLite, and kept: a 
 from __future__ import annotations
 
 import json
+import math
 import string
 import warnings
 from bisect import bisect_left
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from radseek.retrieval.errors import IndexDamagedError
 from radseek.retrieval.index.catalog.catalog_file import Catalog
 from radseek.retrieval.index.catalog.schema import VISIBLE
-from radseek.retrieval.index.catalog.where import NUMBERS, SERIES_FIELDS, Clause
+from radseek.retrieval.index.catalog.where import OWN, SERIES_FIELDS, Clause
 
 __all__ = ["VIEWS_OF_UNKNOWN", "Mask", "StudyColumns", "read_columns"]
 
@@ -52,6 +53,7 @@ class StudyColumns:
         self._coded: dict[str, _Coded] = {}
         self._masks: dict[Clause, Mask] = {}
         self._counts: dict[str, dict[str, int]] = {}
+        self._own: dict[str, bool] | None = None
 
     def places(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return where studies stand, by row id; -1 for one that this generation does not show."""
@@ -102,6 +104,14 @@ class StudyColumns:
             self._counts[field] = self._counted(field)
         return dict(self._counts[field])
 
+    def own(self) -> dict[str, bool]:
+        """Return the archive's own columns by name, each with whether all its values are numbers."""
+        if self._own is None:
+            source = f"studies s, json_each(s.attributes) e WHERE {VISIBLE} AND e.key LIKE '{OWN}%'"
+            _, (names,) = read_columns(self._catalog, [], ["DISTINCT e.key"], source, self._at)
+            self._own = {one.removeprefix(OWN): all(map(_is_number, self.values_of(one))) for one in sorted(names)}
+        return dict(self._own)
+
     def _counted(self, field: str) -> dict[str, int]:
         coded = self._column(field)
         pairs = np.unique(coded.place * max(1, len(coded.values)) + coded.code)  # a study counts once a value
@@ -126,8 +136,10 @@ class StudyColumns:
             number, value, source = "study", field, "series"
         else:
             value = "CASE s.report WHEN '' THEN 'no' ELSE 'yes' END" if field == "report" else f"s.{field}"
+            value = "json_extract(s.attributes, :path)" if field.startswith(OWN) else value
             number, source = "s.id", f"studies s WHERE {VISIBLE}"
-        (ids,), (values,) = read_columns(self._catalog, [number], [value], source, self._at if ":" in source else ())
+        bound = self._at | {"path": f'$."{field}"'} if ":" in source else ()
+        (ids,), (values,) = read_columns(self._catalog, [number], [value], source, bound)
         places = self.places(ids)
         codes: dict[Any, int] = {}
         code = np.fromiter(
@@ -182,10 +194,19 @@ def _numbers(catalog: Catalog, text: str) -> NDArray[np.int64]:
     return found
 
 
+def _is_number(value: Any) -> bool:
+    try:
+        return math.isfinite(float(value))
+    except ValueError:
+        return False
+
+
 def _passes(clause: Clause, value: Any) -> bool:
-    if clause.field in NUMBERS:
+    if not clause.values:
         low, high = clause.low, clause.high
-        return isinstance(value, int) and (low is None or value >= low) and (high is None or value <= high)
+        value = float(value) if clause.field.startswith(OWN) and _is_number(value) else value
+        is_number = isinstance(value, int | float)
+        return is_number and (low is None or value >= low) and (high is None or value <= high)
     lower = str(value).translate(_LOWER)
     if clause.field == "manufacturer":  # "Siemens" is meant for "SIEMENS Healthineers" too
         return any(one in lower for one in clause.values)
