@@ -18,6 +18,7 @@ from typing import Any
 from radseek.index_builder.build_notes import scratch_database
 from radseek.index_builder.choice import Change, Choosing, OnDuplicate
 from radseek.index_builder.discover import discover, relative_to
+from radseek.index_builder.metadata.metadata_file import load_metadata, unmatched_metadata
 from radseek.index_builder.pipeline import study_records
 from radseek.index_builder.reports.report_join import Named, load_reports, unmatched_reports
 from radseek.retrieval.encoders.encoder import Encoder
@@ -43,8 +44,8 @@ Progress = Callable[[str, int, int | None], None]  # stage, done, total (None wh
 class BuildReport:
     """What a build did. `skipped` names every input that was not used; `already` counts finished studies, `forgotten`
     those that stay out because they, or their patients, were forgotten; `changed` says of each study that was replaced
-    what was other; `notes` are sentences about what was guessed or mended in the file of reports, and about a
-    linkage file that was not there; `unread_sentences` counts the report sentences in languages that no rules read.
+    what was other; `notes` are sentences about what was guessed or mended in files of reports and metadata, and about
+    a linkage file that was not there; `unread_sentences` counts the report sentences in languages that no rules read.
     """
 
     index: str
@@ -60,6 +61,7 @@ class BuildReport:
     sentences: int = 0
     unread_sentences: dict[str, int] = field(default_factory=dict)
     reports_unmatched: int = 0
+    metadata_unmatched: int = 0
     changed: list[Change] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     seconds: float = 0.0
@@ -89,6 +91,7 @@ def build_index(
     encoder: Encoder | None = None,
     modality: str | None = None,
     reports: str | Path | None = None,
+    metadata: str | Path | None = None,
     study_column: str | None = None,
     report_column: str | None = None,
     workers: int | None = None,
@@ -98,8 +101,8 @@ def build_index(
 ) -> BuildReport:
     """Add every study under `sources` to the index folder, made if it is not there.
 
-    A study already there with the same files, pixels and report is passed over, and files of the same sizes and times
-    are not read again. Bad input never raises: it is in the report's `skipped`.
+    A study already there with the same files, pixels, report and metadata is passed over, and files of the same sizes
+    and times are not read again. Bad input never raises: it is in the report's `skipped`.
 
     Args:
         sources: files and folders, or one.
@@ -108,8 +111,9 @@ def build_index(
         encoder: an encoder that is loaded already, in place of `model`.
         modality: what NIfTI files and pictures are (they name none).
         reports: a CSV, JSONL or Parquet file.
-        study_column: its heading that names studies, where it does not tell.
-        report_column: its heading that holds the text, where it does not tell.
+        metadata: another, of any columns: they become filters (`where`), modality and body part go before `modality`.
+        study_column: the heading of both files that names studies, where it does not tell.
+        report_column: the heading of `reports` that holds the text, where it does not tell.
         workers: how many processes read; None is what suits the machine.
         on_duplicate: a study that is there with other files is skipped with a line in the report ("skip"), raises
             ("error"), or is replaced ("replace").
@@ -141,6 +145,14 @@ def build_index(
         if reports is not None:
             named = Named(study_column, report_column)
             load_reports(found_path(reports), database, named=named, skip=bad_rows.append, note=report.notes.append)
+        if metadata is not None:
+            load_metadata(
+                found_path(metadata),
+                database,
+                study_column=study_column,
+                skip=bad_rows.append,
+                note=report.notes.append,
+            )
         _discover(paths, database, key, report, progress)
         choosing = Choosing(store, database, key, on_duplicate, readmit)
         records = study_records(
@@ -149,6 +161,7 @@ def build_index(
             key=key,
             skip=report.skip,
             report=choosing.report_of,
+            metadata=choosing.metadata_of,
             keep=choosing.keep,
             modality=modality,
             workers=workers,
@@ -162,6 +175,7 @@ def build_index(
         report.already, report.forgotten = choosing.already, choosing.forgotten
         report.changed = choosing.changed
         report.reports_unmatched = unmatched_reports(database)
+        report.metadata_unmatched = unmatched_metadata(database)
         report.generation = store.generation
     report.seconds = round(time.monotonic() - started, 3)
     return report

@@ -20,6 +20,9 @@ CREATE TABLE reports (
     study TEXT NOT NULL, located TEXT NOT NULL, text TEXT NOT NULL, patient TEXT NOT NULL,
     used INTEGER NOT NULL DEFAULT 0
 );
+CREATE TABLE metadata (
+    study TEXT NOT NULL, located TEXT NOT NULL, said BLOB NOT NULL, used INTEGER NOT NULL DEFAULT 0
+);
 """
 
 

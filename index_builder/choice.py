@@ -1,4 +1,4 @@
-"""Which of the studies found a build reads and keeps: new ones, and those whose files, pixels or report are others.
+"""Which of the studies found a build reads and keeps: new ones, and those of other files, pixels, report or metadata.
 
 `wanted` asks the index before a study is read, `keep` again when its pixels are known. The same sizes and times of
 the same files are taken for the same content; otherwise the pixels decide.
@@ -12,9 +12,12 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from radseek.index_builder.discover import FoundStudy, found_studies
+from radseek.index_builder.metadata.metadata_columns import StudyMetadata
+from radseek.index_builder.metadata.metadata_file import find_metadata
 from radseek.index_builder.prepare_study import PreparedStudy
 from radseek.index_builder.reports.report_join import Report, find_report
 from radseek.retrieval.errors import Reason, UsageError
+from radseek.retrieval.index.catalog.where import OWN
 from radseek.retrieval.index.local_store import LocalStore
 from radseek.retrieval.index.store import Case
 from radseek.retrieval.privacy.pseudonyms import keyed_hash, patient_key
@@ -24,7 +27,8 @@ from radseek.retrieval.types import Skipped
 __all__ = ["Change", "Choosing", "OnDuplicate"]
 
 OnDuplicate = Literal["skip", "error", "replace"]
-_FILES, _PIXELS, _REPORT = "other files", "other pixels under the same UIDs", "another report"
+_FILES, _PIXELS = "other files", "other pixels under the same UIDs"
+_REPORT, _METADATA = "another report", "other metadata"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,13 @@ class Choosing:
         stored = self._stored(found) if given is None else None
         return Report(text=stored.report, patient="") if stored is not None and stored.report else given
 
+    def metadata_of(self, found: FoundStudy) -> StudyMetadata | None:
+        """Return what the table of metadata says of a study, else the columns of its own that the study has."""
+        given = find_metadata(self.database, found.names)
+        stored = self._stored(found) if given is None else None
+        own = {} if stored is None else {k: v for k, v in stored.attributes.items() if k.startswith(OWN)}
+        return StudyMetadata("", "", "", own) if own else given
+
     def _stored(self, found: FoundStudy) -> Case | None:
         cases = self.store.cases(studies=[found.key]) if self.store.contains([found.key]) else []
         return cases[0] if cases else None
@@ -100,11 +111,21 @@ class Choosing:
         return bool(self.store.upkeep.forgotten({found.key, *(patient_key(one, self.key) for one in ids if one)}))
 
     def _differs(self, stored: Case, found: FoundStudy) -> tuple[str, ...]:
-        """Return what is known to be other without reading the files; no report given is no difference."""
+        """Return what is known to be other without reading the files; what is not given is no difference."""
         report = find_report(self.database, found.names)
         other_files = stored.attributes.get("stamp") != found.stamp
         other_report = report is not None and scrub(report.text) != (stored.report or "")
-        return ((_FILES,) if other_files else ()) + ((_REPORT,) if other_report else ())
+        other_metadata = self._other_metadata(stored, found)
+        said = ((_FILES, other_files), (_REPORT, other_report), (_METADATA, other_metadata))
+        return tuple(what for what, is_other in said if is_other)
+
+    def _other_metadata(self, stored: Case, found: FoundStudy) -> bool:
+        """Say whether a table of metadata was given that says of a study what the stored one does not."""
+        given = find_metadata(self.database, found.names)
+        if given is None:
+            return False
+        own = {name for name in stored.attributes if name.startswith(OWN)}
+        return any(stored.attributes.get(name) != given.attributes.get(name) for name in own | set(given.attributes))
 
     def _looks_the_same(self, stored: Case, found: FoundStudy) -> bool:
         if not found.seen or "pixels" not in stored.attributes:  # its stamp is of its content; or of before pixels were

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from radseek.index_builder.batches import encode_across
 from radseek.index_builder.build_notes import scratch_database
 from radseek.index_builder.discover import FoundStudy, discover, found_studies, relative_to
+from radseek.index_builder.metadata.metadata_columns import StudyMetadata
 from radseek.index_builder.prepare_study import PreparedStudy, ReadTask
 from radseek.index_builder.reports.report_join import Report
-from radseek.index_builder.study_records import study_record
+from radseek.index_builder.study_records import Told, study_record
 from radseek.retrieval.encoders.encoder import Encoder
 from radseek.retrieval.errors import InputError, Reason
 from radseek.retrieval.imaging.zip_members import unpacking_folder
@@ -57,17 +58,25 @@ def study_records(
     skip: Skip,
     report: Callable[[FoundStudy], Report | None] = lambda _: None,
     keep: Keep | None = None,
+    metadata: Callable[[FoundStudy], StudyMetadata | None] = lambda _: None,
     modality: str | None = None,
     workers: int | None = None,
 ) -> Iterator[StudyRecord]:
     """Yield a record for every study that can be read, in the order given; `skip` is called with what cannot.
 
     `keep` sees each study once it is read, with a hash of its pixels, and says whether it goes on to be encoded.
-    Studies are read in `workers` processes under a memory and a time limit, so a bad one costs only itself.
+    `report` and `metadata` give what a user's files say of a study; what metadata says of its kind goes before
+    `modality`. Studies are read in `workers` processes under a memory and a time limit, so a bad one costs only itself.
     """
-    read = _read(wanted, encoder, modality, workers or _default_workers(), skip, keep)
-    for item, vectors in encode_across(encoder, read):
-        yield study_record(item.found, item.study, vectors, report(item.found), encoder=encoder, key=key)
+
+    def task(found: FoundStudy, scratch: Path) -> ReadTask:
+        said = metadata(found)
+        kind = (said.modality or modality, said.body_part) if said is not None else (modality, "")
+        return ReadTask(found.headers, *kind, encoder.spec.preprocess, scratch, hash_pixels=keep is not None)
+
+    for item, vectors in encode_across(encoder, _read(wanted, task, workers or _default_workers(), skip, keep)):
+        told = Told(report(item.found), metadata(item.found))
+        yield study_record(item.found, item.study, vectors, told, encoder=encoder, key=key)
 
 
 def embed_sources(
@@ -100,8 +109,7 @@ def embed_sources(
 
 def _read(
     wanted: Iterable[FoundStudy],
-    encoder: Encoder,
-    modality: str | None,
+    task: Callable[[FoundStudy, Path], ReadTask],
     workers: int,
     skip: Skip,
     keep: Keep | None,
@@ -113,7 +121,7 @@ def _read(
         def tasks() -> Iterator[ReadTask]:
             for found in wanted:
                 order.append(found)
-                yield ReadTask(found.headers, modality, encoder.spec.preprocess, scratch, hash_pixels=keep is not None)
+                yield task(found, scratch)
 
         for outcome in supervised_map("radseek.index_builder.prepare_study:read_prepared", tasks(), workers=workers):
             found = order.popleft()

@@ -31,11 +31,13 @@ __all__ = ["PreparedSeries", "PreparedStudy", "PreparedView", "ReadTask", "prepa
 class ReadTask:
     """One study's files, and what the reader and the resize need to know.
 
-    `hash_pixels`: also tell the study's pixels from others under the same UIDs.
+    `body_part`: where somebody says so, "" where the files tell. `hash_pixels`: also tell the study's pixels from
+    others under the same UIDs.
     """
 
     headers: tuple[FileHeader, ...]
     modality: str | None
+    body_part: str
     preprocess: Preprocess
     scratch: Path | None = None  # where archives are unpacked, so that nothing stays behind where a worker dies
     hash_pixels: bool = False
@@ -88,6 +90,9 @@ def read_prepared(task: ReadTask) -> PreparedStudy:
     """Read one study and prepare it. Raises `InputError` where none of its files can be used."""
     tempfile.tempdir = None if task.scratch is None else str(task.scratch)
     study = read_files(task.headers, modality=task.modality)
+    if task.body_part:
+        series = tuple(replace(one, body_part=task.body_part) for one in study.series)
+        study = replace(study, series=series)
     pixels = _pixels(study) if task.hash_pixels else ""  # before the voxels are let go
     return replace(prepare_study(study, task.preprocess), pixels=pixels)
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from radseek.index_builder.discover import FoundStudy
+from radseek.index_builder.metadata.metadata_columns import StudyMetadata
 from radseek.index_builder.prepare_study import PreparedSeries, PreparedStudy
 from radseek.index_builder.reports.report_join import Report
 from radseek.retrieval.encoders.encode_series import pool_view
@@ -20,14 +22,22 @@ from radseek.retrieval.privacy.pseudonyms import keyed_hash, patient_key, series
 from radseek.retrieval.privacy.scrub import scrub
 from radseek.retrieval.types import ViewVectors
 
-__all__ = ["study_record"]
+__all__ = ["Told", "study_record"]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a user's files say of a study beside its images: its report, and its row of metadata."""
+
+    report: Report | None
+    metadata: StudyMetadata | None
 
 
 def study_record(
     found: FoundStudy,
     prepared: PreparedStudy,
     vectors: Sequence[NDArray[np.float16]],
-    report: Report | None,
+    told: Told,
     *,
     encoder: Encoder,
     key: bytes,
@@ -43,14 +53,20 @@ def study_record(
         _series_record(one, ordinal, [next(remaining) for _ in one.views], found.key, encoder, key)
         for ordinal, one in enumerate(prepared.series)
     )
-    patient = study.patient_id or (report.patient if report else "")
+    report, metadata = told.report, told.metadata
+    patient = study.patient_id or (report.patient if report else "") or (metadata.patient if metadata else "")
     text = scrub(report.text) if report else ""
     sentences = tuple(split_sentences(text))
     return StudyRecord(
         key=found.key,
         patient_key=patient_key(patient, key),
         source_path=found.source_path,
-        attributes={**_attributes(prepared), "stamp": found.stamp, **_pixels(prepared, key)},
+        attributes={
+            **_attributes(prepared),
+            **(metadata.attributes if metadata else {}),
+            "stamp": found.stamp,
+            **_pixels(prepared, key),
+        },
         series=series,
         report=text,
         sentences=sentences,

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from radseek.index_builder.reports.report_table import Named, report_rows
 from radseek.index_builder.tables.delimited_rows import BadRow
+from radseek.index_builder.tables.row_paths import path_beside
 from radseek.retrieval.errors import Reason, UsageError
-from radseek.retrieval.path_text import found_path, shown_path
 from radseek.retrieval.types import Skipped
 
 __all__ = ["Named", "Report", "find_report", "load_reports", "unmatched_reports"]
@@ -51,7 +51,7 @@ def load_reports(
             if isinstance(row, BadRow):
                 bad.append(row)
                 continue
-            values = (row.study, _located(path.parent, row.study), row.text, row.patient)
+            values = (row.study, path_beside(path.parent, row.study), row.text, row.patient)
             database.execute("INSERT INTO reports (study, located, text, patient) VALUES (?, ?, ?, ?)", values)
             count += 1
     except UsageError as error:
@@ -83,12 +83,3 @@ def find_report(database: sqlite3.Connection, names: Iterable[str]) -> Report | 
 def unmatched_reports(database: sqlite3.Connection) -> int:
     """Return how many reports no study claimed."""
     return int(database.execute("SELECT count(*) FROM reports WHERE used = 0").fetchone()[0])
-
-
-def _located(folder: Path, study: str) -> str:
-    """Return the whole path of what a row names beside the file of reports; "" where nothing is there."""
-    try:
-        beside = found_path(folder / study)
-        return shown_path(str(beside.resolve())) if beside.exists() else ""
-    except (OSError, ValueError):  # too long for a path, or no path at all
-        return ""

@@ -46,6 +46,9 @@ def build(
     ] = "builtin",
     modality: Modality = None,
     reports: Annotated[Path | None, typer.Option(help="CSV, JSONL or Parquet with columns study and report.")] = None,
+    metadata: Annotated[
+        Path | None, typer.Option(help="CSV, JSONL or Parquet with a column study; its other columns become filters.")
+    ] = None,
     study_column: StudyColumn = None,
     report_column: ReportColumn = None,
     workers: Workers = None,
@@ -59,7 +62,7 @@ def build(
     json: Json = False,
 ) -> None:
     """Add every study under SOURCES to an index. Run again after an interruption: finished studies are passed over."""
-    if reports is None and (study_column or report_column):
+    if reports is None and (report_column or (study_column and metadata is None)):
         raise UsageError("--study-column and --report-column name columns of a file; give it too, with --reports FILE.")
     given = {"device": device, "precision": precision, "batch_size": batch_size}
     computing: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
@@ -71,6 +74,7 @@ def build(
             encoder=load_encoder(model, **computing) if computing else None,
             modality=modality,
             reports=reports,
+            metadata=metadata,
             study_column=study_column,
             report_column=report_column,
             workers=workers,
@@ -239,12 +243,14 @@ def _build_summary(report: BuildReport) -> None:
     print_table(
         f"{report.index}, generation {report.generation}", ["", ""], [[name, getattr(report, name)] for name in names]
     )
-    if report.reports_unmatched:
-        errors.print(
-            f"{report.reports_unmatched} reports belong to no study found; 'study' is a StudyInstanceUID, an "
-            "accession number or a path.",
-            markup=False,
-        )
+    lost = {"reports": report.reports_unmatched, "rows of metadata": report.metadata_unmatched}
+    for what, count in lost.items():
+        if count:
+            errors.print(
+                f"{count} {what} belong to no study found; 'study' is a StudyInstanceUID, an accession number or a "
+                "path.",
+                markup=False,
+            )
     print_skipped(report.skipped)
     print_notice(meaningless=bool(report.encoder.get("meaningless")))
 

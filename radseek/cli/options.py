@@ -40,7 +40,10 @@ WhereFilters = Annotated[
     list[str] | None, typer.Option("--where", help="Filter, such as modality=MRI, sex=female or age=40-60; repeatable.")
 ]
 StudyColumn = Annotated[
-    str | None, typer.Option("--study-column", help="The heading in --reports that names studies, where it is unusual.")
+    str | None,
+    typer.Option(
+        "--study-column", help="The heading in --reports or --metadata that names studies, where it is unusual."
+    ),
 ]
 ReportColumn = Annotated[
     str | None,
