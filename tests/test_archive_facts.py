@@ -16,7 +16,7 @@ from radseek.app.archive_state import archive_of, generation_of
 from radseek.app.embedding_map import EmbeddingMap
 from radseek.retrieval.index.store import Case, CaseSeries
 from tests.archive_support import made_session
-from tests.index_support import make_records
+from tests.index_support import make_record, make_records
 
 SERIES = CaseSeries("s", "CT", "chest", "thin", "HU", (9, 8, 8), None, {"warnings": [], "dropped_slices": 0})
 
@@ -70,6 +70,19 @@ def test_points_are_grouped_the_largest_first_and_hostile_names_are_escaped() ->
     listed = points_list(found, "All", str)
     assert "<b>" not in listed
     assert 'data-open="c"' in listed
+
+
+def test_the_map_takes_its_colours_from_a_column_of_the_archives_own(tmp_path: Path) -> None:
+    pytest.importorskip("gradio")
+    from radseek.demo.page.map_panel import plotted
+
+    records = [make_record(n, **{"own:arm": arm}) for n, arm in enumerate(["treated", "control", "treated"])]
+    with made_session(tmp_path / "a.index", [*records, make_record(3)]) as session:
+        assert session.own_columns() == ["arm"]
+        keys = tuple(session.study_keys())
+        drawn = EmbeddingMap(1, keys, np.zeros((4, 2), np.float32), "pca", 4)
+        groups = {one["title"]: len(one["customdata"]) for one in plotted(session, drawn, "en", "own:arm", None)}
+        assert groups == {"treated": 2, "control": 1, "unknown": 1}
 
 
 def test_work_is_followed_to_its_end_and_its_error_is_kept() -> None:

@@ -15,12 +15,13 @@ from radseek.app.session import Session
 from radseek.app.worklist import NOT_ABNORMAL
 from radseek.demo.page.background_job import Progress, Stopped, Work, bar, follow
 from radseek.demo.page.error_message import trouble
-from radseek.demo.page.map_plot import Naming, by_kind, by_site, by_state, points_list, traces
+from radseek.demo.page.map_plot import Naming, by_column, by_kind, by_site, by_state, points_list, traces
 from radseek.demo.page.page_words import Lang, say
 from radseek.demo.page.shell import EACH, QUIET, Shell, box
 from radseek.demo.page.study_picker import case_label, kind_label
 from radseek.prompts.catalogue import load_set
 from radseek.prompts.set_choice import set_for
+from radseek.retrieval.index.catalog.where import OWN
 
 __all__ = ["finding_choices", "map_panel", "plotted"]
 
@@ -76,13 +77,13 @@ def _controls(shell: Shell) -> tuple[gr.Dropdown, gr.Dropdown, gr.Button, gr.But
     asked = finding_choices(session, "en")
     first = asked[0][1] if asked else None
     with gr.Row(elem_classes="rs-controls"):
-        colour = gr.Dropdown(_by("en"), value="kind", scale=3, min_width=220, elem_id="rs-map-by")
+        colour = gr.Dropdown(_by(session, "en"), value="kind", scale=3, min_width=220, elem_id="rs-map-by")
         finding = gr.Dropdown(asked, value=first, scale=3, min_width=220, visible=False, elem_id="rs-map-finding")
         draw = labels.name(
             gr.Button(variant="primary", scale=1, min_width=150, elem_id="rs-map-draw"), value="map.draw"
         )
         stop = labels.name(gr.Button(visible=False, variant="stop", scale=0, min_width=90), value="archive.stop")
-    labels.set(colour, lambda lang: {"label": say("map.colour", lang), "choices": _by(lang)})
+    labels.set(colour, lambda lang: {"label": say("map.colour", lang), "choices": _by(session, lang)})
     labels.set(finding, lambda lang: {"label": say("map.finding", lang), "choices": finding_choices(session, lang)})
     return colour, finding, draw, stop
 
@@ -132,6 +133,8 @@ def _shown(session: Session, drawn: EmbeddingMap, lang: Lang, by: str, finding: 
 
 
 def _naming(session: Session, by: str, finding: str | None, lang: Lang) -> Naming:
+    if by.startswith(OWN):
+        return by_column(by.removeprefix(OWN))
     if by == "site":
         return by_site
     if by == "finding" and finding:
@@ -140,5 +143,6 @@ def _naming(session: Session, by: str, finding: str | None, lang: Lang) -> Namin
     return by_kind(lambda modality, body: kind_label(modality, body, lang))
 
 
-def _by(lang: Lang) -> list[tuple[str, str]]:
-    return [(say(f"map.by_{name}", lang), name) for name in _BY]
+def _by(session: Session, lang: Lang) -> list[tuple[str, str]]:
+    own = [(name, OWN + name) for name in session.own_columns()]
+    return [*((say(f"map.by_{name}", lang), name) for name in _BY), *own]

@@ -9,9 +9,10 @@ from typing import Any, Final
 from radseek.app.embedding_map import EmbeddingMap
 from radseek.app.worklist import Screened
 from radseek.demo.page.page_words import Lang, say
+from radseek.retrieval.index.catalog.where import OWN
 from radseek.retrieval.index.store import Case
 
-__all__ = ["by_kind", "by_site", "by_state", "points_list", "traces"]
+__all__ = ["by_column", "by_kind", "by_site", "by_state", "points_list", "traces"]
 
 # Okabe and Ito's colours, distinguished by most colour-blind readers; marks differ too.
 _COLOURS: Final = ("#56b4e9", "#e69f00", "#009e73", "#f0e442", "#cc79a7", "#d55e00", "#0072b2", "#b8c2cc")
@@ -32,6 +33,11 @@ def by_kind(kind: Callable[[str, str], str]) -> Naming:
 def by_site(case: Case) -> str:
     """Name a study's group by the site that the archive's owner gave, else by its manufacturer; "" unknown."""
     return str(case.attributes.get("site") or case.attributes.get("manufacturer") or "")
+
+
+def by_column(name: str) -> Naming:
+    """Name a study's group by its value in a column of the archive's own; "" unknown."""
+    return lambda case: str(case.attributes.get(OWN + name, ""))
 
 
 def by_state(finding: str, scores: Mapping[str, Sequence[Screened]], lang: Lang) -> Naming:

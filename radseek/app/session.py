@@ -301,6 +301,11 @@ class Session:
         with self._stored() as store:
             return [] if store is None else store.kinds()
 
+    def own_columns(self) -> list[str]:
+        """Return the names of the columns that the archive's builder brought, ascending."""
+        with self._stored() as store:
+            return [] if store is None else sorted(store.own_columns())
+
     def count(self) -> int:
         """Return how many studies are stored; 0 without an index."""
         with self._stored() as store:
