@@ -1,0 +1,247 @@
+"""An index beside labels: every finding's scores measured, and the archive's own retrieval, as one document.
+
+Scores are margins, which exist for every encoder; probabilities are measured where somebody calibrated them. What an
+encoder abstains from in `screen` is measured all the same: that is how one learns whether it was right to.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from radseek.prompts.finding import Finding
+from radseek.retrieval.document import NOTICE, describe_encoder
+from radseek.retrieval.encoders.spec import EncoderSpec
+from radseek.retrieval.errors import UsageError
+from radseek.retrieval.evaluation.archive_retrieval import ArchiveRetrieval
+from radseek.retrieval.evaluation.drawn_measures import FindingRows
+from radseek.retrieval.evaluation.fairness import GroupAudit, audit_groups
+from radseek.retrieval.evaluation.finding_measures import FindingMeasures, MacroMeasures, measure_findings
+from radseek.retrieval.evaluation.label_table import LabelTable
+from radseek.retrieval.evaluation.patient_draws import patient_draws
+from radseek.retrieval.evaluation.thresholds import RULES, ThresholdRule
+from radseek.retrieval.index.store import Scope, Store
+from radseek.retrieval.result_table import ColumnType, ResultTable
+from radseek.retrieval.scoring.score_results import findings_version
+from radseek.retrieval.scoring.stored_margins import StoredMargins, stored_margins
+from radseek.retrieval.scoring.text_vectors import TextVectors
+
+__all__ = ["FOLDS", "EvaluatedFinding", "IndexEvaluation", "Probabilities", "evaluate_index", "plain_numbers"]
+
+FOLDS: Final = 5  # of patients, for thresholds chosen on others
+_DIGITS: Final = 6  # of a number in a document: the last bits differ from processor to processor
+Probabilities = Callable[[StoredMargins], NDArray[np.float64]]  # (N, F), NaN where nobody calibrated
+
+_SHORT: Final = ("auroc", "average_precision", "prevalence")
+_CALLED: Final = ("sensitivity", "specificity", "ppv", "npv", "f1", "balanced_accuracy")
+_SAID: Final = ("brier", "ece_width", "ece_mass")
+_COLUMNS: Mapping[str, ColumnType] = {
+    "finding": "text", "images": "whole", "patients": "whole", "positives": "whole", "unknown": "whole",
+    "no_view": "whole", "draws_left_out": "whole",
+    **{f"{name}{end}": "number" for name in _SHORT for end in ("", "_low", "_high")},
+    "threshold": "number",
+    **{f"{name}{end}": "number" for name in _CALLED for end in ("", "_low", "_high")},
+    "calibrated": "whole",
+    **{f"{name}{end}": "number" for name in _SAID for end in ("", "_low", "_high")},
+    "encoder": "text", "findings_version": "text", "notice": "text",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluatedFinding:
+    """A finding and its measures, None where the labels do not hold both answers; `audits`: its groups, by column."""
+
+    finding: Finding
+    measures: FindingMeasures | None
+    audits: tuple[GroupAudit, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class IndexEvaluation(ResultTable[EvaluatedFinding]):
+    """What was measured of N studies and F findings.
+
+    `scores (N, F)` float64 are margins, NaN where no view shows a finding; `probabilities (N, F)`, NaN where nobody
+    calibrated; `labels` are those that were compared with them. `data_hash` is of studies, labels and patients: another
+    run on the same ones has the same. `about`: how the labels were read, for the document.
+    """
+
+    encoder: EncoderSpec
+    findings_version: str
+    labels: LabelTable
+    scores: NDArray[np.float64]
+    probabilities: NDArray[np.float64]
+    results: tuple[EvaluatedFinding, ...]
+    macro: MacroMeasures | None
+    retrieval: ArchiveRetrieval | None
+    rule: ThresholdRule
+    repeats: int
+    seed: int
+    data_hash: str
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> tuple[EvaluatedFinding, ...]:
+        """Return the findings: `results`."""
+        return self.results
+
+    @property
+    def columns(self) -> Mapping[str, ColumnType]:
+        """Return the columns of `evaluation.csv`; what is called present is by the first rule of the points."""
+        return _COLUMNS
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return one flat dictionary a finding, None for what could not be measured."""
+        return [self._record(one) for one in self.results]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the document `radseek evaluate --json` prints. Two runs on the same data print the same."""
+        document = {
+            "notice": NOTICE,
+            "encoder": describe_encoder(self.encoder),
+            "findings_version": self.findings_version,
+            "labels": dict(self.about),
+            "studies": len(self.labels.studies),
+            "patients": len(set(self.labels.patients)),
+            "data_hash": self.data_hash,
+            "settings": {"rule": str(self.rule), "folds": FOLDS, "repeats": self.repeats, "seed": self.seed},
+            "results": [_finding_document(one) for one in self.results],
+            "macro": None if self.macro is None else asdict(self.macro),
+            "retrieval": None if self.retrieval is None else self.retrieval.to_dict(),
+        }
+        plain: dict[str, Any] = plain_numbers(document)
+        return plain
+
+    def _record(self, one: EvaluatedFinding) -> dict[str, Any]:
+        row: dict[str, Any] = dict.fromkeys(_COLUMNS)
+        row |= {"finding": one.finding.name, "notice": NOTICE}
+        row |= {"encoder": self.encoder.name, "findings_version": self.findings_version}
+        found = one.measures
+        if found is None:
+            return row
+        row |= {name: getattr(found, name) for name in ("images", "patients", "positives", "unknown", "calibrated")}
+        point = next(point for point in found.points if point.rule == self.rule)
+        row |= {"no_view": found.abstained, "draws_left_out": found.left_out, "threshold": point.threshold}
+        every = {name: getattr(found, name) for name in (*_SHORT, *_SAID)}
+        every |= {name: getattr(point.measures, name) for name in _CALLED}
+        for name, estimate in every.items():
+            if estimate is not None:
+                row |= {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+        cleaned: dict[str, Any] = plain_numbers(row)
+        return cleaned
+
+
+def evaluate_index(
+    store: Store,
+    text_vectors: TextVectors,
+    labels: LabelTable,
+    *,
+    probabilities: Probabilities | None = None,
+    by: Mapping[str, Sequence[str]] | None = None,
+    rules: Sequence[ThresholdRule] = RULES,
+    retrieval: ArchiveRetrieval | None = None,
+    about: Mapping[str, Any] | None = None,
+    repeats: int = 1000,
+    seed: int = 0,
+) -> IndexEvaluation:
+    """Measure an index's scores of labelled findings.
+
+    Args:
+        store: an open index.
+        text_vectors: of the encoder that built it.
+        labels: of studies of the index.
+        probabilities: what gives calibrated probabilities of margins; None: there are none.
+        by: groups of the labelled studies for the fairness audit, `(N,)` a column.
+        rules: how thresholds are chosen, on other folds of patients; the first is that of tables and groups.
+        retrieval: what was measured of the archive's retrieval, for the document.
+        about: how the labels were read, for the document.
+        repeats: resamples of patients.
+        seed: of resamples and folds.
+
+    Returns:
+        Every finding's measures with 95 % intervals over patients, their mean, and the groups.
+
+    Raises:
+        UsageError: no study has a label.
+    """
+    if not labels.studies or not labels.findings:
+        raise UsageError("No labelled study is in the index, so there is nothing to measure; see what did not match.")
+    read = stored_margins(store, text_vectors, labels.findings, Scope(only_studies=frozenset(labels.studies)))
+    place = {key: row for row, key in enumerate(read.studies)}
+    order = [place[key] for key in labels.studies]
+    scores = read.margins[order].astype(np.float64)
+    said = np.full(scores.shape, np.nan) if probabilities is None else probabilities(read)[order]
+    measured = measure_findings(
+        labels.values, scores, labels.patients, said, rules=rules, folds=FOLDS, repeats=repeats, seed=seed
+    )
+    draws = patient_draws(labels.patients, repeats=repeats, seed=seed)
+    columns = FindingRows.of(labels.values, scores, labels.patients, said)
+    results = tuple(
+        EvaluatedFinding(
+            finding,
+            found,
+            ()
+            if found is None
+            else tuple(
+                audit_groups(rows, draws, name, groups, rules[0], seed=seed) for name, groups in (by or {}).items()
+            ),
+        )
+        for finding, found, rows in zip(labels.findings, measured.findings, columns, strict=True)
+    )
+    return IndexEvaluation(
+        encoder=text_vectors.encoder.spec,
+        findings_version=findings_version(labels.findings, "labels"),
+        labels=labels,
+        scores=scores,
+        probabilities=said,
+        results=results,
+        macro=measured.macro,
+        retrieval=retrieval,
+        rule=rules[0],
+        repeats=repeats,
+        seed=seed,
+        data_hash=_data_hash(labels),
+        about=about or {},
+    )
+
+
+def plain_numbers(value: Any) -> Any:
+    """Return a document with numbers as JSON has them: NaN is None, and no more digits than any machine agrees on."""
+    if isinstance(value, Mapping):
+        return {str(name): plain_numbers(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain_numbers(one) for one in value]
+    if isinstance(value, float):
+        return None if not math.isfinite(value) else float(f"{value:.{_DIGITS}g}")
+    return value
+
+
+def _finding_document(one: EvaluatedFinding) -> dict[str, Any]:
+    found = one.measures
+    document: dict[str, Any] = {"finding": one.finding.name, "measures": None, "groups": []}
+    if found is not None:
+        document["measures"] = asdict(found)
+        for shown, point in zip(document["measures"]["points"], found.points, strict=True):
+            shown["rule"] = str(point.rule)
+    document["groups"] = [asdict(audit) for audit in one.audits]
+    return document
+
+
+def _data_hash(labels: LabelTable) -> str:
+    """Return a SHA-256 of which labels of which studies and patients were measured."""
+    digest = hashlib.sha256()
+    for text in _facts(labels):
+        digest.update(text.encode())
+        digest.update(b"\0")
+    return digest.hexdigest()
+
+
+def _facts(labels: LabelTable) -> Iterator[str]:
+    yield from (finding.name for finding in labels.findings)
+    for study, patient, values in zip(labels.studies, labels.patients, labels.values.tolist(), strict=True):
+        yield f"{study} {patient} {values}"
