@@ -122,7 +122,7 @@ def _rows(found: LabelledMargins, column: int, aims: Aims, scale: float) -> list
         made.append(
             FittedRow(
                 finding=finding.name,
-                words=words_hash(finding),
+                words=words_hash(finding, kind.view_class),
                 kind=kind,
                 views=found.views_of(rows, column),
                 counts=group.counts(),

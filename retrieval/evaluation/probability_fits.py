@@ -20,6 +20,7 @@ FEWEST = 10
 _FEWEST_PLATT = 20
 # Isotonic regression overfits below about a thousand cases (Niculescu-Mizil & Caruana 2005); each answer has its share.
 _FEWEST_ISOTONIC, _CASES_ISOTONIC = 200, 1_000
+_LEVEL = 12  # decimals to which steps of one height agree
 _STEEPEST = 1e4  # of the temperature's slope, in units of the margins' spread
 
 
@@ -89,14 +90,13 @@ def fit_isotonic(margins: ArrayLike, labels: ArrayLike) -> IsotonicMap:
     tie studies that the margins order; centred (Oron & Flournoy 2017), the map rises from the mean margin of one step
     to that of the next, and ties only beyond the outermost.
     """
-    from sklearn.isotonic import IsotonicRegression  # late: a second, and only fitting needs it
+    from scipy.optimize import isotonic_regression
 
-    x = np.sort(np.asarray(margins, np.float64))
-    targets = _targets(labels)[np.argsort(margins, kind="stable")]
-    levels = np.clip(IsotonicRegression().fit_transform(x, targets), 0, 1)
-    heights, step = np.unique(levels, return_inverse=True)
-    centres = np.bincount(step, x) / np.bincount(step)
-    return IsotonicMap(tuple(centres.tolist()), tuple(heights.tolist()))
+    x, place, counts = np.unique(np.asarray(margins, np.float64), return_inverse=True, return_counts=True)
+    found = isotonic_regression(np.bincount(place, _targets(labels)) / counts, weights=counts)
+    heights, step = np.unique(found.x.round(_LEVEL), return_inverse=True)
+    centres = np.bincount(step, x * counts) / np.bincount(step, counts)
+    return IsotonicMap(tuple(centres.tolist()), tuple(np.clip(heights, 0, 1).tolist()))
 
 
 def _targets(labels: ArrayLike) -> NDArray[np.float64]:

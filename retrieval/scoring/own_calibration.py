@@ -26,6 +26,7 @@ from radseek.retrieval.index.index_calibration import (
 )
 from radseek.retrieval.index.local_store import LocalStore
 from radseek.retrieval.index.store import Store
+from radseek.retrieval.scoring.margins import is_read_in
 from radseek.retrieval.scoring.probability_maps import ProbabilityMap, map_from_json
 
 __all__ = ["AcceptedFrom", "OwnCalibration", "OwnEntry", "own_calibration", "view_class", "words_hash"]
@@ -48,7 +49,7 @@ class AcceptedFrom:
 
 @dataclass(frozen=True, slots=True)
 class OwnEntry:
-    """What was fitted of one finding: `words` its prompts' and views' hash, `views` those that the studies had."""
+    """What was fitted of one finding: `words` the hash of its prompts, `views` those that it was best read in."""
 
     finding: str
     words: str
@@ -89,11 +90,11 @@ class OwnCalibration:
 
     def knows_in_other_words(self, finding: Finding, view: str) -> bool:
         """Say whether a finding of that name was fitted in a view, with other prompts."""
-        words = words_hash(finding)
+        words = words_hash(finding, view_class(view))
         return any(one.finding == finding.name and view in one.views and one.words != words for one in self.entries)
 
     def _of(self, finding: Finding, view: str) -> Iterator[OwnEntry]:
-        words = words_hash(finding) if self.entries else ""
+        words = words_hash(finding, view_class(view)) if self.entries else ""
         return (one for one in self.entries if (one.finding, one.words) == (finding.name, words) and view in one.views)
 
 
@@ -120,9 +121,15 @@ def own_calibration(store: Store | None, spec: EncoderSpec) -> OwnCalibration:
 
 
 @lru_cache(maxsize=2_048)
-def words_hash(finding: Finding) -> str:
-    """Return the hash of what a finding's margin depends on: its prompts, and the views it is read in."""
-    return canonical_hash([finding.present, finding.absent, finding.views])
+def words_hash(finding: Finding, of_class: str) -> str:
+    """Return the hash of what a finding's margin depends on in a class of views: its prompts, and which it is read in.
+
+    One that several sets read in different classes, such as on CT and on films, has the same words in each.
+    """
+    members = {"ct": CT_VIEWS, "mr": MR_VIEWS}.get(of_class, (of_class,))
+    known = "any"  # a modality: where nobody said it, nothing is called
+    read = [one for one in members if is_read_in(finding, one, known)]
+    return canonical_hash([finding.present, finding.absent, read])
 
 
 def view_class(view: str) -> str:
