@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radseek.index_builder.labels.label_file import Contradiction, LabelFile, decided
-from radseek.index_builder.labels.study_names import StudyNames, own_key
+from radseek.index_builder.labels.study_names import StudyNames
 from radseek.retrieval.errors import UsageError
 from radseek.retrieval.evaluation.label_table import LabelTable
 from radseek.retrieval.index.local_store import LocalStore
@@ -117,7 +117,7 @@ def join_labels(file: LabelFile, store: LocalStore) -> JoinedLabels:
     present, absent = (_any(claims, rows) for claims in (file.present, file.absent))
     table = LabelTable(
         studies=tuple(studies),
-        patients=_patients(file, rows, studies, names, own_key(store)),
+        patients=_patients(file, rows, studies, names),
         findings=file.findings,
         values=decided(present, absent),
         columns={heading: _first(cells, rows) for heading, cells in file.columns.items()},
@@ -160,10 +160,9 @@ def _patients(
     rows: Sequence[Sequence[int]],
     studies: Sequence[str],
     names: StudyNames,
-    key: bytes | None,
 ) -> tuple[str, ...]:
     said = _first(file.patients, rows)
-    own = [patient_key(patient, key) if key is not None else patient for patient in said]
+    own = [patient_key(patient, names.key) if names.key is not None else patient for patient in said]
     known: Mapping[str, str] = names.patients
     return tuple(one or known[study] or study for one, study in zip(own, studies, strict=True))
 

@@ -13,7 +13,7 @@ from radseek.retrieval.index.store import Case, pages
 from radseek.retrieval.path_text import shown_path
 from radseek.retrieval.privacy.pseudonyms import keyed_hash, load_key
 
-__all__ = ["StudyNames", "own_key"]
+__all__ = ["StudyNames"]
 
 # Endings that a table may write or leave out. Others stay: the last number of a UID is no ending.
 _ENDINGS: Final = (
@@ -23,11 +23,16 @@ _ENDINGS: Final = (
 
 
 class StudyNames:
-    """The names of an index's studies. `shown`: of every study, by key, what a person knows it by."""
+    """The names of an index's studies.
+
+    By a study's key, `shown` is what a person knows it by and `patients` its patient's pseudonym, "" where unknown.
+    `key`: the user's, where there is one and the index was built with it. `are_linked`: whether every study has its
+    row in the linkage file.
+    """
 
     def __init__(self, store: LocalStore) -> None:
         """Read the names of every study; without a linkage file there are keys, and UIDs through the user's key."""
-        self._key = own_key(store)
+        self.key = _own_key(store)
         self._exact: dict[str, set[str]] = {}
         self._ends: dict[str, set[tuple[str, str]]] = {}  # by the last part of a path: whole path, key
         self.shown: dict[str, str] = {}
@@ -72,11 +77,11 @@ class StudyNames:
             self._ends.setdefault(_stem(path), set()).add((path, case.key))
 
     def _hashed(self, name: str) -> set[str]:
-        key = keyed_hash(self._key, "study", name) if self._key is not None else ""
+        key = keyed_hash(self.key, "study", name) if self.key is not None else ""
         return {key} if key in self.shown else set()
 
 
-def own_key(store: LocalStore) -> bytes | None:
+def _own_key(store: LocalStore) -> bytes | None:
     """Return the user's key where there is one and the index was built with it, else None."""
     try:
         key = load_key(make=False)
