@@ -29,6 +29,7 @@ from radseek.retrieval.language.spelling import spelling_of, spelling_of_finding
 from radseek.retrieval.path_text import found_path
 from radseek.retrieval.scoring.asked_findings import AskedFindings, findings_of_study
 from radseek.retrieval.scoring.margins import label_probabilities
+from radseek.retrieval.scoring.own_calibration import own_calibration
 from radseek.retrieval.scoring.percentiles import Percentiles
 from radseek.retrieval.scoring.score_results import (
     ClassifyResult,
@@ -81,8 +82,9 @@ class Engine(VectorOutput, HeatMapAnswers):
         self._texts = TextVectors(self.encoder)
         percentiles = None if self.store is None else Percentiles(self.store, self._texts)
         self._separation = None if self.store is None else WordSeparation(self._texts, self.store)
-        self._screener = Screener(self._texts, percentiles, self._separation)
-        self._mapper = HeatMapper(self._texts)
+        self.judge = Judge(self._texts, own_calibration(store, self.encoder.spec))
+        self._screener = Screener(self._texts, percentiles, self._separation, self.judge)
+        self._mapper = HeatMapper(self._texts, judge=self.judge)
 
     @classmethod
     def open(
@@ -139,10 +141,10 @@ class Engine(VectorOutput, HeatMapAnswers):
     def is_current(self) -> bool:
         """Say whether the index that `open` opened still is what this engine answers from; True without one.
 
-        Where not, another process removed or rewrote studies, or the index itself: open it again. Raises as reading
-        the index does.
+        Where not, another process removed or rewrote studies, its calibration, or the index itself: open it again.
+        Raises as reading the index does.
         """
-        return self._owned is None or self._owned.is_current()
+        return self._owned is None or (self._owned.is_current() and self.judge.is_current())
 
     def screen(
         self, target: Target | None = None, findings: Findings | None = None, *, modality: str | None = None
@@ -290,11 +292,8 @@ class Engine(VectorOutput, HeatMapAnswers):
         scope = Scope(checked_where(where, store), not_studies=itself, not_patients=patient)
         words = None if text is None else query_vector(parse_query(text), self._texts)
         asked = Comparison(store, query, scope, words, region is not None)
-        sides = (
-            None
-            if finding is None
-            else asked.contrast(finding, StatusSources(store, self._texts, Judge(self._texts)), k)
-        )
+        sources = StatusSources(store, self._texts, self.judge)
+        sides = None if finding is None else asked.contrast(finding, sources, k)
         about: dict[str, Any] = {"study": query.key, "path": query.path, "text": text, "where": scope.where.texts()}
         about |= {"mask": None if region is None else region.to_dict()}
         asked_words = (text or "", *([] if finding is None else [finding.names["zh"]]))

@@ -40,6 +40,10 @@ COMMANDS: Final = {
         "adapt_command",
         "Fit how slices are pooled to the reports in an index; kept only where it is better on patients held out.",
     ),
+    "calibrate": (
+        "calibrate_command",
+        "Fit probabilities and states to labels of an index's studies, and keep them in it: `screen` then uses them.",
+    ),
     "info": ("index_commands", "Say what an index holds and which encoder built it."),
     "verify": (
         "index_commands",
@@ -68,6 +72,7 @@ EXAMPLES: Final = {
     "explain": "radseek explain scan.nii.gz --modality CT --finding 'pleural effusion' --out explained.html",
     "heatmap": "radseek heatmap scan.nii.gz --modality CT --finding 'pleural effusion' --out effusion.png",
     "adapt": "radseek adapt archive.index",
+    "calibrate": "radseek calibrate archive.index --labels labels.csv --findings chest_ct --sensitivity 0.95",
     "info": "radseek info archive.index --json",
     "verify": "radseek verify archive.index",
     "compact": "radseek compact archive.index",

@@ -65,6 +65,7 @@ def explained_html(
             vectors,
             choose_findings(findings)[0],
             text_vectors=TextVectors(engine.encoder),
+            judge=engine.judge,
             images=images,
             store=engine.store,
             words=words,

@@ -21,6 +21,7 @@ from radseek.retrieval.explain.evidence import NeighbourItem, ScoreItem
 from radseek.retrieval.heatmaps.study_heatmap import HeatMap as Seen
 from radseek.retrieval.heatmaps.study_heatmap import HeatMapper
 from radseek.retrieval.index.store import Store
+from radseek.retrieval.scoring.states import Judge
 from radseek.retrieval.scoring.study_vectors import StudyVectors, stored_study
 from radseek.retrieval.scoring.text_vectors import TextVectors
 
@@ -39,12 +40,13 @@ class StudyPictures:
         findings: Iterable[Finding],
         *,
         text_vectors: TextVectors,
+        judge: Judge,
         images: CaseImages,
         store: Store | None,
         words: Words,
     ) -> None:
         self._text_vectors = text_vectors
-        self._mapper = HeatMapper(text_vectors)
+        self._mapper = HeatMapper(text_vectors, judge=judge)
         self._vectors = {vectors.key: vectors}
         self._query = vectors
         self._findings: Mapping[str, Finding] = {finding.name: finding for finding in findings}

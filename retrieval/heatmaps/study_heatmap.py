@@ -74,9 +74,9 @@ class HeatMap:
 class HeatMapper:
     """Makes heat maps with one encoder, checking each finding's once."""
 
-    def __init__(self, text_vectors: TextVectors, checks: CheckStore | None = None) -> None:
+    def __init__(self, text_vectors: TextVectors, checks: CheckStore | None = None, judge: Judge | None = None) -> None:
         self._text_vectors = text_vectors
-        self._judge = Judge(text_vectors)
+        self._judge = judge if judge is not None else Judge(text_vectors)
         self._checks = CheckStore(text_vectors.encoder) if checks is None else checks
 
     def heat_map(

@@ -16,6 +16,7 @@ from radseek.retrieval.index.catalog.digests import changed
 from radseek.retrieval.index.catalog.file_sums import changed_files, look_changed
 from radseek.retrieval.index.catalog.linkage import LinkageFile
 from radseek.retrieval.index.catalog.schema import VISIBLE
+from radseek.retrieval.index.index_calibration import calibration_problems
 from radseek.retrieval.index.manifest import MANIFEST
 from radseek.retrieval.index.segments.places import Places
 from radseek.retrieval.index.segments.segment_folders import ARRAYS, Segment
@@ -74,6 +75,7 @@ def verify(
         problems += _file_problems(segment)
     problems += _place_problems(catalog, places)
     problems += [] if linkage is None else linkage.problems()
+    problems += calibration_problems(path)
     require_none(problems, path)
     return Verified(undigested(catalog), touched is not None)
 

@@ -41,11 +41,15 @@ class Screener:
     """Scores findings with one encoder, each for itself: a score never depends on what else is asked."""
 
     def __init__(
-        self, text_vectors: TextVectors, percentiles: Percentiles | None, separation: WordSeparation | None = None
+        self,
+        text_vectors: TextVectors,
+        percentiles: Percentiles | None,
+        separation: WordSeparation | None = None,
+        judge: Judge | None = None,
     ) -> None:
         self._text_vectors = text_vectors
         self._separation = separation
-        self._judge = Judge(text_vectors)
+        self._judge = judge if judge is not None else Judge(text_vectors)
         self._percentiles = percentiles
 
     def prepare(self, findings: Sequence[Finding], kinds: Iterable[tuple[str, str]]) -> None:

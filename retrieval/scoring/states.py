@@ -10,15 +10,18 @@ from radseek.retrieval.encoders.concepts import Concept, Source, concepts_of
 from radseek.retrieval.encoders.negation_test import PASS_MARK
 from radseek.retrieval.scoring.calibration import Calibrator, calibrator_of
 from radseek.retrieval.scoring.margins import Reading
+from radseek.retrieval.scoring.own_calibration import AcceptedFrom, OwnCalibration
 from radseek.retrieval.scoring.text_vectors import TextVectors
 
-__all__ = ["ABSENT_UNDER", "PRESENT_OVER", "Judge", "State", "Verdict"]
+__all__ = ["ABSENT_UNDER", "PRESENT_OVER", "Judge", "State", "Verdict", "conformal_state"]
 
 State = Literal["present", "absent", "uncertain", "abstain"]
 
-# Between the two, a calibrated probability is too near a coin's to be called.
+# Of the calibrator that comes with an encoder's weights: between the two, a probability is too near a coin's to be
+# called. An index's own calibration has thresholds of its own, see `conformal_state`.
 PRESENT_OVER = 0.65
 ABSENT_UNDER = 0.35
+_EVEN = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,9 @@ class Verdict:
     Reasons of `abstain`: `no_view`, `meaningless_encoder`, `cannot_judge`, and what was taught or calibrated on another
     kind of study than this: `phantom_only` (on phantoms, and this is real), `slice_only` (on single slices, and
     this is a volume), `other_kind` (any other way round). Of `uncertain`: `unknown_modality`, `uncalibrated`,
-    `near_threshold`. (`out_of_domain` needs a measure that is not built yet.)
+    `other_words` (the index's labels calibrated the finding with other prompts), `near_threshold`, and `undecided` (of
+    the index's own calibration: its thresholds leave both answers, or none). (`out_of_domain` needs a measure that is
+    not built yet.)
     """
 
     state: State
@@ -36,31 +41,77 @@ class Verdict:
     probability: float | None = None
 
 
-class Judge:
-    """Knows what one encoder can judge: its self-tests, the concepts it was taught, its calibration."""
+def conformal_state(probability: float, accepted: AcceptedFrom) -> State:
+    """Return what split-conformal thresholds leave of the two answers: one of them, or `uncertain` for both and none.
 
-    def __init__(self, text_vectors: TextVectors) -> None:
+    Each label is rejected by its own threshold (Vovk, Gammerman & Shafer 2005, label-conditional), so of the studies in
+    which a finding is present no more than 1 - coverage are called absent, and the other way round. That alone would
+    call a rare finding present at 0.1, which is more than most studies without it get; so the answer that is left must
+    be the likelier one as well. Calling fewer keeps the coverage.
+    """
+    maybe_present, maybe_absent = probability >= accepted.present, probability <= accepted.absent
+    likely = probability >= _EVEN
+    if maybe_present == maybe_absent or maybe_present != likely:
+        return "uncertain"
+    return "present" if likely else "absent"
+
+
+class Judge:
+    """Knows what one encoder can judge: its self-tests, the concepts it was taught, its calibration, and the index's.
+
+    What an index's own labels calibrated is asked first, and needs neither a concept nor a self-test. Those stand in
+    for evidence that the encoder tells a finding; labels of studies of this very kind are that evidence, and a fit is
+    refused where the margins do not follow them. That "no X" is "X" to an encoder matters no more once margins are read
+    off labels. What stays: random weights abstain from everything, and a study of unknown modality is not called.
+    """
+
+    def __init__(self, text_vectors: TextVectors, own: OwnCalibration | None = None) -> None:
+        """Take words' vectors and, where there is an index, the calibration that lies in it."""
         self._text_vectors = text_vectors
         self._spec = text_vectors.encoder.spec
+        self._own = own if own is not None else OwnCalibration()
         self._calibrator: Calibrator = calibrator_of(text_vectors.encoder)
         self._concepts: dict[str, tuple[Concept, ...]] = concepts_of(text_vectors.encoder)
+
+    def is_current(self) -> bool:
+        """Say whether the index's calibration still is the one that is judged by."""
+        return self._own.is_current()
 
     def verdict(self, finding: Finding, reading: Reading | None, *, is_phantom: bool) -> Verdict:
         """Return what may be said of a finding, given its reading."""
         if reading is None:
             return Verdict("abstain", "no_view")
         source: Source = "phantom" if is_phantom else "real"
+        called = self._called_by_labels(finding, reading, source)
+        if called is not None:
+            return called
         reason = self._cannot(finding, reading, source)
         if reason is not None:
             return Verdict("abstain", reason)
         if not reading.series.modality:
             return Verdict("uncertain", "unknown_modality")
-        view, margin = reading.view.view, reading.margin
-        probability = self._calibrator.probability(finding.name, view, reading.slices, margin, source)
-        if probability is None and self._calibrator.is_fitted(finding.name, view):
-            return Verdict("abstain", "other_kind")
+        return self._called_by_encoder(finding, reading, source)
+
+    def _called_by_labels(self, finding: Finding, reading: Reading, source: Source) -> Verdict | None:
+        """Return what the index's own calibration says, or None where it does not answer."""
+        if self._spec.meaningless or not reading.series.modality:
+            return None
+        entry = self._own.entry(finding, reading.view.view, reading.slices, source)
+        if entry is None:
+            return None
+        probability = entry.probability(reading.margin)
+        state = conformal_state(probability, entry.accepted)
+        return Verdict(state, "undecided" if state == "uncertain" else None, probability)
+
+    def _called_by_encoder(self, finding: Finding, reading: Reading, source: Source) -> Verdict:
+        """Return what the calibrator beside the encoder's weights says, and where it does not answer, why not."""
+        view = reading.view.view
+        probability = self._calibrator.probability(finding.name, view, reading.slices, reading.margin, source)
         if probability is None:
-            return Verdict("uncertain", "uncalibrated")
+            if self._calibrator.is_fitted(finding.name, view) or self._own.is_fitted(finding, view):
+                return Verdict("abstain", "other_kind")
+            in_other_words = self._own.knows_in_other_words(finding, view)
+            return Verdict("uncertain", "other_words" if in_other_words else "uncalibrated")
         if ABSENT_UNDER < probability < PRESENT_OVER:
             return Verdict("uncertain", "near_threshold", probability)
         return Verdict("present" if probability >= PRESENT_OVER else "absent", None, probability)

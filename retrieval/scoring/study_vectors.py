@@ -12,7 +12,7 @@ from radseek.retrieval.privacy.pseudonyms import patient_key, series_key, stored
 from radseek.retrieval.privacy.scrub import allow_list
 from radseek.retrieval.types import Study, ViewVectors
 
-__all__ = ["SeriesVectors", "StudyVectors", "embed_study", "stored_study"]
+__all__ = ["SeriesVectors", "StudyVectors", "embed_study", "is_synthetic", "stored_study"]
 
 _PHANTOM_MODEL = "synthetic"  # ManufacturerModelName of every phantom that `radseek phantoms` writes
 
@@ -46,7 +46,12 @@ class StudyVectors:
     @property
     def is_phantom(self) -> bool:
         """Say whether the study is synthetic and says so."""
-        return self.attributes.get("model") == _PHANTOM_MODEL
+        return is_synthetic(self.attributes)
+
+
+def is_synthetic(attributes: Mapping[str, str | int]) -> bool:
+    """Say whether a study of these attributes is synthetic and says so."""
+    return attributes.get("model") == _PHANTOM_MODEL
 
 
 def embed_study(study: Study, encoder: Encoder, key: bytes, path: str | None) -> StudyVectors:

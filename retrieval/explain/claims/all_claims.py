@@ -37,6 +37,7 @@ T = TypeVar("T", bound=Item)
 # Said already by the sentence that names the findings they limit, or by the one that there is too little evidence.
 _FOLDED = (
     "uncalibrated",
+    "other_words",
     "unknown_modality",
     "phantom_only",
     "slice_only",

@@ -14,6 +14,7 @@ from radseek.retrieval.scoring.margins import ONE_IMAGE_VIEWS
 __all__ = ["FLAT_VIEWS", "absent_claims", "abstained_claims", "present_claims", "reasons", "uncertain_claims"]
 
 FLAT_VIEWS = ONE_IMAGE_VIEWS  # a slice number says nothing
+_WITH_PROBABILITY = ("near_threshold", "undecided")
 
 
 def present_claims(scores: Sequence[ScoreItem], lang: Lang) -> Iterator[Claim]:
@@ -44,10 +45,10 @@ def uncertain_claims(scores: Sequence[ScoreItem], caveats: Sequence[CaveatItem],
     """Yield one claim a reason, and which of the uncalibrated scores stands highest among comparable studies."""
     found = [one for one in scores if one.state == "uncertain"]
     for reason, group in _by_reason(found):
-        near = reason == "near_threshold" and all(one.probability is not None for one in group)
-        name = reason if near or reason != "near_threshold" else "other"
+        told = reason in _WITH_PROBABILITY and all(one.probability is not None for one in group)
+        name = reason if told or reason not in _WITH_PROBABILITY else "other"
         extra = tuple(one.id for one in caveats if one.code == reason)
-        yield _grouped("finding", name, group, lang, with_numbers=near, polarity="uncertain", extra=extra)
+        yield _grouped("finding", name, group, lang, with_numbers=told, polarity="uncertain", extra=extra)
     ranked = [one for one in found if one.reason == "uncalibrated" and one.percentile is not None]
     if ranked:
         top = max(ranked, key=lambda one: one.percentile or 0.0)
