@@ -2,106 +2,64 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from radseek.cli.console import errors, number, print_json, print_notice, print_table
-from radseek.cli.options import Json
-from radseek.prompts import find, list_sets
-from radseek.retrieval.errors import UsageError
+from radseek.cli.labelled_index import asked_of, labelled_index
+from radseek.cli.options import (
+    Json,
+    LabelFindings,
+    LabelsFile,
+    LabelTexts,
+    StudyColumn,
+    UncertainLabel,
+    UncertainLabels,
+)
 from radseek.retrieval.path_text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from radseek.index_builder.labels.label_join import JoinedLabels
-    from radseek.prompts.finding import Finding
+    from radseek.index_builder.labels.label_join import JoinReport
     from radseek.retrieval.evaluation.calibrate_index import CalibrationReport
     from radseek.retrieval.evaluation.calibration_fit import FittedRow
-    from radseek.retrieval.evaluation.label_table import LabelTable
 
 __all__ = ["calibrate"]
-
-_SETS = ", ".join(list_sets())
-
-
-class UncertainLabel(StrEnum):
-    """What an uncertain label counts as."""
-
-    IGNORE = "ignore"
-    PRESENT = "present"
-    ABSENT = "absent"
 
 
 def calibrate(
     index: Annotated[Path, typer.Argument(help="The index folder.")],
-    labels: Annotated[
-        Path, typer.Option(help="CSV, JSONL or Parquet: study, finding, label; or a column a finding. 1, 0, -1.")
-    ],
-    findings: Annotated[
-        str | None, typer.Option(help=f"Of the labels, the findings of a set: {_SETS}; or a TOML file. Without: all.")
-    ] = None,
-    finding: Annotated[list[str] | None, typer.Option(help="Of the labels, this finding; repeatable.")] = None,
+    labels: LabelsFile,
+    findings: LabelFindings = None,
+    finding: LabelTexts = None,
     coverage: Annotated[
         float, typer.Option(help="Of the studies with a finding, the share not called absent; and the other way round.")
     ] = 0.9,
     sensitivity: Annotated[float | None, typer.Option(help="Also keep a threshold that reaches this share.")] = None,
     specificity: Annotated[float | None, typer.Option(help="Also keep a threshold that reaches this share.")] = None,
-    uncertain: Annotated[
-        UncertainLabel, typer.Option(help="What -1 counts as: ignore, present or absent.")
-    ] = UncertainLabel.IGNORE,
+    uncertain: UncertainLabels = UncertainLabel.IGNORE,
+    study_column: StudyColumn = None,
     json: Json = False,
 ) -> None:
     """Fit probabilities and states to labels of an index's studies, and keep them in it: `screen` then uses them."""
-    from radseek.index_builder.labels.label_file import read_labels
-    from radseek.index_builder.labels.label_join import join_labels
-    from radseek.retrieval.encoders.load_encoder import check_here, load_encoder
     from radseek.retrieval.evaluation.calibrate_index import calibrate_index
     from radseek.retrieval.evaluation.calibration_fit import Aims
-    from radseek.retrieval.index.local_store import LocalStore
 
     aims = Aims(coverage, sensitivity, specificity)
-    asked = _asked(findings, finding)
-    with LocalStore.open(index) as store:
-        joined = join_labels(read_labels(labels, uncertain=uncertain.value, findings=asked or ()), store)
-        chosen = joined.table if asked is None else _only(joined.table, asked, labels)
-        encoder = store.with_own_pooling(load_encoder(check_here(store.spec.name)))
-        report = calibrate_index(store, encoder, chosen, aims)
+    with labelled_index(
+        index, labels, asked_of(findings, finding), uncertain=uncertain.value, study_column=study_column
+    ) as opened:
+        report = calibrate_index(opened.store, opened.encoder, opened.table, aims)
     if json:
-        print_json({**report.to_dict(), "labels": joined.report.to_dict()})
+        print_json({**report.to_dict(), "labels": opened.report.to_dict()})
     else:
-        _print(report, joined)
+        _print(report, opened.report)
 
 
-def _asked(findings: str | None, words: Sequence[str] | None) -> tuple[Finding, ...] | None:
-    """Return the findings that are meant, None for all of the file."""
-    from radseek.retrieval.scoring.screening import choose_findings
-
-    if findings is not None and words:
-        raise UsageError("Give either --findings SET or --finding TEXT, not both.")
-    if findings is None and not words:
-        return None
-    return choose_findings(findings if findings is not None else [find(one) for one in words or ()])[0]
-
-
-def _only(table: LabelTable, asked: Sequence[Finding], file: Path) -> LabelTable:
-    """Return the labels of some findings, in the words asked. Raises `UsageError` where the file has none of them."""
-    from dataclasses import replace
-
-    column = {one.name: place for place, one in enumerate(table.findings)}
-    known = [one for one in asked if one.name in column]
-    if not known:
-        raise UsageError(
-            f"{file} labels none of {', '.join(one.name for one in asked[:5])}; it labels "
-            f"{', '.join(list(column)[:5]) or 'nothing that is known'}."
-        )
-    return replace(table, findings=tuple(known), values=table.values[:, [column[one.name] for one in known]])
-
-
-def _print(report: CalibrationReport, joined: JoinedLabels) -> None:
+def _print(report: CalibrationReport, joined: JoinReport) -> None:
     fitted = [row for row in report.rows if row.to_dict()["method"] is not None]
     title = f"{report.fitted} of {len(report.rows)} fitted; checked on a quarter of the patients, which fitted nothing"
     columns = ["finding", "views", "slices", "of", "present", "method", "AUROC", "ECE before", "after", "absent to"]
@@ -111,7 +69,7 @@ def _print(report: CalibrationReport, joined: JoinedLabels) -> None:
     print_table(
         "Operating points, as on the check part", ["finding", "views", "rule", "from", "sens.", "spec."], points
     )
-    for sentence in (*joined.report.lines(), *_why_not(report), *_alike(fitted)):
+    for sentence in (*joined.lines(), *_why_not(report), *_alike(fitted)):
         errors.print(printable(sentence), markup=False, soft_wrap=True)
     print_notice(meaningless=report.encoder.meaningless)
 

@@ -8,13 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from radseek.cli.console import errors, print_json, print_notice, print_table, progress
-from radseek.cli.options import Json, LabelFindings, LabelsFile, LabelTexts, StudyColumn, UncertainLabels
-from radseek.cli.labelled_index import labelled_index
-from radseek.prompts import find
-from radseek.retrieval.errors import UsageError
+from radseek.cli.labelled_index import LabelledIndex, asked_of, labelled_index
+from radseek.cli.options import (
+    Json,
+    LabelFindings,
+    LabelsFile,
+    LabelTexts,
+    StudyColumn,
+    UncertainLabel,
+    UncertainLabels,
+)
+from radseek.retrieval.path_text import printable
 
 if TYPE_CHECKING:
-    from radseek.retrieval.evaluation.estimate import Estimate
     from radseek.retrieval.evaluation.index_evaluation import IndexEvaluation
 
 __all__ = ["evaluate"]
@@ -29,43 +35,96 @@ def evaluate(
         list[str] | None,
         typer.Option(help="Audit groups: sex, age, site, vendor, a column of the labels; sex,age crosses. Repeatable."),
     ] = None,
-    uncertain: UncertainLabels = "ignore",
+    uncertain: UncertainLabels = UncertainLabel.IGNORE,
     study_column: StudyColumn = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Write evaluation.html, .json and .csv, and the checklist, into this folder.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Write evaluation.html, .json and .csv into this folder.")] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Resamples of patients, for intervals.")] = 1000,
     seed: Annotated[int, typer.Option(help="The same seed gives the same figures.")] = 0,
     json: Json = False,
 ) -> None:
     """Measure an index's zero-shot scores, and its retrieval, against labels."""
+    asked = asked_of(findings, finding)
+    with labelled_index(index, labels, asked, uncertain=uncertain.value, study_column=study_column) as opened:
+        evaluation = _evaluated(opened, by, repeats, seed)
+        if out is not None:
+            _write(evaluation, opened, out)
+    if json:
+        print_json(evaluation.to_dict())
+        return
+    for line in opened.report.lines():
+        errors.print(printable(line), markup=False, soft_wrap=True)
+    _print(evaluation)
+    if out is not None:
+        errors.print(
+            f"Written: {out / 'evaluation.html'}, and the same as .json and .csv.", markup=False, soft_wrap=True
+        )
+    print_notice(meaningless=evaluation.encoder.meaningless)
+
+
+def _evaluated(opened: LabelledIndex, by: list[str] | None, repeats: int, seed: int) -> IndexEvaluation:
     from radseek.retrieval.evaluation.archive_retrieval import archive_retrieval
     from radseek.retrieval.evaluation.audit_columns import audit_columns
     from radseek.retrieval.evaluation.index_evaluation import evaluate_index
     from radseek.retrieval.scoring.text_vectors import TextVectors
 
-    if findings is not None and finding:
-        raise UsageError("Give either --findings SET or --finding TEXT, not both.")
-    asked = [find(words) for words in finding] if finding else findings
-    with labelled_index(index, labels, asked, uncertain=uncertain, study_column=study_column) as opened, progress() as update:
+    with progress() as update:
         update("measure", 0, None)
-        evaluation = evaluate_index(
+        return evaluate_index(
             opened.store,
-            TextVectors(opened.engine.encoder),
+            TextVectors(opened.encoder),
             opened.table,
-            by=audit_columns(opened.store, opened.table, by or None),
+            by=audit_columns(opened.store, opened.table, by),
             retrieval=archive_retrieval(opened.store, opened.table, repeats=repeats, seed=seed),
-            about=opened.about,
+            about=opened.report.to_dict(),
+            label_lines=opened.report.lines(),
             repeats=repeats,
             seed=seed,
         )
-        if out is not None:
-            _write(evaluation, opened.engine, index, out, update)
-    if json:
-        print_json(evaluation.to_dict())
-        return
-    for line in opened.report.lines():
-        errors.print(line, markup=False, soft_wrap=True)
-    _summary(evaluation)
-    if out is not None:
-        errors.print(f"Written: {out / 'evaluation.html'} and the same as .json and .csv.", markup=False, soft_wrap=True)
+
+
+def _write(evaluation: IndexEvaluation, opened: LabelledIndex, out: Path) -> None:
+    from radseek.html.evaluation_misses import pictured_misses
+    from radseek.html.evaluation_page import write_evaluation
+    from radseek.retrieval.disk_errors import writing_to
+    from radseek.retrieval.engine import Engine
+
+    with progress() as update, Engine(opened.encoder, opened.store, isolated=True) as engine:
+        misses = pictured_misses(evaluation, engine, opened.store.path, update)
+    with writing_to(out.parent):
+        out.mkdir(parents=True, exist_ok=True)
+    with writing_to(out):
+        evaluation.to_json(out / "evaluation.json")
+        evaluation.to_csv(out / "evaluation.csv")
+    write_evaluation(evaluation, misses, out / "evaluation.html", title=f"Evaluation of {opened.store.path.name}")
+
+
+def _print(evaluation: IndexEvaluation) -> None:
+    columns = ["finding", "with / without", "AUROC [95 %]", "AP [95 %]", "prevalence", "sens.", "spec.", "ECE"]
+    rows = []
+    for one in evaluation.results:
+        found = one.measures
+        if found is None:
+            rows.append([one.finding.name, "not both answers", *["-"] * 6])
+            continue
+        point = next(point for point in found.points if point.rule == evaluation.rule)
+        rows.append(
+            [
+                one.finding.name,
+                f"{found.positives} / {found.images - found.positives}",
+                str(found.auroc),
+                str(found.average_precision),
+                f"{found.prevalence.value:.3f}",
+                f"{point.measures.sensitivity.value:.3f}",
+                f"{point.measures.specificity.value:.3f}",
+                "-" if found.ece_width is None else f"{found.ece_width.value:.3f}",
+            ]
+        )
+    if evaluation.macro is not None:
+        macro = evaluation.macro
+        rows.append([f"mean of {macro.findings}", "", str(macro.auroc), str(macro.average_precision), *[""] * 4])
+    title = f"{len(evaluation.labels.studies)} studies, {len(set(evaluation.labels.patients))} patients"
+    print_table(title, columns, rows)
+    for way in evaluation.retrieval.ways if evaluation.retrieval is not None else ():
+        table = [[name, *map(str, values)] for name, values in way.at.items()]
+        print_table(f"{way.title}: {way.queries} queries", ["", *(f"at {k}" for k in way.ks)], table)
+        print_table("", ["", ""], [[name, str(value)] for name, value in way.overall.items()])

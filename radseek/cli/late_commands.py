@@ -40,6 +40,7 @@ COMMANDS: Final = {
         "adapt_command",
         "Fit how slices are pooled to the reports in an index; kept only where it is better on patients held out.",
     ),
+    "evaluate": ("evaluate_command", "Measure an index's zero-shot scores, and its retrieval, against labels."),
     "calibrate": (
         "calibrate_command",
         "Fit probabilities and states to labels of an index's studies, and keep them in it: `screen` then uses them.",
@@ -72,6 +73,7 @@ EXAMPLES: Final = {
     "explain": "radseek explain scan.nii.gz --modality CT --finding 'pleural effusion' --out explained.html",
     "heatmap": "radseek heatmap scan.nii.gz --modality CT --finding 'pleural effusion' --out effusion.png",
     "adapt": "radseek adapt archive.index",
+    "evaluate": "radseek evaluate archive.index --labels labels.csv --out evaluation",
     "calibrate": "radseek calibrate archive.index --labels labels.csv --findings chest_ct --sensitivity 0.95",
     "info": "radseek info archive.index --json",
     "verify": "radseek verify archive.index",

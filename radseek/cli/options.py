@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,9 @@ __all__ = [
     "Count",
     "Device",
     "Json",
+    "LabelFindings",
+    "LabelTexts",
+    "LabelsFile",
     "Modality",
     "Model",
     "OptionalIndex",
@@ -19,10 +23,21 @@ __all__ = [
     "ReportColumn",
     "StudyColumn",
     "TargetPath",
+    "UncertainLabel",
+    "UncertainLabels",
     "WhereFilters",
     "Workers",
     "WrittenIndex",
 ]
+
+
+class UncertainLabel(StrEnum):
+    """What an uncertain label counts as."""
+
+    IGNORE = "ignore"
+    PRESENT = "present"
+    ABSENT = "absent"
+
 
 TargetPath = Annotated[
     str, typer.Argument(help="A path (every study under it), an index (every study in it), or a study's key.")
@@ -53,4 +68,16 @@ Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Reading p
 Device = Annotated[str | None, typer.Option(help="Where to compute: cpu, cuda, cuda:1, mps; without, a GPU if any.")]
 Precision = Annotated[str | None, typer.Option(help="fp32 or bf16; without, bf16 where the device computes in it.")]
 BatchSize = Annotated[int | None, typer.Option("--batch-size", min=1, help="Slices encoded together.")]
+LabelsFile = Annotated[
+    Path,
+    typer.Option("--labels", help="CSV, JSONL or Parquet: study, finding, label; or a column a finding. 1, 0, -1."),
+]
+LabelFindings = Annotated[
+    str | None,
+    typer.Option("--findings", help="Of the labels, the findings of this set or TOML file. Without: all of them."),
+]
+LabelTexts = Annotated[list[str] | None, typer.Option("--finding", help="Of the labels, this finding; repeatable.")]
+UncertainLabels = Annotated[
+    UncertainLabel, typer.Option("--uncertain", help="What -1 counts as: ignore, present or absent.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from radseek.app.case_images import CaseImages
 from radseek.html.evaluation_page import Miss
 from radseek.prompts.finding import Finding
+from radseek.pictures.slice_pictures import Picture
 from radseek.retrieval.engine import Engine
 from radseek.retrieval.evaluation.index_evaluation import IndexEvaluation
+from radseek.retrieval.scoring.score_results import FindingScore
 
 __all__ = ["pictured_misses", "worst_rows"]
 
@@ -72,11 +74,16 @@ def _of_finding(
     for kind, worst in zip(("false alarm", "missed"), rows, strict=True):
         for row in worst:
             (score,) = engine.iter_screen(evaluation.labels.studies[row], [finding])
-            picture = None
-            if score.series is not None and score.view is not None and score.key_slice is not None:
-                caption = f"{score.view}, slice {score.key_slice}"
-                picture = images.draw(
-                    score.study, score.series, score.view, score.key_slice, caption=caption, side=_SIDE
-                )
-            made.append(Miss(score.path or score.study, kind, float(evaluation.scores[row, place]), picture))
+            margin = float(evaluation.scores[row, place])
+            made.append(Miss(score.path or score.study, kind, margin, _key_slice(score, engine, images)))
     return made
+
+
+def _key_slice(score: FindingScore, engine: Engine, images: CaseImages) -> Picture | None:
+    if score.series is None or score.view is None or score.key_slice is None or engine.store is None:
+        return None
+    (case,) = engine.store.cases(studies=[score.study])
+    modality = next((one.modality for one in case.series if one.key == score.series), "")
+    caption = f"{score.view}, slice {score.key_slice}"
+    place = (score.study, score.series, score.view, score.key_slice)
+    return images.draw(*place, caption=caption, side=_SIDE, modality=modality)

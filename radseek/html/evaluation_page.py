@@ -34,7 +34,8 @@ _SHARES: Final = (
 @dataclass(frozen=True, slots=True)
 class Miss:
     """A study whose score contradicts its label most: `kind` is "false alarm" or "missed"; no picture where its files
-    can no longer be read."""
+    can no longer be read.
+    """
 
     study: str
     kind: str
@@ -92,7 +93,7 @@ def render_evaluation(evaluation: IndexEvaluation, misses: Sequence[Sequence[Mis
         unmeasured=[_name(one) for one in evaluation.results if one.measures is None],
         share_names=[name for _, name in _SHARES],
         retrieval=None if evaluation.retrieval is None else _retrieval_charts(evaluation.retrieval),
-        labels=evaluation.about,
+        label_lines=evaluation.label_lines,
         few=len(measured) == 0,
         estimate=_said,
     )

@@ -1,7 +1,7 @@
 """How well an archive answers from itself: studies that ask for studies like them, reports that ask for their images.
 
-What is measured is what `similar` does: pooled views of one name are compared, a case's score is the mean over the query's
-views of its best. The query itself, its patient, and copies of its images are no answers.
+What is measured is what `similar` does: pooled views of one name are compared, a case's score is the mean over the
+query's views of its best. The query itself, its patient, and copies of its images are no answers.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ def _similar(
     at = {"precision": found.precision, "recall": found.recall, "nDCG": found.ndcg, "AP": found.average_precision}
     return RetrievalWay(
         title="Studies that ask for studies like them",
-        said="Relevant is a study that shares findings; nDCG weighs how many (Jaccard). AP counts every relevant study.",
+        said="Relevant is a study that shares findings; nDCG weighs how many (Jaccard). AP counts every relevant one.",
         queries=found.queries,
         without=found.without,
         ks=CUTS,

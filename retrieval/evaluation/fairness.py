@@ -1,7 +1,7 @@
 """Does a finding's score serve everybody alike? Measures group by group, at the one threshold that all share.
 
-A score may rank each group well and still miss more of one: the threshold is chosen once, on other folds of patients, and
-each group is judged by it (the "underdiagnosis" audit of Seyyed-Kalantari 2021). A group of too few patients of either
+A score may rank each group well and still miss more of one: the threshold is chosen once, on other folds of patients,
+and each group is judged by it (the "underdiagnosis" audit of Seyyed-Kalantari 2021). A group of too few patients of either
 answer says nothing and could name somebody: it is counted and not shown.
 """
 
@@ -34,8 +34,8 @@ _OLDEST_BAND: Final = "80 and over"
 class GroupMeasures:
     """One group: how many studies and patients with a label and a score, and what was measured of them.
 
-    `sensitivity`, `miss_rate` (FNR) and `false_alarm_rate` (FPR) are at the threshold that all groups share; `ece` is None
-    without probabilities.
+    `sensitivity`, `miss_rate` (FNR) and `false_alarm_rate` (FPR) are at the threshold that all groups share; `ece` is
+    None without probabilities.
     """
 
     group: str
@@ -53,8 +53,8 @@ class GroupMeasures:
 class GroupAudit:
     """A finding by the groups of one column: those shown, how many were too small, and the largest gap of each measure.
 
-    `gaps`: the largest value less the smallest over the groups shown, with its interval over patients; empty where there
-    are fewer than two.
+    `gaps`: the largest value less the smallest over the groups shown, with its interval over patients; empty where
+    there are fewer than two.
     """
 
     column: str

@@ -68,7 +68,8 @@ class IndexEvaluation(ResultTable[EvaluatedFinding]):
 
     `scores (N, F)` float64 are margins, NaN where no view shows a finding; `probabilities (N, F)`, NaN where nobody
     calibrated; `labels` are those that were compared with them. `data_hash` is of studies, labels and patients: another
-    run on the same ones has the same. `about`: how the labels were read, for the document.
+    run on the same ones has the same. `about`: how the labels were read, for the document; `label_lines` says it in
+    sentences.
     """
 
     encoder: EncoderSpec
@@ -84,6 +85,7 @@ class IndexEvaluation(ResultTable[EvaluatedFinding]):
     seed: int
     data_hash: str
     about: Mapping[str, Any] = field(default_factory=dict)
+    label_lines: tuple[str, ...] = ()
 
     @property
     def rows(self) -> tuple[EvaluatedFinding, ...]:
@@ -146,6 +148,7 @@ def evaluate_index(
     rules: Sequence[ThresholdRule] = RULES,
     retrieval: ArchiveRetrieval | None = None,
     about: Mapping[str, Any] | None = None,
+    label_lines: Sequence[str] = (),
     repeats: int = 1000,
     seed: int = 0,
 ) -> IndexEvaluation:
@@ -160,6 +163,7 @@ def evaluate_index(
         rules: how thresholds are chosen, on other folds of patients; the first is that of tables and groups.
         retrieval: what was measured of the archive's retrieval, for the document.
         about: how the labels were read, for the document.
+        label_lines: the same in sentences.
         repeats: resamples of patients.
         seed: of resamples and folds.
 
@@ -207,6 +211,7 @@ def evaluate_index(
         seed=seed,
         data_hash=_data_hash(labels),
         about=about or {},
+        label_lines=tuple(label_lines),
     )
 
 

@@ -1,0 +1,93 @@
+"""An index with the labels of a file: what every command that learns or measures from labels opens first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from radseek.prompts import find
+from radseek.retrieval.errors import UsageError
+
+if TYPE_CHECKING:
+    from radseek.index_builder.labels.label_join import JoinReport
+    from radseek.index_builder.labels.label_values import Uncertain
+    from radseek.prompts.finding import Finding
+    from radseek.retrieval.encoders.encoder import Encoder
+    from radseek.retrieval.evaluation.label_table import LabelTable
+    from radseek.retrieval.index.local_store import LocalStore
+
+__all__ = ["LabelledIndex", "asked_of", "labelled_index"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelledIndex:
+    """An open index, the encoder that built it, the labels of its studies, and how they were found."""
+
+    store: LocalStore
+    encoder: Encoder
+    table: LabelTable
+    report: JoinReport
+
+
+@contextmanager
+def labelled_index(
+    index: Path,
+    labels: Path,
+    asked: Sequence[Finding] | None = None,
+    *,
+    uncertain: Uncertain = "ignore",
+    study_column: str | None = None,
+) -> Iterator[LabelledIndex]:
+    """Open an index to read, with its encoder, and join a file of labels to it; close it after.
+
+    Args:
+        index: the index folder.
+        labels: the file.
+        asked: of the labels, these findings in these words; None for all of them.
+        uncertain: what -1 counts as.
+        study_column: the heading that names studies, where it is unusual.
+
+    Raises:
+        UsageError: no index, a file that cannot be read, labels of no study of the index, or of none of `asked`.
+        EncoderError: the encoder that built the index is not on this machine.
+    """
+    from radseek.index_builder.labels.label_file import read_labels
+    from radseek.index_builder.labels.label_join import join_labels
+    from radseek.retrieval.encoders.load_encoder import check_here, load_encoder
+    from radseek.retrieval.index.local_store import LocalStore
+
+    with LocalStore.open(index) as store:
+        file = read_labels(labels, uncertain=uncertain, findings=asked or (), study_column=study_column)
+        joined = join_labels(file, store)
+        table = joined.table if asked is None else _only(joined.table, asked, labels)
+        encoder = store.with_own_pooling(load_encoder(check_here(store.spec.name)))
+        yield LabelledIndex(store, encoder, table, joined.report)
+
+
+def asked_of(findings: str | None, words: Sequence[str] | None) -> tuple[Finding, ...] | None:
+    """Return the findings that `--findings` or `--finding` means, None for neither.
+
+    Raises `UsageError` for both, `UnknownNameError` for a set that is none.
+    """
+    from radseek.retrieval.scoring.screening import choose_findings
+
+    if findings is not None and words:
+        raise UsageError("Give either --findings SET or --finding TEXT, not both.")
+    if findings is None and not words:
+        return None
+    return choose_findings(findings if findings is not None else [find(one) for one in words or ()])[0]
+
+
+def _only(table: LabelTable, asked: Sequence[Finding], file: Path) -> LabelTable:
+    """Return the labels of some findings, in the words asked. Raises `UsageError` where the file has none of them."""
+    column = {one.name: place for place, one in enumerate(table.findings)}
+    known = [one for one in asked if one.name in column]
+    if not known:
+        raise UsageError(
+            f"{file} labels none of {', '.join(one.name for one in asked[:5])}; it labels "
+            f"{', '.join(list(column)[:5]) or 'nothing that is known'}."
+        )
+    return replace(table, findings=tuple(known), values=table.values[:, [column[one.name] for one in known]])
