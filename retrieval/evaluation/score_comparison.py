@@ -1,0 +1,167 @@
+"""Do two score columns differ on the same cases: two encoders, two prompt sets, two ways of pooling?
+
+Where every case is of another patient, DeLong's test of two correlated AUROCs (DeLong 1988, in the O(n log n) form of
+Sun & Xu 2014); otherwise, and for average precision, the spread of the difference over resamples of patients, both
+columns measured on the same draw. Over many findings p values are adjusted by Holm's step-down method (Holm 1979).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import norm, rankdata
+
+from radseek.retrieval.errors import UsageError
+from radseek.retrieval.evaluation.drawn_areas import drawn_areas
+from radseek.retrieval.evaluation.drawn_measures import FindingRows
+from radseek.retrieval.evaluation.estimate import Estimate, Z, estimate_of
+from radseek.retrieval.evaluation.patient_draws import PatientDraws, patient_draws
+
+__all__ = ["ScoreComparison", "compare_findings", "compare_scores", "delong", "holm"]
+
+AreaName = Literal["auroc", "average_precision"]
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreComparison:
+    """Two score columns on the rows that both score.
+
+    `difference` is second minus first. `p`: of no difference, two-sided, by `method`. `adjusted`: Holm's p over the
+    findings that were compared together.
+    """
+
+    first: Estimate
+    second: Estimate
+    difference: Estimate
+    p: float
+    method: Literal["delong", "bootstrap"]
+    adjusted: float
+
+
+def delong(labels: ArrayLike, first: ArrayLike, second: ArrayLike) -> tuple[float, float]:
+    """Return the difference of two AUROCs, second minus first, and its standard error.
+
+    Args:
+        labels: `(N,)` of 0 and 1, independent cases, at least two of each.
+        first: one score a case, `(N,)`.
+        second: another score of the same cases, `(N,)`.
+
+    Raises:
+        UsageError: fewer than two cases of either label.
+    """
+    truth, scores = np.asarray(labels) == 1, np.stack([np.asarray(one, np.float64) for one in (first, second)])
+    ill, well = scores[:, truth], scores[:, ~truth]
+    m, n = ill.shape[1], well.shape[1]
+    if min(m, n) < 2:
+        raise UsageError(f"DeLong's test needs two cases of each label; these are {m} with 1 and {n} with 0.")
+    ranks = rankdata(scores, axis=1)
+    # The share of negatives that each positive beats, and of positives that beat each negative.
+    won = (ranks[:, truth] - rankdata(ill, axis=1)) / n
+    lost = 1.0 - (ranks[:, ~truth] - rankdata(well, axis=1)) / m
+    difference = won[1] - won[0], lost[1] - lost[0]
+    error = math.sqrt(np.var(difference[0], ddof=1) / m + np.var(difference[1], ddof=1) / n)
+    return float(difference[0].mean()), error
+
+
+def holm(p_values: ArrayLike) -> NDArray[np.float64]:
+    """Return `p_values (F,)` adjusted for being F; one that is NaN was not tested, and stays so."""
+    values = np.asarray(p_values, np.float64)
+    tested = np.flatnonzero(~np.isnan(values))
+    order = tested[np.argsort(values[tested], kind="stable")]
+    adjusted = np.full(values.shape, np.nan)
+    steps = values[order] * np.arange(len(order), 0, -1)
+    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
+    return adjusted
+
+
+def compare_scores(
+    labels: ArrayLike,
+    first: ArrayLike,
+    second: ArrayLike,
+    patients: Sequence[Any],
+    *,
+    area: AreaName = "auroc",
+    repeats: int = 1000,
+    seed: int = 0,
+) -> ScoreComparison:
+    """Compare two score columns of one finding.
+
+    Args:
+        labels: `(N,)`: 1 present, 0 absent, -1 not known.
+        first: `(N,)`, NaN where there is none; rows that lack either score are left out.
+        second: `(N,)`.
+        patients: whose each row is, `(N,)`.
+        area: what is compared.
+        repeats: how many resamples of patients.
+        seed: of the resamples.
+
+    Raises:
+        UsageError: no row, columns of different lengths, or not both labels among the rows that both score.
+    """
+    columns = [np.asarray(one, np.float64)[:, None] for one in (labels, first, second)]
+    (found,) = compare_findings(*columns, patients, area=area, repeats=repeats, seed=seed)
+    if found is None:
+        raise UsageError("This cannot be compared: both scores need rows with label 0 and rows with label 1.")
+    return found
+
+
+def compare_findings(
+    labels: ArrayLike,
+    first: ArrayLike,
+    second: ArrayLike,
+    patients: Sequence[Any],
+    *,
+    area: AreaName = "auroc",
+    repeats: int = 1000,
+    seed: int = 0,
+) -> tuple[ScoreComparison | None, ...]:
+    """Compare two score columns of each of F findings, p values adjusted over them.
+
+    Args:
+        labels: `(N, F)`: 1 present, 0 absent, -1 not known.
+        first: `(N, F)`, NaN where there is none.
+        second: `(N, F)`.
+        patients: whose each row is, `(N,)`.
+        area: what is compared.
+        repeats: how many resamples of patients.
+        seed: of the resamples.
+
+    Returns:
+        One a finding, None where the rows that both score lack a label.
+
+    Raises:
+        UsageError: no row, or arrays of different shapes.
+    """
+    draws = patient_draws(patients, repeats=repeats, seed=seed)
+    pairs = zip(FindingRows.of(labels, first, patients), FindingRows.of(labels, second, patients), strict=True)
+    found = [_compared(one, other, draws, area) for one, other in pairs]
+    adjusted = holm([np.nan if one is None else one.p for one in found])
+    return tuple(one and replace(one, adjusted=float(p)) for one, p in zip(found, adjusted, strict=True))
+
+
+def _compared(one: FindingRows, other: FindingRows, draws: PatientDraws, area: AreaName) -> ScoreComparison | None:
+    known = one.known & other.known
+    truth = one.labels[known]
+    if len(np.unique(truth)) < 2:
+        return None
+    first, second = (getattr(drawn_areas(rows.labels, rows.scores, draws, known), area) for rows in (one, other))
+    size = int(known.sum()), draws.owners_of(known)
+    before, after = (estimate_of(values, *size) for values in (first, second))
+    difference = estimate_of(second - first, *size, "difference")
+    if area == "auroc" and size[0] == size[1] and np.bincount(truth).min() > 1:
+        gap, error = delong(truth, one.scores[known], other.scores[known])
+        difference = replace(difference, low=gap - Z * error, high=gap + Z * error, left_out=0)
+        return ScoreComparison(before, after, difference, _normal_p(gap, error), "delong", float("nan"))
+    error = (difference.high - difference.low) / (2 * Z)
+    return ScoreComparison(before, after, difference, _normal_p(difference.value, error), "bootstrap", float("nan"))
+
+
+def _normal_p(gap: float, error: float) -> float:
+    if error == 0:  # no case speaks for either, or every case equally for the same one
+        return 1.0 if gap == 0 else 0.0
+    return float(2 * norm.sf(abs(gap) / error))
