@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +14,7 @@ from radseek.cli.options import (
     LabelFindings,
     LabelsFile,
     LabelTexts,
+    LabelWhere,
     StudyColumn,
     UncertainLabel,
     UncertainLabels,
@@ -42,6 +43,7 @@ def calibrate(
     specificity: Annotated[float | None, typer.Option(help="Also keep a threshold that reaches this share.")] = None,
     uncertain: UncertainLabels = UncertainLabel.IGNORE,
     study_column: StudyColumn = None,
+    where: LabelWhere = None,
     json: Json = False,
 ) -> None:
     """Fit probabilities and states to labels of an index's studies, and keep them in it: `screen` then uses them."""
@@ -49,9 +51,8 @@ def calibrate(
     from radseek.retrieval.evaluation.calibration_fit import Aims
 
     aims = Aims(coverage, sensitivity, specificity)
-    with labelled_index(
-        index, labels, asked_of(findings, finding), uncertain=uncertain.value, study_column=study_column
-    ) as opened:
+    reading: Any = {"uncertain": uncertain.value, "study_column": study_column, "where": where}
+    with labelled_index(index, labels, asked_of(findings, finding), **reading) as opened:
         report = calibrate_index(opened.store, opened.encoder, opened.table, aims)
     if json:
         print_json({**report.to_dict(), "labels": opened.report.to_dict()})

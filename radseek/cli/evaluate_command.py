@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +14,7 @@ from radseek.cli.options import (
     LabelFindings,
     LabelsFile,
     LabelTexts,
+    LabelWhere,
     StudyColumn,
     UncertainLabel,
     UncertainLabels,
@@ -37,14 +38,15 @@ def evaluate(
     ] = None,
     uncertain: UncertainLabels = UncertainLabel.IGNORE,
     study_column: StudyColumn = None,
+    where: LabelWhere = None,
     out: Annotated[Path | None, typer.Option(help="Write evaluation.html, .json and .csv into this folder.")] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Resamples of patients, for intervals.")] = 1000,
     seed: Annotated[int, typer.Option(help="The same seed gives the same figures.")] = 0,
     json: Json = False,
 ) -> None:
     """Measure an index's zero-shot scores, and its retrieval, against labels."""
-    asked = asked_of(findings, finding)
-    with labelled_index(index, labels, asked, uncertain=uncertain.value, study_column=study_column) as opened:
+    reading: Any = {"uncertain": uncertain.value, "study_column": study_column, "where": where}
+    with labelled_index(index, labels, asked_of(findings, finding), **reading) as opened:
         evaluation = _evaluated(opened, by, repeats, seed)
         if out is not None:
             _write(evaluation, opened, out)
@@ -65,14 +67,18 @@ def _evaluated(opened: LabelledIndex, by: list[str] | None, repeats: int, seed: 
     from radseek.retrieval.evaluation.archive_retrieval import archive_retrieval
     from radseek.retrieval.evaluation.audit_columns import audit_columns
     from radseek.retrieval.evaluation.index_evaluation import evaluate_index
+    from radseek.retrieval.scoring.own_calibration import own_calibration
+    from radseek.retrieval.scoring.states import Judge
     from radseek.retrieval.scoring.text_vectors import TextVectors
 
+    texts = TextVectors(opened.encoder)
     with progress() as update:
         update("measure", 0, None)
         return evaluate_index(
             opened.store,
-            TextVectors(opened.encoder),
+            texts,
             opened.table,
+            Judge(texts, own_calibration(opened.store, opened.encoder.spec)),
             by=audit_columns(opened.store, opened.table, by),
             retrieval=archive_retrieval(opened.store, opened.table, repeats=repeats, seed=seed),
             about=opened.report.to_dict(),

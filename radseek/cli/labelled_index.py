@@ -40,6 +40,7 @@ def labelled_index(
     *,
     uncertain: Uncertain = "ignore",
     study_column: str | None = None,
+    where: Sequence[str] | None = None,
 ) -> Iterator[LabelledIndex]:
     """Open an index to read, with its encoder, and join a file of labels to it; close it after.
 
@@ -49,6 +50,8 @@ def labelled_index(
         asked: of the labels, these findings in these words; None for all of them.
         uncertain: what -1 counts as.
         study_column: the heading that names studies, where it is unusual.
+        where: `COLUMN=VALUE` of the file's further columns ("split=val"), else filters as `screen` takes them; studies
+            that do not pass are left out.
 
     Raises:
         UsageError: no index, a file that cannot be read, labels of no study of the index, or of none of `asked`.
@@ -57,12 +60,14 @@ def labelled_index(
     from radseek.index_builder.labels.label_file import read_labels
     from radseek.index_builder.labels.label_join import join_labels
     from radseek.retrieval.encoders.load_encoder import check_here, load_encoder
+    from radseek.retrieval.evaluation.chosen_studies import chosen_studies
     from radseek.retrieval.index.local_store import LocalStore
 
     with LocalStore.open(index) as store:
         file = read_labels(labels, uncertain=uncertain, findings=asked or (), study_column=study_column)
         joined = join_labels(file, store)
         table = joined.table if asked is None else _only(joined.table, asked, labels)
+        table = chosen_studies(table, store, where or ())
         encoder = store.with_own_pooling(load_encoder(check_here(store.spec.name)))
         yield LabelledIndex(store, encoder, table, joined.report)
 

@@ -15,6 +15,7 @@ __all__ = [
     "Json",
     "LabelFindings",
     "LabelTexts",
+    "LabelWhere",
     "LabelsFile",
     "Modality",
     "Model",
@@ -77,6 +78,10 @@ LabelFindings = Annotated[
     typer.Option("--findings", help="Of the labels, the findings of this set or TOML file. Without: all of them."),
 ]
 LabelTexts = Annotated[list[str] | None, typer.Option("--finding", help="Of the labels, this finding; repeatable.")]
+LabelWhere = Annotated[
+    list[str] | None,
+    typer.Option("--where", help="Only labelled studies of a column of the file (split=val) or a filter; repeatable."),
+]
 UncertainLabels = Annotated[
     UncertainLabel, typer.Option("--uncertain", help="What -1 counts as: ignore, present or absent.")
 ]

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from radseek.app.case_images import CaseImages
 from radseek.html.evaluation_page import Miss
-from radseek.prompts.finding import Finding
 from radseek.pictures.slice_pictures import Picture
+from radseek.prompts.finding import Finding
 from radseek.retrieval.engine import Engine
 from radseek.retrieval.evaluation.index_evaluation import IndexEvaluation
 from radseek.retrieval.scoring.score_results import FindingScore
@@ -84,6 +84,7 @@ def _key_slice(score: FindingScore, engine: Engine, images: CaseImages) -> Pictu
         return None
     (case,) = engine.store.cases(studies=[score.study])
     modality = next((one.modality for one in case.series if one.key == score.series), "")
-    caption = f"{score.view}, slice {score.key_slice}"
+    deep = any(one.key == score.series and one.shape and one.shape[0] > 1 for one in case.series)
+    caption = f"{score.view}, slice {score.key_slice}" if deep else score.view
     place = (score.study, score.series, score.view, score.key_slice)
     return images.draw(*place, caption=caption, side=_SIDE, modality=modality)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -56,6 +56,8 @@ class _Card:
     rule: str
     misses: tuple[Miss, ...]
     audits: tuple[GroupAudit, ...]
+    states: tuple[tuple[str, int, int], ...]
+    remarks: tuple[str, ...]
 
 
 def write_evaluation(
@@ -147,7 +149,20 @@ def _card(evaluation: IndexEvaluation, place: int, one: EvaluatedFinding, misses
         rule=str(evaluation.rule),
         misses=tuple(misses),
         audits=one.audits,
+        states=tuple((state, ill, well) for state, (ill, well) in one.states.items() if ill or well),
+        remarks=tuple(_remarks(one)),
     )
+
+
+def _remarks(one: EvaluatedFinding) -> Iterator[str]:
+    """Yield what a reader of the figures must know."""
+    if one.not_told_apart:
+        yield "Meaningless words order these studies as this finding's do: the score may be of anything abnormal."
+    if one.calibrated_by == "index":
+        yield (
+            "The probabilities were fitted on labels of this index (radseek calibrate): on patients who fitted them, the "
+            "Brier score and the calibration error are too good. Evaluate on others, as with --where split=val."
+        )
 
 
 def _facts_of(measures: FindingMeasures) -> tuple[Fact, ...]:

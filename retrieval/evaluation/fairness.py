@@ -1,8 +1,8 @@
 """Does a finding's score serve everybody alike? Measures group by group, at the one threshold that all share.
 
 A score may rank each group well and still miss more of one: the threshold is chosen once, on other folds of patients,
-and each group is judged by it (the "underdiagnosis" audit of Seyyed-Kalantari 2021). A group of too few patients of either
-answer says nothing and could name somebody: it is counted and not shown.
+and each group is judged by it (the "underdiagnosis" audit of Seyyed-Kalantari 2021). A group of too few patients of
+either answer says nothing and could name somebody: it is counted and not shown.
 """
 
 from __future__ import annotations

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,19 +24,20 @@ from radseek.retrieval.evaluation.drawn_measures import FindingRows
 from radseek.retrieval.evaluation.fairness import GroupAudit, audit_groups
 from radseek.retrieval.evaluation.finding_measures import FindingMeasures, MacroMeasures, measure_findings
 from radseek.retrieval.evaluation.label_table import LabelTable
+from radseek.retrieval.evaluation.labelled_margins import labelled_margins
 from radseek.retrieval.evaluation.patient_draws import patient_draws
 from radseek.retrieval.evaluation.thresholds import RULES, ThresholdRule
-from radseek.retrieval.index.store import Scope, Store
+from radseek.retrieval.index.store import Store
 from radseek.retrieval.result_table import ColumnType, ResultTable
 from radseek.retrieval.scoring.score_results import findings_version
-from radseek.retrieval.scoring.stored_margins import StoredMargins, stored_margins
+from radseek.retrieval.scoring.states import Judge
+from radseek.retrieval.scoring.stored_answers import STATES, stored_answers
 from radseek.retrieval.scoring.text_vectors import TextVectors
 
-__all__ = ["FOLDS", "EvaluatedFinding", "IndexEvaluation", "Probabilities", "evaluate_index", "plain_numbers"]
+__all__ = ["FOLDS", "EvaluatedFinding", "IndexEvaluation", "evaluate_index", "plain_numbers"]
 
 FOLDS: Final = 5  # of patients, for thresholds chosen on others
 _DIGITS: Final = 6  # of a number in a document: the last bits differ from processor to processor
-Probabilities = Callable[[StoredMargins], NDArray[np.float64]]  # (N, F), NaN where nobody calibrated
 
 _SHORT: Final = ("auroc", "average_precision", "prevalence")
 _CALLED: Final = ("sensitivity", "specificity", "ppv", "npv", "f1", "balanced_accuracy")
@@ -55,11 +56,19 @@ _COLUMNS: Mapping[str, ColumnType] = {
 
 @dataclass(frozen=True, slots=True)
 class EvaluatedFinding:
-    """A finding and its measures, None where the labels do not hold both answers; `audits`: its groups, by column."""
+    """A finding and its measures, None where the labels do not hold both answers.
+
+    `audits`: its groups, by column. `states`: of each state that `screen` gives, how many studies with the finding have
+    it, and how many without. `calibrated_by`: whose probabilities were measured: those of labels of this `index`, whose
+    own patients flatter them, or the `encoder`'s. `not_told_apart`: whether meaningless words order these studies so.
+    """
 
     finding: Finding
     measures: FindingMeasures | None
     audits: tuple[GroupAudit, ...] = ()
+    states: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    calibrated_by: Literal["index", "encoder"] | None = None
+    not_told_apart: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -142,8 +151,8 @@ def evaluate_index(
     store: Store,
     text_vectors: TextVectors,
     labels: LabelTable,
+    judge: Judge,
     *,
-    probabilities: Probabilities | None = None,
     by: Mapping[str, Sequence[str]] | None = None,
     rules: Sequence[ThresholdRule] = RULES,
     retrieval: ArchiveRetrieval | None = None,
@@ -158,7 +167,7 @@ def evaluate_index(
         store: an open index.
         text_vectors: of the encoder that built it.
         labels: of studies of the index.
-        probabilities: what gives calibrated probabilities of margins; None: there are none.
+        judge: what gives probabilities and states, with the index's own calibration where it has one.
         by: groups of the labelled studies for the fairness audit, `(N,)` a column.
         rules: how thresholds are chosen, on other folds of patients; the first is that of tables and groups.
         retrieval: what was measured of the archive's retrieval, for the document.
@@ -175,35 +184,35 @@ def evaluate_index(
     """
     if not labels.studies or not labels.findings:
         raise UsageError("No labelled study is in the index, so there is nothing to measure; see what did not match.")
-    read = stored_margins(store, text_vectors, labels.findings, Scope(only_studies=frozenset(labels.studies)))
-    place = {key: row for row, key in enumerate(read.studies)}
-    order = [place[key] for key in labels.studies]
-    scores = read.margins[order].astype(np.float64)
-    said = np.full(scores.shape, np.nan) if probabilities is None else probabilities(read)[order]
+    read = labelled_margins(store, text_vectors, labels)
+    answers = stored_answers(read.margins, judge, read.known, read.phantom)
+    scores, said = read.margins.margins.astype(np.float64), answers.probabilities
     measured = measure_findings(
-        labels.values, scores, labels.patients, said, rules=rules, folds=FOLDS, repeats=repeats, seed=seed
+        read.values, scores, read.patients, said, rules=rules, folds=FOLDS, repeats=repeats, seed=seed
     )
-    draws = patient_draws(labels.patients, repeats=repeats, seed=seed)
-    columns = FindingRows.of(labels.values, scores, labels.patients, said)
-    results = tuple(
-        EvaluatedFinding(
-            finding,
-            found,
-            ()
-            if found is None
-            else tuple(
-                audit_groups(rows, draws, name, groups, rules[0], seed=seed) for name, groups in (by or {}).items()
-            ),
+    draws = patient_draws(read.patients, repeats=repeats, seed=seed)
+    results = []
+    for place, rows in enumerate(FindingRows.of(read.values, scores, read.patients, said)):
+        found = measured.findings[place]
+        groups = (by or {}).items() if found is not None else ()
+        known = np.flatnonzero(rows.known)
+        results.append(
+            EvaluatedFinding(
+                finding=labels.findings[place],
+                measures=found,
+                audits=tuple(audit_groups(rows, draws, name, of, rules[0], seed=seed) for name, of in groups),
+                states=_states(rows.labels[known], answers.states[known, place]),
+                calibrated_by=_calibrated_by(said[known, place], by_index=answers.own[place]),
+                not_told_apart=read.not_told_apart(known, place) if len(known) else None,
+            )
         )
-        for finding, found, rows in zip(labels.findings, measured.findings, columns, strict=True)
-    )
     return IndexEvaluation(
         encoder=text_vectors.encoder.spec,
         findings_version=findings_version(labels.findings, "labels"),
         labels=labels,
         scores=scores,
         probabilities=said,
-        results=results,
+        results=tuple(results),
         macro=measured.macro,
         retrieval=retrieval,
         rule=rules[0],
@@ -213,6 +222,19 @@ def evaluate_index(
         about=about or {},
         label_lines=tuple(label_lines),
     )
+
+
+def _states(labels: NDArray[np.int8], states: NDArray[np.int8]) -> dict[str, tuple[int, int]]:
+    def count(code: int, label: int) -> int:
+        return int(((states == code) & (labels == label)).sum())
+
+    return {name: (count(code, 1), count(code, 0)) for code, name in enumerate(STATES)}
+
+
+def _calibrated_by(said: NDArray[np.float64], *, by_index: bool) -> Literal["index", "encoder"] | None:
+    if np.isnan(said).all():
+        return None
+    return "index" if by_index else "encoder"
 
 
 def plain_numbers(value: Any) -> Any:
@@ -228,7 +250,14 @@ def plain_numbers(value: Any) -> Any:
 
 def _finding_document(one: EvaluatedFinding) -> dict[str, Any]:
     found = one.measures
-    document: dict[str, Any] = {"finding": one.finding.name, "measures": None, "groups": []}
+    document: dict[str, Any] = {
+        "finding": one.finding.name,
+        "calibrated_by": one.calibrated_by,
+        "not_told_apart": one.not_told_apart,
+        "states": {state: {"with": ill, "without": well} for state, (ill, well) in one.states.items()},
+        "measures": None,
+        "groups": [],
+    }
     if found is not None:
         document["measures"] = asdict(found)
         for shown, point in zip(document["measures"]["points"], found.points, strict=True):

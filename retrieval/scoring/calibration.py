@@ -18,6 +18,7 @@ from radseek.retrieval.encoders.checkpoint import read_json
 from radseek.retrieval.encoders.concepts import Source
 from radseek.retrieval.encoders.encoder import Encoder
 from radseek.retrieval.errors import EncoderError
+from radseek.retrieval.scoring.probability_maps import LogisticMap
 
 __all__ = ["CALIBRATION", "Calibrator", "CalibratorEntry", "calibrator_of", "load_calibrator"]
 
@@ -38,6 +39,11 @@ class CalibratorEntry:
     b: float
     fitted_on: Source | None = None
 
+    @property
+    def map(self) -> LogisticMap:
+        """Return the map from margins to probabilities."""
+        return LogisticMap(self.a, self.b)
+
 
 @dataclass(frozen=True, slots=True)
 class Calibrator:
@@ -46,17 +52,17 @@ class Calibrator:
     towers: str
     entries: tuple[CalibratorEntry, ...] = ()
 
+    def entry(self, finding: str, view: str, is_many: bool, source: Source = "real") -> CalibratorEntry | None:
+        """Return what was fitted for a finding read in `view`, of many slices or one, of a real scan or a phantom."""
+        same = (one for one in self._of(finding, view) if one.many == is_many and one.fitted_on in (source, None))
+        return next(same, None)
+
     def probability(
         self, finding: str, view: str, n_slices: int, margin: float, source: Source = "real"
     ) -> float | None:
-        """Return P(finding present) for a margin read in `view` over `n_slices` of a real scan or a phantom.
-
-        None where nobody fitted that.
-        """
-        for entry in self._of(finding, view):
-            if entry.many == (n_slices > 1) and entry.fitted_on in (source, None):
-                return _sigmoid(entry.a * margin + entry.b)
-        return None
+        """Return P(finding present) for a margin read in `view` over `n_slices`; None where nobody fitted that."""
+        found = self.entry(finding, view, n_slices > 1, source)
+        return None if found is None else float(found.map.of(margin))
 
     def is_fitted(self, finding: str, view: str) -> bool:
         """Say whether a finding was fitted in a view, on whatever kind of study."""
@@ -107,8 +113,3 @@ def _entry(entry: dict[str, Any]) -> CalibratorEntry:
     if fitted_on not in (*get_args(Source), None):
         raise ValueError(f"fitted_on is {fitted_on!r}")
     return CalibratorEntry(str(entry["finding"]), views, bool(entry["many"]), a, b, fitted_on)
-
-
-def _sigmoid(x: float) -> float:
-    # Both branches keep exp's argument negative, so that no margin overflows.
-    return 1.0 / (1.0 + math.exp(-x)) if x >= 0 else math.exp(x) / (1.0 + math.exp(x))

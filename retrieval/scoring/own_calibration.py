@@ -76,12 +76,12 @@ class OwnCalibration:
         """Say whether nobody has calibrated the index again since, or taken its calibration away."""
         return self.index is None or calibration_stamp(self.index) == self.stamp
 
-    def entry(self, finding: Finding, view: str, n_slices: int, source: Source) -> OwnEntry | None:
-        """Return what was fitted for a finding, in its very words, read in `view` over `n_slices`; None where nothing.
+    def entry(self, finding: Finding, view: str, is_many: bool, source: Source) -> OwnEntry | None:
+        """Return what was fitted for a finding, in its very words, read in `view` of many slices or one; else None.
 
         `source`: of a real scan, or of a phantom.
         """
-        same = (one for one in self._of(finding, view) if one.many == (n_slices > 1) and one.fitted_on == source)
+        same = (one for one in self._of(finding, view) if one.many == is_many and one.fitted_on == source)
         return next(same, None)
 
     def is_fitted(self, finding: Finding, view: str) -> bool:

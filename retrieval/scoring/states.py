@@ -11,9 +11,10 @@ from radseek.retrieval.encoders.negation_test import PASS_MARK
 from radseek.retrieval.scoring.calibration import Calibrator, calibrator_of
 from radseek.retrieval.scoring.margins import Reading
 from radseek.retrieval.scoring.own_calibration import AcceptedFrom, OwnCalibration
+from radseek.retrieval.scoring.probability_maps import ProbabilityMap
 from radseek.retrieval.scoring.text_vectors import TextVectors
 
-__all__ = ["ABSENT_UNDER", "PRESENT_OVER", "Judge", "State", "Verdict", "conformal_state"]
+__all__ = ["ABSENT_UNDER", "PRESENT_OVER", "Answer", "Judge", "Seen", "State", "Verdict", "conformal_state"]
 
 State = Literal["present", "absent", "uncertain", "abstain"]
 
@@ -56,6 +57,45 @@ def conformal_state(probability: float, accepted: AcceptedFrom) -> State:
     return "present" if likely else "absent"
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """How a margin was read: the best view, of many slices or one, of a known modality or not, on a phantom or not."""
+
+    view: str
+    is_many: bool
+    has_modality: bool
+    is_phantom: bool
+
+    @property
+    def source(self) -> Source:
+        """Return what kind of study it is, as calibrations name it."""
+        return "phantom" if self.is_phantom else "real"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What verdicts follow from: one for every margin, or a map to probabilities.
+
+    `accepted`: an index's own conformal thresholds; None where the encoder's own calibrator answers.
+    """
+
+    always: Verdict | None
+    map: ProbabilityMap | None = None
+    accepted: AcceptedFrom | None = None
+
+    def verdict(self, margin: float) -> Verdict:
+        """Return what may be said of a margin."""
+        if self.map is None:
+            return self.always or Verdict("uncertain", "uncalibrated")
+        probability = float(self.map.of(margin))
+        if self.accepted is not None:
+            state = conformal_state(probability, self.accepted)
+            return Verdict(state, "undecided" if state == "uncertain" else None, probability)
+        if ABSENT_UNDER < probability < PRESENT_OVER:
+            return Verdict("uncertain", "near_threshold", probability)
+        return Verdict("present" if probability >= PRESENT_OVER else "absent", None, probability)
+
+
 class Judge:
     """Knows what one encoder can judge: its self-tests, the concepts it was taught, its calibration, and the index's.
 
@@ -81,40 +121,37 @@ class Judge:
         """Return what may be said of a finding, given its reading."""
         if reading is None:
             return Verdict("abstain", "no_view")
-        source: Source = "phantom" if is_phantom else "real"
-        called = self._called_by_labels(finding, reading, source)
+        seen = Seen(reading.view.view, reading.slices > 1, bool(reading.series.modality), is_phantom)
+        return self.answer(finding, seen).verdict(reading.margin)
+
+    def answer(self, finding: Finding, seen: Seen) -> Answer:
+        """Return what makes verdicts of a finding's margins, where they are read so."""
+        called = self._by_labels(finding, seen)
         if called is not None:
             return called
-        reason = self._cannot(finding, reading, source)
+        reason = self._cannot(finding, seen)
         if reason is not None:
-            return Verdict("abstain", reason)
-        if not reading.series.modality:
-            return Verdict("uncertain", "unknown_modality")
-        return self._called_by_encoder(finding, reading, source)
+            return Answer(Verdict("abstain", reason))
+        if not seen.has_modality:
+            return Answer(Verdict("uncertain", "unknown_modality"))
+        return self._by_encoder(finding, seen)
 
-    def _called_by_labels(self, finding: Finding, reading: Reading, source: Source) -> Verdict | None:
+    def _by_labels(self, finding: Finding, seen: Seen) -> Answer | None:
         """Return what the index's own calibration says, or None where it does not answer."""
-        if self._spec.meaningless or not reading.series.modality:
+        if self._spec.meaningless or not seen.has_modality:
             return None
-        entry = self._own.entry(finding, reading.view.view, reading.slices, source)
-        if entry is None:
-            return None
-        probability = entry.probability(reading.margin)
-        state = conformal_state(probability, entry.accepted)
-        return Verdict(state, "undecided" if state == "uncertain" else None, probability)
+        entry = self._own.entry(finding, seen.view, seen.is_many, seen.source)
+        return None if entry is None else Answer(None, entry.map, entry.accepted)
 
-    def _called_by_encoder(self, finding: Finding, reading: Reading, source: Source) -> Verdict:
+    def _by_encoder(self, finding: Finding, seen: Seen) -> Answer:
         """Return what the calibrator beside the encoder's weights says, and where it does not answer, why not."""
-        view = reading.view.view
-        probability = self._calibrator.probability(finding.name, view, reading.slices, reading.margin, source)
-        if probability is None:
-            if self._calibrator.is_fitted(finding.name, view) or self._own.is_fitted(finding, view):
-                return Verdict("abstain", "other_kind")
-            in_other_words = self._own.knows_in_other_words(finding, view)
-            return Verdict("uncertain", "other_words" if in_other_words else "uncalibrated")
-        if ABSENT_UNDER < probability < PRESENT_OVER:
-            return Verdict("uncertain", "near_threshold", probability)
-        return Verdict("present" if probability >= PRESENT_OVER else "absent", None, probability)
+        entry = self._calibrator.entry(finding.name, seen.view, seen.is_many, seen.source)
+        if entry is not None:
+            return Answer(None, entry.map)
+        if self._calibrator.is_fitted(finding.name, seen.view) or self._own.is_fitted(finding, seen.view):
+            return Answer(Verdict("abstain", "other_kind"))
+        in_other_words = self._own.knows_in_other_words(finding, seen.view)
+        return Answer(Verdict("uncertain", "other_words" if in_other_words else "uncalibrated"))
 
     def refuses_map(self, finding: Finding, reading: Reading, *, is_phantom: bool) -> str | None:
         """Return why a map of a finding would show what no score may claim, or None.
@@ -126,20 +163,20 @@ class Judge:
         verdict = self.verdict(finding, reading, is_phantom=is_phantom)
         return verdict.reason if verdict.state == "abstain" else None
 
-    def _cannot(self, finding: Finding, reading: Reading, source: Source) -> str | None:
+    def _cannot(self, finding: Finding, seen: Seen) -> str | None:
         """Return why the encoder cannot judge a finding in what was read, or None."""
         if self._spec.meaningless:
             return "meaningless_encoder"
         if not self._concepts:  # it claims nothing in particular, so it is tested
             return None if self._text_vectors.self_test(finding) >= PASS_MARK else "cannot_judge"
         known = [c for c in self._concepts.get(finding.name, ()) if c.self_test >= PASS_MARK]
-        if reading.series.modality:  # where nobody said it, unknown is not wrong
-            known = [c for c in known if reading.view.view in c.views]
+        if seen.has_modality:  # where nobody said it, unknown is not wrong
+            known = [c for c in known if seen.view in c.views]
         if not known:
             return "cannot_judge"
-        known = [c for c in known if c.taught_by == source]
+        known = [c for c in known if c.taught_by == seen.source]
         if not known:
-            return "phantom_only" if source == "real" else "other_kind"
-        if not any(("many" if reading.slices > 1 else "one") in c.slices for c in known):
-            return "slice_only" if reading.slices > 1 else "other_kind"
+            return "phantom_only" if seen.source == "real" else "other_kind"
+        if not any(("many" if seen.is_many else "one") in c.slices for c in known):
+            return "slice_only" if seen.is_many else "other_kind"
         return None
