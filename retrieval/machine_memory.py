@@ -6,10 +6,11 @@ A fixed limit would be none on a small machine: eight workers of 12 GiB each end
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Final
 
-__all__ = ["LEAST", "MOST", "memory_share", "usable_memory"]
+__all__ = ["LEAST", "MOST", "memory_share", "peak_memory", "usable_memory"]
 
 GIB: Final = 1 << 30
 MOST: Final = 12 * GIB  # bytes of address space: what the largest study that is admitted takes
@@ -28,6 +29,17 @@ def usable_memory() -> int:
     it.
     """
     return min(_physical(), _own_limit(), *_of_groups(_groups()))
+
+
+def peak_memory() -> int | None:
+    """Return the bytes of memory that this process and its largest child held at their peaks; None where no one says."""
+    try:
+        import resource
+
+        kib = sum(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    except (ImportError, AttributeError):
+        return None
+    return kib if sys.platform == "darwin" else kib * 1024
 
 
 def _physical() -> int:

@@ -41,6 +41,10 @@ COMMANDS: Final = {
         "Fit how slices are pooled to the reports in an index; kept only where it is better on patients held out.",
     ),
     "evaluate": ("evaluate_command", "Measure an index's zero-shot scores, and its retrieval, against labels."),
+    "compare": (
+        "compare_command",
+        "Build an index with each encoder and compare their scores on the same labelled studies, with time and memory.",
+    ),
     "calibrate": (
         "calibrate_command",
         "Fit probabilities and states to labels of an index's studies, and keep them in it: `screen` then uses them.",
@@ -74,6 +78,7 @@ EXAMPLES: Final = {
     "heatmap": "radseek heatmap scan.nii.gz --modality CT --finding 'pleural effusion' --out effusion.png",
     "adapt": "radseek adapt archive.index",
     "evaluate": "radseek evaluate archive.index --labels labels.csv --out evaluation",
+    "compare": "radseek compare scans --models builtin,biomedclip --labels labels.csv --out comparison",
     "calibrate": "radseek calibrate archive.index --labels labels.csv --findings chest_ct --sensitivity 0.95",
     "info": "radseek info archive.index --json",
     "verify": "radseek verify archive.index",

@@ -160,8 +160,8 @@ def _remarks(one: EvaluatedFinding) -> Iterator[str]:
         yield "Meaningless words order these studies as this finding's do: the score may be of anything abnormal."
     if one.calibrated_by == "index":
         yield (
-            "The probabilities were fitted on labels of this index (radseek calibrate): on patients who fitted them, the "
-            "Brier score and the calibration error are too good. Evaluate on others, as with --where split=val."
+            "The probabilities were fitted on labels of this index (radseek calibrate): on patients who fitted them, "
+            "the Brier score and the calibration error are too good. Evaluate on others, as with --where split=val."
         )
 
 
