@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +21,7 @@ from radseek.cli.options import (
     UncertainLabel,
     UncertainLabels,
 )
+from radseek.retrieval.errors import UsageError
 from radseek.retrieval.path_text import printable
 
 if TYPE_CHECKING:
@@ -40,16 +43,24 @@ def evaluate(
     study_column: StudyColumn = None,
     where: LabelWhere = None,
     out: Annotated[Path | None, typer.Option(help="Write evaluation.html, .json and .csv into this folder.")] = None,
+    checklist: Annotated[
+        bool,
+        typer.Option("--checklist", help="Fill what code can know of TRIPOD+AI, CLAIM and a model card, in --out."),
+    ] = False,
     repeats: Annotated[int, typer.Option(min=1, help="Resamples of patients, for intervals.")] = 1000,
     seed: Annotated[int, typer.Option(help="The same seed gives the same figures.")] = 0,
     json: Json = False,
 ) -> None:
     """Measure an index's zero-shot scores, and its retrieval, against labels."""
+    if checklist and out is None:
+        raise UsageError("--checklist writes checklist.md beside the evaluation; say where with --out DIR.")
     reading: Any = {"uncertain": uncertain.value, "study_column": study_column, "where": where}
     with labelled_index(index, labels, asked_of(findings, finding), **reading) as opened:
         evaluation = _evaluated(opened, by, repeats, seed)
         if out is not None:
             _write(evaluation, opened, out)
+    if out is not None and checklist:
+        _write_checklist(evaluation, out)
     if json:
         print_json(evaluation.to_dict())
         return
@@ -102,6 +113,15 @@ def _write(evaluation: IndexEvaluation, opened: LabelledIndex, out: Path) -> Non
         evaluation.to_json(out / "evaluation.json")
         evaluation.to_csv(out / "evaluation.csv")
     write_evaluation(evaluation, misses, out / "evaluation.html", title=f"Evaluation of {opened.store.path.name}")
+
+
+def _write_checklist(evaluation: IndexEvaluation, out: Path) -> None:
+    from radseek.retrieval.disk_errors import writing_to
+    from radseek.retrieval.evaluation.checklist import checklist_markdown, checklist_rows
+
+    command = shlex.join(["radseek", *sys.argv[1:]])
+    with writing_to(out):
+        (out / "checklist.md").write_text(checklist_markdown(checklist_rows(evaluation, command)), encoding="utf-8")
 
 
 def _print(evaluation: IndexEvaluation) -> None:

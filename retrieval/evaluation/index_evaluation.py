@@ -20,6 +20,7 @@ from radseek.retrieval.document import NOTICE, describe_encoder
 from radseek.retrieval.encoders.spec import EncoderSpec
 from radseek.retrieval.errors import UsageError
 from radseek.retrieval.evaluation.archive_retrieval import ArchiveRetrieval
+from radseek.retrieval.evaluation.cohort_facts import cohort_facts
 from radseek.retrieval.evaluation.drawn_measures import FindingRows
 from radseek.retrieval.evaluation.fairness import GroupAudit, audit_groups
 from radseek.retrieval.evaluation.finding_measures import FindingMeasures, MacroMeasures, measure_findings
@@ -77,7 +78,7 @@ class IndexEvaluation(ResultTable[EvaluatedFinding]):
 
     `scores (N, F)` float64 are margins, NaN where no view shows a finding; `probabilities (N, F)`, NaN where nobody
     calibrated; `labels` are those that were compared with them. `data_hash` is of studies, labels and patients: another
-    run on the same ones has the same. `about`: how the labels were read, for the document; `label_lines` says it in
+    run on the same ones has the same. `cohort`: who was measured (`cohort_facts`). `about`: how the labels were read, for the document; `label_lines` says it in
     sentences.
     """
 
@@ -93,6 +94,7 @@ class IndexEvaluation(ResultTable[EvaluatedFinding]):
     repeats: int
     seed: int
     data_hash: str
+    cohort: Mapping[str, Any] = field(default_factory=dict)
     about: Mapping[str, Any] = field(default_factory=dict)
     label_lines: tuple[str, ...] = ()
 
@@ -119,6 +121,7 @@ class IndexEvaluation(ResultTable[EvaluatedFinding]):
             "labels": dict(self.about),
             "studies": len(self.labels.studies),
             "patients": len(set(self.labels.patients)),
+            "cohort": dict(self.cohort),
             "data_hash": self.data_hash,
             "settings": {"rule": str(self.rule), "folds": FOLDS, "repeats": self.repeats, "seed": self.seed},
             "results": [_finding_document(one) for one in self.results],
@@ -219,6 +222,7 @@ def evaluate_index(
         repeats=repeats,
         seed=seed,
         data_hash=_data_hash(labels),
+        cohort=cohort_facts(store, labels),
         about=about or {},
         label_lines=tuple(label_lines),
     )
