@@ -32,7 +32,7 @@ def usable_memory() -> int:
 
 
 def peak_memory() -> int | None:
-    """Return the bytes of memory that this process and its largest child held at their peaks; None where no one says."""
+    """Return the bytes of memory that this process and its largest child held at their peaks; None where unknown."""
     try:
         import resource
 

@@ -1,4 +1,4 @@
-"""Encoders over one labelled folder: an index each, the same studies and words, differences in pairs of the same patients.
+"""Encoders over one labelled folder: an index each, the same studies and words, differences on the same patients.
 
 The first encoder named is the one that the others are compared with.
 """

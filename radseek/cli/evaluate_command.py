@@ -92,7 +92,7 @@ def _evaluated(opened: LabelledIndex, by: list[str] | None, repeats: int, seed: 
             Judge(texts, own_calibration(opened.store, opened.encoder.spec)),
             by=audit_columns(opened.store, opened.table, by),
             retrieval=archive_retrieval(opened.store, opened.table, repeats=repeats, seed=seed),
-            about=opened.report.to_dict(),
+            about={**opened.report.to_dict(), "where": list(opened.where)},
             label_lines=opened.report.lines(),
             repeats=repeats,
             seed=seed,

@@ -24,12 +24,13 @@ __all__ = ["LabelledIndex", "asked_of", "labelled_index"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelledIndex:
-    """An open index, the encoder that built it, the labels of its studies, and how they were found."""
+    """An open index, the encoder that built it, the labels of its studies, how they were found, and by what chosen."""
 
     store: LocalStore
     encoder: Encoder
     table: LabelTable
     report: JoinReport
+    where: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -69,7 +70,7 @@ def labelled_index(
         table = joined.table if asked is None else _only(joined.table, asked, labels)
         table = chosen_studies(table, store, where or ())
         encoder = store.with_own_pooling(load_encoder(check_here(store.spec.name)))
-        yield LabelledIndex(store, encoder, table, joined.report)
+        yield LabelledIndex(store, encoder, table, joined.report, tuple(where or ()))
 
 
 def asked_of(findings: str | None, words: Sequence[str] | None) -> tuple[Finding, ...] | None:

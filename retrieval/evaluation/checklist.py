@@ -131,8 +131,8 @@ class _Fillers:
         return (
             f"AUROC, average precision, and sensitivity, specificity, PPV, NPV, F1 and balanced accuracy at thresholds "
             f"by {self._of.rule}, chosen on other patients ({FOLDS} folds). 95 % intervals from {self._of.repeats} "
-            f"resamples of patients, seed {self._of.seed}. Calibration: Brier score, ECE over bins of equal width and of "
-            "equal mass."
+            f"resamples of patients, seed {self._of.seed}. Calibration: Brier score, ECE over bins of equal width "
+            "and of equal mass."
         )
 
     def imbalance(self) -> str:
@@ -172,8 +172,8 @@ class _Fillers:
             else "age not known"
         )
         return (
-            f"{cohort.get('studies')} studies, {cohort.get('patients')} patients; sex {_counts(cohort.get('sex', {}))}; "
-            f"{ages}; scanners {_counts(cohort.get('manufacturer', {}))}. {self._years()}"
+            f"{cohort.get('studies')} studies, {cohort.get('patients')} patients; sex {_counts(cohort.get('sex', {}))}"
+            f"; {ages}; scanners {_counts(cohort.get('manufacturer', {}))}. {self._years()}"
         )
 
     def model(self) -> str:
@@ -204,9 +204,8 @@ class _Fillers:
         by = {one.finding.name: one.calibrated_by for one in self._of.results if one.calibrated_by is not None}
         if not by:
             return "None: scores carry no probability (radseek calibrate fits one)."
-        said = [
-            f"{name} (by the {'labels of this index' if who == 'index' else 'encoder'})" for name, who in by.items()
-        ]
+        means = {"index": "by labels of this index", "encoder": "by the encoder's own calibration"}
+        said = [f"{name} ({means[who]})" for name, who in by.items()]
         return f"Probabilities exist for {_named(said)}."
 
     def contradictions(self) -> str:

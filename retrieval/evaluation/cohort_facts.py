@@ -28,9 +28,8 @@ def cohort_facts(store: Store, labels: LabelTable) -> dict[str, Any]:
         for what is not known; `age` and `year` as least, quartiles and greatest, with how many studies say them.
     """
     cases = store.cases(studies=labels.studies)
-    kinds = Counter(
-        " ".join(filter(None, (one.series[0].modality, one.series[0].body_part))) for one in cases if one.series
-    )
+    firsts = (case.series[0] for case in cases if case.series)
+    kinds = Counter(" ".join(filter(None, (one.modality, one.body_part))) for one in firsts)
     facts: dict[str, Any] = {
         "studies": len(cases),
         "patients": len(set(labels.patients)),

@@ -78,8 +78,8 @@ class IndexEvaluation(ResultTable[EvaluatedFinding]):
 
     `scores (N, F)` float64 are margins, NaN where no view shows a finding; `probabilities (N, F)`, NaN where nobody
     calibrated; `labels` are those that were compared with them. `data_hash` is of studies, labels and patients: another
-    run on the same ones has the same. `cohort`: who was measured (`cohort_facts`). `about`: how the labels were read, for the document; `label_lines` says it in
-    sentences.
+    run on the same ones has the same. `cohort`: who was measured (`cohort_facts`). `about`: how the labels were read,
+    for the document; `label_lines` says it in sentences.
     """
 
     encoder: EncoderSpec
@@ -256,6 +256,7 @@ def _finding_document(one: EvaluatedFinding) -> dict[str, Any]:
     found = one.measures
     document: dict[str, Any] = {
         "finding": one.finding.name,
+        "prompts": {"present": list(one.finding.present), "absent": list(one.finding.absent)},
         "calibrated_by": one.calibrated_by,
         "not_told_apart": one.not_told_apart,
         "states": {state: {"with": ill, "without": well} for state, (ill, well) in one.states.items()},
