@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from radseek.prompts import load_set
 from radseek.retrieval.errors import UsageError
 from radseek.retrieval.evaluation.finding_measures import measure_finding
-from radseek.retrieval.evaluation.metrics import accuracy
+from radseek.retrieval.evaluation.metrics import accuracy, auroc
 from radseek.retrieval.evaluation.ranking import (
     average_precision_ranked,
     label_relevance,
@@ -28,7 +27,8 @@ from radseek.retrieval.imaging.hounsfield import hu_warnings
 from radseek.retrieval.language.report_findings import report_says
 
 CUTS = (5, 10, 50, 100)
-NOISE = np.random.default_rng(7)
+PRESENT = re.compile(r"^pneumothorax is present", re.IGNORECASE)
+ABSENT = re.compile(r"no pneumothorax", re.IGNORECASE)
 
 
 def test_t1_a_list_that_is_not_emptied_averages_all_smaller_cuts() -> None:
@@ -45,16 +45,17 @@ def test_t1_a_list_that_is_not_emptied_averages_all_smaller_cuts() -> None:
 
 def test_t1_a_case_is_no_answer_to_itself_nor_to_its_patient() -> None:
     patients = [0, 0, 1, 1, 2, 2]
-    vectors = np.eye(3)[patients] + 0.01 * np.arange(6)[:, None]
-    similarity = vectors @ vectors.T
-    labels = np.eye(3)[patients]  # each patient's finding is nobody else's: nothing can be found
+    similarity = np.eye(6) + 0.5 * np.eye(3)[patients] @ np.eye(3)[patients].T  # itself, then its patient, then others
+    similarity[0, 4] = similarity[1, 4] = similarity[5, 2] = 0.1
+    labels = np.eye(3)[patients]  # each patient's finding is nobody else's, but for one
     labels[5] = labels[0]
-    with_itself = precision_at(rank_relevance(similarity, label_relevance(labels), np.zeros((6, 6), bool)), 1)
-    assert with_itself.mean() == 1.0
-    ours = measure_ranking(
-        similarity, label_relevance(labels), patients, not_candidates(patients), cuts=(1,), repeats=9
-    )
-    assert (ours.without, ours.precision[1].value) == (3, 0.0)
+    relevance, nobody = label_relevance(labels), np.zeros((6, 6), bool)
+    with_itself = precision_at(rank_relevance(similarity, relevance, nobody), 1)
+    with_its_patient = precision_at(rank_relevance(similarity, relevance, np.eye(6, dtype=bool)), 1)
+    ours = measure_ranking(similarity, relevance, patients, not_candidates(patients), cuts=(1,), repeats=9)
+    assert with_itself.tolist() == [1.0] * 6
+    assert np.nanmean(with_its_patient) > 0.5
+    assert (ours.without, ours.precision[1].value) == (3, 0.0)  # 0, 1 and 5 have a like, and find another first
 
 
 def test_t2_precision_is_averaged_over_what_there_is_and_not_over_what_was_found() -> None:
@@ -77,6 +78,7 @@ def test_t3_an_answer_is_right_where_it_equals_the_label() -> None:
     assert accuracy(truth, said, repeats=9).value == 0.25
 
 
+@pytest.mark.slow  # reads the rules of report sentences
 def test_t4_labels_come_of_what_reports_say_and_not_of_the_prompts_words() -> None:
     scored = {  # by an encoder that knows the prompt's words and nothing else
         "Pneumothorax is present.": 0.9,
@@ -87,16 +89,11 @@ def test_t4_labels_come_of_what_reports_say_and_not_of_the_prompts_words() -> No
         "Hydropneumothorax on the left.": 0.4,
         "The heart is enlarged.": 0.5,  # says nothing of it: not known
     }
-    present, absent = (
-        re.compile(r"^pneumothorax is present", re.IGNORECASE),
-        re.compile(r"no pneumothorax", re.IGNORECASE),
-    )
-    matched = [(1 if present.search(t) else 0, s) for t, s in scored.items() if present.search(t) or absent.search(t)]
+    matched = [(1 if PRESENT.search(t) else 0, s) for t, s in scored.items() if PRESENT.search(t) or ABSENT.search(t)]
     theirs = measure_finding(*np.array(matched).T, range(len(matched)), repeats=9)
     assert (theirs.images, theirs.auroc.value) == (2, 1.0)
-    finding = load_set("chest_xray").get("pneumothorax")
-    said = [report_says(text, [finding]).get("pneumothorax") for text in scored]
-    labels = [{"present": 1, "absent": 0}.get(str(one), -1) for one in said]
+    said = [report_says(text, "chest_xray").get("pneumothorax", "not known") for text in scored]
+    labels = [{"present": 1, "absent": 0}.get(one, -1) for one in said]
     ours = measure_finding(labels, list(scored.values()), range(len(scored)), repeats=9)
     assert labels == [1, 0, 1, 0, 0, 1, -1]
     assert (ours.images, ours.unknown) == (6, 1)  # what is left out is counted
@@ -105,7 +102,7 @@ def test_t4_labels_come_of_what_reports_say_and_not_of_the_prompts_words() -> No
 
 def test_t5_a_second_rescale_is_suspect() -> None:
     stored = np.full((4, 64, 64), 24, np.int16)  # air
-    stored[:, 16:48, 16:48] = 1064 + NOISE.integers(-80, 80, (4, 32, 32))
+    stored[:, 16:48, 16:48] = 1064 + np.random.default_rng(7).integers(-80, 80, (4, 32, 32))
     once, twice = stored - 1024, stored - 2048
     clipped = np.clip(twice, -1000, 1000)
     assert (clipped[:, 16:48, 16:48] < -850).all()  # what such code shows its network: tissue as air
@@ -116,24 +113,24 @@ def test_t5_a_second_rescale_is_suspect() -> None:
 
 def test_t6_resamples_differ_from_one_another() -> None:
     labels, patients = np.tile([0, 0, 0, 1], 15), np.arange(60)
-    scores = NOISE.normal(size=60) + labels
+    scores = np.random.default_rng(7).normal(size=60) + labels
     rows = np.arange(60)
-    not_drawn = [measure_finding(labels[rows], scores[rows], patients, repeats=1).auroc.value for _ in range(20)]
+    not_drawn = [auroc(labels[rows], scores[rows], repeats=1).value for _ in range(20)]
     assert np.ptp(not_drawn) == 0.0
     ours = measure_finding(labels, scores, patients, repeats=200).auroc
     assert ours.high - ours.low > 0.1
 
 
 def test_t6_thresholds_are_not_judged_on_what_they_were_chosen_on() -> None:
-    gained, nested = [], []
+    gained, nested, rng = [], [], np.random.default_rng(7)
     for _ in range(20):
-        labels, scores = np.tile([0, 1], 20), NOISE.normal(size=40)  # nothing to be found
+        labels, scores = np.tile([0, 1], 20), rng.normal(size=40)  # nothing to be found
         found = measure_finding(labels, scores, range(40), repeats=1)
         called = scores >= choose_threshold(labels, scores, found.points[0].rule)
         gained.append(called[labels == 1].mean() + (~called)[labels == 0].mean() - 1)
         nested.append(2 * found.points[0].measures.balanced_accuracy.value - 1)
-    assert np.mean(gained) > 0.2  # Youden's J of noise, by its own threshold
-    assert abs(np.mean(nested)) < 0.1
+    assert np.mean(gained) > 0.1  # Youden's J of noise, by its own threshold
+    assert np.mean(nested) < 0.02
 
 
 def test_t6_f1_is_that_of_the_finding() -> None:

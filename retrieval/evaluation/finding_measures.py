@@ -7,8 +7,12 @@ it is left out and counted.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
+from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,6 +25,8 @@ from radseek.retrieval.evaluation.patient_draws import PatientDraws, Patients, p
 from radseek.retrieval.evaluation.thresholds import RULES, ThresholdRule, choose_threshold
 
 __all__ = ["FindingMeasures", "MacroMeasures", "TableMeasures", "measure_finding", "measure_findings"]
+
+_THREADS: Final = min(4, os.cpu_count() or 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,14 +146,20 @@ def measure_findings(
     rows = FindingRows.of(labels, scores, patients, probabilities)
     draws = patient_draws(patients, repeats=repeats, seed=seed)
     mean = _Mean(draws)
-    found: list[FindingMeasures | None] = []
-    for one in rows:
+
+    def measured(one: FindingRows) -> tuple[FindingMeasures, DrawnMeasures] | None:
         if len(np.unique(one.labels[one.known])) < 2:
-            found.append(None)
-            continue
+            return None
         drawn = drawn_measures(one, draws, rules, folds, seed)
-        mean.add(drawn)
-        found.append(_finding_measures(one, drawn, draws, rules))
+        return _finding_measures(one, drawn, draws, rules), drawn
+
+    found: list[FindingMeasures | None] = []
+    with ThreadPoolExecutor(_THREADS) as pool:  # NumPy works outside Python's lock; the order stays
+        while group := list(islice(rows, _THREADS)):
+            for one in pool.map(measured, group):
+                found.append(one and one[0])
+                if one:
+                    mean.add(one[1])
     return TableMeasures(tuple(found), mean.measures(rules))
 
 

@@ -157,11 +157,12 @@ def pair_ranks(
     if out[np.arange(len(own)), own].any():
         raise UsageError("A query's own partner is excluded; leave it among the candidates.")
     at = close[np.arange(len(own)), own][:, None]
-    return ((close >= at) & ~out).sum(axis=1).astype(np.float64)
+    ranks: NDArray[np.float64] = ((close >= at) & ~out).sum(axis=1).astype(np.float64)
+    return ranks
 
 
 def _where_any(hits: NDArray[np.bool_], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.where(np.any(hits, axis=1), values, np.nan)
+    return np.where(hits.any(axis=1), values, np.nan)
 
 
 def _equal(names: Sequence[Any]) -> NDArray[np.bool_]:
