@@ -8,23 +8,24 @@ columns measured on the same draw. Over many findings p values are adjusted by H
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import norm, rankdata
+from scipy.special import ndtri, stdtr
+from scipy.stats import rankdata
 
 from radseek.retrieval.errors import UsageError
 from radseek.retrieval.evaluation.drawn_areas import drawn_areas
 from radseek.retrieval.evaluation.drawn_measures import FindingRows
-from radseek.retrieval.evaluation.estimate import Estimate, Z, estimate_of
-from radseek.retrieval.evaluation.patient_draws import PatientDraws, patient_draws
+from radseek.retrieval.evaluation.estimate import Estimate, estimate_of, reach
+from radseek.retrieval.evaluation.patient_draws import PatientDraws, Patients, patient_draws
 
 __all__ = ["ScoreComparison", "compare_findings", "compare_scores", "delong", "holm"]
 
 AreaName = Literal["auroc", "average_precision"]
+_Z: Final = float(ndtri(0.975))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ def compare_scores(
     labels: ArrayLike,
     first: ArrayLike,
     second: ArrayLike,
-    patients: Sequence[Any],
+    patients: Patients,
     *,
     area: AreaName = "auroc",
     repeats: int = 1000,
@@ -103,8 +104,8 @@ def compare_scores(
     Raises:
         UsageError: no row, columns of different lengths, or not both labels among the rows that both score.
     """
-    columns = [np.asarray(one, np.float64)[:, None] for one in (labels, first, second)]
-    (found,) = compare_findings(*columns, patients, area=area, repeats=repeats, seed=seed)
+    truth, one, other = (np.asarray(column, np.float64)[:, None] for column in (labels, first, second))
+    (found,) = compare_findings(truth, one, other, patients, area=area, repeats=repeats, seed=seed)
     if found is None:
         raise UsageError("This cannot be compared: both scores need rows with label 0 and rows with label 1.")
     return found
@@ -114,7 +115,7 @@ def compare_findings(
     labels: ArrayLike,
     first: ArrayLike,
     second: ArrayLike,
-    patients: Sequence[Any],
+    patients: Patients,
     *,
     area: AreaName = "auroc",
     repeats: int = 1000,
@@ -150,18 +151,21 @@ def _compared(one: FindingRows, other: FindingRows, draws: PatientDraws, area: A
     if len(np.unique(truth)) < 2:
         return None
     first, second = (getattr(drawn_areas(rows.labels, rows.scores, draws, known), area) for rows in (one, other))
+    rarer = draws.rarer(known & (one.labels == 1), known & (one.labels == 0))
     size = int(known.sum()), draws.owners_of(known)
-    before, after = (estimate_of(values, *size) for values in (first, second))
-    difference = estimate_of(second - first, *size, "difference")
-    if area == "auroc" and size[0] == size[1] and np.bincount(truth).min() > 1:
+    before, after = (estimate_of(values, *size, rarer=rarer) for values in (first, second))
+    difference = estimate_of(second - first, *size, "difference", rarer=rarer)
+    if area == "auroc" and size[0] == size[1] and rarer > 1:
         gap, error = delong(truth, one.scores[known], other.scores[known])
-        difference = replace(difference, low=gap - Z * error, high=gap + Z * error, left_out=0)
-        return ScoreComparison(before, after, difference, _normal_p(gap, error), "delong", float("nan"))
-    error = (difference.high - difference.low) / (2 * Z)
-    return ScoreComparison(before, after, difference, _normal_p(difference.value, error), "bootstrap", float("nan"))
+        difference = replace(difference, low=gap - _Z * error, high=gap + _Z * error, left_out=0)
+        return ScoreComparison(before, after, difference, _p(gap, error, np.inf), "delong", float("nan"))
+    error = (difference.high - difference.low) / (2 * reach(rarer))
+    p = _p(difference.value, error, max(rarer - 1, 1))
+    return ScoreComparison(before, after, difference, p, "bootstrap", float("nan"))
 
 
-def _normal_p(gap: float, error: float) -> float:
+def _p(gap: float, error: float, freedom: float) -> float:
+    """Return two-sided p of no gap; infinitely many degrees of freedom make Student's t the normal distribution."""
     if error == 0:  # no case speaks for either, or every case equally for the same one
         return 1.0 if gap == 0 else 0.0
-    return float(2 * norm.sf(abs(gap) / error))
+    return float(2 * stdtr(freedom, -abs(gap) / error))
