@@ -38,7 +38,7 @@ class MeasuredBuild:
 
 
 def measured_build(sources: Sequence[Path], index: Path, model: str, settings: dict[str, Any]) -> MeasuredBuild:
-    """Build an index with an encoder, in a new process; `settings` as `build_index` takes them, and raise as it does."""
+    """Build an index with an encoder, in a new process. `settings`: as for `build_index`, whose errors it raises."""
     fresh = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(max_workers=1, mp_context=fresh) as pool:
         return pool.submit(_built, [str(one) for one in sources], str(index), model, settings).result()
