@@ -174,67 +174,65 @@ def compare_models(
     """
     if len(models) < 2 or len(set(map(_slug, models))) < len(models):
         raise UsageError("Encoders are compared with one another: name at least two different ones, --models A,B.")
-    builds, tables, scores, specs = [], [], [], []
+    scored = []
     for done, model in enumerate(models):
         progress("compare", done, len(models))
         build = measured_build(sources, out / f"{_slug(model)}.index", model, dict(settings or {}))
-        table, margins, spec = _scored(Path(build.index), model, labels)
-        builds.append(build)
-        tables.append(table)
-        scores.append(margins)
-        specs.append(spec)
-    common = sorted(set(tables[0].studies).intersection(*(table.studies for table in tables[1:])))
+        scored.append(_scored(build, model, labels))
+    common = sorted(set(scored[0].table.studies).intersection(*(one.table.studies for one in scored[1:])))
     if not common:
         raise UsageError(f"No labelled study is in all {len(models)} indexes; see what their builds skipped.")
-    tables, scores = zip(*(_rows(*one, common) for one in zip(tables, scores, strict=True)), strict=True)
-    first = tables[0]
-    compared = []
-    for place, (model, build, spec) in enumerate(zip(models, builds, specs, strict=True)):
-        found = measure_findings(first.values, scores[place], first.patients, rules=[_RULE], repeats=repeats, seed=seed)
-        against: tuple[ScoreComparison | None, ...] = ()
-        if place:
-            against = compare_findings(
-                first.values, scores[0], scores[place], first.patients, repeats=repeats, seed=seed
-            )
-        compared.append(ComparedModel(model, spec, build, found.findings, found.macro, against))
-    with LocalStore.open(builds[0].index) as store:
-        about = join_labels(labels, store).report.to_dict()
+    first, *others = (one.rows(common) for one in scored)
     return ModelComparison(
-        models=tuple(compared),
-        findings=tuple(finding.name for finding in first.findings),
-        findings_version=findings_version(first.findings, "labels"),
+        models=(_compared(first, None, repeats, seed), *(_compared(one, first, repeats, seed) for one in others)),
+        findings=tuple(finding.name for finding in first.table.findings),
+        findings_version=findings_version(first.table.findings, "labels"),
         studies=len(common),
-        patients=len(set(first.patients)),
-        about=about,
+        patients=len(set(first.table.patients)),
+        about=scored[0].about,
         repeats=repeats,
         seed=seed,
     )
 
 
-def _scored(index: Path, model: str, labels: LabelFile) -> tuple[LabelTable, NDArray[np.float64], EncoderSpec]:
-    """Return the labels of an index's studies, and the margins of their findings `(N, F)`."""
-    with LocalStore.open(index) as store:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Scored:
+    """An encoder's index: the labels of its studies, and the margins of their findings `(N, F)`."""
+
+    model: str
+    encoder: EncoderSpec
+    build: MeasuredBuild
+    table: LabelTable
+    margins: NDArray[np.float64]
+    about: Mapping[str, Any]
+
+    def rows(self, studies: Sequence[str]) -> _Scored:
+        """Return the same of these studies alone, in their order."""
+        place = {key: row for row, key in enumerate(self.table.studies)}
+        rows = [place[key] for key in studies]
+        patients = tuple(self.table.patients[row] for row in rows)
+        kept = LabelTable(tuple(studies), patients, self.table.findings, self.table.values[rows])
+        return replace(self, table=kept, margins=self.margins[rows])
+
+
+def _compared(one: _Scored, first: _Scored | None, repeats: int, seed: int) -> ComparedModel:
+    labels, patients = one.table.values, one.table.patients
+    found = measure_findings(labels, one.margins, patients, rules=[_RULE], repeats=repeats, seed=seed)
+    against: tuple[ScoreComparison | None, ...] = ()
+    if first is not None:
+        against = compare_findings(labels, first.margins, one.margins, patients, repeats=repeats, seed=seed)
+    return ComparedModel(one.model, one.encoder, one.build, found.findings, found.macro, against)
+
+
+def _scored(build: MeasuredBuild, model: str, labels: LabelFile) -> _Scored:
+    with LocalStore.open(build.index) as store:
         encoder = store.with_own_pooling(load_encoder(model))
-        table = join_labels(labels, store).table
-        read = stored_margins(store, TextVectors(encoder), table.findings, Scope(only_studies=frozenset(table.studies)))
+        joined = join_labels(labels, store)
+        table, scope = joined.table, Scope(only_studies=frozenset(joined.table.studies))
+        read = stored_margins(store, TextVectors(encoder), table.findings, scope)
     place = {key: row for row, key in enumerate(read.studies)}
     margins = read.margins[[place[key] for key in table.studies]].astype(np.float64)
-    return table, margins, encoder.spec
-
-
-def _rows(
-    table: LabelTable, scores: NDArray[np.float64], studies: Sequence[str]
-) -> tuple[LabelTable, NDArray[np.float64]]:
-    place = {key: row for row, key in enumerate(table.studies)}
-    rows = [place[key] for key in studies]
-    kept = replace(
-        table,
-        studies=tuple(studies),
-        patients=tuple(table.patients[row] for row in rows),
-        values=table.values[rows],
-        columns={},
-    )
-    return kept, scores[rows]
+    return _Scored(model, encoder.spec, build, table, margins, joined.report.to_dict())
 
 
 def _slug(model: str) -> str:
