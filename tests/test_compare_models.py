@@ -31,7 +31,7 @@ def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_two_encoders_on_the_same_studies(labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    other = clip_folder(tmp_path / "other")
+    other = write_folder(tmp_path / "other")
     arguments = [
         "compare",
         str(labelled / "scans"),
