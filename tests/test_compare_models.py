@@ -15,6 +15,7 @@ from radseek.retrieval.engine import Engine
 from radseek.retrieval.errors import UsageError
 from radseek.retrieval.evaluation.score_comparison import compare_scores
 from tests.build_support import write_ct
+from tests.encoder_folder_support import write_folder
 
 pytestmark = pytest.mark.slow
 
