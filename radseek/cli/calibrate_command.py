@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from radseek.cli.asked_labels import asked_of
 from radseek.cli.console import errors, number, print_json, print_notice, print_table
-from radseek.cli.labelled_index import asked_of, labelled_index
 from radseek.cli.options import (
     Json,
     LabelFindings,
@@ -47,6 +47,7 @@ def calibrate(
     json: Json = False,
 ) -> None:
     """Fit probabilities and states to labels of an index's studies, and keep them in it: `screen` then uses them."""
+    from radseek.index_builder.labels.labelled_index import labelled_index
     from radseek.retrieval.evaluation.calibrate_index import calibrate_index
     from radseek.retrieval.evaluation.calibration_fit import Aims
 

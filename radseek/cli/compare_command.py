@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from radseek.cli.asked_labels import asked_of
 from radseek.cli.console import errors, number, print_json, print_notice, print_table, progress
-from radseek.cli.labelled_index import asked_of
 from radseek.cli.options import (
     Json,
     LabelFindings,

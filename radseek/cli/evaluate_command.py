@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from radseek.cli.asked_labels import asked_of
 from radseek.cli.console import errors, print_json, print_notice, print_table, progress
-from radseek.cli.labelled_index import LabelledIndex, asked_of, labelled_index
 from radseek.cli.options import (
     Json,
     LabelFindings,
@@ -25,6 +25,7 @@ from radseek.retrieval.errors import UsageError
 from radseek.retrieval.path_text import printable
 
 if TYPE_CHECKING:
+    from radseek.index_builder.labels.labelled_index import LabelledIndex
     from radseek.retrieval.evaluation.index_evaluation import IndexEvaluation
 
 __all__ = ["evaluate"]
@@ -52,11 +53,16 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """Measure an index's zero-shot scores, and its retrieval, against labels."""
+    from radseek.index_builder.labels.evaluate_archive import evaluated
+    from radseek.index_builder.labels.labelled_index import labelled_index
+
     if checklist and out is None:
         raise UsageError("--checklist writes checklist.md beside the evaluation; say where with --out DIR.")
     reading: Any = {"uncertain": uncertain.value, "study_column": study_column, "where": where}
     with labelled_index(index, labels, asked_of(findings, finding), **reading) as opened:
-        evaluation = _evaluated(opened, by, repeats, seed)
+        with progress() as update:
+            update("measure", 0, None)
+            evaluation = evaluated(opened, by=by, repeats=repeats, seed=seed)
         if out is not None:
             _write(evaluation, opened, out)
     if out is not None and checklist:
@@ -72,31 +78,6 @@ def evaluate(
             f"Written: {out / 'evaluation.html'}, and the same as .json and .csv.", markup=False, soft_wrap=True
         )
     print_notice(meaningless=evaluation.encoder.meaningless)
-
-
-def _evaluated(opened: LabelledIndex, by: list[str] | None, repeats: int, seed: int) -> IndexEvaluation:
-    from radseek.retrieval.evaluation.archive_retrieval import archive_retrieval
-    from radseek.retrieval.evaluation.audit_columns import audit_columns
-    from radseek.retrieval.evaluation.index_evaluation import evaluate_index
-    from radseek.retrieval.scoring.own_calibration import own_calibration
-    from radseek.retrieval.scoring.states import Judge
-    from radseek.retrieval.scoring.text_vectors import TextVectors
-
-    texts = TextVectors(opened.encoder)
-    with progress() as update:
-        update("measure", 0, None)
-        return evaluate_index(
-            opened.store,
-            texts,
-            opened.table,
-            Judge(texts, own_calibration(opened.store, opened.encoder.spec)),
-            by=audit_columns(opened.store, opened.table, by),
-            retrieval=archive_retrieval(opened.store, opened.table, repeats=repeats, seed=seed),
-            about={**opened.report.to_dict(), "where": list(opened.where)},
-            label_lines=opened.report.lines(),
-            repeats=repeats,
-            seed=seed,
-        )
 
 
 def _write(evaluation: IndexEvaluation, opened: LabelledIndex, out: Path) -> None:

@@ -6,20 +6,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from radseek.prompts import find
+from radseek.index_builder.labels.label_file import read_labels
+from radseek.index_builder.labels.label_join import JoinReport, join_labels
+from radseek.index_builder.labels.label_values import Uncertain
+from radseek.prompts.finding import Finding
+from radseek.retrieval.encoders.encoder import Encoder
+from radseek.retrieval.encoders.load_encoder import check_here, load_encoder
 from radseek.retrieval.errors import UsageError
+from radseek.retrieval.evaluation.chosen_studies import chosen_studies
+from radseek.retrieval.evaluation.label_table import LabelTable
+from radseek.retrieval.index.local_store import LocalStore
 
-if TYPE_CHECKING:
-    from radseek.index_builder.labels.label_join import JoinReport
-    from radseek.index_builder.labels.label_values import Uncertain
-    from radseek.prompts.finding import Finding
-    from radseek.retrieval.encoders.encoder import Encoder
-    from radseek.retrieval.evaluation.label_table import LabelTable
-    from radseek.retrieval.index.local_store import LocalStore
-
-__all__ = ["LabelledIndex", "asked_of", "labelled_index"]
+__all__ = ["LabelledIndex", "labelled_index"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,8 +34,8 @@ class LabelledIndex:
 
 @contextmanager
 def labelled_index(
-    index: Path,
-    labels: Path,
+    index: str | Path,
+    labels: str | Path,
     asked: Sequence[Finding] | None = None,
     *,
     uncertain: Uncertain = "ignore",
@@ -58,10 +57,6 @@ def labelled_index(
         UsageError: no index, a file that cannot be read, labels of no study of the index, or of none of `asked`.
         EncoderError: the encoder that built the index is not on this machine.
     """
-    from radseek.index_builder.labels.label_file import read_labels
-    from radseek.index_builder.labels.label_join import join_labels
-    from radseek.retrieval.encoders.load_encoder import check_here, load_encoder
-    from radseek.retrieval.evaluation.chosen_studies import chosen_studies
     from radseek.retrieval.index.local_store import LocalStore
 
     with LocalStore.open(index) as store:
@@ -73,21 +68,7 @@ def labelled_index(
         yield LabelledIndex(store, encoder, table, joined.report, tuple(where or ()))
 
 
-def asked_of(findings: str | None, words: Sequence[str] | None) -> tuple[Finding, ...] | None:
-    """Return the findings that `--findings` or `--finding` means, None for neither.
-
-    Raises `UsageError` for both, `UnknownNameError` for a set that is none.
-    """
-    from radseek.retrieval.scoring.screening import choose_findings
-
-    if findings is not None and words:
-        raise UsageError("Give either --findings SET or --finding TEXT, not both.")
-    if findings is None and not words:
-        return None
-    return choose_findings(findings if findings is not None else [find(one) for one in words or ()])[0]
-
-
-def _only(table: LabelTable, asked: Sequence[Finding], file: Path) -> LabelTable:
+def _only(table: LabelTable, asked: Sequence[Finding], file: str | Path) -> LabelTable:
     """Return the labels of some findings, in the words asked. Raises `UsageError` where the file has none of them."""
     column = {one.name: place for place, one in enumerate(table.findings)}
     known = [one for one in asked if one.name in column]
