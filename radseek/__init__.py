@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from radseek.index_builder import BuildReport, build_index
     from radseek.index_builder.adapt.adapt_index import AdaptReport, adapt_index
+    from radseek.index_builder.comparison.compare_models import ModelComparison, compare_models
+    from radseek.index_builder.labels.evaluate_archive import calibrate_archive, evaluate_archive
+    from radseek.index_builder.labels.label_file import LabelFile, read_labels
     from radseek.prompts import (
         Finding,
         FindingSet,
@@ -47,6 +50,9 @@ if TYPE_CHECKING:
         UsageError,
         WorkerError,
     )
+    from radseek.retrieval.evaluation.calibrate_index import CalibrationReport
+    from radseek.retrieval.evaluation.estimate import Estimate
+    from radseek.retrieval.evaluation.index_evaluation import EvaluatedFinding, IndexEvaluation
     from radseek.retrieval.explain.evidence import Evidence
     from radseek.retrieval.explain.explanation import ExplainResult
     from radseek.retrieval.explain.summary import SummarySentence
@@ -85,6 +91,7 @@ __all__ = [
     "AdaptReport",
     "BuildReport",
     "BusyError",
+    "CalibrationReport",
     "ClassifyResult",
     "ClassifyRow",
     "Contrast",
@@ -94,6 +101,8 @@ __all__ = [
     "EncoderMismatchError",
     "EncoderSpec",
     "Engine",
+    "Estimate",
+    "EvaluatedFinding",
     "Evidence",
     "ExplainResult",
     "Finding",
@@ -103,8 +112,10 @@ __all__ = [
     "IndexBusyError",
     "IndexClosedError",
     "IndexDamagedError",
+    "IndexEvaluation",
     "IndexFolderError",
     "InputError",
+    "LabelFile",
     "LabelProbability",
     "LocalStore",
     "MaskError",
@@ -112,6 +123,7 @@ __all__ = [
     "Measurement",
     "MissingExtraError",
     "MissingFileError",
+    "ModelComparison",
     "NarratorError",
     "PromptError",
     "Provenance",
@@ -147,6 +159,9 @@ __all__ = [
     "__version__",
     "adapt_index",
     "build_index",
+    "calibrate_archive",
+    "compare_models",
+    "evaluate_archive",
     "find",
     "findings_in",
     "list_sets",
@@ -154,6 +169,7 @@ __all__ = [
     "load_set",
     "make_views",
     "measure",
+    "read_labels",
     "read_mask",
     "read_study",
 ]
@@ -162,6 +178,9 @@ __all__ = [
 _PLACES = {
     "radseek.index_builder": ("BuildReport", "build_index"),
     "radseek.index_builder.adapt.adapt_index": ("AdaptReport", "adapt_index"),
+    "radseek.index_builder.comparison.compare_models": ("ModelComparison", "compare_models"),
+    "radseek.index_builder.labels.evaluate_archive": ("calibrate_archive", "evaluate_archive"),
+    "radseek.index_builder.labels.label_file": ("LabelFile", "read_labels"),
     "radseek.prompts": (
         "Finding",
         "FindingSet",
@@ -197,6 +216,9 @@ _PLACES = {
         "UsageError",
         "WorkerError",
     ),
+    "radseek.retrieval.evaluation.calibrate_index": ("CalibrationReport",),
+    "radseek.retrieval.evaluation.estimate": ("Estimate",),
+    "radseek.retrieval.evaluation.index_evaluation": ("EvaluatedFinding", "IndexEvaluation"),
     "radseek.retrieval.explain.evidence": ("Evidence",),
     "radseek.retrieval.explain.explanation": ("ExplainResult",),
     "radseek.retrieval.explain.summary": ("SummarySentence",),

@@ -54,11 +54,12 @@ def pages_module() -> ModuleType:
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the pages call the reader's own: `scans`, `reports.csv`, `volume.nii.gz`."""
+    """What the pages call the reader's own: `scans`, `reports.csv`, `labels.csv`, `volume.nii.gz`."""
     folder = tmp_path_factory.mktemp("own")
     write_cohort(folder / "cohort", "chest_xray", 3, 5)
     (folder / "cohort" / "studies").rename(folder / "scans")
-    (folder / "cohort" / "reports.csv").rename(folder / "reports.csv")
+    for name in ("reports.csv", "labels.csv"):
+        (folder / "cohort" / name).rename(folder / name)
     import numpy as np
 
     voxels = np.random.default_rng(0).integers(-1000, 500, (24, 20, 6)).astype(np.int16)
@@ -110,7 +111,7 @@ def test_the_page_runs_from_top_to_bottom(
     monkeypatch.setenv("RADSEEK_KEY", "a key for the manual")
     here = tmp_path / page.stem  # the pages share one test
     here.mkdir()
-    for one in ("scans", "reports.csv", "volume.nii.gz"):
+    for one in ("scans", "reports.csv", "labels.csv", "volume.nii.gz"):
         copy = shutil.copytree if (own / one).is_dir() else shutil.copy
         copy(own / one, here / one)
     monkeypatch.chdir(here)
