@@ -115,7 +115,7 @@ def _wide(
     for heading, finding in layout.wide.items():
         for study, cell in zip(owner, table.cells[heading], strict=True):
             ledger.put(study, finding, cell)
-    for heading in layout.unmatched:
+    for heading in () if names.are_fixed else layout.unmatched:
         note(
             f"the column {heading!r} holds 1, 0 and -1 and its heading means no finding{suggest(heading)}; it is kept "
             "as text"

@@ -193,10 +193,6 @@ class Protocol:
         """Return which finding each heading, or name in a list, labels."""
         return {column: one.ours() for one in self.classes for column in one.columns}
 
-    def flaw(self, kind: str) -> Flaw | None:
-        """Return the protocol's flaw of a kind (a key of `FLAWS`), or None."""
-        return next((one for one in self.flaws if one.kind == kind), None)
-
 
 def _filled(template: str, name: str) -> str:
     plain = name.replace("_", " ")

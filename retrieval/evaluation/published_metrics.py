@@ -1,6 +1,6 @@
 """Scores of classes as published scripts compute them, and as they should be: from labels and scores alone.
 
-Each function returns both, so that ours stands beside the published row in the same terms. Traps T4 to T6 of the survey.
+Each function returns both, so that ours stands beside the published row in the same terms.
 """
 
 from __future__ import annotations
@@ -78,22 +78,21 @@ def enough_positives(labels: ArrayLike, least: int) -> NDArray[np.bool_]:
 def corner_threshold(labels: ArrayLike, scores: ArrayLike) -> float:
     """Return the published threshold: of 100 steps from 0 to 1, the one whose ROC point is nearest the corner.
 
-    The distance is `sqrt((1 - TPR)^2 + FPR^2)`, a score above the threshold is positive, and of equal distances the last
-    step counts, as in the scripts of CT-CLIP and HLIP. `labels (N,)` in 0 and 1, `scores (N,)` in 0 to 1; NaN where one
-    class is missing.
+    The distance is `sqrt((1 - TPR)^2 + FPR^2)`, a score above the threshold is positive, and of equal distances the
+    last step counts, as in the scripts of CT-CLIP and HLIP. `labels (N,)` in 0 and 1, `scores (N,)` in 0 to 1; NaN
+    where one class is missing.
     """
     truth, said = np.asarray(labels), np.asarray(scores, float)
     if not ((truth == 1).any() and (truth == 0).any()):
         return float("nan")
     steps = np.linspace(0, 1, _GRID)
     called = said[:, None] > steps
-    distance = np.hypot(1 - called[truth == 1].mean(0), called[truth == 0].mean(0))
+    missed, false = 1 - called[truth == 1].mean(0), called[truth == 0].mean(0)
+    distance = np.sqrt(missed**2 + false**2)
     return float(steps[_GRID - 1 - np.argmin(distance[::-1])])
 
 
-def nested_calls(
-    labels: ArrayLike, scores: ArrayLike, patients: Sequence[str], *, seed: int = 0
-) -> NDArray[np.float64]:
+def nested_calls(labels: ArrayLike, scores: ArrayLike, patients: Sequence[str], *, seed: int = 0) -> Scores:
     """Return what is called positive (1, 0) with the threshold of the other folds; folds are of whole patients.
 
     NaN where the other folds lack a class. `labels (N,)` in 0 and 1, `scores (N,)` in 0 to 1, `patients (N,)`.
@@ -115,8 +114,8 @@ def nested_calls(
 def operating_both_ways(labels: ArrayLike, scores: ArrayLike, patients: Sequence[str], finding: str) -> list[BothWays]:
     """Return accuracy, sensitivity, specificity, precision and F1 of one finding at a threshold, both ways.
 
-    Published: the threshold is chosen on the studies that are scored, and F1 is weighted by class. Ours: it is chosen on
-    other patients, and F1 is of the finding. `labels (N,)` in 1, 0, -1 (left out), `scores (N,)` in 0 to 1.
+    Published: the threshold is chosen on the studies that are scored, and F1 is weighted by class. Ours: it is chosen
+    on other patients, and F1 is of the finding. `labels (N,)` in 1, 0, -1 (left out), `scores (N,)` in 0 to 1.
     """
     truth, said = np.asarray(labels), np.asarray(scores, float)
     _check_probabilities(said)
@@ -168,7 +167,7 @@ def negatives_both_ways(labels: ArrayLike, scores: ArrayLike, kinds: Sequence[st
 
 
 def zscore_both_ways(labels: ArrayLike, scores: ArrayLike) -> BothWays:
-    """Return the accuracy of the best class, with scores standardised over the batch (published) and as they are (ours).
+    """Return the accuracy of the best class: scores standardised over the batch (published), and as they are (ours).
 
     `labels (N, F)`, of which one is 1 in each row that counts; `scores (N, F)`.
     """
@@ -184,7 +183,10 @@ def zscore_both_ways(labels: ArrayLike, scores: ArrayLike) -> BothWays:
 
 
 def labels_of_lists(lists: Sequence[Sequence[str]], classes: Sequence[str]) -> tuple[Labels, Labels]:
-    """Return labels `(N, F)` of lists of names: a class counts where a name contains it (published), or is it (ours)."""
+    """Return labels `(N, F)` of lists of names: a class is there where a name contains it (published), or is it (ours).
+
+    `lists`: of each study the names that its labels list. Case does not matter.
+    """
     names = [[name.strip().casefold() for name in one] for one in lists]
     wanted = [one.casefold() for one in classes]
     loose = [[any(one in name for name in row) for one in wanted] for row in names]
@@ -212,28 +214,26 @@ def classes_both_ways(
         columns: the label file's further columns; `scan` and `class` are used where they are there.
 
     Returns:
-        Rows in the order of the protocol's flaws. A macro AUROC that is computed in one way only is in `mean_auroc`.
+        A row for each number that is computed in two ways. Where reconstructions are made one, all later rows are of
+        scans.
 
     Raises:
         UsageError: where shapes do not fit, or scores are no probabilities.
     """
     truth, said = _checked(labels, scores)
     kept = (
-        enough_positives(truth, protocol.least_positives) if protocol.least_positives else np.ones(truth.shape[1], bool)
+        enough_positives(truth, protocol.least_positives) if protocol.least_positives else np.full(len(findings), True)
     )
     known = [(f, name) for f, name in enumerate(findings) if kept[f]]
+    kinds = {flaw.kind for flaw in protocol.flaws}
     rows: list[BothWays] = []
-    kinds = [flaw.kind for flaw in protocol.flaws]
     if "reconstructions_independent" in kinds and "scan" in columns:
         merged, means, first = one_row_a_group(truth, said, columns["scan"])
         pair = mean_auroc(truth, said), mean_auroc(merged, means)
         rows.append(BothWays("macro AUROC", "reconstructions_independent", "", *pair))
         truth, said, patients = merged, means, [patients[row] for row in first]
-    if (fewer := protocol.flaw("fewer_classes")) is not None:
-        out = {one.ours().name for one in protocol.classes if one.name in fewer.without}
-        some = [f for f, name in enumerate(findings) if name not in out]
-        rows.append(BothWays("macro AUROC", "fewer_classes", "", mean_auroc(truth[:, some], said[:, some]),
-                             mean_auroc(truth, said)))  # fmt: skip
+    if "fewer_classes" in kinds:
+        rows.append(_fewer(protocol, truth, said, findings))
     if "threshold_on_scored_data" in kinds:
         rows += [row for f, name in known for row in operating_both_ways(truth[:, f], said[:, f], patients, name)]
     if "which_negative" in kinds and "class" in columns:
@@ -241,6 +241,18 @@ def classes_both_ways(
     if "batch_zscore" in kinds:
         rows.append(zscore_both_ways(truth, said))
     return rows
+
+
+def _fewer(protocol: Protocol, truth: NDArray[np.int8], said: Scores, findings: Sequence[str]) -> BothWays:
+    out = {
+        one.ours().name
+        for flaw in protocol.flaws
+        for one in protocol.classes
+        if flaw.kind == "fewer_classes" and one.name in flaw.without
+    }
+    some = [f for f, name in enumerate(findings) if name not in out]
+    pair = mean_auroc(truth[:, some], said[:, some]), mean_auroc(truth, said)
+    return BothWays("macro AUROC", "fewer_classes", "", *pair)
 
 
 def _measured(name: str, truth: NDArray[np.int8], calls: Scores) -> float:

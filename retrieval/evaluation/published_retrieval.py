@@ -1,4 +1,4 @@
-"""Retrieval as published scripts measure it, and as it should be: from labels, texts and similarities alone (trap T1)."""
+"""Retrieval as published scripts measure it, and as it should be: from labels, texts and similarities alone."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def pairs_both_ways(similarity: ArrayLike, texts: Sequence[str], ks: Sequence[in
 def class_precision(wanted: ArrayLike, found: ArrayLike, similarity: ArrayLike, ks: Sequence[int]) -> list[float]:
     """Return the share of the k nearest that are of the query's class, for each k (GLoRIA).
 
-    `wanted (Q,)` and `found (N,)` are classes, `similarity (Q, N)`; no query is in the gallery, as it is of another kind.
+    `wanted (Q,)` and `found (N,)` are classes, `similarity (Q, N)`; queries and gallery are of two kinds.
     """
     matrix = np.asarray(similarity, float)
     order = np.argsort(-matrix, axis=1, kind="stable")
@@ -90,8 +90,8 @@ def structure_recall(
 ) -> NDArray[np.float64]:
     """Return for each structure the share of its queries of whose k nearest one holds it, other patients only.
 
-    `labels (N, F)`: 1 where a study holds a structure; each study asks for each that it holds. NaN for a structure of no
-    study. `similarity (N, N)`, `patients (N,)`.
+    `labels (N, F)`: 1 where a study holds a structure; each study asks for each that it holds. NaN for a structure of
+    no study. `similarity (N, N)`, `patients (N,)`.
     """
     has, matrix = np.asarray(labels) == 1, _square(similarity, len(patients))
     owner = np.unique(np.asarray(patients), return_inverse=True)[1]
