@@ -80,13 +80,13 @@ def parse_protocol(data: Mapping[str, Any], source: str) -> Protocol:
     """Return the protocol that a parsed file holds. `source` names it in errors, which are `UsageError`s."""
     table = _Table(data, source)
     table.only(_KNOWN, (*_CHOICES, *_TEXTS, "files"))
-    texts = {key: table.text(key) for key in (*_TEXTS, *(key for key in _MORE_TEXTS if key in data))}
+    fields: dict[str, Any] = {key: table.text(key) for key in (*_TEXTS, *(key for key in _MORE_TEXTS if key in data))}
+    fields |= {key: table.choice(key, choices) for key, choices in _CHOICES.items()}
+    fields |= {key: table.texts(key) for key in _LISTS if key in data}
     classes = tuple(_class(one) for one in table.tables("classes"))
     _check_classes(table, classes)
     protocol = Protocol(
-        **texts,
-        **{key: table.choice(key, choices) for key, choices in _CHOICES.items()},
-        **{key: table.texts(key) for key in _LISTS if key in data},
+        **fields,
         keep={key: table.inner("keep").texts(key) for key in table.inner("keep").data},
         open_classes=table.flag("open_classes"),
         least_positives=table.number("least_positives"),
