@@ -63,11 +63,14 @@ def read_columns(
             continue
         rows += 1
         for heading, cell in row.cells.items():
-            column = cells.setdefault(heading, [""] * (rows - 1))
-            column.append(same.setdefault(cell, clean_cell(cell)))
-        for column in cells.values():
-            if len(column) < rows:
-                column.append("")
+            if heading not in cells:
+                cells[heading] = [""] * (rows - 1)
+            if cell not in same:
+                same[cell] = clean_cell(cell)
+            cells[heading].append(same[cell])
+        if len(row.cells) < len(cells):
+            for column in cells.values():
+                column.extend([""] * (rows - len(column)))
     if not rows:
         first = f"line {bad[0].line} {bad[0].rule}" if bad else "it has no rows"
         raise UsageError(f"no row can be used: {first}")
