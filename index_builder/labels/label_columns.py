@@ -16,7 +16,7 @@ from radseek.prompts.normalise import normalise
 from radseek.prompts.shipped_sets import all_findings, list_sets, load_set, terms
 from radseek.retrieval.errors import PromptError, UsageError, nearest
 
-__all__ = ["LabelNames", "Layout", "find_layout", "identifying_columns"]
+__all__ = ["LabelLayout", "LabelNames", "find_layout", "identifying_columns"]
 
 _CHEST = ("chest_ct", "chest_xray")
 
@@ -71,7 +71,7 @@ class LabelNames:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class LabelLayout:
     """What the columns of a table of labels hold; "" for what it lacks.
 
     `study` names the study and `patient` whose it is. Labels are in one of three forms: `finding` and `label` of a
@@ -112,7 +112,9 @@ def identifying_columns(headings: Sequence[str], study_column: str | None) -> tu
     return study, patient
 
 
-def find_layout(table: CellColumns, names: LabelNames, study_column: str | None, list_column: str | None) -> Layout:
+def find_layout(
+    table: CellColumns, names: LabelNames, study_column: str | None, list_column: str | None
+) -> LabelLayout:
     """Return what a table's columns hold, by their headings and, where those leave it open, their cells.
 
     `list_column`: the heading of a column whose cells list findings, where that is known.
@@ -128,7 +130,7 @@ def find_layout(table: CellColumns, names: LabelNames, study_column: str | None,
         raise UsageError(_no_labels(table, rest))
     text = tuple(heading for heading in rest if heading not in (finding, label, *wide))
     unmatched = tuple(heading for heading in text if wide and _is_labels(table.cells[heading]))
-    return Layout(study, patient, finding, label, listed, wide, text, unmatched)
+    return LabelLayout(study, patient, finding, label, listed, wide, text, unmatched)
 
 
 def _long_columns(table: CellColumns, names: LabelNames, rest: Sequence[str]) -> tuple[str, str]:

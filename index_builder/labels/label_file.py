@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from radseek.index_builder.labels.cell_columns import CellColumns, read_columns
 from radseek.index_builder.labels.label_claims import find_claims
-from radseek.index_builder.labels.label_columns import LabelNames, Layout, find_layout, identifying_columns
+from radseek.index_builder.labels.label_columns import LabelLayout, LabelNames, find_layout, identifying_columns
 from radseek.index_builder.labels.label_values import Empty, Uncertain, policies
 from radseek.index_builder.labels.protocol_rows import (
     given_heading,
@@ -129,7 +129,7 @@ def _laid_out(
     study_column: str | None,
     protocol: Protocol | None,
     note: Callable[[str], None],
-) -> tuple[CellColumns, Layout, LabelNames]:
+) -> tuple[CellColumns, LabelLayout, LabelNames]:
     """Return the rows that count, what their columns hold, and what names mean."""
     names = LabelNames(findings) if protocol is None else protocol_names(protocol)
 
@@ -156,7 +156,7 @@ def _laid_out(
 def _said(
     path: Path,
     table: CellColumns,
-    layout: Layout,
+    layout: LabelLayout,
     names: LabelNames,
     uncertain: Uncertain,
     empty: Empty,
@@ -186,7 +186,7 @@ def _said(
     )
 
 
-def _with_study(table: CellColumns, layout: Layout, note: Callable[[str], None]) -> CellColumns:
+def _with_study(table: CellColumns, layout: LabelLayout, note: Callable[[str], None]) -> CellColumns:
     """Return the rows that name a study."""
     rows = [row for row, study in enumerate(table.identifiers(layout.study)) if study]
     if not rows:
@@ -214,7 +214,7 @@ def _first_said(owner: Sequence[int], count: int, cells: Sequence[str]) -> tuple
 
 def _note_several(
     table: CellColumns,
-    layout: Layout,
+    layout: LabelLayout,
     owner: Sequence[int],
     first: Mapping[str, Sequence[str]],
     note: Callable[[str], None],

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from radseek.index_builder.labels.cell_columns import CellColumns
-from radseek.index_builder.labels.label_columns import LabelNames, Layout
+from radseek.index_builder.labels.label_columns import LabelLayout, LabelNames
 from radseek.index_builder.tables.headings import by_plain_heading, plain_heading
 from radseek.index_builder.tables.text_encoding import find_encoding, open_text
 from radseek.retrieval.errors import UsageError
@@ -70,7 +70,7 @@ def parts_of_names(pattern: str, names: Sequence[str]) -> tuple[str, ...]:
     return tuple(match[1] if match and pattern else "" for match in found)
 
 
-def note_missing(protocol: Protocol, layout: Layout, note: Callable[[str], None]) -> None:
+def note_missing(protocol: Protocol, layout: LabelLayout, note: Callable[[str], None]) -> None:
     """Say which classes of a protocol a wide table has no column for."""
     have = {finding.name for finding in layout.wide.values()}
     missing = [one.name for one in protocol.classes if one.ours().name not in have]
