@@ -11,11 +11,21 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from radseek.prompts.normalise import normalise
 from radseek.prompts.word_errors import PromptError
 
-__all__ = ["CODE_SYSTEMS", "LANGUAGES", "MIN_PARAPHRASES", "VIEW_NAMES", "Code", "Finding", "FindingSet"]
+__all__ = [
+    "CODE_SYSTEMS",
+    "LANGUAGES",
+    "MIN_PARAPHRASES",
+    "VIEW_NAMES",
+    "Code",
+    "Finding",
+    "FindingSet",
+    "QuotedFinding",
+]
 
 LANGUAGES = ("en", "zh")
 MIN_PARAPHRASES = 5
@@ -94,6 +104,8 @@ class Finding:
     codes: tuple[Code, ...] = ()
     focal: bool = False
 
+    fewest: ClassVar[int] = MIN_PARAPHRASES
+
     def __post_init__(self) -> None:
         for mapping in ("names", "synonyms"):  # a caller's dict stays the caller's
             object.__setattr__(self, mapping, dict(getattr(self, mapping)))
@@ -128,7 +140,7 @@ class Finding:
 
     def _check_prompts(self) -> None:
         where, count = self._where, len(self.present)
-        _require(count >= MIN_PARAPHRASES, where, f"{count} pairs", f"write at least {MIN_PARAPHRASES}")
+        _require(count >= self.fewest, where, f"{count} pairs", f"write at least {self.fewest}")
         same = count == len(self.absent)
         _require(same, where, "present and absent must pair one to one", "write the missing opposite")
         prompts = (*self.present, *self.absent)
@@ -156,6 +168,13 @@ class Finding:
         written["codes"] = [{"system": c.system, "code": c.code, "source": c.source} for c in self.codes]
         written["pairs"] = [list(pair) for pair in zip(self.present, self.absent, strict=True)]
         return written
+
+
+class QuotedFinding(Finding):
+    """A finding in the sentences of a publication: as many pairs as it has, one as a rule."""
+
+    __slots__ = ()
+    fewest = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -218,6 +218,7 @@ def test_rows_and_files_that_cannot_be_used(tmp_path: Path) -> None:
         "finding,label\npneumonia,1\n": "no column names the study; the headings found are 'finding', 'label'",
         "study,site\na,x\n": "no column holds labels of a finding that is known",
         "study,pnuemothorax\na,1\n": "did you mean pneumothorax",
+        "study,finding,label\na,pnuemothorax,1\n": "did you mean pneumothorax",
         "study,pneumonia\n": "no row can be used: it has no rows",
         "study,pneumonia\n,1\n": "the column 'study' is empty",
         "": "the file is empty",
@@ -247,6 +248,7 @@ FINDINGS = ("pneumonia", "Pleural Effusion", "气胸", "lung_nodule")
 VALUES = st.sampled_from([1, 0, -1, None])
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(
     table=st.dictionaries(STUDIES, st.lists(VALUES, min_size=4, max_size=4), min_size=1, max_size=6),

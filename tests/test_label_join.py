@@ -13,11 +13,15 @@ from radseek.index_builder.labels.label_file import read_labels
 from radseek.index_builder.labels.label_join import JoinedLabels, join_labels
 from radseek.index_builder.labels.study_names import StudyNames
 from radseek.retrieval.errors import UsageError
+from radseek.retrieval.evaluation.protocol_file import load_protocol
+from radseek.retrieval.evaluation.published_metrics import classes_both_ways
 from radseek.retrieval.index.catalog.linkage import linkage_path
 from radseek.retrieval.index.local_store import LocalStore
 from radseek.retrieval.index.store import Linkage, StudyRecord
 from radseek.retrieval.privacy.pseudonyms import keyed_hash, load_key, patient_key
-from tests.encoder_support import tiny_spec
+from radseek.retrieval.scoring.stored_margins import stored_margins
+from radseek.retrieval.scoring.text_vectors import TextVectors
+from tests.encoder_support import TinyEncoder, tiny_spec
 from tests.index_support import make_record
 
 FILES = ("train/p1/view1.png", "train/p2/view1.png", "train/p2/lateral.nii.gz", "dicom/st4/IM1.dcm")
@@ -159,3 +163,35 @@ def test_a_uids_last_number_is_no_ending(folder: Path, store: LocalStore) -> Non
         store, folder / "labels.csv", "lateral,pneumonia,1", "1.2.840,pneumonia,1", "1.2.840.5,pneumonia,1"
     ).report
     assert report.unmatched.first == ("1.2.840", "1.2.840.5")
+
+
+@pytest.mark.slow
+def test_a_protocol_from_the_download_to_its_numbers(tmp_path: Path) -> None:
+    """By the public functions alone: labels, join, margins with both kinds of prompts, numbers both ways."""
+    volumes = [f"valid_{n // 2}_a_{n % 2 + 1}.nii.gz" for n in range(12)]
+    encoder, protocol = TinyEncoder(), load_protocol("ct-rate")
+    with LocalStore.create(tmp_path / "a.index", encoder.spec) as store:
+        for number, name in enumerate(volumes):
+            made = make_record(number)
+            link = Linkage(paths=(str(tmp_path / "valid" / name),), series_uids=("1",))
+            store.add([replace(made, source_path=name, patient_key="", linkage=link)])
+    headings = ",".join(one.name for one in protocol.classes)
+    rows = [f"{name},{','.join(str((n + f) // 2 % 2) for f in range(18))}" for n, name in enumerate(volumes)]
+    (tmp_path / "valid_predicted_labels.csv").write_text("\n".join((f"VolumeName,{headings}", *rows)), "utf8")
+    with LocalStore.open(tmp_path / "a.index") as store:
+        joined = join_labels(read_labels(tmp_path / "valid_predicted_labels.csv", protocol=protocol), store)
+        table = joined.table
+        assert joined.report.matched == 12
+        assert len(set(table.patients)) == 6
+        for prompts in ("ours", "published", "hlip"):
+            findings = protocol.findings(prompts, table.findings)
+            margins = stored_margins(store, TextVectors(encoder), findings)
+            assert margins.studies == table.studies
+            scores = 1 / (1 + np.exp(-margins.margins.astype(float)))
+            found = classes_both_ways(
+                protocol, table.values, scores, table.patients, [one.name for one in findings], table.columns
+            )
+            assert {row.flaw for row in found} == {
+                "reconstructions_independent", "fewer_classes", "threshold_on_scored_data", "weighted_f1",
+            }  # fmt: skip
+            assert all(0 <= row.published <= 1 for row in found if row.finding == "")

@@ -62,12 +62,7 @@ def read_columns(
             bad.append(row)
             continue
         rows += 1
-        for heading, cell in row.cells.items():
-            column = cells.setdefault(heading, [""] * (rows - 1))
-            column.append(same.setdefault(cell, clean_cell(cell)))
-        for column in cells.values():
-            if len(column) < rows:
-                column.append("")
+        _add(cells, row.cells, rows, same)
     if not rows:
         first = f"line {bad[0].line} {bad[0].rule}" if bad else "it has no rows"
         raise UsageError(f"no row can be used: {first}")
@@ -75,3 +70,16 @@ def read_columns(
         named = "; ".join(f"line {row.line} {row.rule}" for row in bad[:_NAMED])
         note(f"{len(bad)} rows cannot be used: {named}{'; …' if len(bad) > _NAMED else ''}")
     return CellColumns(rows, cells)
+
+
+def _add(columns: dict[str, list[str]], cells: dict[str, str], rows: int, same: dict[str, str]) -> None:
+    """Add the cells of a table's row number `rows` to its columns."""
+    for heading, cell in cells.items():
+        if heading not in columns:
+            columns[heading] = [""] * (rows - 1)
+        if cell not in same:
+            same[cell] = clean_cell(cell)
+        columns[heading].append(same[cell])
+    if len(cells) < len(columns):
+        for column in columns.values():
+            column.extend([""] * (rows - len(column)))

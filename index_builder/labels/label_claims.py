@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radseek.index_builder.labels.cell_columns import CellColumns
-from radseek.index_builder.labels.label_columns import LabelNames, Layout
+from radseek.index_builder.labels.label_columns import LabelLayout, LabelNames
 from radseek.index_builder.labels.label_values import Cell, cell_says, list_items
 from radseek.prompts.catalogue import suggest
 from radseek.prompts.finding import Finding
@@ -34,7 +34,7 @@ class Claims:
 
 def find_claims(
     table: CellColumns,
-    layout: Layout,
+    layout: LabelLayout,
     names: LabelNames,
     policy: Policy,
     owner: Sequence[int],
@@ -87,7 +87,7 @@ class _Ledger:
 
 def _long(
     table: CellColumns,
-    layout: Layout,
+    layout: LabelLayout,
     names: LabelNames,
     policy: Policy,
     owner: Sequence[int],
@@ -105,7 +105,7 @@ def _long(
 
 def _wide(
     table: CellColumns,
-    layout: Layout,
+    layout: LabelLayout,
     names: LabelNames,
     policy: Policy,
     owner: Sequence[int],
@@ -115,7 +115,7 @@ def _wide(
     for heading, finding in layout.wide.items():
         for study, cell in zip(owner, table.cells[heading], strict=True):
             ledger.put(study, finding, cell)
-    for heading in layout.unmatched:
+    for heading in () if names.are_fixed else layout.unmatched:
         note(
             f"the column {heading!r} holds 1, 0 and -1 and its heading means no finding{suggest(heading)}; it is kept "
             "as text"
@@ -125,7 +125,7 @@ def _wide(
 
 def _lists(
     table: CellColumns,
-    layout: Layout,
+    layout: LabelLayout,
     names: LabelNames,
     policy: Policy,
     owner: Sequence[int],

@@ -11,11 +11,20 @@ from numpy.typing import NDArray
 
 from radseek.index_builder.labels.cell_columns import CellColumns, read_columns
 from radseek.index_builder.labels.label_claims import find_claims
-from radseek.index_builder.labels.label_columns import LabelNames, Layout, find_layout, identifying_columns
+from radseek.index_builder.labels.label_columns import LabelLayout, LabelNames, find_layout, identifying_columns
 from radseek.index_builder.labels.label_values import Empty, Uncertain, policies
+from radseek.index_builder.labels.protocol_rows import (
+    given_heading,
+    kept_rows,
+    note_missing,
+    parts_of_names,
+    protocol_names,
+    split_rows,
+)
 from radseek.index_builder.reports.report_columns import known_headings
 from radseek.prompts.finding import Finding
 from radseek.retrieval.errors import UsageError
+from radseek.retrieval.evaluation.protocol import Protocol
 
 __all__ = ["Contradiction", "LabelFile", "decided", "read_labels"]
 
@@ -65,10 +74,11 @@ class LabelFile:
 def read_labels(
     path: str | Path,
     *,
-    uncertain: Uncertain = "ignore",
-    empty: Empty = "unknown",
+    uncertain: Uncertain | None = None,
+    empty: Empty | None = None,
     findings: Iterable[Finding] = (),
     study_column: str | None = None,
+    protocol: Protocol | None = None,
 ) -> LabelFile:
     """Read a file of labels: CSV, TSV, JSONL or Parquet, in any encoding that tables of reports are read in.
 
@@ -79,11 +89,14 @@ def read_labels(
 
     Args:
         path: the file.
-        uncertain: what -1 counts as: not known (`ignore`), `present` or `absent`.
-        empty: what an empty cell of a column of labels, and an empty list, count as: `unknown` or `absent`. A row of a
-            long table without a label says nothing.
+        uncertain: what -1 counts as: not known (`ignore`), `present` or `absent`; None: what the protocol says, else
+            `ignore`.
+        empty: what an empty cell of a column of labels, and an empty list, count as: `unknown` or `absent`; None: what
+            the protocol says, else `unknown`. A row of a long table without a label says nothing.
         findings: a user's own, which are meant before those of the catalogue.
         study_column: the heading of the column that names the study; None where the headings are to tell.
+        protocol: whose classes alone count, in their order, with its columns, rows and studies; `findings` are then
+            not looked at.
 
     Returns:
         What it says; `join_labels` finds its studies in an index.
@@ -94,9 +107,12 @@ def read_labels(
     path = Path(path)
     if not path.is_file():
         raise UsageError(f"{path}: no such file of labels; give a .csv, .tsv, .jsonl or .parquet file")
+    uncertain = uncertain or (protocol.uncertain if protocol else "ignore")
+    empty = empty or (protocol.empty if protocol else "unknown")
     notes: list[str] = []
     try:
-        return _read(path, LabelNames(findings), study_column, uncertain, empty, notes)
+        table, layout, names = _laid_out(path, findings, study_column, protocol, notes.append)
+        return _said(path, table, layout, names, uncertain, empty, protocol, notes)
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from None
 
@@ -107,25 +123,54 @@ def decided(present: NDArray[np.bool_], absent: NDArray[np.bool_]) -> NDArray[np
     return values
 
 
-def _read(
+def _laid_out(
     path: Path,
-    names: LabelNames,
+    findings: Iterable[Finding],
     study_column: str | None,
-    uncertain: Uncertain,
-    empty: Empty,
-    notes: list[str],
-) -> LabelFile:
+    protocol: Protocol | None,
+    note: Callable[[str], None],
+) -> tuple[CellColumns, LabelLayout, LabelNames]:
+    """Return the rows that count, what their columns hold, and what names mean."""
+    names = LabelNames(findings) if protocol is None else protocol_names(protocol)
+
     def known(headings: Sequence[str]) -> int:
         return sum(map(names.known, headings)) + known_headings(headings)
 
-    table = read_columns(path, known, lambda headings: identifying_columns(headings, study_column), notes.append)
-    layout = find_layout(table, names, study_column, None)
-    table = _with_study(table, layout, notes.append)
+    def study_of(headings: Sequence[str]) -> str | None:
+        return study_column or (protocol and given_heading(headings, protocol.study)) or None
+
+    table = read_columns(path, known, lambda headings: identifying_columns(headings, study_of(headings)), note)
+    if protocol is not None:
+        table = kept_rows(table, protocol, note)
+    listed = given_heading(table.headings, protocol.names) if protocol else ""
+    layout = find_layout(table, names, study_of(table.headings), listed or None)
+    table = _with_study(table, layout, note)
+    if layout.study == layout.patient and study_of(table.headings) is None:
+        note(f"no column names a study; {layout.study!r} is taken for it")
+    if protocol is not None:
+        table = split_rows(table, layout.study, protocol, path.parent, note)
+        note_missing(protocol, layout, note)
+    return table, layout, names
+
+
+def _said(
+    path: Path,
+    table: CellColumns,
+    layout: LabelLayout,
+    names: LabelNames,
+    uncertain: Uncertain,
+    empty: Empty,
+    protocol: Protocol | None,
+    notes: list[str],
+) -> LabelFile:
     studies, owner = _numbered(table.identifiers(layout.study))
     patients = _first_said(owner, len(studies), table.identifiers(layout.patient))
     claims = find_claims(table, layout, names, policies(uncertain, empty), owner, notes.append)
     texts = {heading: _first_said(owner, len(studies), table.cells[heading]) for heading in layout.text}
     _note_several(table, layout, owner, {**texts, layout.patient: patients}, notes.append)
+    if protocol is not None:
+        patients = patients if layout.patient else parts_of_names(protocol.patient, studies)
+        texts |= {"scan": parts_of_names(protocol.scan, studies)} if protocol.scan else {}
     return LabelFile(
         path=path,
         studies=studies,
@@ -141,13 +186,11 @@ def _read(
     )
 
 
-def _with_study(table: CellColumns, layout: Layout, note: Callable[[str], None]) -> CellColumns:
+def _with_study(table: CellColumns, layout: LabelLayout, note: Callable[[str], None]) -> CellColumns:
     """Return the rows that name a study."""
     rows = [row for row, study in enumerate(table.identifiers(layout.study)) if study]
     if not rows:
         raise UsageError(f"the column {layout.study!r} is empty; every label needs a study")
-    if layout.study == layout.patient:
-        note(f"no column names a study; {layout.study!r} is taken for it")
     if len(rows) < table.rows:
         note(f"{table.rows - len(rows)} rows have nothing in {layout.study!r} and are left out")
         return table.kept(rows)
@@ -171,7 +214,7 @@ def _first_said(owner: Sequence[int], count: int, cells: Sequence[str]) -> tuple
 
 def _note_several(
     table: CellColumns,
-    layout: Layout,
+    layout: LabelLayout,
     owner: Sequence[int],
     first: Mapping[str, Sequence[str]],
     note: Callable[[str], None],
