@@ -13,6 +13,9 @@ from radseek.retrieval.evaluation.audit_columns import audit_columns
 from radseek.retrieval.evaluation.calibrate_index import CalibrationReport, calibrate_index
 from radseek.retrieval.evaluation.calibration_fit import Aims
 from radseek.retrieval.evaluation.index_evaluation import IndexEvaluation, evaluate_index
+from radseek.retrieval.evaluation.protocol import Protocol
+from radseek.retrieval.evaluation.protocol_file import load_protocol
+from radseek.retrieval.evaluation.protocol_run import run_protocol
 from radseek.retrieval.scoring.own_calibration import own_calibration
 from radseek.retrieval.scoring.states import Judge
 from radseek.retrieval.scoring.text_vectors import TextVectors
@@ -26,7 +29,8 @@ def evaluate_archive(
     *,
     findings: Sequence[Finding] | None = None,
     by: Sequence[str] | None = None,
-    uncertain: Uncertain = "ignore",
+    protocol: str | None = None,
+    uncertain: Uncertain | None = None,
     study_column: str | None = None,
     where: Sequence[str] = (),
     repeats: int = 1000,
@@ -39,7 +43,9 @@ def evaluate_archive(
         labels: CSV, JSONL or Parquet: `study, finding, label`, or a column a finding; 1, 0, -1 or nothing.
         findings: of the labels, these in these words; None for all of them.
         by: columns of the fairness audit, "sex,age" crosses; None for sex and age where they are known.
-        uncertain: what -1 counts as: "ignore", "present" or "absent".
+        protocol: the name of a published one (`list_protocols`), or a TOML file: its classes, columns, rules and
+            prompts, and its published numbers beside ours.
+        uncertain: what -1 counts as: "ignore", "present" or "absent"; None for the protocol's rule, else "ignore".
         study_column: the heading that names studies, where it is unusual.
         where: only studies of a column of the file ("split=val") or of a filter of the index.
         repeats: resamples of patients, for intervals.
@@ -52,16 +58,27 @@ def evaluate_archive(
         UsageError: no index, a file that cannot be read, or labels of no study of the index.
         EncoderError: the encoder that built the index is not on this machine.
     """
-    chosen = labelled_index(index, labels, findings, uncertain=uncertain, study_column=study_column, where=where)
+    known = None if protocol is None else load_protocol(protocol)
+    chosen = labelled_index(
+        index, labels, findings, uncertain=uncertain, study_column=study_column, where=where, protocol=known
+    )
     with chosen as opened:
-        return evaluated(opened, by=by, repeats=repeats, seed=seed)
+        return evaluated(opened, by=by, protocol=known, repeats=repeats, seed=seed)
 
 
 def evaluated(
-    opened: LabelledIndex, *, by: Sequence[str] | None = None, repeats: int = 1000, seed: int = 0
+    opened: LabelledIndex,
+    *,
+    by: Sequence[str] | None = None,
+    protocol: Protocol | None = None,
+    repeats: int = 1000,
+    seed: int = 0,
 ) -> IndexEvaluation:
     """Measure an index that is open with its labels; see `evaluate_archive`."""
     texts = TextVectors(opened.encoder)
+    run = None
+    if protocol is not None:
+        run = run_protocol(protocol, opened.store, texts, opened.table, repeats=repeats, seed=seed)
     return evaluate_index(
         opened.store,
         texts,
@@ -71,6 +88,7 @@ def evaluated(
         retrieval=archive_retrieval(opened.store, opened.table, repeats=repeats, seed=seed),
         about={**opened.report.to_dict(), "where": list(opened.where)},
         label_lines=opened.report.lines(),
+        protocol=run,
         repeats=repeats,
         seed=seed,
     )

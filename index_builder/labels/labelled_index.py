@@ -16,6 +16,7 @@ from radseek.retrieval.encoders.load_encoder import check_here, load_encoder
 from radseek.retrieval.errors import UsageError
 from radseek.retrieval.evaluation.chosen_studies import chosen_studies
 from radseek.retrieval.evaluation.label_table import LabelTable
+from radseek.retrieval.evaluation.protocol import Protocol
 from radseek.retrieval.index.local_store import LocalStore
 
 __all__ = ["LabelledIndex", "labelled_index"]
@@ -38,9 +39,10 @@ def labelled_index(
     labels: str | Path,
     asked: Sequence[Finding] | None = None,
     *,
-    uncertain: Uncertain = "ignore",
+    uncertain: Uncertain | None = None,
     study_column: str | None = None,
     where: Sequence[str] | None = None,
+    protocol: Protocol | None = None,
 ) -> Iterator[LabelledIndex]:
     """Open an index to read, with its encoder, and join a file of labels to it; close it after.
 
@@ -48,10 +50,11 @@ def labelled_index(
         index: the index folder.
         labels: the file.
         asked: of the labels, these findings in these words; None for all of them.
-        uncertain: what -1 counts as.
+        uncertain: what -1 counts as; None for the protocol's rule, else "ignore".
         study_column: the heading that names studies, where it is unusual.
         where: `COLUMN=VALUE` of the file's further columns ("split=val"), else filters as `screen` takes them; studies
             that do not pass are left out.
+        protocol: a published way of reading such a file.
 
     Raises:
         UsageError: no index, a file that cannot be read, labels of no study of the index, or of none of `asked`.
@@ -60,7 +63,9 @@ def labelled_index(
     from radseek.retrieval.index.local_store import LocalStore
 
     with LocalStore.open(index) as store:
-        file = read_labels(labels, uncertain=uncertain, findings=asked or (), study_column=study_column)
+        file = read_labels(
+            labels, uncertain=uncertain, findings=asked or (), study_column=study_column, protocol=protocol
+        )
         joined = join_labels(file, store)
         table = joined.table if asked is None else _only(joined.table, asked, labels)
         table = chosen_studies(table, store, where or ())

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from radseek.cli.asked_labels import asked_of
-from radseek.cli.console import errors, print_json, print_notice, print_table, progress
+from radseek.cli.console import errors, number, print_json, print_notice, print_table, progress
 from radseek.cli.options import (
     Json,
     LabelFindings,
@@ -19,16 +19,19 @@ from radseek.cli.options import (
     LabelWhere,
     StudyColumn,
     UncertainLabel,
-    UncertainLabels,
 )
 from radseek.retrieval.errors import UsageError
+from radseek.retrieval.evaluation.protocol_file import list_protocols, load_protocol
 from radseek.retrieval.path_text import printable
 
 if TYPE_CHECKING:
     from radseek.index_builder.labels.labelled_index import LabelledIndex
     from radseek.retrieval.evaluation.index_evaluation import IndexEvaluation
+    from radseek.retrieval.evaluation.protocol_run import ProtocolRun
 
 __all__ = ["evaluate"]
+
+_PROTOCOLS = ", ".join(list_protocols())
 
 
 def evaluate(
@@ -40,7 +43,13 @@ def evaluate(
         list[str] | None,
         typer.Option(help="Audit groups: sex, age, site, vendor, a column of the labels; sex,age crosses. Repeatable."),
     ] = None,
-    uncertain: UncertainLabels = UncertainLabel.IGNORE,
+    protocol: Annotated[
+        str | None,
+        typer.Option(help=f"A published protocol: {_PROTOCOLS}; or a TOML file."),
+    ] = None,
+    uncertain: Annotated[
+        UncertainLabel | None, typer.Option(help="What -1 counts as; without: the protocol's rule, else ignore.")
+    ] = None,
     study_column: StudyColumn = None,
     where: LabelWhere = None,
     out: Annotated[Path | None, typer.Option(help="Write evaluation.html, .json and .csv into this folder.")] = None,
@@ -58,11 +67,13 @@ def evaluate(
 
     if checklist and out is None:
         raise UsageError("--checklist writes checklist.md beside the evaluation; say where with --out DIR.")
-    reading: Any = {"uncertain": uncertain.value, "study_column": study_column, "where": where}
+    known = None if protocol is None else load_protocol(protocol)
+    said = None if uncertain is None else uncertain.value
+    reading: Any = {"uncertain": said, "study_column": study_column, "where": where, "protocol": known}
     with labelled_index(index, labels, asked_of(findings, finding), **reading) as opened:
         with progress() as update:
             update("measure", 0, None)
-            evaluation = evaluated(opened, by=by, repeats=repeats, seed=seed)
+            evaluation = evaluated(opened, by=by, protocol=known, repeats=repeats, seed=seed)
         if out is not None:
             _write(evaluation, opened, out)
     if out is not None and checklist:
@@ -131,7 +142,38 @@ def _print(evaluation: IndexEvaluation) -> None:
         rows.append([f"mean of {macro.findings}", "", str(macro.auroc), str(macro.average_precision), *[""] * 4])
     title = f"{len(evaluation.labels.studies)} studies, {len(set(evaluation.labels.patients))} patients"
     print_table(title, columns, rows)
+    if evaluation.protocol is not None:
+        _print_protocol(evaluation.protocol)
     for way in evaluation.retrieval.ways if evaluation.retrieval is not None else ():
         table = [[name, *map(str, values)] for name, values in way.at.items()]
         print_table(f"{way.title}: {way.queries} queries", ["", *(f"at {k}" for k in way.ks)], table)
         print_table("", ["", ""], [[name, str(value)] for name, value in way.overall.items()])
+
+
+def _print_protocol(found: ProtocolRun) -> None:
+    rows = [[f"radseek, {run.prompts} prompts", "macro AUROC", str(run.macro or "-"), ""] for run in found.runs]
+    rows += [[row.model, row.metric, f"{row.value:g}", f"{row.source} {row.tag}"] for row in found.protocol.published]
+    print_table(f"{found.protocol.title}: ours beside the published", ["", "metric", "value", "source"], rows)
+    both = [(run.prompts, one) for run in found.runs for one in run.both_ways]
+    both += [("", one) for one in found.retrieval]
+    if both:
+        lines = [
+            [
+                prompts,
+                one.finding or "all",
+                one.measure,
+                number(one.published),
+                number(one.ours),
+                one.flaw.replace("_", " "),
+            ]
+            for prompts, one in both
+        ]
+        print_table(
+            "As published scripts compute it, and without the flaw",
+            ["prompts", "finding", "measure", "published way", "ours", "flaw"],
+            lines,
+        )
+    for flaw in found.protocol.flaws:
+        errors.print(
+            printable(f"Known flaw of the published number: {flaw.text} {flaw.tag}"), markup=False, soft_wrap=True
+        )

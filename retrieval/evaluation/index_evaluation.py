@@ -27,6 +27,7 @@ from radseek.retrieval.evaluation.finding_measures import FindingMeasures, Macro
 from radseek.retrieval.evaluation.label_table import LabelTable
 from radseek.retrieval.evaluation.labelled_margins import labelled_margins
 from radseek.retrieval.evaluation.patient_draws import patient_draws
+from radseek.retrieval.evaluation.protocol_run import ProtocolRun
 from radseek.retrieval.evaluation.thresholds import RULES, ThresholdRule
 from radseek.retrieval.index.store import Store
 from radseek.retrieval.result_table import ColumnType, ResultTable
@@ -90,6 +91,7 @@ class IndexEvaluation(ResultTable[EvaluatedFinding]):
     results: tuple[EvaluatedFinding, ...]
     macro: MacroMeasures | None
     retrieval: ArchiveRetrieval | None
+    protocol: ProtocolRun | None
     rule: ThresholdRule
     repeats: int
     seed: int
@@ -127,6 +129,7 @@ class IndexEvaluation(ResultTable[EvaluatedFinding]):
             "results": [_finding_document(one) for one in self.results],
             "macro": None if self.macro is None else asdict(self.macro),
             "retrieval": None if self.retrieval is None else self.retrieval.to_dict(),
+            "protocol": None if self.protocol is None else self.protocol.to_dict(),
         }
         plain: dict[str, Any] = plain_numbers(document)
         return plain
@@ -159,6 +162,7 @@ def evaluate_index(
     by: Mapping[str, Sequence[str]] | None = None,
     rules: Sequence[ThresholdRule] = RULES,
     retrieval: ArchiveRetrieval | None = None,
+    protocol: ProtocolRun | None = None,
     about: Mapping[str, Any] | None = None,
     label_lines: Sequence[str] = (),
     repeats: int = 1000,
@@ -174,6 +178,7 @@ def evaluate_index(
         by: groups of the labelled studies for the fairness audit, `(N,)` a column.
         rules: how thresholds are chosen, on other folds of patients; the first is that of tables and groups.
         retrieval: what was measured of the archive's retrieval, for the document.
+        protocol: what was measured by a published protocol, for the document.
         about: how the labels were read, for the document.
         label_lines: the same in sentences.
         repeats: resamples of patients.
@@ -218,6 +223,7 @@ def evaluate_index(
         results=tuple(results),
         macro=measured.macro,
         retrieval=retrieval,
+        protocol=protocol,
         rule=rules[0],
         repeats=repeats,
         seed=seed,
