@@ -12,9 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 from radseek.retrieval.errors import UsageError
 from radseek.retrieval.evaluation.drawn_areas import drawn_areas
 from radseek.retrieval.evaluation.operating_points import call_rows, called_measures
-from radseek.retrieval.evaluation.patient_draws import PatientDraws
+from radseek.retrieval.evaluation.patient_draws import PatientDraws, Patients
 from radseek.retrieval.evaluation.probability_bins import BINS, Binning, bin_places, check_probabilities
-from radseek.retrieval.evaluation.thresholds import ThresholdRule, nested_thresholds, patient_folds
+from radseek.retrieval.evaluation.thresholds import ThresholdRule, deal_folds, nested_thresholds
 
 __all__ = ["DrawnMeasures", "FindingRows", "drawn_measures"]
 
@@ -29,7 +29,7 @@ class FindingRows:
 
     @classmethod
     def of(
-        cls, labels: ArrayLike, scores: ArrayLike, patients: Sequence[Any], probabilities: ArrayLike | None = None
+        cls, labels: ArrayLike, scores: ArrayLike, patients: Patients, probabilities: ArrayLike | None = None
     ) -> Iterator[FindingRows]:
         """Return the columns of tables `(N, F)`; raises `UsageError` where they do not fit one another."""
         truth, score = np.asarray(labels), np.asarray(scores, np.float64)
@@ -78,7 +78,7 @@ def drawn_measures(
         seed: of the folds.
     """
     known, ill = rows.known, rows.labels == 1
-    fold = patient_folds(ill & known, draws.owner, folds=folds, seed=seed)
+    fold = deal_folds(ill & known, draws.owner, folds=folds, seed=seed)
     thresholds = nested_thresholds(np.where(known, rows.labels, -1), rows.scores, fold, rules)
     called, judged = call_rows(rows.scores, fold, thresholds)
     judged &= known

@@ -7,9 +7,12 @@ it is left out and counted.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from itertools import islice
+from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,10 +21,12 @@ from radseek.retrieval.errors import UsageError
 from radseek.retrieval.evaluation.drawn_measures import DrawnMeasures, FindingRows, drawn_measures
 from radseek.retrieval.evaluation.estimate import Ends, Estimate, estimate_of
 from radseek.retrieval.evaluation.operating_points import CALLED_MEASURES, CalledMeasures, OperatingPoint
-from radseek.retrieval.evaluation.patient_draws import PatientDraws, patient_draws
+from radseek.retrieval.evaluation.patient_draws import PatientDraws, Patients, patient_draws
 from radseek.retrieval.evaluation.thresholds import RULES, ThresholdRule, choose_threshold
 
 __all__ = ["FindingMeasures", "MacroMeasures", "TableMeasures", "measure_finding", "measure_findings"]
+
+_THREADS: Final = min(4, os.cpu_count() or 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +85,7 @@ class TableMeasures:
 def measure_finding(
     labels: ArrayLike,
     scores: ArrayLike,
-    patients: Sequence[Any],
+    patients: Patients,
     probabilities: ArrayLike | None = None,
     *,
     rules: Sequence[ThresholdRule] = RULES,
@@ -104,9 +109,9 @@ def measure_finding(
         UsageError: no row, rows of different number, labels other than 1, 0 and -1, a probability outside 0 to 1, or
             not both labels.
     """
-    columns = [np.asarray(one, np.float64)[:, None] for one in (labels, scores)]
+    truth, score = (np.asarray(one, np.float64)[:, None] for one in (labels, scores))
     said = None if probabilities is None else np.asarray(probabilities, np.float64)[:, None]
-    found = measure_findings(*columns, patients, said, rules=rules, folds=folds, repeats=repeats, seed=seed)
+    found = measure_findings(truth, score, patients, said, rules=rules, folds=folds, repeats=repeats, seed=seed)
     if found.findings[0] is None:
         raise UsageError("This cannot be measured: it needs rows with label 0 and rows with label 1.")
     return found.findings[0]
@@ -115,7 +120,7 @@ def measure_finding(
 def measure_findings(
     labels: ArrayLike,
     scores: ArrayLike,
-    patients: Sequence[Any],
+    patients: Patients,
     probabilities: ArrayLike | None = None,
     *,
     rules: Sequence[ThresholdRule] = RULES,
@@ -141,14 +146,20 @@ def measure_findings(
     rows = FindingRows.of(labels, scores, patients, probabilities)
     draws = patient_draws(patients, repeats=repeats, seed=seed)
     mean = _Mean(draws)
-    found: list[FindingMeasures | None] = []
-    for one in rows:
+
+    def measured(one: FindingRows) -> tuple[FindingMeasures, DrawnMeasures] | None:
         if len(np.unique(one.labels[one.known])) < 2:
-            found.append(None)
-            continue
+            return None
         drawn = drawn_measures(one, draws, rules, folds, seed)
-        mean.add(drawn)
-        found.append(_finding_measures(one, drawn, draws, rules))
+        return _finding_measures(one, drawn, draws, rules), drawn
+
+    found: list[FindingMeasures | None] = []
+    with ThreadPoolExecutor(_THREADS) as pool:  # NumPy works outside Python's lock; the order stays
+        while group := list(islice(rows, _THREADS)):
+            for one in pool.map(measured, group):
+                found.append(one and one[0])
+                if one:
+                    mean.add(one[1])
     return TableMeasures(tuple(found), mean.measures(rules))
 
 
@@ -157,10 +168,13 @@ def _finding_measures(
 ) -> FindingMeasures:
     known, ill, judged = rows.known, rows.known & (rows.labels == 1), drawn.judged
     said = known & ~np.isnan(rows.probabilities)
-    size_known, size_judged, size_said = ((int(one.sum()), draws.owners_of(one)) for one in (known, judged, said))
+    rarer = draws.rarer(ill, known & ~ill)
 
-    def calibration(name: str) -> Estimate | None:
-        return estimate_of(drawn.values[name], *size_said, _ends_of(name)) if name in drawn.values else None
+    def over(marked: NDArray[np.bool_]) -> Callable[[str], Estimate]:
+        size = int(marked.sum()), draws.owners_of(marked)
+        return lambda name: estimate_of(drawn.values[name], *size, _ends_of(name), rarer=rarer)
+
+    of_known, of_judged, of_said = over(known), over(judged), over(said)
 
     points = tuple(
         OperatingPoint(
@@ -169,26 +183,26 @@ def _finding_measures(
             tuple(drawn.thresholds[:, place].tolist()),
             *_confusion(ill, judged, drawn.called[:, place]),
             int((known & ~judged).sum()),
-            CalledMeasures(*(estimate_of(drawn.values[f"{rule}: {name}"], *size_judged) for name in CALLED_MEASURES)),
+            CalledMeasures(*(of_judged(f"{rule}: {name}") for name in CALLED_MEASURES)),
         )
         for place, rule in enumerate(rules)
     )
     return FindingMeasures(
-        images=size_known[0],
-        patients=size_known[1],
+        images=int(known.sum()),
+        patients=draws.owners_of(known),
         positives=int(ill.sum()),
         positive_patients=draws.owners_of(ill),
         unknown=int((rows.labels < 0).sum()),
         abstained=int(((rows.labels >= 0) & ~known).sum()),
         left_out=int(np.isnan(drawn.values["auroc"][1:]).sum()),
-        prevalence=estimate_of(drawn.values["prevalence"], *size_known),
-        auroc=estimate_of(drawn.values["auroc"], *size_known),
-        average_precision=estimate_of(drawn.values["average_precision"], *size_known),
+        prevalence=of_known("prevalence"),
+        auroc=of_known("auroc"),
+        average_precision=of_known("average_precision"),
         points=points,
-        calibrated=size_said[0],
-        brier=calibration("brier"),
-        ece_width=calibration("ece_width"),
-        ece_mass=calibration("ece_mass"),
+        calibrated=int(said.sum()),
+        brier=of_said("brier") if "brier" in drawn.values else None,
+        ece_width=of_said("ece_width") if "ece_width" in drawn.values else None,
+        ece_mass=of_said("ece_mass") if "ece_mass" in drawn.values else None,
     )
 
 
@@ -232,9 +246,20 @@ class _Mean:
             str(rule): CalledMeasures(*(self._estimate(f"{rule}: {name}") for name in CALLED_MEASURES))
             for rule in rules
         }
-        three = (self._estimate(name) for name in ("prevalence", "auroc", "average_precision"))
-        said = (self._estimate(name) if self._calibrated else None for name in ("brier", "ece_width", "ece_mass"))
-        return MacroMeasures(self._findings, *three, points, self._calibrated, *said)
+        brier, width, mass = (
+            self._estimate(name) if self._calibrated else None for name in ("brier", "ece_width", "ece_mass")
+        )
+        return MacroMeasures(
+            findings=self._findings,
+            prevalence=self._estimate("prevalence"),
+            auroc=self._estimate("auroc"),
+            average_precision=self._estimate("average_precision"),
+            points=points,
+            calibrated=self._calibrated,
+            brier=brier,
+            ece_width=width,
+            ece_mass=mass,
+        )
 
     def _estimate(self, name: str) -> Estimate:
         with np.errstate(invalid="ignore"):

@@ -18,7 +18,7 @@ from sklearn.metrics import ndcg_score
 from radseek.retrieval.errors import UsageError
 from radseek.retrieval.evaluation.drawn_areas import drawn_areas
 from radseek.retrieval.evaluation.estimate import Estimate, estimate_of
-from radseek.retrieval.evaluation.patient_draws import owners, patient_draws
+from radseek.retrieval.evaluation.patient_draws import PatientDraws, Patients, patient_draws
 from radseek.retrieval.evaluation.probability_bins import BINS, Binning, bin_places, check_probabilities
 
 __all__ = [
@@ -49,34 +49,37 @@ class ReliabilityBin:
     frequency: float
 
 
-def bootstrap(metric: Metric, patients: Sequence[Any], *, repeats: int = 1000, seed: int = 0) -> Estimate:
+def bootstrap(metric: Metric, patients: Patients, *, repeats: int = 1000, seed: int = 0) -> Estimate:
     """Return `metric` over all rows, with the 2.5 to 97.5 percentiles of resampled patients.
 
     `metric` takes row numbers and returns a number, or NaN where a resample cannot be measured (one class only):
     such resamples are left out. Raises `UsageError` where there is no row or the whole cannot be measured.
     """
-    owner = owners(patients)
-    draws = patient_draws(owner, repeats=repeats, seed=seed)
-    values = np.array([metric(np.repeat(np.arange(len(owner)), count[owner])) for count in draws.counts])
+    draws = patient_draws(patients, repeats=repeats, seed=seed)
+    rows = np.arange(len(draws.owner))
+    values = np.array([metric(np.repeat(rows, counts[draws.owner])) for counts in draws.counts])
     if np.isnan(values[0]):
         raise UsageError(_ONE_CLASS)
-    return estimate_of(values, len(owner), draws.patients, "percentile")
+    return estimate_of(values, len(rows), draws.patients, "percentile")
 
 
 def auroc(
-    labels: ArrayLike, scores: ArrayLike, patients: Sequence[Any] | None = None, *, repeats: int = 1000, seed: int = 0
+    labels: ArrayLike, scores: ArrayLike, patients: Patients | None = None, *, repeats: int = 1000, seed: int = 0
 ) -> Estimate:
     """Return the area under the ROC curve of `scores (N,)` for `labels (N,)` in 0, 1.
 
     Without `patients` every row is its own. Raises `UsageError` where one class or every row is missing.
     """
     truth, score = _pair(labels, scores)
-    owners = range(len(truth)) if patients is None else patients
-    return macro_auroc(truth[:, None], score[:, None], owners, repeats=repeats, seed=seed)
+    draws = _draws(range(len(truth)) if patients is None else patients, len(truth), repeats, seed)
+    areas = drawn_areas(truth, score, draws, truth >= 0).auroc
+    if np.isnan(areas[0]):
+        raise UsageError(_ONE_CLASS)
+    return estimate_of(areas, len(truth), draws.patients, rarer=draws.rarer(truth == 1, truth == 0))
 
 
 def macro_auroc(
-    labels: ArrayLike, scores: ArrayLike, patients: Sequence[Any], *, repeats: int = 1000, seed: int = 0
+    labels: ArrayLike, scores: ArrayLike, patients: Patients, *, repeats: int = 1000, seed: int = 0
 ) -> Estimate:
     """Return the mean AUROC over the columns of `labels (N, C)` and `scores (N, C)`, patients resampled together.
 
@@ -84,7 +87,7 @@ def macro_auroc(
     left out of that resample's mean.
     """
     truth, score = _pair(labels, scores)
-    draws = patient_draws(patients, repeats=repeats, seed=seed)
+    draws = _draws(patients, len(truth), repeats, seed)
     total, measured = np.zeros(len(draws.counts)), np.zeros(len(draws.counts))
     for column, own in zip(truth.T, score.T, strict=True):
         areas = drawn_areas(column, own, draws, column >= 0).auroc
@@ -96,7 +99,7 @@ def macro_auroc(
 
 
 def accuracy(
-    truth: Sequence[Any], found: Sequence[Any], patients: Sequence[Any] | None = None, *, repeats: int = 1000
+    truth: Sequence[Any], found: Sequence[Any], patients: Patients | None = None, *, repeats: int = 1000
 ) -> Estimate:
     """Return the share of rows where `found` equals `truth`."""
     right = np.array([a == b for a, b in zip(truth, found, strict=True)], float)
@@ -153,6 +156,12 @@ def pair_recall(similarity: ArrayLike, *, k: int = 5) -> NDArray[np.float64]:
     better = (matrix >= own).sum(1) - 1
     found: NDArray[np.float64] = (better < k).astype(np.float64)
     return found
+
+
+def _draws(patients: Patients, rows: int, repeats: int, seed: int) -> PatientDraws:
+    if len(patients) != rows:
+        raise UsageError(f"There are {rows} rows and {len(patients)} patients; give one patient a row.")
+    return patient_draws(patients, repeats=repeats, seed=seed)
 
 
 def _pair(labels: ArrayLike, scores: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

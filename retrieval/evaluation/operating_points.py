@@ -37,8 +37,8 @@ class OperatingPoint:
     """One rule's thresholds, and what they call on folds of patients that they were not chosen on.
 
     `threshold`: what the rule chooses on all rows, for use on other data; no figure here comes of it.
-    `fold_thresholds`: a threshold a fold, chosen on the other folds, NaN where that was not possible; `unjudged` rows are
-    in such folds. Intervals hold the thresholds fixed: they say what these do on other patients.
+    `fold_thresholds`: a threshold a fold, chosen on the other folds, NaN where that was not possible; `unjudged` rows
+    are in such folds. Intervals hold the thresholds fixed: they say what these do on other patients.
     """
 
     rule: ThresholdRule
@@ -63,7 +63,7 @@ def call_rows(
         thresholds: `(folds, rules)`, those that each fold's rows are held against.
     """
     own = thresholds[fold]
-    return scores[:, None] >= own, ~np.isnan(own).any(axis=1)
+    return scores[:, None] >= own, np.asarray(~np.isnan(own).any(axis=1))
 
 
 def called_measures(

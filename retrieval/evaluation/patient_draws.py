@@ -17,8 +17,9 @@ from numpy.typing import ArrayLike, NDArray
 from radseek.retrieval.errors import UsageError
 from radseek.retrieval.evaluation.estimate import Ends, Estimate, estimate_of
 
-__all__ = ["PatientDraws", "mean_estimates", "owners", "patient_draws"]
+__all__ = ["PatientDraws", "Patients", "mean_estimates", "owners", "patient_draws"]
 
+Patients = Sequence[Any] | NDArray[Any]  # whose each row is: anything whose text tells one from another
 _BLOCK: Final = 64  # draws at a time: a block of 5,000 rows stays in a processor's cache
 
 
@@ -36,7 +37,7 @@ class PatientDraws:
     @property
     def patients(self) -> int:
         """How many patients there are."""
-        return self.counts.shape[1]
+        return int(self.counts.shape[1])
 
     def weights(self, rows: NDArray[np.intp]) -> Iterator[tuple[slice, NDArray[np.int32]]]:
         """Yield blocks of draws: which, and how often each of `rows (n,)` came, `(draws, n)`."""
@@ -54,6 +55,10 @@ class PatientDraws:
             found[block] = self.counts[block].astype(np.float64) @ totals
         return found
 
+    def rarer(self, ill: NDArray[np.bool_], well: NDArray[np.bool_]) -> int:
+        """Return how many patients own the rows of either mark `(N,)`, whichever are fewer."""
+        return min(self.owners_of(ill), self.owners_of(well))
+
     def owners_of(self, rows: NDArray[np.bool_]) -> int:
         """Return how many patients own the rows marked in `rows (N,)`."""
         return int(np.count_nonzero(np.bincount(self.owner[rows], minlength=self.patients)))
@@ -62,7 +67,7 @@ class PatientDraws:
         return (slice(start, start + _BLOCK) for start in range(0, len(self.counts), _BLOCK))
 
 
-def patient_draws(patients: Sequence[Any], *, repeats: int = 1000, seed: int = 0) -> PatientDraws:
+def patient_draws(patients: Patients, *, repeats: int = 1000, seed: int = 0) -> PatientDraws:
     """Draw patients with replacement, as many as there are.
 
     The order of rows changes nothing, for patients are put in the order of their names.
@@ -87,10 +92,10 @@ def patient_draws(patients: Sequence[Any], *, repeats: int = 1000, seed: int = 0
     return PatientDraws(counts, owner)
 
 
-def owners(patients: Sequence[Any] | NDArray[np.intp]) -> NDArray[np.intp]:
+def owners(patients: Patients) -> NDArray[np.intp]:
     """Return the number of each row's patient `(N,)`, from 0 in the order of their names."""
-    names = patients if isinstance(patients, np.ndarray) else np.asarray([str(one) for one in patients])
-    return np.unique(names, return_inverse=True)[1]
+    found: NDArray[np.intp] = np.unique(np.asarray([str(one) for one in patients]), return_inverse=True)[1]
+    return found
 
 
 def mean_estimates(values: ArrayLike, draws: PatientDraws, ends: Ends = "share") -> list[Estimate]:

@@ -1,18 +1,18 @@
-"""The measures of `ranking` over many queries, each with its interval by patient: what `evaluate` says of retrieval."""
+"""The measures of `ranked_relevance` over many queries, each with its interval by patient."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from radseek.retrieval.errors import UsageError
 from radseek.retrieval.evaluation.estimate import Estimate
-from radseek.retrieval.evaluation.patient_draws import mean_estimates, patient_draws
-from radseek.retrieval.evaluation.ranking import (
+from radseek.retrieval.evaluation.patient_draws import Patients, mean_estimates, patient_draws
+from radseek.retrieval.evaluation.ranked_relevance import (
     average_precision_ranked,
     ndcg_at,
     pair_ranks,
@@ -64,7 +64,7 @@ class PairMeasures:
 def measure_ranking(
     similarity: ArrayLike,
     relevance: ArrayLike,
-    patients: Sequence[Any],
+    patients: Patients,
     excluded: ArrayLike | None,
     *,
     cuts: Sequence[int] = CUTS,
@@ -102,13 +102,16 @@ def measure_ranking(
         raise UsageError("No query has a relevant candidate, so nothing can be found. Check labels and exclusions.")
     means = iter(mean_estimates(table[:, 1:], draws))
     (first,) = mean_estimates(table[:, :1], draws, "percentile")
-    by_cut = [{cut: next(means) for cut in cuts} for _ in _AT]
-    return RankingMeasures(len(close), int(np.isnan(table[:, 0]).sum()), *by_cut, next(means), next(means), first)
+    precision, recall, ndcg, average = ({cut: next(means) for cut in cuts} for _ in _AT)
+    without = int(np.isnan(table[:, 0]).sum())
+    return RankingMeasures(
+        len(close), without, precision, recall, ndcg, average, next(means), next(means), first_rank=first
+    )
 
 
 def measure_pairs(
     similarity: ArrayLike,
-    patients: Sequence[Any],
+    patients: Patients,
     partners: ArrayLike | None = None,
     excluded: ArrayLike | None = None,
     *,

@@ -12,12 +12,11 @@ from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.metrics import roc_curve
 
 from radseek.retrieval.errors import UsageError
-from radseek.retrieval.evaluation.patient_draws import owners
+from radseek.retrieval.evaluation.patient_draws import Patients, owners
 
-__all__ = ["RULES", "ThresholdRule", "above", "choose_threshold", "nested_thresholds", "patient_folds"]
+__all__ = ["RULES", "ThresholdRule", "above", "choose_threshold", "deal_folds", "nested_thresholds", "patient_folds"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,7 @@ def above(scores: NDArray[np.float64]) -> float:
     return float(np.nextafter(scores.max(), np.inf))
 
 
-def patient_folds(labels: ArrayLike, patients: Sequence[Any], *, folds: int = 5, seed: int = 0) -> NDArray[np.intp]:
+def patient_folds(labels: ArrayLike, patients: Patients, *, folds: int = 5, seed: int = 0) -> NDArray[np.intp]:
     """Deal patients into folds, those with a positive first, so that every fold gets its share of them.
 
     Args:
@@ -84,9 +83,13 @@ def patient_folds(labels: ArrayLike, patients: Sequence[Any], *, folds: int = 5,
     Raises:
         UsageError: fewer than two folds.
     """
+    return deal_folds(labels, owners(patients), folds=folds, seed=seed)
+
+
+def deal_folds(labels: ArrayLike, owner: NDArray[np.intp], *, folds: int = 5, seed: int = 0) -> NDArray[np.intp]:
+    """Return `patient_folds` of rows whose patients are numbered: `owner (N,)`, of `PatientDraws`."""
     if folds < 2:
         raise UsageError(f"{folds} fold: a threshold is chosen on other folds than its own; ask for at least 2.")
-    owner = owners(patients)
     ill = np.bincount(owner, weights=np.asarray(labels) == 1) > 0
     shuffled = np.random.default_rng(seed).permutation(len(ill))
     dealt = np.empty(len(ill), np.intp)
@@ -117,15 +120,16 @@ def _chosen(truth: NDArray[Any], score: NDArray[np.float64], rules: Sequence[Thr
     positives = int((truth == 1).sum())
     if positives in (0, len(truth)):
         return [float("nan")] * len(rules)
-    false_share, true_share, thresholds = roc_curve(truth == 1, score, drop_intermediate=False)
-    thresholds[0] = above(score)
-    negatives = len(truth) - positives
-    # Back to whole numbers, so that equal merits are equal.
-    true, false = np.rint(true_share * positives), np.rint(false_share * negatives)
+    order = np.argsort(-score, kind="stable")
+    last = np.flatnonzero(np.r_[np.diff(score[order]) != 0, True])  # of the rows that share a score
+    # Whole numbers, so that equal merits are equal; the first threshold calls nothing.
+    true = np.r_[0, np.cumsum(truth[order] == 1)[last]]
+    false = np.r_[0, last + 1] - true
+    thresholds = np.r_[above(score), score[order][last]]
     return [float(thresholds[_place(rule, true, false)]) for rule in rules]
 
 
-def _place(rule: ThresholdRule, true: NDArray[np.float64], false: NDArray[np.float64]) -> int:
+def _place(rule: ThresholdRule, true: NDArray[np.int64], false: NDArray[np.int64]) -> int:
     """Return which threshold, from the highest, a rule takes; `true` and `false` count what each calls present."""
     positives, negatives = true[-1], false[-1]
     if rule.name == "youden":

@@ -1,11 +1,11 @@
 """What a ranking of cases is worth, query by query: precision, recall, average precision, nDCG, ranks.
 
 Every measure starts from `rank_relevance`: the relevance of each query's candidates, most similar first. Who is no
-candidate (the query itself, its patient, copies of its images) is taken out there, once, and never reaches a measure. Of
-equally similar candidates the less relevant comes first, so that a tie flatters nobody.
+candidate (the query itself, its patient, copies of its images) is taken out there, once, and never reaches a measure.
+Of equally similar candidates the less relevant comes first, so that a tie flatters nobody.
 
 ranx has these measures too, and brings numba, pandas, seaborn, fastparquet and ir-datasets for what is a running sum
-here; `tests/test_ranking.py` holds them against scikit-learn and against definitions written out as loops.
+here; `tests/test_ranked_relevance.py` holds them against scikit-learn and against definitions written out as loops.
 """
 
 from __future__ import annotations
@@ -157,7 +157,8 @@ def pair_ranks(
     if out[np.arange(len(own)), own].any():
         raise UsageError("A query's own partner is excluded; leave it among the candidates.")
     at = close[np.arange(len(own)), own][:, None]
-    return ((close >= at) & ~out).sum(axis=1).astype(np.float64)
+    ranks: NDArray[np.float64] = ((close >= at) & ~out).sum(axis=1).astype(np.float64)
+    return ranks
 
 
 def _where_any(hits: NDArray[np.bool_], values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -166,4 +167,5 @@ def _where_any(hits: NDArray[np.bool_], values: NDArray[np.float64]) -> NDArray[
 
 def _equal(names: Sequence[Any]) -> NDArray[np.bool_]:
     texts = np.asarray([str(one) for one in names])
-    return np.equal(texts[:, None], texts[None, :])
+    same: NDArray[np.bool_] = np.equal(texts[:, None], texts[None, :])
+    return same
