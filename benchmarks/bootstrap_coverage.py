@@ -8,7 +8,7 @@ there; the shift fixes the true AUROC in closed form. Three intervals are asked 
 Student's t on the logit scale), the percentiles of the same draws, and the percentiles of drawn images.
 
 For the calibration error, probabilities p are said and the finding is there with p + gap (1 - p), more alike within a
-patient than between them; the true error is gap times the mean of 1 - p. Ours is the basic interval.
+patient than between them; the true error is gap times the mean of 1 - p. Ours is corrected for what resampling adds.
 """
 
 from __future__ import annotations
