@@ -18,7 +18,6 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("bootstrap_coverage",),
     ("build_memory", "--model", "builtin"),
     ("encode_speed", "builtin", "--threads", "2"),
-    ("evaluate_speed", "{folder}"),
     ("evaluate_builtin", "--real", "--words"),
     ("evaluate_builtin", "--phantoms", "200"),
     ("heatmap_choice", "--each", "12", "--methods", "gradient16:1", "gradient16:2", "smooth16:1", "layercam16:1"),

@@ -11,7 +11,7 @@ from sklearn.metrics import f1_score
 from radseek.retrieval.errors import UsageError
 from radseek.retrieval.evaluation.finding_measures import measure_finding
 from radseek.retrieval.evaluation.metrics import accuracy, auroc
-from radseek.retrieval.evaluation.ranking import (
+from radseek.retrieval.evaluation.ranked_relevance import (
     average_precision_ranked,
     label_relevance,
     ndcg_at,

@@ -149,8 +149,10 @@ def test_ends_are_students_on_the_logit_scale() -> None:
     assert (same_each.low, same_each.high) == (pytest.approx(0.99), 1.0)
     difference = estimate_of(np.array([0.1, 0.0, 0.2]), 9, 1000, "difference")
     assert [difference.low, difference.high] == pytest.approx([0.1 - 0.1 * 1.9623, 0.1 + 0.1 * 1.9623], abs=1e-4)
-    error = estimate_of(np.array([0.04, *np.linspace(0.05, 0.09, 101)]), 9, 9, "error")
-    assert (error.low, error.high) == (0.0, 0.04)  # 0.08 - 0.089 is below 0, 0.08 - 0.051 below the value
+    error = estimate_of(np.array([0.04, 0.06, 0.04]), 9, 1000, "error")  # resampling adds 0.01
+    assert [error.low, error.high] == pytest.approx([0.03 - 0.01 * 1.9623, 0.03 + 0.01 * 1.9623], abs=1e-4)
+    small = estimate_of(np.array([0.04, 0.10, 0.08]), 9, 1000, "error")
+    assert (small.low, small.high) == (0.0, 0.04)  # -0.01 +- 0.02: never below 0, the value never outside
     assert math.isnan(estimate_of(np.array([np.nan, 0.5]), 9, 9).low)
 
 
@@ -180,6 +182,20 @@ def test_a_finding_is_measured_alike_alone_and_among_others() -> None:
             both = [getattr(one.points[place].measures, name).value for one in (alone, other)]
             assert getattr(point, name).value == pytest.approx(np.mean(both))
     assert measure_findings(np.zeros((4, 2), int), np.zeros((4, 2)), range(4), repeats=2).macro is None
+
+
+def test_a_draw_without_a_rare_finding_still_has_a_mean() -> None:
+    rng = np.random.default_rng(18)
+    labels = np.column_stack([np.arange(40) == 0, np.arange(40) % 2]).astype(int)
+    scores = rng.normal(size=(40, 2)) + labels
+    found = measure_findings(labels, scores, range(40), repeats=200)
+    rare, common = found.findings
+    assert rare
+    assert common
+    assert found.macro
+    assert rare.left_out > 40
+    assert common.left_out == found.macro.auroc.left_out == 0
+    assert found.macro.auroc == macro_auroc(labels, scores, range(40), repeats=200)
 
 
 def test_tables_that_do_not_fit_are_refused() -> None:

@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import norm
 
 from radseek.retrieval.errors import UsageError
-from radseek.retrieval.evaluation.score_comparison import compare_findings, compare_scores, delong, holm
+from radseek.retrieval.evaluation.score_comparison import compare_findings, compare_macro, compare_scores, delong, holm
 from tests import measures_support as naive
 
 
@@ -104,6 +104,23 @@ def test_rows_that_either_score_lacks_are_left_out() -> None:
     assert found.first.value == naive.auroc([0, 0, 1, 1, 1], [1, 3, 2, 3, 4])
     with pytest.raises(UsageError, match="cannot be compared"):
         compare_scores([0, 1], [1, np.nan], [1, 2], range(2), repeats=5)
+
+
+def test_means_over_findings_are_compared_on_the_same_draws() -> None:
+    rng = np.random.default_rng(14)
+    labels, patients = rng.integers(-1, 2, (200, 3)), np.arange(200) // 2
+    labels[:, 1] = 0
+    first = rng.normal(size=(200, 3)) + 0.5 * labels
+    second = first + 0.3 * rng.normal(size=(200, 3)) + labels
+    found = compare_macro(labels, first, second, patients, repeats=100)
+    for value, scores in ((found.first, first), (found.second, second)):
+        areas = [naive.auroc(*(column[labels[:, c] >= 0, c].tolist() for column in (labels, scores))) for c in (0, 2)]
+        assert value.value == pytest.approx(np.mean(areas), abs=1e-9)
+    assert found.difference.value == pytest.approx(found.second.value - found.first.value)
+    assert found.p == found.adjusted < 0.001
+    assert compare_macro(labels, first, first, patients, repeats=9).p == 1.0
+    with pytest.raises(UsageError, match="cannot be compared"):
+        compare_macro(labels[:, 1:2], first[:, 1:2], second[:, 1:2], patients, repeats=9)
 
 
 def test_holm_by_hand_and_over_findings() -> None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from radseek.retrieval.errors import UsageError
 from radseek.retrieval.evaluation.estimate import Estimate
 from radseek.retrieval.evaluation.label_table import LabelTable
-from radseek.retrieval.evaluation.ranking import label_relevance, not_candidates
+from radseek.retrieval.evaluation.ranked_relevance import label_relevance, not_candidates
 from radseek.retrieval.evaluation.ranking_measures import CUTS, measure_pairs, measure_ranking
 from radseek.retrieval.index.local_store import LocalStore
 from radseek.retrieval.index.vectors.vector_table import vector_table

@@ -28,7 +28,7 @@ class DrawnAreas:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Order:
+class _RankedRows:
     """Rows from the highest score down, and where in that order each score that a positive has begins and ends."""
 
     rows: NDArray[np.intp]
@@ -64,7 +64,7 @@ def drawn_areas(
     return found
 
 
-def _ordered(labels: NDArray[np.number], scores: NDArray[np.float64], rows: NDArray[np.intp]) -> _Order:
+def _ordered(labels: NDArray[np.number], scores: NDArray[np.float64], rows: NDArray[np.intp]) -> _RankedRows:
     rows = rows[np.argsort(-scores[rows], kind="stable")]
     ordered = scores[rows]
     ends = np.flatnonzero(np.r_[ordered[1:] != ordered[:-1], True][: len(rows)]) + 1
@@ -72,7 +72,7 @@ def _ordered(labels: NDArray[np.number], scores: NDArray[np.float64], rows: NDAr
     positive = np.flatnonzero(labels[rows] == 1)
     before, upto = np.searchsorted(positive, starts), np.searchsorted(positive, ends)
     held = upto > before
-    return _Order(rows, positive, starts[held], ends[held], before[held], upto[held])
+    return _RankedRows(rows, positive, starts[held], ends[held], before[held], upto[held])
 
 
 def _running(weights: NDArray[np.int32]) -> NDArray[np.int32]:

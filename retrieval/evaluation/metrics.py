@@ -18,7 +18,7 @@ from sklearn.metrics import ndcg_score
 from radseek.retrieval.errors import UsageError
 from radseek.retrieval.evaluation.drawn_areas import drawn_areas
 from radseek.retrieval.evaluation.estimate import Estimate, estimate_of
-from radseek.retrieval.evaluation.patient_draws import Patients, patient_draws
+from radseek.retrieval.evaluation.patient_draws import PatientDraws, Patients, patient_draws
 from radseek.retrieval.evaluation.probability_bins import BINS, Binning, bin_places, check_probabilities
 
 __all__ = [
@@ -71,7 +71,7 @@ def auroc(
     Without `patients` every row is its own. Raises `UsageError` where one class or every row is missing.
     """
     truth, score = _pair(labels, scores)
-    draws = patient_draws(range(len(truth)) if patients is None else patients, repeats=repeats, seed=seed)
+    draws = _draws(range(len(truth)) if patients is None else patients, len(truth), repeats, seed)
     areas = drawn_areas(truth, score, draws, truth >= 0).auroc
     if np.isnan(areas[0]):
         raise UsageError(_ONE_CLASS)
@@ -87,7 +87,7 @@ def macro_auroc(
     left out of that resample's mean.
     """
     truth, score = _pair(labels, scores)
-    draws = patient_draws(patients, repeats=repeats, seed=seed)
+    draws = _draws(patients, len(truth), repeats, seed)
     total, measured = np.zeros(len(draws.counts)), np.zeros(len(draws.counts))
     for column, own in zip(truth.T, score.T, strict=True):
         areas = drawn_areas(column, own, draws, column >= 0).auroc
@@ -156,6 +156,12 @@ def pair_recall(similarity: ArrayLike, *, k: int = 5) -> NDArray[np.float64]:
     better = (matrix >= own).sum(1) - 1
     found: NDArray[np.float64] = (better < k).astype(np.float64)
     return found
+
+
+def _draws(patients: Patients, rows: int, repeats: int, seed: int) -> PatientDraws:
+    if len(patients) != rows:
+        raise UsageError(f"There are {rows} rows and {len(patients)} patients; give one patient a row.")
+    return patient_draws(patients, repeats=repeats, seed=seed)
 
 
 def _pair(labels: ArrayLike, scores: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -1,4 +1,4 @@
-"""The measures of `ranking` over many queries, each with its interval by patient: what `evaluate` says of retrieval."""
+"""The measures of `ranked_relevance` over many queries, each with its interval by patient."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from radseek.retrieval.errors import UsageError
 from radseek.retrieval.evaluation.estimate import Estimate
 from radseek.retrieval.evaluation.patient_draws import Patients, mean_estimates, patient_draws
-from radseek.retrieval.evaluation.ranking import (
+from radseek.retrieval.evaluation.ranked_relevance import (
     average_precision_ranked,
     ndcg_at,
     pair_ranks,

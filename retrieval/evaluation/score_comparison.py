@@ -17,14 +17,15 @@ from scipy.special import ndtri, stdtr
 from scipy.stats import rankdata
 
 from radseek.retrieval.errors import UsageError
-from radseek.retrieval.evaluation.drawn_areas import drawn_areas
+from radseek.retrieval.evaluation.drawn_areas import DrawnAreas, drawn_areas
 from radseek.retrieval.evaluation.drawn_measures import FindingRows
 from radseek.retrieval.evaluation.estimate import Estimate, estimate_of, reach
 from radseek.retrieval.evaluation.patient_draws import PatientDraws, Patients, patient_draws
 
-__all__ = ["ScoreComparison", "compare_findings", "compare_scores", "delong", "holm"]
+__all__ = ["ScoreComparison", "compare_findings", "compare_macro", "compare_scores", "delong", "holm"]
 
 AreaName = Literal["auroc", "average_precision"]
+_ONE_CLASS: Final = "This cannot be compared: both scores need rows with label 0 and rows with label 1."
 _Z: Final = float(ndtri(0.975))
 
 
@@ -33,7 +34,7 @@ class ScoreComparison:
     """Two score columns on the rows that both score.
 
     `difference` is second minus first. `p`: of no difference, two-sided, by `method`. `adjusted`: Holm's p over the
-    findings that were compared together.
+    findings that were compared together; `p` itself where one alone was.
     """
 
     first: Estimate
@@ -107,7 +108,7 @@ def compare_scores(
     truth, one, other = (np.asarray(column, np.float64)[:, None] for column in (labels, first, second))
     (found,) = compare_findings(truth, one, other, patients, area=area, repeats=repeats, seed=seed)
     if found is None:
-        raise UsageError("This cannot be compared: both scores need rows with label 0 and rows with label 1.")
+        raise UsageError(_ONE_CLASS)
     return found
 
 
@@ -145,23 +146,65 @@ def compare_findings(
     return tuple(one and replace(one, adjusted=float(p)) for one, p in zip(found, adjusted, strict=True))
 
 
+def compare_macro(
+    labels: ArrayLike,
+    first: ArrayLike,
+    second: ArrayLike,
+    patients: Patients,
+    *,
+    area: AreaName = "auroc",
+    repeats: int = 1000,
+    seed: int = 0,
+) -> ScoreComparison:
+    """Compare two score columns by the mean over findings, patients resampled for all of them together.
+
+    The arguments are those of `compare_findings`. A finding that a draw cannot measure is left out of that draw's mean.
+
+    Raises:
+        UsageError: no row, arrays of different shapes, or no finding with both labels among the rows that both score.
+    """
+    draws = patient_draws(patients, repeats=repeats, seed=seed)
+    totals, measured = np.zeros((2, len(draws.counts))), np.zeros(len(draws.counts))
+    for one, other in zip(
+        FindingRows.of(labels, first, patients), FindingRows.of(labels, second, patients), strict=True
+    ):
+        areas = np.stack([getattr(drawn, area) for drawn in _both_areas(one, other, draws)])
+        totals, measured = totals + np.nan_to_num(areas), measured + ~np.isnan(areas[0])
+    if not measured[0]:
+        raise UsageError(_ONE_CLASS)
+    before, after = np.divide(totals, measured, out=np.full(totals.shape, np.nan), where=measured > 0)
+    return _by_draws(before, after, (len(draws.owner), draws.patients), draws.patients)
+
+
 def _compared(one: FindingRows, other: FindingRows, draws: PatientDraws, area: AreaName) -> ScoreComparison | None:
     known = one.known & other.known
     truth = one.labels[known]
     if len(np.unique(truth)) < 2:
         return None
-    first, second = (getattr(drawn_areas(rows.labels, rows.scores, draws, known), area) for rows in (one, other))
+    first, second = (getattr(drawn, area) for drawn in _both_areas(one, other, draws))
     rarer = draws.rarer(known & (one.labels == 1), known & (one.labels == 0))
     size = int(known.sum()), draws.owners_of(known)
+    found = _by_draws(first, second, size, rarer)
+    if area != "auroc" or size[0] != size[1] or rarer < 2:
+        return found
+    gap, error = delong(truth, one.scores[known], other.scores[known])
+    difference = replace(found.difference, low=gap - _Z * error, high=gap + _Z * error, left_out=0)
+    return replace(found, difference=difference, p=_p(gap, error, np.inf), method="delong")
+
+
+def _both_areas(one: FindingRows, other: FindingRows, draws: PatientDraws) -> list[DrawnAreas]:
+    known = one.known & other.known
+    return [drawn_areas(rows.labels, rows.scores, draws, known) for rows in (one, other)]
+
+
+def _by_draws(
+    first: NDArray[np.float64], second: NDArray[np.float64], size: tuple[int, int], rarer: int
+) -> ScoreComparison:
     before, after = (estimate_of(values, *size, rarer=rarer) for values in (first, second))
     difference = estimate_of(second - first, *size, "difference", rarer=rarer)
-    if area == "auroc" and size[0] == size[1] and rarer > 1:
-        gap, error = delong(truth, one.scores[known], other.scores[known])
-        difference = replace(difference, low=gap - _Z * error, high=gap + _Z * error, left_out=0)
-        return ScoreComparison(before, after, difference, _p(gap, error, np.inf), "delong", float("nan"))
     error = (difference.high - difference.low) / (2 * reach(rarer))
     p = _p(difference.value, error, max(rarer - 1, 1))
-    return ScoreComparison(before, after, difference, p, "bootstrap", float("nan"))
+    return ScoreComparison(before, after, difference, p, "bootstrap", p)
 
 
 def _p(gap: float, error: float, freedom: float) -> float:

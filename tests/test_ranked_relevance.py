@@ -10,7 +10,7 @@ from sklearn.metrics import average_precision_score, ndcg_score
 
 from radseek.retrieval.errors import UsageError
 from radseek.retrieval.evaluation.metrics import ndcg, pair_recall
-from radseek.retrieval.evaluation.ranking import (
+from radseek.retrieval.evaluation.ranked_relevance import (
     average_precision_ranked,
     label_relevance,
     ndcg_at,

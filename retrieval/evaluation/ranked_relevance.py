@@ -5,7 +5,7 @@ candidate (the query itself, its patient, copies of its images) is taken out the
 Of equally similar candidates the less relevant comes first, so that a tie flatters nobody.
 
 ranx has these measures too, and brings numba, pandas, seaborn, fastparquet and ir-datasets for what is a running sum
-here; `tests/test_ranking.py` holds them against scikit-learn and against definitions written out as loops.
+here; `tests/test_ranked_relevance.py` holds them against scikit-learn and against definitions written out as loops.
 """
 
 from __future__ import annotations
