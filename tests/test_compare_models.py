@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import jsonschema_rs
 import numpy as np
 import pytest
 
@@ -18,6 +19,7 @@ from tests.build_support import write_ct
 from tests.encoder_folder_support import write_folder
 
 pytestmark = pytest.mark.slow
+SCHEMA = Path(__file__).resolve().parents[1] / "docs" / "schema" / "compare.json"
 
 
 @pytest.fixture(scope="module")
@@ -32,15 +34,30 @@ def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_two_encoders_on_the_same_studies(labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    other = write_folder(tmp_path / "other")
-    arguments = [
-        "compare",
-        str(labelled / "scans"),
-        "--models",
-        f"random,{other}",
-        "--labels",
-        str(labelled / "labels.csv"),
-    ]
+    other, out = write_folder(tmp_path / "other"), tmp_path / "out"
+    files = [str(labelled / "scans"), "--labels", str(labelled / "labels.csv"), "--out", str(out)]
+    assert run(["compare", *files, "--models", f"random,{other}", "--repeats", "20", "--workers", "1", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document == json.loads((out / "comparison.json").read_text("utf8"))
+    assert jsonschema_rs.is_valid(json.loads(SCHEMA.read_text("utf8")), document)
+    first, second = document["models"]
+    assert (first["model"], second["model"], document["studies"]) == ("random", str(other), 6)
+    for one in (first, second):
+        assert one["build"]["studies"] == 6
+        assert one["build"]["seconds"] > 0
+        assert one["build"]["peak_mib"] > 50
+    nodule, effusion = second["results"]
+    assert (effusion["finding"], effusion["auroc"], effusion["against_first"]) == ("pleural_effusion", None, None)
+    margins = []
+    for index, model in (("random.index", None), ("other.index", other)):
+        with Engine.open(out / index, model) as engine:
+            rows = sorted(engine.screen(findings=["lung nodule"]).results, key=lambda row: row.study)
+            margins.append([row.margin for row in rows])
+    truth = [int(str(row.path)[-1]) % 2 for row in rows]
+    expected = compare_scores(truth, *np.array(margins, float), list(range(6)), repeats=20)
+    assert nodule["against_first"]["difference"]["value"] == pytest.approx(expected.difference.value, abs=1e-5)
+    assert nodule["against_first"]["p"] == pytest.approx(expected.p, abs=1e-5)
+    assert (out / "comparison.csv").read_text("utf8").count("\n") == 5
 
 
 def test_one_encoder_is_no_comparison(labelled: Path, tmp_path: Path) -> None:

@@ -158,22 +158,11 @@ def _print_protocol(found: ProtocolRun) -> None:
     both += [("", one) for one in found.retrieval]
     if both:
         lines = [
-            [
-                prompts,
-                one.finding or "all",
-                one.measure,
-                number(one.published),
-                number(one.ours),
-                one.flaw.replace("_", " "),
-            ]
+            [prompts, one.finding or "all", one.measure, number(one.published), number(one.ours), one.flaw]
             for prompts, one in both
         ]
-        print_table(
-            "As published scripts compute it, and without the flaw",
-            ["prompts", "finding", "measure", "published way", "ours", "flaw"],
-            lines,
-        )
+        columns = ["prompts", "finding", "measure", "published way", "ours", "flaw"]
+        print_table("As published scripts compute it, and without the flaw", columns, lines)
     for flaw in found.protocol.flaws:
-        errors.print(
-            printable(f"Known flaw of the published number: {flaw.text} {flaw.tag}"), markup=False, soft_wrap=True
-        )
+        said = f"Known flaw of the published number: {flaw.text} {flaw.tag}"
+        errors.print(printable(said), markup=False, soft_wrap=True)
