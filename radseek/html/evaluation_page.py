@@ -22,6 +22,8 @@ from radseek.retrieval.evaluation.fairness import GroupAudit
 from radseek.retrieval.evaluation.finding_measures import FindingMeasures
 from radseek.retrieval.evaluation.index_evaluation import EvaluatedFinding, IndexEvaluation
 from radseek.retrieval.evaluation.metrics import reliability
+from radseek.retrieval.evaluation.protocol_run import ProtocolRun
+from radseek.retrieval.evaluation.published_metrics import BothWays
 
 __all__ = ["Miss", "render_evaluation", "write_evaluation"]
 
@@ -95,10 +97,18 @@ def render_evaluation(evaluation: IndexEvaluation, misses: Sequence[Sequence[Mis
         unmeasured=[_name(one) for one in evaluation.results if one.measures is None],
         share_names=[name for _, name in _SHARES],
         retrieval=None if evaluation.retrieval is None else _retrieval_charts(evaluation.retrieval),
+        protocol=evaluation.protocol,
+        both_ways=[] if evaluation.protocol is None else _both_ways(evaluation.protocol),
         label_lines=evaluation.label_lines,
         few=len(measured) == 0,
         estimate=_said,
     )
+
+
+def _both_ways(found: ProtocolRun) -> list[tuple[str, BothWays]]:
+    """Return every number that is computed in two ways, with whose sentences were asked."""
+    rows = [(run.prompts, one) for run in found.runs for one in run.both_ways]
+    return rows + [("", one) for one in found.retrieval]
 
 
 def _facts_of_run(evaluation: IndexEvaluation) -> list[Fact]:
