@@ -95,8 +95,7 @@ def _only(table: LabelTable, asked: Sequence[Finding], file: Path) -> LabelTable
     known = [one for one in asked if one.name in column]
     if not known:
         raise UsageError(
-            f"{file} labels none of {', '.join(one.name for one in asked[:5])}; it labels "
-            f"{', '.join(list(column)[:5]) or 'nothing that is known'}."
+            f"{file} labels none of {', '.join(one.names['en'] for one in asked[:5])}; it labels {', '.join(column)}."
         )
     return replace(table, findings=tuple(known), values=table.values[:, [column[one.name] for one in known]])
 
