@@ -247,6 +247,29 @@ def test_a_group_is_fitted_and_checked_on_others() -> None:
 
 
 @pytest.mark.usefixtures("quick")
+def test_no_part_sees_the_labels_of_a_later_one() -> None:
+    margins, labels = drawn(1, 200, 400)
+    group = group_of(margins, labels)
+    first = fit_group(group, Aims(sensitivity=0.9))
+    assert isinstance(first, Fit)
+    _, choose, check = three_parts(group.patients, labels, 0)
+
+    def with_other_margins(rows: NDArray[np.intp]) -> Fit:
+        other = margins.copy()
+        other[rows] = np.random.default_rng(2).permutation(other[rows])
+        found = fit_group(group_of(other, labels), Aims(sensitivity=0.9))
+        assert isinstance(found, Fit)
+        return found
+
+    checked, chosen = with_other_margins(check), with_other_margins(choose)
+    assert (checked.map, checked.accepted, checked.told) == (first.map, first.accepted, first.told)
+    assert [one.threshold for one in checked.points] == [one.threshold for one in first.points]
+    assert checked.check != first.check
+    assert (chosen.map, chosen.told) == (first.map, first.told)
+    assert chosen.accepted != first.accepted
+
+
+@pytest.mark.usefixtures("quick")
 @each("present, absent, shift, reason", [
     (18, 400, 0.05, "few_present"), (400, 12, 0.05, "few_absent"), (0, 50, 0.0, "few_present"),
     (200, 200, 0.0, "not_ordered"), (200, 200, -0.03, "not_ordered"),
