@@ -17,8 +17,8 @@ from sklearn.metrics import roc_auc_score
 from radseek.retrieval.errors import UsageError
 from radseek.retrieval.evaluation import calibration_fit
 from radseek.retrieval.evaluation.calibration_fit import Aims, Fit, Group, Unfit, fit_group, three_parts
+from radseek.retrieval.evaluation.checked_points import choose_points, sensitivity_specificity
 from radseek.retrieval.evaluation.conformal import accepted, conformal_rank, conformal_thresholds
-from radseek.retrieval.evaluation.operating_points import choose_points, sensitivity_specificity
 from radseek.retrieval.evaluation.probability_fits import (
     fit_isotonic,
     fit_platt,

@@ -16,10 +16,10 @@ from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from radseek.retrieval.encoders.spec import canonical_hash
 from radseek.retrieval.errors import UsageError
+from radseek.retrieval.evaluation.checked_points import CheckedPoint, choose_points
 from radseek.retrieval.evaluation.conformal import accepted, conformal_thresholds
 from radseek.retrieval.evaluation.labelled_margins import FitKind
 from radseek.retrieval.evaluation.metrics import Estimate, auroc, calibration_error
-from radseek.retrieval.evaluation.operating_points import OperatingPoint, choose_points
 from radseek.retrieval.evaluation.probability_fits import FEWEST, Method, fit_probability, method_for
 from radseek.retrieval.scoring.own_calibration import AcceptedFrom
 from radseek.retrieval.scoring.probability_maps import LogisticMap, ProbabilityMap
@@ -103,7 +103,7 @@ class Fit:
     method: Method
     map: ProbabilityMap
     accepted: AcceptedFrom
-    points: tuple[OperatingPoint, ...]
+    points: tuple[CheckedPoint, ...]
     parts: dict[str, dict[str, int]]
     told: Estimate
     check: CalibrationCheck

@@ -9,20 +9,20 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.metrics import roc_curve
 
-__all__ = ["OperatingPoint", "Rule", "choose_points", "sensitivity_specificity"]
+__all__ = ["CheckedPoint", "PointRule", "choose_points", "sensitivity_specificity"]
 
-Rule = Literal["youden", "sensitivity", "specificity"]
+PointRule = Literal["youden", "sensitivity", "specificity"]
 _NEAR = 1e-12  # a share's last bit
 
 
 @dataclass(frozen=True, slots=True)
-class OperatingPoint:
+class CheckedPoint:
     """`probability >= threshold` is positive. `sensitivity` and `specificity` are of studies that did not choose it.
 
     `rule`: the largest Youden index, or the best of the other where `target` is reached.
     """
 
-    rule: Rule
+    rule: PointRule
     target: float | None
     threshold: float
     sensitivity: float
@@ -39,7 +39,7 @@ def choose_points(
     *,
     sensitivity: float | None = None,
     specificity: float | None = None,
-) -> list[OperatingPoint]:
+) -> list[CheckedPoint]:
     """Return Youden's point (Youden 1950), and one for each target that is given.
 
     Args:
@@ -52,7 +52,7 @@ def choose_points(
         The points, Youden's first.
     """
     false, true, thresholds = roc_curve(*map(np.asarray, chosen_on), drop_intermediate=False)
-    rules: list[tuple[Rule, float | None, int]] = [("youden", None, int(np.argmax(true - false)))]
+    rules: list[tuple[PointRule, float | None, int]] = [("youden", None, int(np.argmax(true - false)))]
     if sensitivity is not None:
         rules.append(("sensitivity", sensitivity, int(np.argmax(true >= sensitivity - _NEAR))))
     if specificity is not None:
@@ -60,7 +60,7 @@ def choose_points(
     points = []
     for rule, target, at in rules:
         threshold = float(min(thresholds[at], 1.0))  # the first is infinite: nothing is positive
-        points.append(OperatingPoint(rule, target, threshold, *sensitivity_specificity(*checked_on, threshold)))
+        points.append(CheckedPoint(rule, target, threshold, *sensitivity_specificity(*checked_on, threshold)))
     return points
 
 
