@@ -18,7 +18,7 @@ import numpy as np
 from scipy.stats import binom
 
 from radseek.retrieval.encoders.load_encoder import load_encoder
-from radseek.retrieval.evaluation.calibration_fit import Aims, Fit, Group, fit_group, three_parts
+from radseek.retrieval.evaluation.calibration_fit import Aims, Fit, LabelledGroup, fit_group, three_parts
 from radseek.retrieval.evaluation.metrics import calibration_error
 from radseek.retrieval.index.local_store import LocalStore
 from radseek.retrieval.scoring.stored_margins import stored_margins
@@ -39,7 +39,7 @@ def planted(folder: Path, studies: int) -> Planted:
     return plant(folder / "a.index", encoder, ASKED, present, bases=encoder.encode_slices(noise))
 
 
-def coverages(group: Group, coverage: float, splits: int) -> tuple[list[Fit], dict[str, np.ndarray]]:
+def coverages(group: LabelledGroup, coverage: float, splits: int) -> tuple[list[Fit], dict[str, np.ndarray]]:
     """Return the fit of each split, and of each label `(splits, 2)`: how many were there, and covered."""
     fits, counts = [], {"present": [], "absent": []}
     for seed in range(splits):
@@ -54,7 +54,7 @@ def coverages(group: Group, coverage: float, splits: int) -> tuple[list[Fit], di
     return fits, {label: np.array(rows) for label, rows in counts.items()}
 
 
-def by_chance(group: Group, fits: list[Fit]) -> float:
+def by_chance(group: LabelledGroup, fits: list[Fit]) -> float:
     """Return the mean error that answers show which are so as often as they say, on check parts of that size."""
     rng = np.random.default_rng(1)
     found = []
@@ -77,7 +77,7 @@ def main() -> None:
     for column, finding in enumerate(ASKED):
         labels = made.labels
         scale = made.encoder.spec.scale
-        group = Group(labels.studies, labels.patients, margins[:, column], labels.values[:, column], scale)
+        group = LabelledGroup(labels.studies, labels.patients, margins[:, column], labels.values[:, column], scale)
         fits, counts = coverages(group, arguments.coverage, arguments.splits)
         print(f"{finding.name}: {int(labels.values[:, column].sum())} of {len(labels.studies)}, {fits[0].method}")
         before, after = (np.array([getattr(one.check, name) for one in fits]) for name in ("ece_before", "ece"))

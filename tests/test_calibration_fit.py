@@ -16,7 +16,7 @@ from sklearn.metrics import roc_auc_score
 
 from radseek.retrieval.errors import UsageError
 from radseek.retrieval.evaluation import calibration_fit
-from radseek.retrieval.evaluation.calibration_fit import Aims, Fit, Group, Unfit, fit_group, three_parts
+from radseek.retrieval.evaluation.calibration_fit import Aims, Fit, LabelledGroup, Unfit, fit_group, three_parts
 from radseek.retrieval.evaluation.checked_points import choose_points, sensitivity_specificity
 from radseek.retrieval.evaluation.conformal import accepted, conformal_rank, conformal_thresholds
 from radseek.retrieval.evaluation.probability_fits import (
@@ -45,9 +45,9 @@ def drawn(seed: int, present: int, absent: int, shift: float = 0.03) -> tuple[ND
     return 0.01 + 0.02 * rng.standard_normal(len(labels)) + shift * labels, labels
 
 
-def group_of(margins: NDArray[np.float64], labels: NDArray[np.int8], per_patient: int = 1) -> Group:
+def group_of(margins: NDArray[np.float64], labels: NDArray[np.int8], per_patient: int = 1) -> LabelledGroup:
     names = tuple(f"s{i:05d}" for i in range(len(labels)))
-    return Group(names, tuple(f"p{i // per_patient}" for i in range(len(labels))), margins, labels, 20.0)
+    return LabelledGroup(names, tuple(f"p{i // per_patient}" for i in range(len(labels))), margins, labels, 20.0)
 
 
 def cross_entropy(labels: NDArray[np.int8], margins: NDArray[np.float64], a: float, b: float) -> float:
@@ -284,7 +284,7 @@ def test_what_cannot_be_fitted_says_why(present: int, absent: int, shift: float,
 def test_the_finding_of_one_patient_alone_is_too_few() -> None:
     margins, labels = drawn(5, 40, 200)
     owners = tuple("one" if y else f"p{i}" for i, y in enumerate(labels))
-    assert fit_group(Group(owners, owners, margins, labels), Aims()).reason == "few_present"  # type: ignore[union-attr]
+    assert fit_group(LabelledGroup(owners, owners, margins, labels), Aims()).reason == "few_present"  # type: ignore[union-attr]
 
 
 @each(

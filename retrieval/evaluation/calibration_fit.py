@@ -25,7 +25,7 @@ from radseek.retrieval.scoring.own_calibration import AcceptedFrom
 from radseek.retrieval.scoring.probability_maps import LogisticMap, ProbabilityMap
 from radseek.retrieval.scoring.states import conformal_state
 
-__all__ = ["PARTS", "Aims", "CalibrationCheck", "Fit", "FittedRow", "Group", "Unfit", "fit_group", "three_parts"]
+__all__ = ["PARTS", "Aims", "CalibrationCheck", "Fit", "FittedRow", "LabelledGroup", "Unfit", "fit_group", "three_parts"]
 
 PARTS = ("fit", "thresholds", "check")
 _DEAL = (0, 1, 0, 2)  # patients in turn: half fit, a quarter chooses thresholds, a quarter checks
@@ -54,7 +54,7 @@ class Aims:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Group:
+class LabelledGroup:
     """N labelled studies of one kind for one finding: `studies` and `patients` their keys, `margins (N,)` what was read
     and `labels (N,)` 0 or 1; `scale` the encoder's logit scale, by which a score was squashed before there was a fit.
     """
@@ -140,7 +140,7 @@ def three_parts(patients: Sequence[str], labels: NDArray[np.int8], seed: int) ->
     return tuple(np.flatnonzero(part[owner] == i) for i in range(len(PARTS)))
 
 
-def fit_group(group: Group, aims: Aims) -> Fit | Unfit:
+def fit_group(group: LabelledGroup, aims: Aims) -> Fit | Unfit:
     """Fit a calibrator to a group, or say why not.
 
     Refused where the part that fits has fewer than ten of either answer, where another part has none of one, and where
@@ -172,7 +172,7 @@ def fit_group(group: Group, aims: Aims) -> Fit | Unfit:
     return Fit(method, mapped, thresholds, tuple(points), parts, told, _check(group, check, said[check], thresholds))
 
 
-def _too_few(group: Group, parts: Sequence[NDArray[np.intp]]) -> Unfit | None:
+def _too_few(group: LabelledGroup, parts: Sequence[NDArray[np.intp]]) -> Unfit | None:
     answers: tuple[tuple[int, UnfitReason, str], ...] = ((1, "few_present", "present"), (0, "few_absent", "absent"))
     for label, reason, word in answers:
         found = [int((group.labels[rows] == label).sum()) for rows in parts]
@@ -187,7 +187,7 @@ def _too_few(group: Group, parts: Sequence[NDArray[np.intp]]) -> Unfit | None:
 
 
 def _check(
-    group: Group, rows: NDArray[np.intp], said: NDArray[np.float64], thresholds: AcceptedFrom
+    group: LabelledGroup, rows: NDArray[np.intp], said: NDArray[np.float64], thresholds: AcceptedFrom
 ) -> CalibrationCheck:
     labels = group.labels[rows]
     before = LogisticMap(group.scale, 0.0).of(group.margins[rows])
