@@ -15,6 +15,7 @@ from pathlib import Path
 DATA = os.environ.get("RADSEEK_DATA", str(Path(__file__).resolve().parents[2] / "shared" / "data"))
 REPORTS = str(Path(DATA) / "reports_iu" / "indiana_reports.csv")
 COMMANDS: tuple[tuple[str, ...], ...] = (
+    ("bootstrap_coverage",),
     ("build_memory", "--model", "builtin"),
     ("encode_speed", "builtin", "--threads", "2"),
     ("evaluate_builtin", "--real", "--words"),

@@ -103,5 +103,7 @@ def test_accuracy_and_bad_calls() -> None:
         reliability([1], [1.5])
     with pytest.raises(UsageError, match="nothing to measure"):
         auroc([], [])
+    with pytest.raises(UsageError, match="2 rows and 3 patients"):
+        auroc([0, 1], [0.5, 0.6], range(3))
     with pytest.raises(UsageError, match="diagonal"):
         pair_recall(np.ones((2, 3)))

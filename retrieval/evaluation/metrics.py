@@ -1,20 +1,25 @@
 """Metrics with their uncertainty: AUROC, accuracy, calibration, ranking; intervals by patient-level bootstrap.
 
-scikit-learn computes each measure; this module decides only what is resampled: whole patients, because two images
-of one person are not two independent observations (Efron & Tibshirani 1993, percentile intervals).
+What is resampled are whole patients, because two images of one person are not two independent observations
+(Efron & Tibshirani 1993). All measures of a finding at once are in `finding_measures`, those of ranked cases in
+`ranking_measures`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.metrics import ndcg_score, roc_auc_score
+from sklearn.metrics import ndcg_score
 
 from radseek.retrieval.errors import UsageError
+from radseek.retrieval.evaluation.drawn_areas import drawn_areas
+from radseek.retrieval.evaluation.estimate import Estimate, estimate_of
+from radseek.retrieval.evaluation.patient_draws import PatientDraws, Patients, patient_draws
+from radseek.retrieval.evaluation.probability_bins import BINS, Binning, bin_places, check_probabilities
 
 __all__ = [
     "Estimate",
@@ -30,20 +35,7 @@ __all__ = [
 ]
 
 Metric = Callable[[NDArray[np.intp]], float]
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A measure with its 95 % interval, over `count` observations of `patients` patients."""
-
-    value: float
-    low: float
-    high: float
-    count: int
-    patients: int
-
-    def __str__(self) -> str:
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+_ONE_CLASS: Final = "This cannot be measured: it needs rows with label 0 and rows with label 1."
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,41 +49,37 @@ class ReliabilityBin:
     frequency: float
 
 
-def bootstrap(metric: Metric, patients: Sequence[Any], *, repeats: int = 1000, seed: int = 0) -> Estimate:
+def bootstrap(metric: Metric, patients: Patients, *, repeats: int = 1000, seed: int = 0) -> Estimate:
     """Return `metric` over all rows, with the 2.5 to 97.5 percentiles of resampled patients.
 
     `metric` takes row numbers and returns a number, or NaN where a resample cannot be measured (one class only):
     such resamples are left out. Raises `UsageError` where there is no row or the whole cannot be measured.
     """
-    names, owner = np.unique(np.asarray([str(p) for p in patients]), return_inverse=True)
-    if not len(names):
-        raise UsageError("There is nothing to measure: no rows were given. Check that labels and scores match.")
-    rows = [np.flatnonzero(owner == i) for i in range(len(names))]
-    value = metric(np.arange(len(owner)))
-    if np.isnan(value):
-        raise UsageError("This cannot be measured: it needs rows with label 0 and rows with label 1.")
-    rng = np.random.default_rng(seed)
-    drawn = (rng.integers(len(names), size=len(names)) for _ in range(repeats))
-    values = np.array([metric(np.concatenate([rows[i] for i in pick])) for pick in drawn])
-    values = values[~np.isnan(values)]
-    low, high = np.percentile(values, [2.5, 97.5]) if len(values) else (np.nan, np.nan)
-    return Estimate(float(value), float(low), float(high), len(owner), len(names))
+    draws = patient_draws(patients, repeats=repeats, seed=seed)
+    rows = np.arange(len(draws.owner))
+    values = np.array([metric(np.repeat(rows, counts[draws.owner])) for counts in draws.counts])
+    if np.isnan(values[0]):
+        raise UsageError(_ONE_CLASS)
+    return estimate_of(values, len(rows), draws.patients, "percentile")
 
 
 def auroc(
-    labels: ArrayLike, scores: ArrayLike, patients: Sequence[Any] | None = None, *, repeats: int = 1000, seed: int = 0
+    labels: ArrayLike, scores: ArrayLike, patients: Patients | None = None, *, repeats: int = 1000, seed: int = 0
 ) -> Estimate:
     """Return the area under the ROC curve of `scores (N,)` for `labels (N,)` in 0, 1.
 
     Without `patients` every row is its own. Raises `UsageError` where one class or every row is missing.
     """
     truth, score = _pair(labels, scores)
-    owners = range(len(truth)) if patients is None else patients
-    return bootstrap(lambda rows: _auroc(truth[rows], score[rows]), owners, repeats=repeats, seed=seed)
+    draws = _draws(range(len(truth)) if patients is None else patients, len(truth), repeats, seed)
+    areas = drawn_areas(truth, score, draws, truth >= 0).auroc
+    if np.isnan(areas[0]):
+        raise UsageError(_ONE_CLASS)
+    return estimate_of(areas, len(truth), draws.patients, rarer=draws.rarer(truth == 1, truth == 0))
 
 
 def macro_auroc(
-    labels: ArrayLike, scores: ArrayLike, patients: Sequence[Any], *, repeats: int = 1000, seed: int = 0
+    labels: ArrayLike, scores: ArrayLike, patients: Patients, *, repeats: int = 1000, seed: int = 0
 ) -> Estimate:
     """Return the mean AUROC over the columns of `labels (N, C)` and `scores (N, C)`, patients resampled together.
 
@@ -99,20 +87,19 @@ def macro_auroc(
     left out of that resample's mean.
     """
     truth, score = _pair(labels, scores)
-
-    def mean(rows: NDArray[np.intp]) -> float:
-        columns = [
-            _auroc(truth[rows, c][known], score[rows, c][known])
-            for c in range(truth.shape[1])
-            if (known := truth[rows, c] >= 0).any()
-        ]
-        return float(np.nanmean(columns)) if columns and not np.isnan(columns).all() else float("nan")
-
-    return bootstrap(mean, patients, repeats=repeats, seed=seed)
+    draws = _draws(patients, len(truth), repeats, seed)
+    total, measured = np.zeros(len(draws.counts)), np.zeros(len(draws.counts))
+    for column, own in zip(truth.T, score.T, strict=True):
+        areas = drawn_areas(column, own, draws, column >= 0).auroc
+        total, measured = total + np.nan_to_num(areas), measured + ~np.isnan(areas)
+    if not measured[0]:
+        raise UsageError(_ONE_CLASS)
+    means = np.divide(total, measured, out=np.full(len(total), np.nan), where=measured > 0)
+    return estimate_of(means, len(draws.owner), draws.patients)
 
 
 def accuracy(
-    truth: Sequence[Any], found: Sequence[Any], patients: Sequence[Any] | None = None, *, repeats: int = 1000
+    truth: Sequence[Any], found: Sequence[Any], patients: Patients | None = None, *, repeats: int = 1000
 ) -> Estimate:
     """Return the share of rows where `found` equals `truth`."""
     right = np.array([a == b for a, b in zip(truth, found, strict=True)], float)
@@ -120,22 +107,29 @@ def accuracy(
     return bootstrap(lambda rows: float(right[rows].mean()), owners, repeats=repeats)
 
 
-def reliability(labels: ArrayLike, probabilities: ArrayLike, *, bins: int = 10) -> list[ReliabilityBin]:
-    """Return the reliability table over equal-width bins of probability; empty bins are left out."""
-    truth, said = _pair(labels, probabilities)
-    if len(said) and (said.min() < 0 or said.max() > 1):
-        raise UsageError("A probability lies outside 0 to 1; pass calibrated probabilities, not margins.")
-    place = np.minimum((said * bins).astype(int), bins - 1)
-    return [
-        ReliabilityBin(b / bins, (b + 1) / bins, int(mine.sum()), float(said[mine].mean()), float(truth[mine].mean()))
-        for b in range(bins)
-        if (mine := place == b).any()
-    ]
+def reliability(
+    labels: ArrayLike, probabilities: ArrayLike, *, binning: Binning = "width", bins: int = BINS
+) -> list[ReliabilityBin]:
+    """Return the reliability table over bins of equal width or equal mass; empty bins are left out.
+
+    `low` and `high` are a bin's ends where widths are equal, else the least and greatest probability in it.
+    """
+    truth, said = _pair(labels, check_probabilities(probabilities))
+    place = bin_places(said, binning, bins=bins)
+    found = []
+    for b in np.unique(place):
+        mine = place == b
+        low, high = (b / bins, (b + 1) / bins) if binning == "width" else (said[mine].min(), said[mine].max())
+        means = float(said[mine].mean()), float(truth[mine].mean())
+        found.append(ReliabilityBin(float(low), float(high), int(mine.sum()), *means))
+    return found
 
 
-def calibration_error(labels: ArrayLike, probabilities: ArrayLike, *, bins: int = 10) -> float:
+def calibration_error(
+    labels: ArrayLike, probabilities: ArrayLike, *, binning: Binning = "width", bins: int = BINS
+) -> float:
     """Return the expected calibration error: the bins' |said - so|, weighted by their counts (Naeini 2015)."""
-    table = reliability(labels, probabilities, bins=bins)
+    table = reliability(labels, probabilities, binning=binning, bins=bins)
     total = sum(row.count for row in table)
     if not total:
         raise UsageError("There is nothing to measure: no probabilities were given.")
@@ -164,6 +158,12 @@ def pair_recall(similarity: ArrayLike, *, k: int = 5) -> NDArray[np.float64]:
     return found
 
 
+def _draws(patients: Patients, rows: int, repeats: int, seed: int) -> PatientDraws:
+    if len(patients) != rows:
+        raise UsageError(f"There are {rows} rows and {len(patients)} patients; give one patient a row.")
+    return patient_draws(patients, repeats=repeats, seed=seed)
+
+
 def _pair(labels: ArrayLike, scores: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     truth, score = np.asarray(labels, float), np.asarray(scores, float)
     if truth.shape != score.shape:
@@ -171,9 +171,3 @@ def _pair(labels: ArrayLike, scores: ArrayLike) -> tuple[NDArray[np.float64], ND
     if np.isnan(score).any():
         raise UsageError("A score is NaN; leave out the studies that abstained before measuring.")
     return truth, score
-
-
-def _auroc(truth: NDArray[np.float64], score: NDArray[np.float64]) -> float:
-    if truth.min(initial=1) == truth.max(initial=0):
-        return float("nan")
-    return float(roc_auc_score(truth, score))
