@@ -190,12 +190,11 @@ def test_a_state_is_the_answer_that_is_left_and_likelier(
 
 def test_operating_points_by_hand() -> None:
     labels, said = [1, 1, 1, 1, 0, 0, 0, 0, 0], [0.9, 0.8, 0.6, 0.3, 0.7, 0.4, 0.35, 0.1, 0.05]
-    youden, sensitive, specific = choose_points(
-        (labels, said), ([1, 1, 0, 0], [0.85, 0.5, 0.65, 0.1]), sensitivity=0.95, specificity=0.8
-    )
-    assert (youden.rule, youden.threshold) == ("youden", 0.6)  # 3 of 4, and 1 of 5 too many
-    assert (sensitive.target, sensitive.threshold) == (0.95, 0.3)
-    assert (specific.target, specific.threshold) == (0.8, 0.6)
+    rules = Aims(sensitivity=0.95, specificity=0.8).rules
+    youden, sensitive, specific = choose_points(rules, (labels, said), ([1, 1, 0, 0], [0.85, 0.5, 0.65, 0.1]))
+    assert (youden.rule.name, youden.threshold) == ("youden", 0.6)  # 3 of 4, and 1 of 5 too many
+    assert (sensitive.rule.target, sensitive.threshold) == (0.95, 0.3)
+    assert (specific.rule.target, specific.threshold) == (0.8, 0.6)
     assert (youden.sensitivity, youden.specificity) == (0.5, 0.5)
     assert (sensitive.sensitivity, sensitive.specificity) == (1.0, 0.5)
 
@@ -205,7 +204,9 @@ def test_operating_points_by_hand() -> None:
 def test_no_better_threshold_reaches_a_target(seed: int, target: float) -> None:
     margins, labels = drawn(seed, 20, 40)
     said = LogisticMap(60.0, -2.0).of(margins)
-    _, sensitive, specific = choose_points((labels, said), (labels, said), sensitivity=target, specificity=target)
+    _, sensitive, specific = choose_points(
+        Aims(sensitivity=target, specificity=target).rules, (labels, said), (labels, said)
+    )
     every = [sensitivity_specificity(labels, said, one) for one in (*np.unique(said), 1.0)]
     assert sensitive.sensitivity >= target
     assert sensitive.specificity == max(b for a, b in every if a >= target)
@@ -242,7 +243,7 @@ def test_a_group_is_fitted_and_checked_on_others() -> None:
     assert found.check.auroc == found.check.auroc_before
     assert found.check.ece < found.check.ece_before
     assert found.check.brier < found.check.brier_before
-    assert [one.rule for one in found.points] == ["youden", "sensitivity"]
+    assert [one.rule.name for one in found.points] == ["youden", "sensitivity"]
     assert fit_group(group_of(margins, labels, 2), Aims(sensitivity=0.9)) == found
 
 

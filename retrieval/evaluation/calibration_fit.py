@@ -21,11 +21,22 @@ from radseek.retrieval.evaluation.conformal import accepted, conformal_threshold
 from radseek.retrieval.evaluation.labelled_margins import FitKind
 from radseek.retrieval.evaluation.metrics import Estimate, auroc, calibration_error
 from radseek.retrieval.evaluation.probability_fits import FEWEST, Method, fit_probability, method_for
+from radseek.retrieval.evaluation.thresholds import ThresholdRule
 from radseek.retrieval.scoring.own_calibration import AcceptedFrom
 from radseek.retrieval.scoring.probability_maps import LogisticMap, ProbabilityMap
 from radseek.retrieval.scoring.states import conformal_state
 
-__all__ = ["PARTS", "Aims", "CalibrationCheck", "Fit", "FittedRow", "LabelledGroup", "Unfit", "fit_group", "three_parts"]
+__all__ = [
+    "PARTS",
+    "Aims",
+    "CalibrationCheck",
+    "Fit",
+    "FittedRow",
+    "LabelledGroup",
+    "Unfit",
+    "fit_group",
+    "three_parts",
+]
 
 PARTS = ("fit", "thresholds", "check")
 _DEAL = (0, 1, 0, 2)  # patients in turn: half fit, a quarter chooses thresholds, a quarter checks
@@ -51,6 +62,13 @@ class Aims:
             share = getattr(self, name)
             if share is not None and not 0 < share < 1:
                 raise UsageError(f"A {name} is a share between 0 and 1, such as 0.9; {share} is not.")
+
+    @property
+    def rules(self) -> tuple[ThresholdRule, ...]:
+        """Return the rules of the operating points: Youden's, and one for each target."""
+        wanted: tuple[tuple[Literal["sensitivity", "specificity"], float | None], ...]
+        wanted = (("sensitivity", self.sensitivity), ("specificity", self.specificity))
+        return (ThresholdRule("youden"), *(ThresholdRule(name, one) for name, one in wanted if one is not None))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -162,12 +180,7 @@ def fit_group(group: LabelledGroup, aims: Aims) -> Fit | Unfit:
     mapped = fit_probability(method, group.margins[fit], group.labels[fit])
     said = mapped.of(group.margins)
     thresholds = conformal_thresholds(group.labels[choose], said[choose], aims.coverage)
-    points = choose_points(
-        (group.labels[choose], said[choose]),
-        (group.labels[check], said[check]),
-        sensitivity=aims.sensitivity,
-        specificity=aims.specificity,
-    )
+    points = choose_points(aims.rules, (group.labels[choose], said[choose]), (group.labels[check], said[check]))
     parts = {name: group.counts(rows) for name, rows in zip(PARTS, (fit, choose, check), strict=True)}
     return Fit(method, mapped, thresholds, tuple(points), parts, told, _check(group, check, said[check], thresholds))
 

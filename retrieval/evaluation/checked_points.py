@@ -1,66 +1,56 @@
-"""Operating points: thresholds chosen on some studies, and what each achieves on others."""
+"""Operating points of a calibration: thresholds chosen on some studies, and what each achieves on others."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.metrics import roc_curve
 
-__all__ = ["CheckedPoint", "PointRule", "choose_points", "sensitivity_specificity"]
+from radseek.retrieval.evaluation.thresholds import ThresholdRule, choose_threshold
 
-PointRule = Literal["youden", "sensitivity", "specificity"]
-_NEAR = 1e-12  # a share's last bit
+__all__ = ["CheckedPoint", "choose_points", "sensitivity_specificity"]
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedPoint:
-    """`probability >= threshold` is positive. `sensitivity` and `specificity` are of studies that did not choose it.
+    """`probability >= threshold` is positive. `sensitivity` and `specificity` are of studies that did not choose it."""
 
-    `rule`: the largest Youden index, or the best of the other where `target` is reached.
-    """
-
-    rule: PointRule
-    target: float | None
+    rule: ThresholdRule
     threshold: float
     sensitivity: float
     specificity: float
 
     def to_dict(self) -> dict[str, Any]:
         """Return the point as JSON-able values."""
-        return asdict(self)
+        return {
+            "rule": self.rule.name,
+            "target": self.rule.target,
+            "threshold": self.threshold,
+            "sensitivity": self.sensitivity,
+            "specificity": self.specificity,
+        }
 
 
 def choose_points(
-    chosen_on: tuple[ArrayLike, ArrayLike],
-    checked_on: tuple[ArrayLike, ArrayLike],
-    *,
-    sensitivity: float | None = None,
-    specificity: float | None = None,
+    rules: Sequence[ThresholdRule], chosen_on: tuple[ArrayLike, ArrayLike], checked_on: tuple[ArrayLike, ArrayLike]
 ) -> list[CheckedPoint]:
-    """Return Youden's point (Youden 1950), and one for each target that is given.
+    """Return the point of each rule.
 
     Args:
+        rules: what is wanted of thresholds.
         chosen_on: labels `(N,)` in 0, 1 and probabilities `(N,)`; both answers occur.
         checked_on: those of other studies; both answers occur.
-        sensitivity: a target; of the thresholds that reach it, the one of the highest specificity.
-        specificity: a target; of the thresholds that reach it, the one of the highest sensitivity.
 
     Returns:
-        The points, Youden's first.
+        One point a rule, in their order.
     """
-    false, true, thresholds = roc_curve(*map(np.asarray, chosen_on), drop_intermediate=False)
-    rules: list[tuple[PointRule, float | None, int]] = [("youden", None, int(np.argmax(true - false)))]
-    if sensitivity is not None:
-        rules.append(("sensitivity", sensitivity, int(np.argmax(true >= sensitivity - _NEAR))))
-    if specificity is not None:
-        rules.append(("specificity", specificity, int(np.flatnonzero(1 - false >= specificity - _NEAR)[-1])))
     points = []
-    for rule, target, at in rules:
-        threshold = float(min(thresholds[at], 1.0))  # the first is infinite: nothing is positive
-        points.append(CheckedPoint(rule, target, threshold, *sensitivity_specificity(*checked_on, threshold)))
+    for rule in rules:
+        threshold = min(choose_threshold(*chosen_on, rule), 1.0)
+        points.append(CheckedPoint(rule, threshold, *sensitivity_specificity(*checked_on, threshold)))
     return points
 
 
