@@ -21,7 +21,7 @@ from radseek.retrieval.evaluation.conformal import accepted, conformal_threshold
 from radseek.retrieval.evaluation.labelled_margins import FitKind
 from radseek.retrieval.evaluation.metrics import Estimate, auroc, calibration_error
 from radseek.retrieval.evaluation.probability_fits import FEWEST, Method, fit_probability, method_for
-from radseek.retrieval.evaluation.thresholds import ThresholdRule
+from radseek.retrieval.evaluation.thresholds import ThresholdRule, patient_folds
 from radseek.retrieval.scoring.own_calibration import AcceptedFrom
 from radseek.retrieval.scoring.probability_maps import LogisticMap, ProbabilityMap
 from radseek.retrieval.scoring.states import conformal_state
@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 PARTS = ("fit", "thresholds", "check")
-_DEAL = (0, 1, 0, 2)  # patients in turn: half fit, a quarter chooses thresholds, a quarter checks
+_PART_OF = (0, 1, 0, 2)  # four folds of patients: half fit, a quarter chooses thresholds, a quarter checks
 _REPEATS = 200  # of the bootstrap that says whether margins follow labels at all
 
 UnfitReason = Literal["few_present", "few_absent", "not_ordered"]
@@ -147,15 +147,8 @@ def three_parts(patients: Sequence[str], labels: NDArray[np.int8], seed: int) ->
     Returns:
         Rows to fit on, to choose thresholds on, and to check on; of no patient in two of them.
     """
-    names, owner = np.unique(np.asarray(patients, dtype=str), return_inverse=True)
-    has_present = np.zeros(len(names), bool)
-    has_present[owner[labels == 1]] = True
-    rng = np.random.default_rng(seed)
-    order = rng.permutation(len(names))
-    part = np.empty(len(names), np.intp)
-    for those in (order[has_present[order]], order[~has_present[order]]):
-        part[those] = np.resize(_DEAL, len(those))
-    return tuple(np.flatnonzero(part[owner] == i) for i in range(len(PARTS)))
+    part = np.array(_PART_OF)[patient_folds(labels, patients, folds=len(_PART_OF), seed=seed)]
+    return tuple(np.flatnonzero(part == i) for i in range(len(PARTS)))
 
 
 def fit_group(group: LabelledGroup, aims: Aims) -> Fit | Unfit:
