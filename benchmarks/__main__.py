@@ -17,6 +17,7 @@ REPORTS = str(Path(DATA) / "reports_iu" / "indiana_reports.csv")
 COMMANDS: tuple[tuple[str, ...], ...] = (
     ("bootstrap_coverage",),
     ("build_memory", "--model", "builtin"),
+    ("conformal_coverage",),
     ("encode_speed", "builtin", "--threads", "2"),
     ("evaluate_builtin", "--real", "--words"),
     ("evaluate_builtin", "--phantoms", "200"),

@@ -16,9 +16,9 @@ from sklearn.metrics import roc_auc_score
 
 from radseek.retrieval.errors import UsageError
 from radseek.retrieval.evaluation import calibration_fit
-from radseek.retrieval.evaluation.calibration_fit import Aims, Fit, Group, Unfit, fit_group, three_parts
+from radseek.retrieval.evaluation.calibration_fit import Aims, Fit, LabelledGroup, Unfit, fit_group, three_parts
+from radseek.retrieval.evaluation.checked_points import choose_points, sensitivity_specificity
 from radseek.retrieval.evaluation.conformal import accepted, conformal_rank, conformal_thresholds
-from radseek.retrieval.evaluation.kept_thresholds import choose_kept, sensitivity_specificity
 from radseek.retrieval.evaluation.probability_fits import (
     fit_isotonic,
     fit_platt,
@@ -45,9 +45,9 @@ def drawn(seed: int, present: int, absent: int, shift: float = 0.03) -> tuple[ND
     return 0.01 + 0.02 * rng.standard_normal(len(labels)) + shift * labels, labels
 
 
-def group_of(margins: NDArray[np.float64], labels: NDArray[np.int8], per_patient: int = 1) -> Group:
+def group_of(margins: NDArray[np.float64], labels: NDArray[np.int8], per_patient: int = 1) -> LabelledGroup:
     names = tuple(f"s{i:05d}" for i in range(len(labels)))
-    return Group(names, tuple(f"p{i // per_patient}" for i in range(len(labels))), margins, labels, 20.0)
+    return LabelledGroup(names, tuple(f"p{i // per_patient}" for i in range(len(labels))), margins, labels, 20.0)
 
 
 def cross_entropy(labels: NDArray[np.int8], margins: NDArray[np.float64], a: float, b: float) -> float:
@@ -190,12 +190,11 @@ def test_a_state_is_the_answer_that_is_left_and_likelier(
 
 def test_operating_points_by_hand() -> None:
     labels, said = [1, 1, 1, 1, 0, 0, 0, 0, 0], [0.9, 0.8, 0.6, 0.3, 0.7, 0.4, 0.35, 0.1, 0.05]
-    youden, sensitive, specific = choose_kept(
-        (labels, said), ([1, 1, 0, 0], [0.85, 0.5, 0.65, 0.1]), sensitivity=0.95, specificity=0.8
-    )
-    assert (youden.rule, youden.threshold) == ("youden", 0.6)  # 3 of 4, and 1 of 5 too many
-    assert (sensitive.target, sensitive.threshold) == (0.95, 0.3)
-    assert (specific.target, specific.threshold) == (0.8, 0.6)
+    rules = Aims(sensitivity=0.95, specificity=0.8).rules
+    youden, sensitive, specific = choose_points(rules, (labels, said), ([1, 1, 0, 0], [0.85, 0.5, 0.65, 0.1]))
+    assert (youden.rule.name, youden.threshold) == ("youden", 0.6)  # 3 of 4, and 1 of 5 too many
+    assert (sensitive.rule.target, sensitive.threshold) == (0.95, 0.3)
+    assert (specific.rule.target, specific.threshold) == (0.8, 0.6)
     assert (youden.sensitivity, youden.specificity) == (0.5, 0.5)
     assert (sensitive.sensitivity, sensitive.specificity) == (1.0, 0.5)
 
@@ -205,7 +204,9 @@ def test_operating_points_by_hand() -> None:
 def test_no_better_threshold_reaches_a_target(seed: int, target: float) -> None:
     margins, labels = drawn(seed, 20, 40)
     said = LogisticMap(60.0, -2.0).of(margins)
-    _, sensitive, specific = choose_kept((labels, said), (labels, said), sensitivity=target, specificity=target)
+    _, sensitive, specific = choose_points(
+        Aims(sensitivity=target, specificity=target).rules, (labels, said), (labels, said)
+    )
     every = [sensitivity_specificity(labels, said, one) for one in (*np.unique(said), 1.0)]
     assert sensitive.sensitivity >= target
     assert sensitive.specificity == max(b for a, b in every if a >= target)
@@ -242,8 +243,31 @@ def test_a_group_is_fitted_and_checked_on_others() -> None:
     assert found.check.auroc == found.check.auroc_before
     assert found.check.ece < found.check.ece_before
     assert found.check.brier < found.check.brier_before
-    assert [one.rule for one in found.points] == ["youden", "sensitivity"]
+    assert [one.rule.name for one in found.points] == ["youden", "sensitivity"]
     assert fit_group(group_of(margins, labels, 2), Aims(sensitivity=0.9)) == found
+
+
+@pytest.mark.usefixtures("quick")
+def test_no_part_sees_the_labels_of_a_later_one() -> None:
+    margins, labels = drawn(1, 200, 400)
+    group = group_of(margins, labels)
+    first = fit_group(group, Aims(sensitivity=0.9))
+    assert isinstance(first, Fit)
+    _, choose, check = three_parts(group.patients, labels, 0)
+
+    def with_other_margins(rows: NDArray[np.intp]) -> Fit:
+        other = margins.copy()
+        other[rows] = np.random.default_rng(2).permutation(other[rows])
+        found = fit_group(group_of(other, labels), Aims(sensitivity=0.9))
+        assert isinstance(found, Fit)
+        return found
+
+    checked, chosen = with_other_margins(check), with_other_margins(choose)
+    assert (checked.map, checked.accepted, checked.told) == (first.map, first.accepted, first.told)
+    assert [one.threshold for one in checked.points] == [one.threshold for one in first.points]
+    assert checked.check != first.check
+    assert (chosen.map, chosen.told) == (first.map, first.told)
+    assert chosen.accepted != first.accepted
 
 
 @pytest.mark.usefixtures("quick")
@@ -261,7 +285,7 @@ def test_what_cannot_be_fitted_says_why(present: int, absent: int, shift: float,
 def test_the_finding_of_one_patient_alone_is_too_few() -> None:
     margins, labels = drawn(5, 40, 200)
     owners = tuple("one" if y else f"p{i}" for i, y in enumerate(labels))
-    assert fit_group(Group(owners, owners, margins, labels), Aims()).reason == "few_present"  # type: ignore[union-attr]
+    assert fit_group(LabelledGroup(owners, owners, margins, labels), Aims()).reason == "few_present"  # type: ignore[union-attr]
 
 
 @each(

@@ -10,7 +10,7 @@ from radseek.retrieval.encoders.load_encoder import load_encoder
 from radseek.retrieval.engine import Engine
 from radseek.retrieval.evaluation import calibration_fit
 from radseek.retrieval.evaluation.calibrate_index import calibrate_index
-from radseek.retrieval.evaluation.calibration_fit import Aims, Fit, Group, fit_group
+from radseek.retrieval.evaluation.calibration_fit import Aims, Fit, LabelledGroup, fit_group
 from radseek.retrieval.evaluation.conformal import conformal_rank
 from radseek.retrieval.index.local_store import LocalStore
 from radseek.retrieval.scoring.stored_margins import stored_margins
@@ -67,7 +67,7 @@ def test_each_label_is_covered_over_twenty_splits(planted: Planted, monkeypatch:
         margins = stored_margins(store, TextVectors(planted.encoder), ASKED).margins.astype(float)
     for column in range(len(ASKED)):
         labels = planted.labels
-        group = Group(labels.studies, labels.patients, margins[:, column], labels.values[:, column])
+        group = LabelledGroup(labels.studies, labels.patients, margins[:, column], labels.values[:, column])
         shares: dict[str, list[float]] = {"present": [], "absent": []}
         for seed in range(SPLITS):
             found = fit_group(group, Aims(COVERAGE, seed=seed))

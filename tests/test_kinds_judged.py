@@ -40,6 +40,9 @@ ABSTAINING = (
 )  # fmt: skip
 
 
+UNCERTAIN = ("unknown_modality", "uncalibrated", "other_words", "near_threshold", "undecided")
+
+
 @pytest.fixture
 def taught(tmp_path: Path) -> Callable[..., TinyEncoder]:
     """An encoder taught a finding by `taught` (who, how many slices) and calibrated on `fitted` (what, many)."""
@@ -146,10 +149,20 @@ def test_every_reason_has_words_wherever_it_is_shown(reason: str) -> None:
     assert len(re.findall(rf"\b{reason}: ", viewer)) == 2
 
 
+@each("reason", UNCERTAIN)
+def test_every_reason_of_doubt_has_words_wherever_it_is_shown(reason: str) -> None:
+    for name, table in (
+        ("retrieval/explain/claims/sentences.toml", "finding"),
+        ("radseek/html/explain_words.toml", "reason"),
+        ("demo/page/page_words.toml", "reason"),
+    ):
+        assert len(tomllib.loads((ROOT / name).read_text(encoding="utf-8"))[table][reason]) == 2, name
+
+
 def test_no_reason_is_without_a_test_of_its_words() -> None:
-    assert set(re.findall(r"`(\w+)`", str(Judge.verdict.__globals__["Verdict"].__doc__).split("Of `uncertain`")[0])) - {
-        "abstain"
-    } == set(ABSTAINING)
+    certain, doubt = str(Judge.verdict.__globals__["Verdict"].__doc__).split("Of `uncertain`")
+    assert set(re.findall(r"`(\w+)`", certain)) - {"abstain"} == set(ABSTAINING)
+    assert set(re.findall(r"`(\w+)`", doubt)) - {"out_of_domain"} == set(UNCERTAIN)
 
 
 # ---------------------------------------------------------------- real scans

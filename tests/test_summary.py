@@ -7,12 +7,13 @@ from collections.abc import Sequence
 import pytest
 
 from radseek.retrieval.errors import NarratorError
+from radseek.retrieval.explain.checker import check
 from radseek.retrieval.explain.claims import Claim, claims
 from radseek.retrieval.explain.evidence import Item, Lang
 from radseek.retrieval.explain.narrators.template import TemplateNarrator
 from radseek.retrieval.explain.summary import FIXED, narration_failure, summarize
 from tests.checker_support import said
-from tests.evidence_support import full
+from tests.evidence_support import evidence, full, score
 
 
 class Scripted:
@@ -34,6 +35,22 @@ def test_the_template_says_every_claim(lang: Lang) -> None:
     found = summarize(full(), TemplateNarrator(), lang)
     assert [(one.text, one.cites) for one in found] == [(one.text, one.cites) for one in claims(full(), lang)]
     assert not any(one.replaced or one.failures for one in found)
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_doubts_of_an_indexs_own_calibration_are_said_and_pass(lang: Lang) -> None:
+    doubts = evidence(
+        score(1, "lung_nodule", "uncertain", reason="undecided", probability=0.22),
+        score(2, "emphysema", "uncertain", reason="other_words"),
+        score(3, "pleural_effusion"),
+    )
+    found = summarize(doubts, TemplateNarrator(), lang)
+    assert not any(one.replaced or one.failures for one in found)
+    (told,) = (one for one in found if one.cites == ("S1",))
+    assert "0.22" in told.text
+    assert sum(one.cites == ("S2",) for one in found) == 1
+    for claim in claims(doubts, lang):
+        assert not check(claim.text, claim, doubts, lang), claim.text
 
 
 def test_what_passes_is_kept_and_what_fails_is_replaced_and_says_why() -> None:

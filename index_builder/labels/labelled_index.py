@@ -79,7 +79,7 @@ def _only(table: LabelTable, asked: Sequence[Finding], file: str | Path) -> Labe
     known = [one for one in asked if one.name in column]
     if not known:
         raise UsageError(
-            f"{file} labels none of {', '.join(one.name for one in asked[:5])}; it labels "
-            f"{', '.join(list(column)[:5]) or 'nothing that is known'}."
+            f"{file} labels none of {', '.join(one.names['en'] for one in asked[:5])}; it labels "
+            f"{', '.join(column) or 'nothing that is known'}."
         )
     return replace(table, findings=tuple(known), values=table.values[:, [column[one.name] for one in known]])

@@ -17,7 +17,7 @@ from radseek.retrieval.document import NOTICE, describe_encoder
 from radseek.retrieval.encoders.encoder import Encoder
 from radseek.retrieval.encoders.spec import EncoderSpec, check_match
 from radseek.retrieval.errors import EncoderMismatchError, UsageError
-from radseek.retrieval.evaluation.calibration_fit import Aims, Fit, FittedRow, Group, fit_group
+from radseek.retrieval.evaluation.calibration_fit import Aims, Fit, FittedRow, LabelledGroup, fit_group
 from radseek.retrieval.evaluation.label_table import LabelTable
 from radseek.retrieval.evaluation.labelled_margins import LabelledMargins, LeftOut, labelled_margins
 from radseek.retrieval.index.index_calibration import Entries, keep_calibration
@@ -112,7 +112,7 @@ def _rows(found: LabelledMargins, column: int, aims: Aims, scale: float) -> list
     """Return one finding's rows, one a kind of study."""
     finding, made = found.margins.findings[column], []
     for kind, rows in found.groups(column):
-        group = Group(
+        group = LabelledGroup(
             studies=tuple(found.margins.studies[row] for row in rows),
             patients=tuple(found.patients[row] for row in rows),
             margins=found.margins.margins[rows, column].astype(np.float64),

@@ -16,19 +16,30 @@ from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from radseek.retrieval.encoders.spec import canonical_hash
 from radseek.retrieval.errors import UsageError
+from radseek.retrieval.evaluation.checked_points import CheckedPoint, choose_points
 from radseek.retrieval.evaluation.conformal import accepted, conformal_thresholds
-from radseek.retrieval.evaluation.kept_thresholds import KeptThreshold, choose_kept
 from radseek.retrieval.evaluation.labelled_margins import FitKind
 from radseek.retrieval.evaluation.metrics import Estimate, auroc, calibration_error
 from radseek.retrieval.evaluation.probability_fits import FEWEST, Method, fit_probability, method_for
+from radseek.retrieval.evaluation.thresholds import ThresholdRule, patient_folds
 from radseek.retrieval.scoring.own_calibration import AcceptedFrom
 from radseek.retrieval.scoring.probability_maps import LogisticMap, ProbabilityMap
 from radseek.retrieval.scoring.states import conformal_state
 
-__all__ = ["PARTS", "Aims", "CalibrationCheck", "Fit", "FittedRow", "Group", "Unfit", "fit_group", "three_parts"]
+__all__ = [
+    "PARTS",
+    "Aims",
+    "CalibrationCheck",
+    "Fit",
+    "FittedRow",
+    "LabelledGroup",
+    "Unfit",
+    "fit_group",
+    "three_parts",
+]
 
 PARTS = ("fit", "thresholds", "check")
-_DEAL = (0, 1, 0, 2)  # patients in turn: half fit, a quarter chooses thresholds, a quarter checks
+_PART_OF = (0, 1, 0, 2)  # four folds of patients: half fit, a quarter chooses thresholds, a quarter checks
 _REPEATS = 200  # of the bootstrap that says whether margins follow labels at all
 
 UnfitReason = Literal["few_present", "few_absent", "not_ordered"]
@@ -52,9 +63,16 @@ class Aims:
             if share is not None and not 0 < share < 1:
                 raise UsageError(f"A {name} is a share between 0 and 1, such as 0.9; {share} is not.")
 
+    @property
+    def rules(self) -> tuple[ThresholdRule, ...]:
+        """Return the rules of the operating points: Youden's, and one for each target."""
+        wanted: tuple[tuple[Literal["sensitivity", "specificity"], float | None], ...]
+        wanted = (("sensitivity", self.sensitivity), ("specificity", self.specificity))
+        return (ThresholdRule("youden"), *(ThresholdRule(name, one) for name, one in wanted if one is not None))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Group:
+class LabelledGroup:
     """N labelled studies of one kind for one finding: `studies` and `patients` their keys, `margins (N,)` what was read
     and `labels (N,)` 0 or 1; `scale` the encoder's logit scale, by which a score was squashed before there was a fit.
     """
@@ -103,7 +121,7 @@ class Fit:
     method: Method
     map: ProbabilityMap
     accepted: AcceptedFrom
-    points: tuple[KeptThreshold, ...]
+    points: tuple[CheckedPoint, ...]
     parts: dict[str, dict[str, int]]
     told: Estimate
     check: CalibrationCheck
@@ -129,18 +147,11 @@ def three_parts(patients: Sequence[str], labels: NDArray[np.int8], seed: int) ->
     Returns:
         Rows to fit on, to choose thresholds on, and to check on; of no patient in two of them.
     """
-    names, owner = np.unique(np.asarray(patients, dtype=str), return_inverse=True)
-    has_present = np.zeros(len(names), bool)
-    has_present[owner[labels == 1]] = True
-    rng = np.random.default_rng(seed)
-    order = rng.permutation(len(names))
-    part = np.empty(len(names), np.intp)
-    for those in (order[has_present[order]], order[~has_present[order]]):
-        part[those] = np.resize(_DEAL, len(those))
-    return tuple(np.flatnonzero(part[owner] == i) for i in range(len(PARTS)))
+    part = np.array(_PART_OF)[patient_folds(labels, patients, folds=len(_PART_OF), seed=seed)]
+    return tuple(np.flatnonzero(part == i) for i in range(len(PARTS)))
 
 
-def fit_group(group: Group, aims: Aims) -> Fit | Unfit:
+def fit_group(group: LabelledGroup, aims: Aims) -> Fit | Unfit:
     """Fit a calibrator to a group, or say why not.
 
     Refused where the part that fits has fewer than ten of either answer, where another part has none of one, and where
@@ -162,17 +173,12 @@ def fit_group(group: Group, aims: Aims) -> Fit | Unfit:
     mapped = fit_probability(method, group.margins[fit], group.labels[fit])
     said = mapped.of(group.margins)
     thresholds = conformal_thresholds(group.labels[choose], said[choose], aims.coverage)
-    points = choose_kept(
-        (group.labels[choose], said[choose]),
-        (group.labels[check], said[check]),
-        sensitivity=aims.sensitivity,
-        specificity=aims.specificity,
-    )
+    points = choose_points(aims.rules, (group.labels[choose], said[choose]), (group.labels[check], said[check]))
     parts = {name: group.counts(rows) for name, rows in zip(PARTS, (fit, choose, check), strict=True)}
     return Fit(method, mapped, thresholds, tuple(points), parts, told, _check(group, check, said[check], thresholds))
 
 
-def _too_few(group: Group, parts: Sequence[NDArray[np.intp]]) -> Unfit | None:
+def _too_few(group: LabelledGroup, parts: Sequence[NDArray[np.intp]]) -> Unfit | None:
     answers: tuple[tuple[int, UnfitReason, str], ...] = ((1, "few_present", "present"), (0, "few_absent", "absent"))
     for label, reason, word in answers:
         found = [int((group.labels[rows] == label).sum()) for rows in parts]
@@ -187,7 +193,7 @@ def _too_few(group: Group, parts: Sequence[NDArray[np.intp]]) -> Unfit | None:
 
 
 def _check(
-    group: Group, rows: NDArray[np.intp], said: NDArray[np.float64], thresholds: AcceptedFrom
+    group: LabelledGroup, rows: NDArray[np.intp], said: NDArray[np.float64], thresholds: AcceptedFrom
 ) -> CalibrationCheck:
     labels = group.labels[rows]
     before = LogisticMap(group.scale, 0.0).of(group.margins[rows])

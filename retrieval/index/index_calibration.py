@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 CALIBRATION_FILE = "calibration.json"
-_KIND, _FORMAT = "radseek calibration", 1
+_KIND, _FORMAT = "calibration of a radseek index", 1
 _REMEDY = "fit it again with `radseek calibrate`, or take the file away: scores then carry no probability of its"
 
 Entries = list[dict[str, Any]]
