@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from radseek.index_builder.build_notes import scratch_database
-from radseek.index_builder.reports.delimited_rows import DelimitedTable, ReportRow
 from radseek.index_builder.reports.report_columns import known_headings
 from radseek.index_builder.reports.report_join import Named, find_report, load_reports
-from radseek.index_builder.reports.text_encoding import find_encoding
+from radseek.index_builder.tables.delimited_rows import DelimitedTable, TableRow
+from radseek.index_builder.tables.text_encoding import find_encoding
 from radseek.retrieval.errors import Reason, UsageError
 from radseek.retrieval.types import Skipped
 
@@ -236,7 +236,7 @@ def test_any_quoted_table_is_read_back(rows: list[tuple[str, str]]) -> None:
     quoted = ["study;report\n"]
     quoted += ['"{}";"{}"\n'.format(*(plain(cell).replace('"', '""') for cell in row)) for row in rows]
     table = DelimitedTable(_lines("".join(quoted)), sum(map(len, quoted)), known_headings)
-    found = [list(row.cells.values()) for row in table.rows(None) if isinstance(row, ReportRow)]
+    found = [list(row.cells.values()) for row in table.rows(None) if isinstance(row, TableRow)]
     assert found == [[plain(a), plain(b)] for a, b in rows if plain(a).strip() or plain(b).strip()]
 
 

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import tomllib
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Final
 
+from radseek.index_builder.tables.headings import (
+    by_plain_heading,
+    first_heading,
+    plain_heading,
+    shown_headings,
+)
 from radseek.retrieval.errors import UsageError, nearest
 
-__all__ = ["Columns", "known_headings", "plain_heading", "report_columns"]
+__all__ = ["Columns", "identifying_headings", "known_headings", "report_columns"]
 
 _TABLE: Final = files("radseek.index_builder.reports") / "report_columns.toml"
-_SHOWN: Final = 12  # headings that a message lists
-_LONGEST: Final = 60  # characters of one
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +46,12 @@ def report_columns(headings: Sequence[str], study_column: str | None, report_col
 
     Raises `UsageError` where one is not there, and says which headings are, and which option names the right one.
     """
-    by_plain = {plain_heading(heading): heading for heading in reversed(headings)}  # of two alike the first counts
+    by_plain = by_plain_heading(headings)
     study = _named(headings, by_plain, study_column, "--study-column") or _first(by_plain, "study")
     if not study:
         raise UsageError(
-            f"the column 'study' is empty or missing; {_found(headings)}; say which holds a StudyInstanceUID, an "
-            "accession number or a path, with --study-column NAME"
+            f"the column 'study' is empty or missing; {shown_headings(headings)}; say which holds a "
+            "StudyInstanceUID, an accession number or a path, with --study-column NAME"
         )
     named = _named(headings, by_plain, report_column, "--report-column")
     report = named or _first(by_plain, "report")
@@ -56,8 +59,8 @@ def report_columns(headings: Sequence[str], study_column: str | None, report_col
     parts = tuple(part for part in found if part and part != report)
     if not report and not parts:
         raise UsageError(
-            f"needs a column 'report', or 'findings' and 'impression'; {_found(headings)}; say which holds the text, "
-            "with --report-column NAME"
+            f"needs a column 'report', or 'findings' and 'impression'; {shown_headings(headings)}; say which holds the "
+            "text, with --report-column NAME"
         )
     return Columns(study, report, parts, _first(by_plain, "patient"))
 
@@ -68,15 +71,9 @@ def known_headings(headings: Iterable[str]) -> int:
     return sum(plain_heading(heading) in known for heading in headings)
 
 
-def plain_heading(heading: str) -> str:
-    """Return a heading as it is compared.
-
-    >>> plain_heading(" Étude_ID "), plain_heading("(0020,000D)"), plain_heading("检查 号")
-    ('etudeid', '0020000d', '检查号')
-    """
-    apart = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", heading).casefold())
-    letters = "".join(char for char in apart if char.isalnum())  # accents and marks go, Hangul is put together again
-    return unicodedata.normalize("NFKC", letters)
+def identifying_headings(kind: str) -> tuple[str, ...]:
+    """Return the headings, as they are compared, of what names a "study" or a "patient" in tables, the best first."""
+    return _known()[kind]
 
 
 def _named(headings: Sequence[str], by_plain: Mapping[str, str], name: str | None, option: str) -> str:
@@ -85,21 +82,15 @@ def _named(headings: Sequence[str], by_plain: Mapping[str, str], name: str | Non
     if name in headings:
         return name
     if not plain_heading(name) or plain_heading(name) not in by_plain:
-        raise UsageError(f"{option} {name}: no such column{nearest(name, headings)}; {_found(headings)}")
+        raise UsageError(f"{option} {name}: no such column{nearest(name, headings)}; {shown_headings(headings)}")
     return by_plain[plain_heading(name)]
 
 
 def _first(by_plain: Mapping[str, str], kind: str) -> str:
-    return next((by_plain[name] for name in _known()[kind] if name in by_plain), "")
+    return first_heading(by_plain, _known()[kind])
 
 
 @cache
 def _known() -> dict[str, tuple[str, ...]]:
     table: dict[str, list[str]] = tomllib.loads(_TABLE.read_text("utf-8"))
     return {kind: tuple(plain_heading(name) for name in names) for kind, names in table.items()}
-
-
-def _found(headings: Sequence[str]) -> str:
-    shown = [heading if len(heading) <= _LONGEST else f"{heading[:_LONGEST]}…" for heading in headings[:_SHOWN]]
-    more = f" and {len(headings) - _SHOWN} more" if len(headings) > _SHOWN else ""
-    return f"the headings found are {', '.join(map(repr, shown))}{more}"

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from radseek.index_builder.reports.delimited_rows import BadRow
 from radseek.index_builder.reports.report_table import Named, report_rows
+from radseek.index_builder.tables.delimited_rows import BadRow
 from radseek.retrieval.errors import Reason, UsageError
 from radseek.retrieval.path_text import found_path, shown_path
 from radseek.retrieval.types import Skipped

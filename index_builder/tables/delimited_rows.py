@@ -14,14 +14,14 @@ from typing import Final
 
 from radseek.retrieval.errors import UsageError
 
-__all__ = ["BadRow", "DelimitedTable", "ReportRow"]
+__all__ = ["SEPARATORS", "BadRow", "DelimitedTable", "TableRow"]
 
 SEPARATORS: Final = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _LARGEST_LIMIT: Final = min(sys.maxsize, 2**31 - 1)  # a C long, which the csv module keeps its limit in
 
 
 @dataclass(frozen=True, slots=True)
-class ReportRow:
+class TableRow:
     """One row: the line of the file that it begins in, from 1, and its cells by heading."""
 
     line: int
@@ -57,7 +57,7 @@ class DelimitedTable:
             raise UsageError(f"line {heading.line}, which must name the columns, {heading.rule}")
         self.headings = tuple(cell.strip().lstrip("\ufeff") for cell in heading.cells)
 
-    def rows(self, last_text: str | None) -> Iterator[ReportRow | BadRow]:
+    def rows(self, last_text: str | None) -> Iterator[TableRow | BadRow]:
         """Yield the rows. `last_text`: the text column, where it is the only one and the last, else None.
 
         Text there that a separator cut is joined again; elsewhere a row with more columns than the heading is bad.
@@ -77,7 +77,7 @@ class DelimitedTable:
             if len(cells) < width and len(cells) < 2:
                 yield BadRow(row.line, f"has 1 column where the heading has {width}; is it the rest of the row before?")
                 continue
-            yield ReportRow(row.line, dict(zip(self.headings, [*cells, *[""] * width], strict=False)))
+            yield TableRow(row.line, dict(zip(self.headings, [*cells, *[""] * width], strict=False)))
 
     def _too_many(self, count: int) -> str:
         mark = SEPARATORS[self.separator]

@@ -1,0 +1,1 @@
+"""Tables as other programs write them, whatever their format, encoding, separators and headings: rows of cells."""
