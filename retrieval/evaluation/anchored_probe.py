@@ -155,7 +155,7 @@ def _slope(margins: Floats, labels: NDArray[np.int8]) -> float:
 def _held_out_placements(
     features: Floats, labels: NDArray[np.int8], owners: NDArray[np.intp], prior: Floats, folds: Sequence[Fold]
 ) -> Floats:
-    """Return the mean placement `(patients, 1 + strengths)` of each patient's held-out studies, the words' own first."""
+    """Return the mean placement `(patients, 1 + strengths)` of each patient's held-out studies, the words' first."""
     scores = np.full((len(labels), 1 + len(STRENGTHS)), np.nan)
     for fit, held in folds:
         scores[held] = _logits(features, labels, prior, fit, held)
@@ -179,7 +179,7 @@ def _logits(
 
 
 def _placements(scores: Floats, labels: NDArray[np.int8]) -> Floats:
-    """Return for each study `(N, M)` the share of those of the other label that it is on the right side of; ties half."""
+    """Return for each study the share `(N, M)` of the other label's that it is on the right side of; ties half."""
     signs = 2.0 * labels - 1.0
     found = np.empty_like(scores)
     for value in (0, 1):
