@@ -66,4 +66,5 @@ def _rows(curve: LearningCurve) -> list[list[object]]:
 
 
 def _signed(gain: Estimate) -> str:
-    return f"{gain.value:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]"
+    value, low, high = (round(one, 3) + 0.0 for one in (gain.value, gain.low, gain.high))  # no -0.000
+    return f"{value:+.3f} [{low:+.3f}, {high:+.3f}]"
