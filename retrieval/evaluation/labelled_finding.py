@@ -9,10 +9,13 @@ from numpy.typing import NDArray
 
 from radseek.prompts.catalogue import find
 from radseek.prompts.finding import Finding
-from radseek.retrieval.errors import UnknownNameError, nearest
+from radseek.retrieval.errors import UnknownNameError, UsageError, nearest
 from radseek.retrieval.evaluation.label_table import LabelTable
+from radseek.retrieval.index.store import Store
+from radseek.retrieval.scoring.finding_features import stored_features
+from radseek.retrieval.scoring.text_vectors import TextPair
 
-__all__ = ["LabelledFinding", "labelled_finding"]
+__all__ = ["LabelledFinding", "labelled_features", "labelled_finding"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,3 +48,20 @@ def labelled_finding(table: LabelTable, words: str) -> LabelledFinding:
     values = table.values[:, column]
     every = LabelledFinding(table.findings[column], table.studies, values, table.patients)
     return every.take(np.flatnonzero(values >= 0))
+
+
+def labelled_features(
+    store: Store, known: LabelledFinding, pair: TextPair
+) -> tuple[LabelledFinding, NDArray[np.float64]]:
+    """Return the labelled studies that a view shows the finding in, and a vector each `(N, D)` (`finding_features`).
+
+    Raises `UsageError` where there are none.
+    """
+    vectors = stored_features(store, known.finding, pair, known.studies)
+    read = np.flatnonzero(~np.isnan(vectors).any(axis=1))
+    if not len(read):
+        raise UsageError(
+            f"No labelled study has a view that {known.finding.name} is read in ({', '.join(known.finding.views)}); "
+            "name a set of findings for this kind of study, or ask in words."
+        )
+    return known.take(read), vectors[read]

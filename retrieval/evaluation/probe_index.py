@@ -12,10 +12,9 @@ from radseek.retrieval.document import NOTICE, describe_encoder
 from radseek.retrieval.encoders.spec import EncoderSpec, canonical_hash
 from radseek.retrieval.evaluation.anchored_probe import fit_anchored, resampled_directions
 from radseek.retrieval.evaluation.label_table import LabelTable
-from radseek.retrieval.evaluation.labelled_finding import LabelledFinding, labelled_finding
+from radseek.retrieval.evaluation.labelled_finding import LabelledFinding, labelled_features, labelled_finding
 from radseek.retrieval.evaluation.learning_curve import LabelledFeatures, LearningCurve, learning_curve
 from radseek.retrieval.index.store import Scope, Store
-from radseek.retrieval.scoring.finding_features import stored_features
 from radseek.retrieval.scoring.probe import Probe
 from radseek.retrieval.scoring.stored_margins import direction_margins
 from radseek.retrieval.scoring.text_vectors import TextPair, TextVectors
@@ -65,14 +64,13 @@ def probe_index(
 
     Raises:
         UnknownNameError: no such finding in the table.
-        UsageError: fewer than four patients with either label.
+        UsageError: fewer than four patients with either label, or no view shows the finding.
     """
     known = labelled_finding(table, finding)
     pair = text_vectors.pair(known.finding)
-    vectors = stored_features(store, known.finding, pair, known.studies)
-    read = ~np.isnan(vectors).any(axis=1)
-    known = known.take(np.flatnonzero(read))
-    studies = LabelledFeatures(vectors[read], known.values, known.patients)
+    labelled = len(known.studies)
+    known, vectors = labelled_features(store, known, pair)
+    studies = LabelledFeatures(vectors, known.values, known.patients)
     scope = Scope(only_studies=frozenset(known.studies))
 
     def score(directions: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -81,7 +79,7 @@ def probe_index(
 
     curve = learning_curve(studies, pair.directions()[:, 0], score, seed=seed)
     probe = _fitted(studies, pair, known, store.spec, labels, seed)
-    return ProbeReport(store.spec, probe, curve, int((~read).sum()))
+    return ProbeReport(store.spec, probe, curve, labelled - len(known.studies))
 
 
 def _fitted(

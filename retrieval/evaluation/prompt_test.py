@@ -25,6 +25,8 @@ from radseek.retrieval.scoring.word_separation import FEWEST, LIMIT, likeness, r
 
 __all__ = ["KindLikeness", "NearestFinding", "PromptTest", "nearest_findings", "prompt_test"]
 
+_TINY = 1e-12
+
 
 @dataclass(frozen=True, slots=True)
 class NearestFinding:
@@ -89,7 +91,7 @@ def prompt_test(text_vectors: TextVectors, finding: Finding, store: Store | None
     """
     name = finding.names["en"]
     directions = text_vectors.pair(finding).directions()
-    unit = directions / np.linalg.norm(directions, axis=0)
+    unit = directions / np.maximum(np.linalg.norm(directions, axis=0), _TINY)  # words that it cannot hear have none
     stated, denied = (float(text_vectors.text(text) @ directions[:, 0]) for text in (name, f"no {name}"))
     return PromptTest(
         finding=finding.name,

@@ -19,12 +19,11 @@ from radseek.prompts.finding import MIN_PARAPHRASES, Finding
 from radseek.prompts.normalise import normalise
 from radseek.retrieval.encoders.unit_rows import mean_pool
 from radseek.retrieval.errors import UsageError
-from radseek.retrieval.evaluation.labelled_finding import LabelledFinding
+from radseek.retrieval.evaluation.labelled_finding import LabelledFinding, labelled_features
 from radseek.retrieval.evaluation.learning_curve import resampled_aurocs
 from radseek.retrieval.evaluation.metrics import Estimate
 from radseek.retrieval.evaluation.patient_folds import owners_of, patient_folds
 from radseek.retrieval.index.store import Scope, Store
-from radseek.retrieval.scoring.finding_features import stored_features
 from radseek.retrieval.scoring.stored_margins import direction_margins
 from radseek.retrieval.scoring.text_vectors import TextVectors
 
@@ -69,11 +68,14 @@ def candidate_pairs(finding: Finding) -> tuple[Pair, ...]:
     own = list(zip(finding.present, finding.absent, strict=True))
     names = (finding.names["en"], *finding.synonyms["en"])
     general = [(present.format(name), absent.format(name)) for name in names for present, absent in GENERAL_PAIRS]
-    seen: dict[str, Pair] = {}
-    for present, absent in (*own, *general):
-        if normalise(absent) not in seen:  # a sentence may stand in a finding once, on either side
-            seen.setdefault(normalise(present), (present, absent))
-    return tuple(seen.values())
+    found: list[Pair] = []
+    seen: set[str] = set()
+    for pair in (*own, *general):
+        sentences = {normalise(text) for text in pair}
+        if not seen & sentences:  # a sentence may stand in a finding once, on either side
+            found.append(pair)
+            seen |= sentences
+    return tuple(found)
 
 
 def forward_selection(
@@ -118,12 +120,10 @@ def tune_prompts(store: Store, text_vectors: TextVectors, known: LabelledFinding
         The finding with the chosen pairs, and what it gains on patients that chose nothing.
 
     Raises:
-        UsageError: fewer than two patients have one of the labels.
+        UsageError: fewer than two patients have one of the labels, or no view shows the finding.
     """
     pair = text_vectors.pair(known.finding)
-    vectors = stored_features(store, known.finding, pair, known.studies)
-    read = np.flatnonzero(~np.isnan(vectors).any(axis=1))
-    known, vectors = known.take(read), vectors[read]
+    known, vectors = labelled_features(store, known, pair)
     folds = patient_folds(known.values, owners_of(known.patients), 2, seed)
     if len(folds) < 2:
         raise UsageError(
