@@ -100,9 +100,14 @@ class Probe:
             direction=np.array(document["direction"], np.float64),
             replicates=np.array(document["replicates"], np.float64),
             strength=None if strength is None else float(strength),
-            **{name: int(document[name]) for name in ("present", "absent", "patients")},
-            **{name: str(document[name]) for name in ("labels", "data")},
-            **{name: str(document["hashes"][name]) for name in ("imaging", "towers", "pooling")},
+            present=int(document["present"]),
+            absent=int(document["absent"]),
+            patients=int(document["patients"]),
+            labels=str(document["labels"]),
+            data=str(document["data"]),
+            imaging=str(document["hashes"]["imaging"]),
+            towers=str(document["hashes"]["towers"]),
+            pooling=str(document["hashes"]["pooling"]),
         )
         width = probe.direction.shape
         if len(width) != 1 or probe.replicates.ndim != 2 or probe.replicates.shape[1:] != width:
