@@ -62,6 +62,10 @@ def test_probe_keeps_what_screen_asks(index: Path, capsys: pytest.CaptureFixture
     assert {(row["finding"], row["state"], row["reason"]) for row in rows} == {
         ("probe:pleural_effusion", "uncertain", "uncalibrated")
     }
+    study = str(rows[0]["study"])
+    evidence = document(capsys, "explain", "explain", study, "--index", index, "--finding", "probe:pleural effusion")
+    (score,) = (one for one in evidence["evidence"] if one["kind"] == "score")
+    assert (score["finding"], score["margin"]) == ("probe:pleural_effusion", rows[0]["margin"])
     assert run([str(one) for one in asked]) == 0
     told = capsys.readouterr()
     assert "none (words)" in told.out

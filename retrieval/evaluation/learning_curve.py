@@ -112,7 +112,7 @@ def learning_curve(
     columns += columns[-2:] * (draws - 1)
     moved += moved[-1:] * (draws - 1)
     margins = score(np.stack(columns, axis=1))[measured]
-    owners = owners_of([studies.patients[row] for row in measured])
+    owners = owners_of(studies.take(measured).patients)
     resamples = _Resamples(studies.labels[measured], margins, owners, draws, repeats, seed)
     counts = [len(rows) for rows in drawn[::draws]]
     points = [
