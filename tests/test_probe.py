@@ -13,6 +13,7 @@ from radseek.app.verdict_labels import Label, labels_csv
 from radseek.index_builder.labels.label_file import read_labels
 from radseek.index_builder.labels.label_join import join_labels
 from radseek.prompts.catalogue import find
+from radseek.retrieval.encoders.concepts import Concept
 from radseek.retrieval.engine import Engine
 from radseek.retrieval.errors import (
     EncoderMismatchError,
@@ -27,7 +28,7 @@ from radseek.retrieval.scoring.finding_features import finding_feature, stored_f
 from radseek.retrieval.scoring.margins import read_finding
 from radseek.retrieval.scoring.probe import Probe, ProbedFinding
 from radseek.retrieval.scoring.probe_files import asked_finding, list_probes, read_probe, write_probe
-from radseek.retrieval.scoring.study_vectors import stored_study
+from radseek.retrieval.scoring.study_vectors import StudyVectors, stored_study
 from radseek.retrieval.scoring.text_vectors import TextVectors
 from tests.encoder_support import TinyEncoder
 from tests.probe_support import EFFUSION, planted, planted_index, table_of
@@ -117,6 +118,14 @@ def test_screen_asks_it_of_a_new_study(index: Path) -> None:
     assert records
 
 
+def test_what_an_encoder_was_taught_says_nothing_of_a_probe(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    taught = {"pneumothorax": (Concept("pneumothorax", "real", ("radiograph",), 1.0),)}
+    monkeypatch.setattr("radseek.retrieval.scoring.states.concepts_of", lambda encoder: taught)
+    with LocalStore.open(index) as store:
+        found = Engine(TinyEncoder(), store).screen(stored_of(index), ["probe:pleural_effusion", "pleural effusion"])
+    assert [row.reason for row in found.results] == ["uncalibrated", "cannot_judge"]
+
+
 def test_another_encoder_refuses_it(index: Path) -> None:
     asked = asked_finding("probe:pleural_effusion", index)
     with pytest.raises(EncoderMismatchError, match="radseek probe"):
@@ -137,7 +146,7 @@ def test_what_is_not_there_is_said(index: Path, tmp_path: Path) -> None:
         Engine(TinyEncoder()).screen(stored_of(index), ["probe:pneumothorax"])
 
 
-def stored_of(index: Path) -> object:
+def stored_of(index: Path) -> StudyVectors:
     with LocalStore.open(index) as store:
         return stored_study(store, store.cases()[0])
 

@@ -107,7 +107,15 @@ def test_labels_that_say_more_move_the_words() -> None:
     assert found.strength in STRENGTHS
     assert np.linalg.norm(found.direction) == pytest.approx(np.linalg.norm(PRIOR))
     assert roc_auc_score(labels, features @ found.direction) > roc_auc_score(labels, features @ PRIOR) + 0.15
-    assert abs(found.direction @ made(80, 0.3, 1.0)[0].mean(axis=0)) < 0.1  # the mean study's margin stays where it was
+
+
+def test_the_mean_study_keeps_the_margin_that_the_words_gave_it() -> None:
+    features, labels, patients = made(80, 0.3, 1.0)
+    features[:, 0] -= features[:, 0].mean()
+    found = fit_anchored(features, labels, patients, PRIOR)
+    assert found.strength is not None
+    assert features.mean(axis=0) @ PRIOR == pytest.approx(0, abs=1e-12)
+    assert features.mean(axis=0) @ found.direction == pytest.approx(0, abs=1e-9)
 
 
 def test_words_that_the_labels_contradict_are_turned_round() -> None:
