@@ -21,6 +21,7 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("encode_speed", "builtin", "--threads", "2"),
     ("evaluate_builtin", "--real", "--words"),
     ("evaluate_builtin", "--phantoms", "200"),
+    ("few_shot", "--kept", "{folder}"),
     ("heatmap_choice", "--each", "12", "--methods", "gradient16:1", "gradient16:2", "smooth16:1", "layercam16:1"),
     ("heatmap_faithfulness", "--studies", "60", "--real", DATA),
     ("hostile_mutants",),

@@ -32,10 +32,18 @@ def commands() -> str:
     for name in COMMANDS:
         command = group.commands[name]
         example = f"{SAID}\n\n```sh\n{EXAMPLES[name]}\n```"
-        rows = [_parameter(one) for one in command.params]
-        table = "\n".join(["| argument or option | what it says |", "|---|---|", *rows])
-        parts += [f"## radseek {name}", str(command.help), example, table]
+        if not hasattr(command, "commands"):
+            parts += [f"## radseek {name}", str(command.help), example, _table(command)]
+            continue
+        parts += [f"## radseek {name}", str(command.help), example]
+        for second, one in command.commands.items():
+            parts += [f"### radseek {name} {second}", str(one.help), _table(one)]
     return "\n\n".join(parts) + "\n"
+
+
+def _table(command: Any) -> str:
+    rows = [_parameter(one) for one in command.params]
+    return "\n".join(["| argument or option | what it says |", "|---|---|", *rows])
 
 
 def _options(group: Any) -> str:

@@ -79,6 +79,7 @@ class Engine(VectorOutput, HeatMapAnswers):
         self._owned: LocalStore | None = None
         self.store = None if store is None else seen_store(store, self.encoder)
         self._targets = StudyTargets(self.encoder, self.store, isolated=isolated)
+        self._folder = store.path if isinstance(store, LocalStore) else None  # where probes are
         self._texts = TextVectors(self.encoder)
         percentiles = None if self.store is None else Percentiles(self.store, self._texts)
         self._separation = None if self.store is None else WordSeparation(self._texts, self.store)
@@ -165,7 +166,7 @@ class Engine(VectorOutput, HeatMapAnswers):
             UnknownNameError: no such set, study or modality.
             PromptError: words that are no finding.
         """
-        asked = AskedFindings(findings)
+        asked = AskedFindings(findings, self._folder)
         skipped: list[Skipped] = []
         rows: list[FindingScore] = []
         at_hand: dict[int, AtHand] = {}  # by what was asked
@@ -202,7 +203,7 @@ class Engine(VectorOutput, HeatMapAnswers):
         Raises:
             UnknownNameError: at once for findings that are not known, at the first row for the rest; as `screen`.
         """
-        asked = AskedFindings(findings)  # a wrong name is said at once, not at the first row
+        asked = AskedFindings(findings, self._folder)  # a wrong name is said at once, not at the first row
         studies = self._targets.studies(target, modality, [] if skipped is None else skipped)
         return (row for study in studies for row in self._screener.rows(study, asked.of(study)))
 
@@ -215,7 +216,7 @@ class Engine(VectorOutput, HeatMapAnswers):
         Raises:
             UnknownNameError: no such set.
         """
-        asked, _ = choose_findings(findings)
+        asked, _ = choose_findings(findings, self._folder)
         self._screener.prepare(asked, () if self.store is None else self.store.kinds())
 
     def classify(self, target: Target | None, labels: Sequence[str], *, modality: str | None = None) -> ClassifyResult:
@@ -339,7 +340,7 @@ class Engine(VectorOutput, HeatMapAnswers):
         vectors = self._targets.one_study(target if study is None else study, modality)
         if study is not None and isinstance(target, str | Path):
             vectors = replace(vectors, path=relative_path(study.paths, found_path(target)))
-        asked, version = findings_of_study(findings, vectors)
+        asked, version = findings_of_study(findings, vectors, self._folder)
         store = self.store
         case = next(iter(store.cases(studies=[vectors.key])), None) if store is not None else None
         answers = Answers(

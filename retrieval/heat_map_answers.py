@@ -20,6 +20,7 @@ class HeatMapAnswers:
 
     _mapper: HeatMapper
     _targets: StudyTargets
+    _folder: Path | None
 
     def heat_map(
         self,
@@ -48,7 +49,7 @@ class HeatMapAnswers:
         if key_of_target(target) is not None:
             raise UsageError(f"A heat map needs the images of {target}, and an index keeps vectors; give their path.")
         study = target if isinstance(target, Study) else self._targets.pixels(target, modality)
-        (asked,), _ = choose_findings([finding])
+        (asked,), _ = choose_findings([finding], self._folder)
         found = self._mapper.heat_map(study, self._targets.vectors(study), asked, every_slice=every_slice)
         if found is None:
             raise UsageError(f"No view of this study is one that {asked.name} is read in ({', '.join(asked.views)}).")

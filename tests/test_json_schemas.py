@@ -39,7 +39,8 @@ def valid(name: str, text: str) -> dict[str, Any]:
 
 
 def test_there_is_a_schema_for_each_answer_and_each_is_one() -> None:
-    assert set(SCHEMAS) == {"build", "calibrate", "classify", "explain", "screen", "search", "similar"}
+    answers = {"build", "classify", "explain", "screen", "search", "similar"}
+    assert set(SCHEMAS) == answers | {"calibrate", "compare", "evaluate", "probe", "prompts_test", "prompts_tune"}
     assert all(jsonschema_rs.meta.is_valid(schema) for schema in SCHEMAS.values())
 
 

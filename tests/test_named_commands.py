@@ -57,13 +57,15 @@ STARTED = {
 
 @pytest.fixture(scope="module")
 def helped() -> dict[str, set[str]]:
-    """The options of every command, as `radseek COMMAND --help` lists them."""
-    return {name: _options(name) for name in COMMANDS}
+    """The options of every command, as `radseek COMMAND --help` lists them, and those of its own commands."""
+    made = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    own = {name: getattr(made[name], "commands", ()) for name in COMMANDS}
+    return {name: _options(name).union(*(_options(name, second) for second in own[name])) for name in COMMANDS}
 
 
-def _options(name: str) -> set[str]:
+def _options(*names: str) -> set[str]:
     with redirect_stdout(io.StringIO()) as said:
-        assert run([name, "--help"]) == 0
+        assert run([*names, "--help"]) == 0
     listed = re.findall(r"^  (-\S+(?:[,/ ]+-\S+)*)", said.getvalue(), re.M)
     return {option for line in listed for option in re.findall(r"--?[a-z][a-z-]*", line)}
 

@@ -15,7 +15,7 @@ from radseek.cli.open_engine import index_of, open_engine
 from radseek.cli.options import Count, Json, Modality, Model, TargetPath
 from radseek.html.explain_file import write_explained
 from radseek.html.explain_words import words_in
-from radseek.prompts import find, list_sets
+from radseek.prompts import list_sets
 from radseek.prompts.set_choice import set_for
 from radseek.retrieval.engine import Findings
 from radseek.retrieval.errors import UsageError
@@ -23,6 +23,7 @@ from radseek.retrieval.explain.evidence import CaveatItem
 from radseek.retrieval.explain.explanation import ExplainResult
 from radseek.retrieval.explain.narrators.load_narrator import load_narrator
 from radseek.retrieval.explain.summary import narration_failure
+from radseek.retrieval.scoring.probe_files import asked_finding
 
 __all__ = ["explain"]
 
@@ -82,7 +83,7 @@ def explain(
     shown = load_narrator(narrator.value, model=model_file, url=llm_url, allow_remote=allow_remote_llm)
     with open_engine(target, index, model) as engine:
         study = find_study(engine, target, modality)
-        asked = _findings(study, findings, finding)
+        asked = _findings(study, findings, finding, index_of(target, index))
         measured = {"mask": mask, "prior": prior, "prior_mask": prior_mask}
         result = study.explain(engine, asked, k=k, narrator=shown, lang=lang.value, modality=modality, **measured)
         if json:
@@ -99,12 +100,12 @@ def explain(
         print_notice(meaningless=result.encoder.meaningless)
 
 
-def _findings(study: Asked, findings: str | None, words: list[str] | None) -> Findings:
+def _findings(study: Asked, findings: str | None, words: list[str] | None, index: Path | None) -> Findings:
     """Return what to look for: what was asked, or the set written for such a study."""
     if findings is not None:
         return findings
     if words:
-        return [find(one) for one in words]
+        return [asked_finding(one, index) for one in words]
     fitting = (set_for(*kind) for kind in study.kinds)
     name = next((one for one in fitting if one is not None), None)
     if name is None:

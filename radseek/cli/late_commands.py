@@ -18,7 +18,8 @@ from radseek.retrieval.errors import RadseekError
 
 __all__ = ["COMMANDS", "EXAMPLES", "INTERRUPTED_MESSAGE", "InterruptedCommandError", "LateCommands", "import_for"]
 
-# each command's module, and what its own help says first
+# each command's module, and what its own help says first; a module has a function of the command's name, or, for two
+# words, a mapping from the second to its function
 COMMANDS: Final = {
     "build": ("index_commands", "Add every study under SOURCES to an index."),
     "screen": ("screen_command", "Score findings in every study of TARGET: no training, any words."),
@@ -49,6 +50,11 @@ COMMANDS: Final = {
         "calibrate_command",
         "Fit probabilities and states to labels of an index's studies, and keep them in it: `screen` then uses them.",
     ),
+    "probe": (
+        "probe_command",
+        "Fit one finding to labels, starting from its words; say what labels bring, and keep it as probe:NAME.",
+    ),
+    "prompts": ("prompts_commands", "Test the words of findings, or choose among them by labels."),
     "info": ("index_commands", "Say what an index holds and which encoder built it."),
     "verify": (
         "index_commands",
@@ -80,6 +86,8 @@ EXAMPLES: Final = {
     "evaluate": "radseek evaluate archive.index --labels labels.csv --out evaluation",
     "compare": "radseek compare scans --models builtin,biomedclip --labels labels.csv --out comparison",
     "calibrate": "radseek calibrate archive.index --labels labels.csv --findings chest_ct --sensitivity 0.95",
+    "probe": "radseek probe archive.index --labels labels.csv --finding 'pleural effusion'",
+    "prompts": "radseek prompts test chest_xray --index archive.index",
     "info": "radseek info archive.index --json",
     "verify": "radseek verify archive.index",
     "compact": "radseek compact archive.index",
@@ -143,13 +151,24 @@ def import_for(arguments: Sequence[str]) -> None:
 @functools.cache
 def command_of(name: str) -> Any:
     """Return the command of a name of `COMMANDS`. Raises `InterruptedCommandError` on Ctrl-C while it is imported."""
-    one = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
     try:
         module = import_module(f"radseek.cli.{COMMANDS[name][0]}")
     except KeyboardInterrupt:
         raise InterruptedCommandError(INTERRUPTED_MESSAGE) from None
-    one.command(name, epilog=f"Example: {EXAMPLES[name]}")(_interruptible(getattr(module, name)))
+    found, epilog = getattr(module, name), f"Example: {EXAMPLES[name]}"
+    if isinstance(found, Mapping):  # of two words, such as `prompts test`
+        group = _plain(no_args_is_help=True)
+        group.callback(help=COMMANDS[name][1], epilog=epilog)(lambda: None)
+        for second, called in found.items():
+            group.command(second)(_interruptible(called))
+        return typer.main.get_group(group)
+    one = _plain()
+    one.command(name, epilog=epilog)(_interruptible(found))
     return typer.main.get_command(one)
+
+
+def _plain(**settings: Any) -> typer.Typer:
+    return typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, **settings)
 
 
 def _interruptible(command: Callable[..., None]) -> Callable[..., None]:

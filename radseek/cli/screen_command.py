@@ -22,11 +22,11 @@ from radseek.cli.console import (
     print_table,
     progress,
 )
-from radseek.cli.open_engine import open_engine
+from radseek.cli.open_engine import index_of, open_engine
 from radseek.cli.options import BatchSize, Device, Json, Modality, Model, OptionalIndex, Precision, TargetPath, Workers
 from radseek.cli.score_files import WriteScores, writing_scores
 from radseek.cli.target_studies import refuse_nothing, studies_of
-from radseek.prompts import find, list_sets
+from radseek.prompts import list_sets
 from radseek.retrieval.disk_errors import temporary_folder, using_temporary_folder
 from radseek.retrieval.errors import UsageError
 from radseek.retrieval.index.manifest import is_index
@@ -34,6 +34,7 @@ from radseek.retrieval.index.store import Scope
 from radseek.retrieval.language.spelling import spelling_of_findings
 from radseek.retrieval.path_text import printable
 from radseek.retrieval.scoring.asked_findings import AskedFindings
+from radseek.retrieval.scoring.probe_files import asked_finding
 from radseek.retrieval.scoring.score_results import FindingScore, ScreenResult
 from radseek.retrieval.scoring.screening import Findings
 from radseek.retrieval.types import Skipped
@@ -59,7 +60,7 @@ def screen(
         str | None, typer.Option(help=f"A finding set: {_SETS}; or a TOML file. Without: what fits each study.")
     ] = None,
     finding: Annotated[
-        list[str] | None, typer.Option(help="A finding in words, English or Chinese; repeatable.")
+        list[str] | None, typer.Option(help="A finding in words, English or Chinese, or probe:NAME; repeatable.")
     ] = None,
     index: OptionalIndex = None,
     model: Model = None,
@@ -80,7 +81,9 @@ def screen(
         raise UsageError("Give either --findings SET or --finding TEXT, not both.")
     if output is Format.PARQUET and out is None:
         raise UsageError("Parquet is a binary format; say where it goes with --out FILE.")
-    asked: Findings | None = [find(words) for words in finding] if finding else findings
+    asked: Findings | None = (
+        [asked_finding(words, index_of(target, index)) for words in finding] if finding else findings
+    )
     chosen = AskedFindings(asked)
     version, done = chosen.version, set[str]() if resume else None
     skipped: list[Skipped] = []

@@ -11,13 +11,13 @@ from typing import Annotated, Final
 from fastapi import Depends, Request
 
 from radseek.app.session import Session
-from radseek.prompts import find
 from radseek.retrieval.engine import Engine, Findings
 from radseek.retrieval.errors import BusyError, NarratorError, UsageError
 from radseek.retrieval.explain.claims import Claim
 from radseek.retrieval.explain.evidence import Item, Lang
 from radseek.retrieval.explain.narrators.load_narrator import load_narrator
 from radseek.retrieval.explain.narrators.narrator import Narrator
+from radseek.retrieval.scoring.probe_files import asked_finding
 from radseek.server.questions import ExplainQuestion, ScreenQuestion
 from radseek.server.settings import Settings
 
@@ -56,7 +56,7 @@ class RequestContext:
         if question.findings is not None:
             return question.findings
         if question.finding is not None:
-            return [find(words) for words in question.finding]
+            return [asked_finding(words, self.session.index) for words in question.finding]
         fitting = self.session.finding_set(question.study)
         if fitting is None:
             raise UsageError("No shipped set of findings fits this study; say what to look for in `finding`.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from radseek.prompts.catalogue import list_sets, load_set
 from radseek.prompts.finding import Finding
 from radseek.prompts.set_choice import set_for
@@ -18,15 +20,15 @@ FITTING = "fitting"  # how the version of findings names the set that fits each 
 class AskedFindings:
     """The findings asked, study by study. `every`: all that may be asked; `version` names them with their words."""
 
-    def __init__(self, findings: Findings | None) -> None:
-        """Take what was asked; None is the set that fits each study. Raises as `choose_findings`."""
+    def __init__(self, findings: Findings | None, index: Path | None = None) -> None:
+        """Take what was asked; None is the set that fits each study. The rest is as for `choose_findings`."""
         self.fits_each = findings is None
         if findings is None:
             self._sets = {name: load_set(name).findings for name in list_sets()}
             self.every = tuple(one for name in self._sets for one in self._sets[name])
             self.version = findings_version(self.every, FITTING)
         else:
-            self.every, self.version = choose_findings(findings)
+            self.every, self.version = choose_findings(findings, index)
         self._unfitted: list[StudyVectors] = []
         self._is_answered = False
 
@@ -53,7 +55,9 @@ def fitting_set(study: StudyVectors) -> str | None:
     return next((one for one in fitting if one is not None), None)
 
 
-def findings_of_study(findings: Findings | None, study: StudyVectors) -> tuple[tuple[Finding, ...], str]:
+def findings_of_study(
+    findings: Findings | None, study: StudyVectors, index: Path | None = None
+) -> tuple[tuple[Finding, ...], str]:
     """Return what is asked of one study and its version, as `choose_findings`; None is the set that fits it.
 
     Raises `UsageError` where no shipped set fits, and what `choose_findings` does.
@@ -61,7 +65,7 @@ def findings_of_study(findings: Findings | None, study: StudyVectors) -> tuple[t
     chosen = fitting_set(study) if findings is None else findings
     if chosen is None:
         raise _none_fits(study)
-    return choose_findings(chosen)
+    return choose_findings(chosen, index)
 
 
 def _none_fits(study: StudyVectors) -> UsageError:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
-from radseek.prompts.catalogue import find, load_set
+from radseek.prompts.catalogue import load_set
 from radseek.prompts.finding import Finding, FindingSet
 from radseek.retrieval.errors import UsageError
 from radseek.retrieval.scoring.margins import read_finding, squash
 from radseek.retrieval.scoring.percentiles import Percentiles
+from radseek.retrieval.scoring.probe_files import asked_finding
 from radseek.retrieval.scoring.score_results import FindingScore, findings_version
 from radseek.retrieval.scoring.states import Judge
 from radseek.retrieval.scoring.study_vectors import StudyVectors
@@ -21,17 +23,18 @@ __all__ = ["AtHand", "Findings", "Screener", "choose_findings"]
 Findings = str | FindingSet | Sequence[str | Finding]
 
 
-def choose_findings(findings: Findings) -> tuple[tuple[Finding, ...], str]:
+def choose_findings(findings: Findings, index: Path | None = None) -> tuple[tuple[Finding, ...], str]:
     """Return the findings that are meant, and their version.
 
-    A text names a set (or its file); in a sequence, texts are catalogue names, synonyms or free words. Raises
-    `UnknownNameError` for an unknown set, `PromptError` for words that are no finding, `UsageError` for none.
+    A text names a set (or its file); in a sequence, texts are catalogue names, synonyms or free words, or `probe:NAME`
+    for a probe that `index` keeps. Raises `UnknownNameError` for an unknown set or probe, `PromptError` for words that
+    are no finding, `UsageError` for none.
     """
     if isinstance(findings, str):
         findings = load_set(findings)
     if isinstance(findings, FindingSet):
         return findings.findings, findings_version(findings.findings, findings.name, findings.version)
-    asked = tuple(one if isinstance(one, Finding) else find(one) for one in findings)
+    asked = tuple(one if isinstance(one, Finding) else asked_finding(one, index) for one in findings)
     if not asked:
         raise UsageError("No finding was asked for; name a set such as chest_ct, or give words.")
     return asked, findings_version(asked)

@@ -12,6 +12,7 @@ from radseek.retrieval.scoring.calibration import Calibrator, calibrator_of
 from radseek.retrieval.scoring.margins import Reading
 from radseek.retrieval.scoring.own_calibration import AcceptedFrom, OwnCalibration
 from radseek.retrieval.scoring.probability_maps import ProbabilityMap
+from radseek.retrieval.scoring.probe import ProbedFinding
 from radseek.retrieval.scoring.text_vectors import TextVectors
 
 __all__ = ["ABSENT_UNDER", "PRESENT_OVER", "Answer", "Judge", "Seen", "State", "Verdict", "conformal_state"]
@@ -167,6 +168,8 @@ class Judge:
         """Return why the encoder cannot judge a finding in what was read, or None."""
         if self._spec.meaningless:
             return "meaningless_encoder"
+        if isinstance(finding, ProbedFinding):  # labels taught it, and neither the encoder's concepts nor its words
+            return None
         if not self._concepts:  # it claims nothing in particular, so it is tested
             return None if self._text_vectors.self_test(finding) >= PASS_MARK else "cannot_judge"
         known = [c for c in self._concepts.get(finding.name, ()) if c.self_test >= PASS_MARK]

@@ -16,7 +16,7 @@ from radseek.retrieval.index.store import Scope, Store, TopMeans, TopQuery
 from radseek.retrieval.scoring.margins import ONE_IMAGE_VIEWS, TOP_SHARE, is_read_in, views_read
 from radseek.retrieval.scoring.text_vectors import TextVectors
 
-__all__ = ["StoredMargins", "stored_margins"]
+__all__ = ["StoredMargins", "direction_margins", "stored_margins"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,8 +50,15 @@ def stored_margins(
     Returns:
         Rows in key order, columns in the order of `findings`.
     """
-    keys = tuple(store.study_keys(scope))
     directions = np.stack([text_vectors.pair(finding).directions()[:, 0] for finding in findings], axis=1)
+    return direction_margins(store, directions, findings, scope)
+
+
+def direction_margins(
+    store: Store, directions: NDArray[np.float64], findings: Sequence[Finding], scope: Scope | None = None
+) -> StoredMargins:
+    """Return `stored_margins` of any directions `(D, F)`, each read in the views of its own of F findings."""
+    keys = tuple(store.study_keys(scope))
     best = _Best(len(keys), findings)
     for block in store.top_means(TopQuery(directions, TOP_SHARE, views_read(findings)), scope):
         best.take(block)

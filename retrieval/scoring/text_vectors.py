@@ -15,6 +15,7 @@ from radseek.retrieval.encoders.encoder import Encoder
 from radseek.retrieval.encoders.negation_test import held_out_auroc
 from radseek.retrieval.encoders.unit_rows import mean_pool
 from radseek.retrieval.scoring.key_slice import KINDS
+from radseek.retrieval.scoring.probe import Probe, ProbedFinding
 
 __all__ = ["MOST_KEPT", "TextPair", "TextVectors", "finding_vectors", "forget_oldest"]
 
@@ -23,12 +24,15 @@ MOST_KEPT = 2_000  # findings, and texts; some 10 KB a finding
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TextPair:
-    """`positive`, `negative`: `(D,)` float32, `t+` and `t-` of DESIGN section 5; `positives`, `negatives`: `(K, D)`."""
+    """`positive`, `negative`: `(D,)`, `t+` and `t-` of DESIGN section 5; `positives`, `negatives`: `(K, D)`.
 
-    positive: NDArray[np.float32]
-    negative: NDArray[np.float32]
-    positives: NDArray[np.float32]
-    negatives: NDArray[np.float32]
+    float32 of words; of a probe float64, its direction and replicates, with zeros for `t-`.
+    """
+
+    positive: NDArray[np.floating]
+    negative: NDArray[np.floating]
+    positives: NDArray[np.floating]
+    negatives: NDArray[np.floating]
 
     def directions(self) -> NDArray[np.float64]:
         """Return `(D, 1 + K)`: what a slice vector is multiplied with for its margin, and for each paraphrase's."""
@@ -55,6 +59,11 @@ def finding_vectors(encoder: Encoder, finding: Finding) -> TextPair:
     return TextPair(mean_pool(positives), mean_pool(negatives), positives, negatives)
 
 
+def _pair_of(probe: Probe) -> TextPair:
+    nothing = np.zeros_like
+    return TextPair(probe.direction, nothing(probe.direction), probe.replicates, nothing(probe.replicates))
+
+
 class TextVectors:
     """Remembers, for one encoder, the vectors of texts and findings and which findings it can hear denied.
 
@@ -70,7 +79,13 @@ class TextVectors:
         self._kinds: NDArray[np.float32] | None = None
 
     def pair(self, finding: Finding) -> TextPair:
-        """Return a finding's text vectors; one whose views alone differ has the same."""
+        """Return a finding's text vectors; one whose views alone differ has the same.
+
+        Raises `EncoderMismatchError` for the probe of another encoder.
+        """
+        if isinstance(finding, ProbedFinding):
+            finding.probe.require_encoder(self.encoder.spec)
+            return _pair_of(finding.probe)
         words = (finding.present, finding.absent)
         with self._lock:
             if words not in self._pairs:
@@ -79,7 +94,9 @@ class TextVectors:
             return self._pairs[words]
 
     def self_test(self, finding: Finding) -> float:
-        """Return the finding's leave-one-paraphrase-out AUROC (see `encoders.self_test`)."""
+        """Return the finding's leave-one-paraphrase-out AUROC (see `encoders.self_test`); 1 for a probe."""
+        if isinstance(finding, ProbedFinding):
+            return 1.0
         with self._lock:
             if finding not in self._tests:
                 pair = self.pair(finding)

@@ -1,0 +1,157 @@
+"""The commands `prompts test` and `prompts tune`: are a finding's words any good, and which of them are the best."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from radseek.cli.console import errors, print_json, print_lines, print_notice, print_table
+from radseek.cli.labelled_index import LabelsOption, StudyNameColumn, index_words, joined_labels, print_joined
+from radseek.cli.options import Json, Model
+from radseek.prompts import find, load_set
+from radseek.prompts.finding import Finding, FindingSet
+from radseek.prompts.set_text import set_text
+from radseek.retrieval.disk_errors import writing_to
+from radseek.retrieval.document import NOTICE, describe_encoder
+from radseek.retrieval.encoders.load_encoder import load_encoder
+from radseek.retrieval.errors import UsageError
+from radseek.retrieval.evaluation.labelled_finding import labelled_finding
+from radseek.retrieval.evaluation.prompt_test import PromptTest, prompt_test
+from radseek.retrieval.evaluation.prompt_tuning import PromptTuning, tune_prompts
+from radseek.retrieval.index.store import Store
+from radseek.retrieval.scoring.text_vectors import TextVectors
+
+__all__ = ["prompts"]
+
+_Words = Annotated[list[str] | None, typer.Option("--finding", help="A finding in words; repeatable.")]
+
+
+def check_words(
+    findings: Annotated[str | None, typer.Argument(help="A finding set, shipped or a TOML file.")] = None,
+    finding: _Words = None,
+    index: Annotated[
+        Path | None, typer.Option("--index", help="The index folder: does the order of its studies follow the words?")
+    ] = None,
+    model: Model = None,
+    json: Json = False,
+) -> None:
+    """Say what an encoder makes of findings in words: do they separate, is "no" heard, what are they taken for."""
+    asked = _asked(findings, finding).findings
+    with _words_of(index, model) as (store, text_vectors):
+        found = [prompt_test(text_vectors, one, store) for one in asked]
+    encoder = text_vectors.encoder.spec
+    if json:
+        tests = [one.to_dict() for one in found]
+        print_json({"notice": NOTICE, "encoder": describe_encoder(encoder), "tests": tests})
+        return
+    columns = ["finding", "separation", '"X" / "no X"', "paraphrases agree", "nearest in the catalogue"]
+    print_table(f"Words as {encoder.name} hears them", columns, [_tested(one) for one in found])
+    alike = [_alike(one) for one in found if one.kinds]
+    if alike:
+        kinds = [f"{kind.modality} {kind.body_part} ({kind.studies})".strip() for kind in found[0].kinds]
+        print_table("Likeness to the order by other words, 0 to 1", ["finding", *kinds], alike)
+    print_notice(meaningless=encoder.meaningless)
+
+
+def tune(
+    index: Annotated[Path, typer.Argument(help="The index folder.")],
+    labels: LabelsOption,
+    findings: Annotated[str | None, typer.Option(help="A finding set, shipped or a TOML file.")] = None,
+    finding: _Words = None,
+    study_column: StudyNameColumn = None,
+    model: Model = None,
+    seed: Annotated[int, typer.Option(help="The same seed splits the same way.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Write a set with the chosen paraphrases to this TOML file.")] = None,
+    json: Json = False,
+) -> None:
+    """Choose among paraphrases by the labels of half of the patients; say on the other half what that gains."""
+    asked = _asked(findings, finding)
+    with index_words(index, model) as (store, text_vectors):
+        joined = joined_labels(labels, store, asked.findings, study_column)
+        named = {one.name for one in joined.table.findings}
+        labelled = [one for one in asked.findings if one.name in named]
+        if not labelled:
+            labelled_finding(joined.table, asked.findings[0].name)  # says which findings there are
+        found = [
+            tune_prompts(store, text_vectors, labelled_finding(joined.table, one.name), seed=seed) for one in labelled
+        ]
+    if out is not None:
+        _write(out, asked, found)
+    encoder = text_vectors.encoder.spec
+    if json:
+        about = {"notice": NOTICE, "encoder": describe_encoder(encoder), "labels": joined.report.to_dict()}
+        written = None if out is None else str(out)
+        print_json({**about, "out": written, "tunings": [one.to_dict() for one in found]})
+        return
+    print_joined(joined.report)
+    _tell(found, out)
+    print_notice(meaningless=encoder.meaningless)
+
+
+prompts: Mapping[str, Callable[..., None]] = {"test": check_words, "tune": tune}
+
+
+def _asked(findings: str | None, finding: Sequence[str] | None) -> FindingSet:
+    """Return what is asked as a set."""
+    if (findings is None) == (not finding):
+        raise UsageError("Give either a finding set or --finding TEXT, and not both.")
+    if findings is not None:
+        return load_set(findings)
+    return FindingSet("words", "1", "Findings in words", tuple(dict.fromkeys(find(words) for words in finding or ())))
+
+
+@contextmanager
+def _words_of(index: Path | None, model: str | None) -> Iterator[tuple[Store | None, TextVectors]]:
+    if index is None:
+        yield None, TextVectors(load_encoder(model or "builtin"))
+        return
+    with index_words(index, model) as opened:
+        yield opened
+
+
+def _tested(one: PromptTest) -> list[object]:
+    odd = min(range(len(one.agreement)), key=one.agreement.__getitem__)
+    judged = "" if one.can_be_judged else " (screen abstains)"
+    heard = "" if one.hears_no else " (not heard)"
+    nearest = ", ".join(f"{near.name} {near.cosine:.2f}" for near in one.nearest)
+    return [
+        one.words,
+        f"{one.separation:.2f}{judged}",
+        f"{one.stated:+.2f} / {one.denied:+.2f}{heard}",
+        f"{sum(one.agreement) / len(one.agreement):.2f}, least {one.agreement[odd]:.2f}: {one.present[odd]}",
+        nearest,
+    ]
+
+
+def _alike(one: PromptTest) -> list[object]:
+    return [one.words, *(f"{k.likeness:.2f}{' (not told apart)' if k.not_told_apart else ''}" for k in one.kinds)]
+
+
+def _tell(found: Sequence[PromptTuning], out: Path | None) -> None:
+    columns = ["finding", "as they were [95 %]", "each alone, 10-90 %", "as chosen", "gain", "studies"]
+    rows: list[list[object]] = []
+    for one in found:
+        low, high = one.alone_interval
+        gain = f"{one.gain.value:+.3f} [{one.gain.low:+.3f}, {one.gain.high:+.3f}]"
+        counts = f"{one.gain.count}, {one.chose} chose"
+        rows.append([one.finding.names["en"], one.before, f"{low:.3f} .. {high:.3f}", one.after, gain, counts])
+    print_table("AUROC on the patients that did not choose", columns, rows)
+    for one in found:
+        print_lines(one.finding.names["en"], (f"  {text}" for text in one.finding.present))
+    if out is not None:
+        errors.print(f"Written to {out}; ask it with `radseek screen TARGET --findings FILE`.", soft_wrap=True)
+
+
+def _write(out: Path, asked: FindingSet, found: Sequence[PromptTuning]) -> None:
+    """Write the set as asked, with the chosen paraphrases."""
+    chosen: dict[str, Finding] = {one.finding.name: one.finding for one in found}
+    every = tuple(chosen.get(one.name, one) for one in asked.findings)
+    tuned = FindingSet(asked.name, f"{asked.version}-tuned", asked.title, every)
+    draft = out.with_name(f".{out.name}.draft")
+    with writing_to(out.parent):
+        draft.write_text(set_text(tuned), "utf8")
+        draft.replace(out)
