@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from radseek.cli.main import run
+from radseek.index_builder.labels import labelled_index
 from radseek.prompts.catalogue import find
 from radseek.retrieval.document import NOTICE
 from radseek.retrieval.encoders import load_encoder as loading
@@ -30,6 +31,8 @@ PRESENT = drawn(120, [0.5, 0.1])
 def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Planted:
     """The second finding is in twelve studies: too few."""
     monkeypatch.setattr(calibration_fit, "_REPEATS", 10)
+    monkeypatch.setattr(labelled_index, "load_encoder", lambda *_, **__: TinyEncoder())
+    monkeypatch.setattr(labelled_index, "check_here", lambda name: name)
     monkeypatch.setattr(loading, "load_encoder", lambda *_, **__: TinyEncoder())
     monkeypatch.setattr(loading, "check_here", lambda name: name)
     return plant(tmp_path / "a.index", TinyEncoder(), ASKED, PRESENT, shift=3.0)

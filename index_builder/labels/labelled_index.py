@@ -13,6 +13,7 @@ from radseek.index_builder.labels.label_values import Uncertain
 from radseek.prompts.finding import Finding
 from radseek.retrieval.encoders.encoder import Encoder
 from radseek.retrieval.encoders.load_encoder import check_here, load_encoder
+from radseek.retrieval.encoders.spec import check_match
 from radseek.retrieval.errors import UsageError
 from radseek.retrieval.evaluation.chosen_studies import chosen_studies
 from radseek.retrieval.evaluation.label_table import LabelTable
@@ -43,6 +44,7 @@ def labelled_index(
     study_column: str | None = None,
     where: Sequence[str] | None = None,
     protocol: Protocol | None = None,
+    model: str | None = None,
 ) -> Iterator[LabelledIndex]:
     """Open an index to read, with its encoder, and join a file of labels to it; close it after.
 
@@ -55,10 +57,12 @@ def labelled_index(
         where: `COLUMN=VALUE` of the file's further columns ("split=val"), else filters as `screen` takes them; studies
             that do not pass are left out.
         protocol: a published way of reading such a file.
+        model: an encoder's name or folder; None is the one that built the index.
 
     Raises:
         UsageError: no index, a file that cannot be read, labels of no study of the index, or of none of `asked`.
         EncoderError: the encoder that built the index is not on this machine.
+        EncoderMismatchError: `model` has other towers or another recipe.
     """
     from radseek.retrieval.index.local_store import LocalStore
 
@@ -69,7 +73,9 @@ def labelled_index(
         joined = join_labels(file, store)
         table = joined.table if asked is None else _only(joined.table, asked, labels)
         table = chosen_studies(table, store, where or ())
-        encoder = store.with_own_pooling(load_encoder(check_here(store.spec.name)))
+        encoder = load_encoder(model if model is not None else check_here(store.spec.name))
+        check_match(store.spec, encoder.spec)
+        encoder = store.with_own_pooling(encoder)
         yield LabelledIndex(store, encoder, table, joined.report, tuple(where or ()))
 
 

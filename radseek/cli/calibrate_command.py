@@ -13,9 +13,10 @@ from radseek.cli.options import (
     Json,
     LabelFindings,
     LabelsFile,
+    LabelStudyColumn,
     LabelTexts,
     LabelWhere,
-    StudyColumn,
+    Model,
     UncertainLabel,
     UncertainLabels,
 )
@@ -42,8 +43,9 @@ def calibrate(
     sensitivity: Annotated[float | None, typer.Option(help="Also keep a threshold that reaches this share.")] = None,
     specificity: Annotated[float | None, typer.Option(help="Also keep a threshold that reaches this share.")] = None,
     uncertain: UncertainLabels = UncertainLabel.IGNORE,
-    study_column: StudyColumn = None,
+    study_column: LabelStudyColumn = None,
     where: LabelWhere = None,
+    model: Model = None,
     json: Json = False,
 ) -> None:
     """Fit probabilities and states to labels of an index's studies, and keep them in it: `screen` then uses them."""
@@ -52,7 +54,7 @@ def calibrate(
     from radseek.retrieval.evaluation.calibration_fit import Aims
 
     aims = Aims(coverage, sensitivity, specificity)
-    reading: Any = {"uncertain": uncertain.value, "study_column": study_column, "where": where}
+    reading: Any = {"uncertain": uncertain.value, "study_column": study_column, "where": where, "model": model}
     with labelled_index(index, labels, asked_of(findings, finding), **reading) as opened:
         report = calibrate_index(opened.store, opened.encoder, opened.table, aims)
     if json:

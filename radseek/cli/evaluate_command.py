@@ -15,9 +15,10 @@ from radseek.cli.options import (
     Json,
     LabelFindings,
     LabelsFile,
+    LabelStudyColumn,
     LabelTexts,
     LabelWhere,
-    StudyColumn,
+    Model,
     UncertainLabel,
 )
 from radseek.retrieval.errors import UsageError
@@ -50,8 +51,9 @@ def evaluate(
     uncertain: Annotated[
         UncertainLabel | None, typer.Option(help="What -1 counts as; without: the protocol's rule, else ignore.")
     ] = None,
-    study_column: StudyColumn = None,
+    study_column: LabelStudyColumn = None,
     where: LabelWhere = None,
+    model: Model = None,
     out: Annotated[Path | None, typer.Option(help="Write evaluation.html, .json and .csv into this folder.")] = None,
     checklist: Annotated[
         bool,
@@ -69,7 +71,7 @@ def evaluate(
         raise UsageError("--checklist writes checklist.md beside the evaluation; say where with --out DIR.")
     known = None if protocol is None else load_protocol(protocol)
     said = None if uncertain is None else uncertain.value
-    reading: Any = {"uncertain": said, "study_column": study_column, "where": where, "protocol": known}
+    reading: Any = {"uncertain": said, "study_column": study_column, "where": where, "model": model, "protocol": known}
     with labelled_index(index, labels, asked_of(findings, finding), **reading) as opened:
         with progress() as update:
             update("measure", 0, None)

@@ -14,6 +14,7 @@ __all__ = [
     "Device",
     "Json",
     "LabelFindings",
+    "LabelStudyColumn",
     "LabelTexts",
     "LabelWhere",
     "LabelsFile",
@@ -78,6 +79,9 @@ LabelFindings = Annotated[
     typer.Option("--findings", help="Of the labels, the findings of this set or TOML file. Without: all of them."),
 ]
 LabelTexts = Annotated[list[str] | None, typer.Option("--finding", help="Of the labels, this finding; repeatable.")]
+LabelStudyColumn = Annotated[
+    str | None, typer.Option("--study-column", help="The heading in --labels that names studies, where it is unusual.")
+]
 LabelWhere = Annotated[
     list[str] | None,
     typer.Option("--where", help="Only labelled studies of a column of the file (split=val) or a filter; repeatable."),

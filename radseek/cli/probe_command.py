@@ -8,36 +8,40 @@ from typing import Annotated
 import typer
 
 from radseek.cli.console import errors, print_json, print_notice, print_table
-from radseek.cli.labelled_index import LabelsOption, StudyNameColumn, index_words, joined_labels, print_joined
-from radseek.cli.options import Json, Model
+from radseek.cli.options import Json, LabelsFile, LabelStudyColumn, LabelWhere, Model
+from radseek.index_builder.labels.labelled_index import labelled_index
 from radseek.prompts import find
 from radseek.retrieval.evaluation.learning_curve import LearningCurve
 from radseek.retrieval.evaluation.metrics import Estimate
 from radseek.retrieval.evaluation.probe_index import ProbeReport, probe_index
+from radseek.retrieval.path_text import printable
 from radseek.retrieval.scoring.probe_files import write_probe
+from radseek.retrieval.scoring.text_vectors import TextVectors
 
 __all__ = ["probe"]
 
 
 def probe(
     index: Annotated[Path, typer.Argument(help="The index folder.")],
-    labels: LabelsOption,
+    labels: LabelsFile,
     finding: Annotated[str, typer.Option(help="The finding that is labelled, in words.")],
-    study_column: StudyNameColumn = None,
+    study_column: LabelStudyColumn = None,
+    where: LabelWhere = None,
     model: Model = None,
     seed: Annotated[int, typer.Option(help="The same seed splits, draws and fits the same way.")] = 0,
     json: Json = False,
 ) -> None:
     """Fit one finding to labels, starting from its words; say what labels bring, and keep it as probe:NAME."""
     asked = find(finding)
-    with index_words(index, model) as (store, text_vectors):
-        joined = joined_labels(labels, store, [asked], study_column)
-        report = probe_index(store, text_vectors, joined.table, asked.name, labels=labels.name, seed=seed)
+    with labelled_index(index, labels, [asked], study_column=study_column, where=where, model=model) as opened:
+        texts = TextVectors(opened.encoder)
+        report = probe_index(opened.store, texts, opened.table, asked.name, labels=labels.name, seed=seed)
     kept = write_probe(index, report.probe)
     if json:
-        print_json({**report.to_dict(), "labels": joined.report.to_dict(), "kept": str(kept.relative_to(index))})
+        print_json({**report.to_dict(), "labels": opened.report.to_dict(), "kept": str(kept.relative_to(index))})
         return
-    print_joined(joined.report)
+    for line in opened.report.lines():
+        errors.print(printable(line), markup=False, soft_wrap=True)
     _tell(report)
 
 

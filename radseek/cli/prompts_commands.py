@@ -10,19 +10,22 @@ from typing import Annotated
 import typer
 
 from radseek.cli.console import errors, print_json, print_lines, print_notice, print_table
-from radseek.cli.labelled_index import LabelsOption, StudyNameColumn, index_words, joined_labels, print_joined
-from radseek.cli.options import Json, Model
+from radseek.cli.options import Json, LabelsFile, LabelStudyColumn, LabelWhere, Model
+from radseek.index_builder.labels.labelled_index import labelled_index
 from radseek.prompts import find, load_set
 from radseek.prompts.finding import Finding, FindingSet
 from radseek.prompts.set_text import set_text
 from radseek.retrieval.disk_errors import writing_to
 from radseek.retrieval.document import NOTICE, describe_encoder
-from radseek.retrieval.encoders.load_encoder import load_encoder
+from radseek.retrieval.encoders.load_encoder import check_here, load_encoder
+from radseek.retrieval.encoders.spec import check_match
 from radseek.retrieval.errors import UsageError
 from radseek.retrieval.evaluation.labelled_finding import labelled_finding
 from radseek.retrieval.evaluation.prompt_test import PromptTest, prompt_test
 from radseek.retrieval.evaluation.prompt_tuning import PromptTuning, tune_prompts
+from radseek.retrieval.index.local_store import LocalStore
 from radseek.retrieval.index.store import Store
+from radseek.retrieval.path_text import printable
 from radseek.retrieval.scoring.text_vectors import TextVectors
 
 __all__ = ["prompts"]
@@ -59,10 +62,11 @@ def check_words(
 
 def tune(
     index: Annotated[Path, typer.Argument(help="The index folder.")],
-    labels: LabelsOption,
+    labels: LabelsFile,
     findings: Annotated[str | None, typer.Option(help="A finding set, shipped or a TOML file.")] = None,
     finding: _Words = None,
-    study_column: StudyNameColumn = None,
+    study_column: LabelStudyColumn = None,
+    where: LabelWhere = None,
     model: Model = None,
     seed: Annotated[int, typer.Option(help="The same seed splits the same way.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Write a set with the chosen paraphrases to this TOML file.")] = None,
@@ -70,24 +74,21 @@ def tune(
 ) -> None:
     """Choose among paraphrases by the labels of half of the patients; say on the other half what that gains."""
     asked = _asked(findings, finding)
-    with index_words(index, model) as (store, text_vectors):
-        joined = joined_labels(labels, store, asked.findings, study_column)
-        named = {one.name for one in joined.table.findings}
-        labelled = [one for one in asked.findings if one.name in named]
-        if not labelled:
-            labelled_finding(joined.table, asked.findings[0].name)  # says which findings there are
-        found = [
-            tune_prompts(store, text_vectors, labelled_finding(joined.table, one.name), seed=seed) for one in labelled
-        ]
+    reading = {"study_column": study_column, "where": where, "model": model}
+    with labelled_index(index, labels, asked.findings, **reading) as opened:  # type: ignore[arg-type]
+        texts = TextVectors(opened.encoder)
+        labelled = (labelled_finding(opened.table, one.name) for one in opened.table.findings)
+        found = [tune_prompts(opened.store, texts, one, seed=seed) for one in labelled]
     if out is not None:
         _write(out, asked, found)
-    encoder = text_vectors.encoder.spec
+    encoder = opened.encoder.spec
     if json:
-        about = {"notice": NOTICE, "encoder": describe_encoder(encoder), "labels": joined.report.to_dict()}
+        about = {"notice": NOTICE, "encoder": describe_encoder(encoder), "labels": opened.report.to_dict()}
         written = None if out is None else str(out)
         print_json({**about, "out": written, "tunings": [one.to_dict() for one in found]})
         return
-    print_joined(joined.report)
+    for line in opened.report.lines():
+        errors.print(printable(line), markup=False, soft_wrap=True)
     _tell(found, out)
     print_notice(meaningless=encoder.meaningless)
 
@@ -109,8 +110,10 @@ def _words_of(index: Path | None, model: str | None) -> Iterator[tuple[Store | N
     if index is None:
         yield None, TextVectors(load_encoder(model or "builtin"))
         return
-    with index_words(index, model) as opened:
-        yield opened
+    with LocalStore.open(index) as store:
+        encoder = load_encoder(model if model is not None else check_here(store.spec.name))
+        check_match(store.spec, encoder.spec)
+        yield store, TextVectors(encoder)
 
 
 def _tested(one: PromptTest) -> list[object]:
