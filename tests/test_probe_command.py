@@ -21,7 +21,11 @@ from tests.test_json_schemas import valid
 
 @pytest.fixture(autouse=True)
 def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("radseek.index_builder.labels.labelled_index", "radseek.cli.prompts_commands", "radseek.retrieval.engine"):
+    for module in (
+        "radseek.index_builder.labels.labelled_index",
+        "radseek.cli.prompts_commands",
+        "radseek.retrieval.engine",
+    ):
         monkeypatch.setattr(f"{module}.load_encoder", lambda *_, **__: TinyEncoder())
     for module in ("radseek.index_builder.labels.labelled_index", "radseek.retrieval.engine"):
         monkeypatch.setattr(f"{module}.check_here", lambda name: name)

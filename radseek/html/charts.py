@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
 from markupsafe import Markup
+from numpy.typing import NDArray
 
 __all__ = ["ChartLine", "ForestRow", "forest_plot", "line_chart"]
 
@@ -22,8 +24,8 @@ class ChartLine:
     """A line through points `x`, `y`; `style` is the CSS class that draws it, `dots` says that its points are shown."""
 
     label: str
-    x: Sequence[float]
-    y: Sequence[float]
+    x: Sequence[float] | NDArray[np.floating]
+    y: Sequence[float] | NDArray[np.floating]
     style: str = "line"
     dots: bool = False
 

@@ -110,7 +110,9 @@ def study_similarity(store: LocalStore, studies: Sequence[str]) -> tuple[NDArray
     whole = np.zeros((len(studies), table.vectors.shape[1]), np.float32)
     np.add.at(whole, owner, vectors)
     lengths = np.linalg.norm(whole, axis=1, keepdims=True)
-    return total / np.maximum(views, 1)[:, None], whole / np.maximum(lengths, 1e-12)
+    return np.asarray(total / np.maximum(views, 1)[:, None], np.float32), np.asarray(
+        whole / np.maximum(lengths, 1e-12), np.float32
+    )
 
 
 def _of_one_view(vectors: NDArray[np.float32], owner: NDArray[np.int_], count: int) -> NDArray[np.float32]:
