@@ -108,14 +108,15 @@ class Copies:
 
 @torch.no_grad()
 def make_copies(start: nn.Module, data: ImageSet, focal: list[int], settings: dict[str, Any], log: Any) -> Copies:
-    """Return one changed copy of at most `most` rows of each source and view name."""
+    """Return `copies` changed copies of at most `most` rows of each source and view name; of phantoms one."""
     rng = np.random.default_rng(settings["seed"])
     source, picture = np.array(data.source), np.array(data.view) == "picture"
     chosen = []
     for name in sorted(set(data.source)):
         for part in (picture, ~picture):
             rows = np.flatnonzero((source == name) & part)
-            chosen.append(rng.permutation(rows)[: settings["most"]])
+            kept = rng.permutation(rows)[: settings["most"]]
+            chosen.append(np.tile(kept, settings["copies"] if name in KIND_OF else 1))
     rows = rng.permutation(np.concatenate(chosen))
     batches = GeneralBatches(data, focal, settings["gentle"], settings["seed"])
     activations, shares = [], []
