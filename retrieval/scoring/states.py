@@ -27,8 +27,9 @@ class Verdict:
 
     Reasons of `abstain`: `no_view`, `meaningless_encoder`, `cannot_judge`, and what was taught or calibrated on another
     kind of study than this: `phantom_only` (on phantoms, and this is real), `slice_only` (on single slices, and
-    this is a volume), `other_kind` (any other way round). Of `uncertain`: `unknown_modality`, `uncalibrated`,
-    `near_threshold`. (`out_of_domain` needs a measure that is not built yet.)
+    this is a volume), `other_kind` (any other way round). With an index that has enough studies of the kind,
+    `out_of_domain`: the image is not one of its kind (`scoring.domain`). Of `uncertain`: `unknown_modality`,
+    `uncalibrated`, `near_threshold`.
     """
 
     state: State
@@ -45,12 +46,16 @@ class Judge:
         self._calibrator: Calibrator = calibrator_of(text_vectors.encoder)
         self._concepts: dict[str, tuple[Concept, ...]] = concepts_of(text_vectors.encoder)
 
-    def verdict(self, finding: Finding, reading: Reading | None, *, is_phantom: bool) -> Verdict:
-        """Return what may be said of a finding, given its reading."""
+    def verdict(
+        self, finding: Finding, reading: Reading | None, *, is_phantom: bool, is_outside: bool = False
+    ) -> Verdict:
+        """Return what may be said of a finding, given its reading; `is_outside`: what was read is out of domain."""
         if reading is None:
             return Verdict("abstain", "no_view")
         source: Source = "phantom" if is_phantom else "real"
-        reason = self._cannot(finding, reading, source)
+        reason = (
+            "out_of_domain" if is_outside and not self._spec.meaningless else self._cannot(finding, reading, source)
+        )
         if reason is not None:
             return Verdict("abstain", reason)
         if not reading.series.modality:
