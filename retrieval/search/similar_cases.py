@@ -96,10 +96,8 @@ class Nearest:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Return a sentence on what was left out; () for nothing."""
-        if self.nothing is not None:
-            return (self.nothing.note,)
-        return (left_out_note(self.left_out),) if self.left_out else ()
+        """Return a sentence on what was left out beside what is shown; () for nothing."""
+        return (left_out_note(self.left_out),) if self.left_out and self.rows else ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
