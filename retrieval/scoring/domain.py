@@ -30,16 +30,21 @@ class Domain:
         self._rows: dict[tuple[int, str, str], dict[str, SampleRows]] = {}
 
     def excludes(self, study: StudyVectors, series: SeriesVectors) -> bool | None:
-        """Say whether a series of a study is out of the domain of its own kind; the study and its patient left out.
+        """Say whether a series of a study is out of the domain of its own kind; None where `shortfall` is."""
+        shortfall = self.shortfall(study, series)
+        return None if shortfall is None else shortfall > 0
 
-        Over the mean of its views, so that one odd window decides nothing. None where its modality is unknown or the
-        index has fewer than 30 patients of the kind.
+    def shortfall(self, study: StudyVectors, series: SeriesVectors) -> float | None:
+        """Return by how much a series' similarity to its third nearest patient misses the limit; below 0 it does not.
+
+        The mean over its views, so that one odd window decides nothing; the study and its patient are left out. None
+        where its modality is unknown or the index has fewer than 30 patients of the kind.
         """
         if not series.modality:
             return None
         closeness = self._known.get()
         itself = {study.key, study.stored_as, study.patient_key} - {""}
-        above = []
+        missing = []
         for view in series.views:
             limits = closeness.of(series.modality, series.body_part, view.view)
             if limits is None:
@@ -47,8 +52,8 @@ class Domain:
             sample = self._sample(closeness.generation, series.modality, series.body_part)[view.view]
             nearest = sample.nearest(view.pooled, itself, NEAREST)
             if nearest is not None:
-                above.append(nearest - limits.domain)
-        return bool(np.mean(above) < 0) if above else None
+                missing.append(limits.domain - nearest)
+        return float(np.mean(missing)) if missing else None
 
     def _sample(self, generation: int, modality: str, body_part: str) -> dict[str, SampleRows]:
         kind = (generation, modality, body_part)
