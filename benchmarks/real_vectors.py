@@ -22,6 +22,7 @@ from radseek.retrieval.imaging.picture_file import read_picture
 from radseek.retrieval.imaging.views.series_views import iter_views
 from radseek.retrieval.index.local_store import LocalStore
 from radseek.retrieval.index.store import SeriesRecord, StudyRecord
+from radseek.retrieval.privacy.pseudonyms import keyed_hash
 from radseek.retrieval.scoring.study_vectors import SeriesVectors, StudyVectors
 from radseek.retrieval.types import Provenance, Series, ViewVectors, Volume
 from training.real_sets import KIND_OF, read_rows
@@ -75,10 +76,14 @@ def write_index(path: Path, images: Sequence[Image], encoder: Encoder) -> LocalS
     store = LocalStore.create(path, encoder.spec)
     records = []
     for one in images:
-        series = SeriesRecord(f"series of {one.name}", *one.kind, (_view(one),), shape=(1, 1, 1))
-        records.append(StudyRecord(f"study {one.name}", one.group, series=(series,)))
+        series = SeriesRecord(_key("series", one.name), *one.kind, (_view(one),), shape=(1, 1, 1))
+        records.append(StudyRecord(_key("study", one.name), _key("patient", one.group), series=(series,)))
     store.add(records)
     return store
+
+
+def _key(what: str, name: str) -> str:
+    return keyed_hash(bytes(32), what, name)
 
 
 def _view(image: Image) -> ViewVectors:
@@ -119,7 +124,8 @@ def _real(root: Path, wanted: str) -> Iterator[_Picture]:
     rng = np.random.default_rng(0)
     for (source, split), rows in sorted(of_source.items()):
         chosen = np.sort(rng.permutation(len(rows))[: MOST[split]])
-        for number, (path, group, modality) in enumerate(rows[i] for i in chosen if split == wanted):
+        taken = dict.fromkeys(rows[i] for i in chosen if split == wanted)  # some rows name an image once more
+        for number, (path, group, modality) in enumerate(taken):
             series = read_picture(root / path, modality)
             series = replace(series, body_part=KIND_OF[source].rsplit("_", 1)[0])
             for what, voxels in _changed(series.volume.voxels):
