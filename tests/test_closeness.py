@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from radseek.app.session import Session
+from radseek.cli.similar_tables import print_similar
+from radseek.demo.page.case_cards import Compared, case_cards
+from radseek.demo.page.page_words import say
 from radseek.index_builder.build import build_index
 from radseek.prompts.catalogue import find
 from radseek.retrieval.engine import Engine
@@ -27,7 +32,9 @@ from radseek.retrieval.index.store import SeriesRecord, Store, StudyRecord
 from radseek.retrieval.scoring.domain import Domain
 from radseek.retrieval.scoring.study_vectors import SeriesVectors, StudyVectors
 from radseek.retrieval.search.close_enough import case_floor, is_other_kind, query_floor
+from radseek.retrieval.search.search_results import SimilarRow
 from radseek.retrieval.types import ViewVectors
+from radseek.server.models import SimilarAnswer
 from tests.build_support import write_picture
 from tests.each_support import each
 from tests.encoder_support import DIM, TinyEncoder, tiny_spec
@@ -313,3 +320,38 @@ def test_an_encoder_of_random_weights_says_that_first(store: LocalStore) -> None
     encoder.spec = replace(encoder.spec, meaningless=True)
     (row,) = Engine(encoder, store).screen(asked(HEAD, 501, said=CHEST), [find("pneumonia")]).results
     assert row.reason in ("no_view", "meaningless_encoder")
+
+
+def test_the_command_the_server_and_the_page_say_so(
+    engine: Engine, index: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    vector = np.eye(DIM)[9].astype(np.float16)
+    far = StudyVectors("2.25.5", "", None, (SeriesVectors("2.25.7", *CHEST, (view_of(vector),)),), {})
+    nothing = engine.similar(far, 3)
+    marked = engine.similar(asked(("CT", "knee"), 501, said=("CT", "elbow")), 2)
+    unknown = engine.similar(asked(("CT", "knee"), 501, said=("", "")), 2)
+    print_similar(nothing, "a.dcm")
+    assert "Nothing close enough: the nearest case has a similarity of" in capsys.readouterr().out
+    print_similar(marked, "a.dcm")
+    assert capsys.readouterr().out.count(" other ") == 2
+    print_similar(unknown, "a.dcm")
+    assert capsys.readouterr().out.count(" unknown ") == 2
+    for answer in (nothing, marked, unknown):
+        SimilarAnswer.model_validate({**answer.to_dict(), "results": [_without_path(r) for r in answer.results]})
+    session = Session(engine, index)
+    for lang in ("en", "zh"):
+        far_words = nothing.nothing_close_enough
+        assert far_words is not None
+        numbers = {"best": f"{far_words.best:.3f}", "floor": f"{far_words.floor:.3f}"}
+        assert say("similar.nothing_close", lang, **numbers) in case_cards(session, Compared(nothing, {}), lang)
+        rows = [replace(row, matches=()) for row in marked.results]
+        shown = case_cards(session, Compared(replace(marked, results=tuple(rows)), {}), lang)
+        assert shown.count(say("similar.other_kind", lang)) == 2
+        rows = [replace(row, matches=(), other_kind=False) for row in marked.results]
+        shown = case_cards(session, Compared(replace(marked, results=tuple(rows)), {}), lang)
+        assert say("similar.other_kind", lang) not in shown
+        assert say("similar.unknown_kind", lang) not in shown
+
+
+def _without_path(row: SimilarRow) -> dict[str, Any]:
+    return {**row.to_dict(), "path": None}
