@@ -30,7 +30,7 @@ FEWEST: Final = 30  # patients of a kind; fewer have no floor and no domain
 NEAREST: Final = 3  # the patient by whose similarity an image is in or out of the domain
 _MOST: Final = 2000  # studies of a kind that are compared
 _UNDER: Final = 0.04  # share of a kind's studies that may find nothing close enough; chosen on training data
-_OUTSIDE: Final = 0.01  # share of a kind's images that may be called out of its domain
+_OUTSIDE: Final = 0.02  # share of a kind's images that may be called out of its domain; chosen likewise
 _DIGITS: Final = 5
 _BLOCK: Final = 512  # vectors compared at a time
 

@@ -1,7 +1,8 @@
 """Which cases are close enough to be shown as similar, and which are of another kind than the study asked about.
 
 A case is close enough where its similarity reaches the floor of the query's kind of study and that of its own kind,
-where there are such (`index.closeness`). The floor of a study of several views is the mean of theirs, 0 for a view that
+where there are such (`index.closeness`); one that is known to be of another kind, where neither has a floor, the lowest
+of any kind's. The floor of a study of several views is the mean of theirs, 0 for a view that
 has none, just as its similarity is the mean of theirs.
 """
 
@@ -26,6 +27,7 @@ __all__ = [
     "case_kinds",
     "is_other_kind",
     "left_out_note",
+    "lowest_floor",
     "query_floor",
     "query_kinds",
 ]
@@ -83,6 +85,11 @@ def case_floor(query: StudyVectors, kinds: Iterable[Kind], closeness: Closeness)
         for view in {view.view for view in query.views}
     }
     return _mean(min(of_view[view.view], default=None) for view in query.views)
+
+
+def lowest_floor(query: StudyVectors, closeness: Closeness) -> float | None:
+    """Return the lowest that any kind of study must reach in the query's views; None where no kind has a floor."""
+    return case_floor(query, {(one.modality, one.body_part) for one in closeness.views}, closeness)
 
 
 def is_other_kind(query: Iterable[Kind], case: Iterable[Kind]) -> bool | None:

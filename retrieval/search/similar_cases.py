@@ -26,6 +26,7 @@ from radseek.retrieval.search.close_enough import (
     case_kinds,
     is_other_kind,
     left_out_note,
+    lowest_floor,
     query_floor,
     query_kinds,
 )
@@ -204,8 +205,17 @@ class Comparison:
             return floor
         if study not in self._kinds:
             self._kinds.update({key: case_kinds(case) for key, case in self._cases([study]).items()})
-        own = None if self.closeness is None else case_floor(self.query, self._kinds[study], self.closeness)
+        own = self._floor_of(self._kinds[study])
         return own if own is not None and similarity < own else None
+
+    def _floor_of(self, kinds: frozenset[Kind]) -> float | None:
+        """Return what a case of some kinds must reach beside the query's own floor."""
+        if self.closeness is None:
+            return None
+        own = case_floor(self.query, kinds, self.closeness)
+        if own is None and self.floor is None and is_other_kind(query_kinds(self.query), kinds):
+            return lowest_floor(self.query, self.closeness)
+        return own
 
     def _cases(self, studies: Iterable[str]) -> dict[str, Case]:
         keys = list(studies)
