@@ -293,7 +293,7 @@ class Engine(VectorOutput, HeatMapAnswers):
         itself = frozenset({query.key, query.stored_as} - {""})
         scope = Scope(checked_where(where, store), not_studies=itself, not_patients=patient)
         words = None if text is None else query_vector(parse_query(text), self._texts)
-        asked = Comparison(store, query, scope, words, region is not None, self._closeness and self._closeness.get())
+        asked = Comparison(store, query, scope, words, region is not None, self._closeness)
         found, sources = asked.nearest(k), StatusSources(store, self._texts, Judge(self._texts))
         sides = None if finding is None else asked.contrast(finding, sources, k)
         about: dict[str, Any] = {"study": query.key, "path": query.path, "text": text, "where": scope.where.texts()}

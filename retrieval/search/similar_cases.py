@@ -13,6 +13,7 @@ from radseek.prompts.finding import Finding
 from radseek.retrieval.encoders.encoder import Encoder
 from radseek.retrieval.errors import MaskError, UsageError
 from radseek.retrieval.index.closeness import Closeness
+from radseek.retrieval.index.kept_closeness import KnownCloseness
 from radseek.retrieval.index.store import Case, Scope, Store
 from radseek.retrieval.privacy.pseudonyms import patient_key, series_key, stored_key, study_key
 from radseek.retrieval.privacy.scrub import allow_list
@@ -105,8 +106,8 @@ class Nearest:
 class Comparison:
     """One question to a store: a study's vectors (or its region's), words that are added to them, and the scope.
 
-    `closeness`: how near a case must be; without it, and for a region, whose slices are compared with whole ones, none
-    is left out.
+    `known`: how near a case must be; without it, and for a region, whose slices are compared with whole ones, none is
+    left out.
     """
 
     store: Store
@@ -114,13 +115,19 @@ class Comparison:
     scope: Scope
     words: NDArray[np.floating] | None = None
     is_region: bool = False
-    closeness: Closeness | None = None
+    known: KnownCloseness | None = None
     _kinds: dict[str, frozenset[Kind]] = field(default_factory=dict, init=False)  # of the cases that were looked at
+
+    @property
+    def closeness(self) -> Closeness | None:
+        """Return how near to each other the store's studies lie, where that says something of the query."""
+        return None if self.known is None or self.is_region else self.known.get()
 
     @property
     def floor(self) -> float | None:
         """Return what a case must reach for the query's own kind of study; None where nothing is known of it."""
-        return None if self.closeness is None or self.is_region else query_floor(self.query, self.closeness)
+        closeness = self.closeness
+        return None if closeness is None else query_floor(self.query, closeness)
 
     def rank(self, k: int) -> list[RankedStudy]:
         """Return the k nearest studies, best first, close enough or not."""
@@ -134,7 +141,7 @@ class Comparison:
 
         With words, which move what is ranked by, the study itself must be close to a case without them.
         """
-        if self.closeness is None or self.is_region:
+        if self.closeness is None:
             return self.rank(k)
         depth, floor = k, self.floor
         while True:
@@ -151,7 +158,7 @@ class Comparison:
         found = self.close(k)
         cases = self._cases(one.study for one in found)
         rows = tuple(self._row(rank, one, cases[one.study]) for rank, one in enumerate(found, 1))
-        if len(rows) == k or self.closeness is None or self.is_region:
+        if len(rows) == k or self.closeness is None:
             return Nearest(rows)
         ranked = self.rank(k)
         alone = self._alone(ranked)
@@ -191,7 +198,9 @@ class Comparison:
         return SimilarRow(rank, one.study, case.path, one.score, matches, case.report, other)
 
     def _alone(self, ranked: Sequence[RankedStudy]) -> dict[str, float]:
-        """Return how like the query cases are without the words."""
+        """Return how like the query cases are without the words; their kinds are looked up, all together."""
+        new = [one.study for one in ranked if one.study not in self._kinds]
+        self._kinds.update({key: case_kinds(case) for key, case in self._cases(new).items()})
         if self.words is None or not ranked:
             return {one.study: one.score for one in ranked}
         views = [QueryView(view.view, view.pooled) for view in self.query.views]
@@ -203,18 +212,17 @@ class Comparison:
         floor = self.floor
         if floor is not None and similarity < floor:
             return floor
-        if study not in self._kinds:
-            self._kinds.update({key: case_kinds(case) for key, case in self._cases([study]).items()})
         own = self._floor_of(self._kinds[study])
         return own if own is not None and similarity < own else None
 
     def _floor_of(self, kinds: frozenset[Kind]) -> float | None:
         """Return what a case of some kinds must reach beside the query's own floor."""
-        if self.closeness is None:
+        closeness = self.closeness
+        if closeness is None:
             return None
-        own = case_floor(self.query, kinds, self.closeness)
+        own = case_floor(self.query, kinds, closeness)
         if own is None and self.floor is None and is_other_kind(query_kinds(self.query), kinds):
-            return lowest_floor(self.query, self.closeness)
+            return lowest_floor(self.query, closeness)
         return own
 
     def _cases(self, studies: Iterable[str]) -> dict[str, Case]:
