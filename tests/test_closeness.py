@@ -214,6 +214,11 @@ def test_an_image_of_another_kind_is_out_of_domain_and_its_own_patient_says_noth
     assert domain.excludes(knee, knee.series[0]) is None  # too few to say
     unknown = asked(CHEST, 501, said=("", "chest"))
     assert domain.excludes(unknown, unknown.series[0]) is None
+    for kind in (CHEST, HEAD):  # a body part that nobody said may be any of the modality's
+        unsaid = asked(kind, 501, said=("CT", ""))
+        assert domain.excludes(unsaid, unsaid.series[0]) is False
+    unsaid = asked(("CT", "knee"), 501, said=("CT", ""))
+    assert domain.excludes(unsaid, unsaid.series[0]) is True
     rows = sample_rows(store, "CT", "chest")["bone"]
     name = key_of("patient", "twice")
     vector = near(CHEST, 3)

@@ -37,19 +37,29 @@ class Domain:
     def shortfall(self, study: StudyVectors, series: SeriesVectors) -> float | None:
         """Return by how much a series' similarity to its third nearest patient misses the limit; below 0 it does not.
 
-        The mean over its views, so that one odd window decides nothing; the study and its patient are left out. None
-        where its modality is unknown or the index has fewer than 30 patients of the kind.
+        The mean over its views, so that one odd window decides nothing; the study and its patient are left out. Of an
+        unknown body part, the least over all of its modality. None where its modality is unknown or the index has
+        fewer than 30 patients of the kind.
         """
         if not series.modality:
             return None
+        found = [self._missing(study, series, part) for part in self._parts(series)]
+        return min((one for one in found if one is not None), default=None)
+
+    def _parts(self, series: SeriesVectors) -> list[str]:
+        """Return the body parts that a series may be of: its own, or where none is said all of its modality."""
+        known = {one.body_part for one in self._known.get().views if one.modality == series.modality}
+        return [series.body_part] if series.body_part else sorted(known)
+
+    def _missing(self, study: StudyVectors, series: SeriesVectors, part: str) -> float | None:
         closeness = self._known.get()
         itself = {study.key, study.stored_as, study.patient_key} - {""}
         missing = []
         for view in series.views:
-            limits = closeness.of(series.modality, series.body_part, view.view)
+            limits = closeness.of(series.modality, part, view.view)
             if limits is None:
                 continue
-            sample = self._sample(closeness.generation, series.modality, series.body_part)[view.view]
+            sample = self._sample(closeness.generation, series.modality, part)[view.view]
             nearest = sample.nearest(view.pooled, itself, NEAREST)
             if nearest is not None:
                 missing.append(limits.domain - nearest)
