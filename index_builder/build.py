@@ -26,6 +26,7 @@ from radseek.retrieval.encoders.load_encoder import load_encoder
 from radseek.retrieval.encoders.spec import check_match
 from radseek.retrieval.errors import UsageError
 from radseek.retrieval.index.catalog.linkage import linkage_path
+from radseek.retrieval.index.kept_closeness import keep_closeness
 from radseek.retrieval.index.local_store import LocalStore
 from radseek.retrieval.index.manifest import is_index
 from radseek.retrieval.index.store import StudyRecord
@@ -168,6 +169,7 @@ def build_index(
         )
         _commit_all(records, _Commits(store, report, progress))
         store.check_written()  # opening checks sizes and headers alone
+        keep_closeness(store)
         if before:
             report.notes.append(_linkage_lost(linkage_path(store.path), store, before))
         report.skip(bad_rows)

@@ -22,12 +22,14 @@ from radseek.retrieval.explain.narrators.narrator import Narrator
 from radseek.retrieval.heat_map_answers import HeatMapAnswers
 from radseek.retrieval.heatmaps.study_heatmap import HeatMapper
 from radseek.retrieval.index.catalog.where import Where
+from radseek.retrieval.index.kept_closeness import KnownCloseness
 from radseek.retrieval.index.local_store import LocalStore
 from radseek.retrieval.index.store import Scope, Store
 from radseek.retrieval.language.report_language import unread_notes
 from radseek.retrieval.language.spelling import spelling_of, spelling_of_findings
 from radseek.retrieval.path_text import found_path
 from radseek.retrieval.scoring.asked_findings import AskedFindings, findings_of_study
+from radseek.retrieval.scoring.domain import Domain
 from radseek.retrieval.scoring.margins import label_probabilities
 from radseek.retrieval.scoring.own_calibration import own_calibration
 from radseek.retrieval.scoring.percentiles import Percentiles
@@ -81,10 +83,12 @@ class Engine(VectorOutput, HeatMapAnswers):
         self._targets = StudyTargets(self.encoder, self.store, isolated=isolated)
         self._folder = store.path if isinstance(store, LocalStore) else None  # where probes are
         self._texts = TextVectors(self.encoder)
+        self._closeness = None if self.store is None else KnownCloseness(self.store)
+        self.domain = None if self._closeness is None else Domain(self._closeness)
         percentiles = None if self.store is None else Percentiles(self.store, self._texts)
         self._separation = None if self.store is None else WordSeparation(self._texts, self.store)
         self.judge = Judge(self._texts, own_calibration(store, self.encoder.spec))
-        self._screener = Screener(self._texts, percentiles, self._separation, self.judge)
+        self._screener = Screener(self._texts, percentiles, self._separation, self.judge, self.domain)
         self._mapper = HeatMapper(self._texts, judge=self.judge)
 
     @classmethod
@@ -216,8 +220,7 @@ class Engine(VectorOutput, HeatMapAnswers):
         Raises:
             UnknownNameError: no such set.
         """
-        asked, _ = choose_findings(findings, self._folder)
-        self._screener.prepare(asked, () if self.store is None else self.store.kinds())
+        self._screener.prepare(choose_findings(findings, self._folder)[0], self.store.kinds() if self.store else ())
 
     def classify(self, target: Target | None, labels: Sequence[str], *, modality: str | None = None) -> ClassifyResult:
         """Return how the encoder shares one between labels that exclude each other, for every study of a target.
@@ -240,9 +243,8 @@ class Engine(VectorOutput, HeatMapAnswers):
         skipped: list[Skipped] = []
         for study in self._targets.studies(target, modality, skipped):
             if study.views:
-                shares = label_probabilities(study.views, texts, self.encoder.spec.scale)
-                named = map(LabelProbability, labels, map(float, shares))
-                rows.append(ClassifyRow(study.key, study.path, tuple(named)))
+                shares = label_probabilities(study.views, texts, self.encoder.spec.scale).tolist()
+                rows.append(ClassifyRow(study.key, study.path, tuple(map(LabelProbability, labels, shares))))
         return ClassifyResult(self.encoder.spec, tuple(rows), tuple(skipped))
 
     def similar(
@@ -261,7 +263,7 @@ class Engine(VectorOutput, HeatMapAnswers):
         """Return the k indexed studies most like one study, with their most alike slices and their reports.
 
         Pooled views of one name are compared; a case's score is the mean over the query's views of its best, 0 for a
-        view that it lacks. The study itself is left out, and so is its patient.
+        view that it lacks. The study and its patient are left out, and so are cases too far off (`floor`).
 
         Args:
             target: one study: a path, its key in the open index, or a study.
@@ -288,18 +290,17 @@ class Engine(VectorOutput, HeatMapAnswers):
         finding = find(contrast) if isinstance(contrast, str) else contrast
         region = None if mask is None else self._targets.masked(target, modality, str(mask), mask_labels)
         query = self._targets.one_study(target, modality) if region is None else region.vectors
-        patient = frozenset({query.patient_key} - {""}) if not include_same_patient else frozenset()
-        itself = frozenset({query.key, query.stored_as} - {""})
-        scope = Scope(checked_where(where, store), not_studies=itself, not_patients=patient)
+        patient = frozenset() if include_same_patient else frozenset({query.patient_key} - {""})
+        scope = Scope(checked_where(where, store), None, frozenset({query.key, query.stored_as} - {""}), patient)
         words = None if text is None else query_vector(parse_query(text), self._texts)
-        asked = Comparison(store, query, scope, words, region is not None)
-        sources = StatusSources(store, self._texts, self.judge)
+        asked = Comparison(store, query, scope, words, region is not None, self._closeness)
+        found, sources = asked.nearest(k), StatusSources(store, self._texts, self.judge)
         sides = None if finding is None else asked.contrast(finding, sources, k)
         about: dict[str, Any] = {"study": query.key, "path": query.path, "text": text, "where": scope.where.texts()}
         about |= {"mask": None if region is None else region.to_dict()}
-        asked_words = (text or "", *([] if finding is None else [finding.names["zh"]]))
-        meant = tuple(one for one_text in asked_words for one in spelling_of(one_text))
-        return SimilarResult(self.encoder.spec, about, asked.nearest(k), sides, what_is_left(scope, store), meant)
+        meant = (*spelling_of(text or ""), *(() if finding is None else spelling_of(finding.names["zh"])))
+        said = (*what_is_left(scope, store), *found.notes)
+        return SimilarResult(self.encoder.spec, about, found.rows, sides, said, meant, asked.floor, found.nothing)
 
     def explain(
         self,
@@ -348,7 +349,7 @@ class Engine(VectorOutput, HeatMapAnswers):
             scores=tuple(self._screener.rows(vectors, asked)),
             findings=asked,
             version=version,
-            cases=None if store is None else self.similar(vectors, k).results,
+            cases=None if store is None else self.similar(vectors, k).of_one_kind,
             k=k,
             study=study,
             warnings=reading_warnings(study, case, vectors),

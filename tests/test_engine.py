@@ -121,7 +121,7 @@ def test_documents_have_their_fields(engine: Engine, index: Path) -> None:
     assert set(classify["results"][0]) == {"study", "path", "calibrated", "labels"}
     assert sum(label["probability"] for label in classify["results"][0]["labels"]) == pytest.approx(1)
     similar = engine.similar(make_study(1), 3, text="with effusion").to_dict()
-    assert set(similar["results"][0]) == {"rank", "study", "path", "score", "matches", "report"}
+    assert set(similar["results"][0]) == {"rank", "study", "path", "score", "matches", "report", "other_kind"}
     assert set(similar["results"][0]["matches"][0]) >= {"query_slice", "case_slice", "similarity"}
     assert similar["query"]["study"] == name_of(1)
     search = engine.search("pneumothorax", 3).to_dict()
@@ -161,7 +161,8 @@ def test_negation_in_reports(engine: Engine) -> None:
 
 
 @pytest.mark.slow
-def test_own_study_and_patient_are_left_out(engine: Engine) -> None:
+def test_own_study_and_patient_are_left_out(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("radseek.retrieval.index.closeness.FEWEST", COUNT + 1)  # noise has no relatives
     everyone = {name_of(i) for i in range(COUNT)}
     query = make_study(3, patient="same")
     assert {r.study for r in engine.similar(query, 99).results} == everyone - {name_of(3), name_of(4)}

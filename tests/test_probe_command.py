@@ -27,7 +27,7 @@ def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
         "radseek.retrieval.engine",
     ):
         monkeypatch.setattr(f"{module}.load_encoder", lambda *_, **__: TinyEncoder())
-    for module in (opened, "radseek.retrieval.engine"):
+    for module in ("radseek.index_builder.labels.labelled_index", "radseek.retrieval.engine"):
         monkeypatch.setattr(f"{module}.check_here", lambda name: name)
     monkeypatch.setenv("RADSEEK_KEY", "a key for these probes")
 

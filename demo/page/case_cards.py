@@ -51,9 +51,17 @@ def case_cards(session: Session, answer: Compared, lang: Lang) -> str:
     if result.contrast is not None:
         parts.append(_contrast(session, answer, result.contrast, lang))
     if not result.results:
-        parts.append(f'<p class="rs-hint">{_word("similar.none", lang)}</p>')
+        parts.append(f'<p class="rs-hint" role="status">{html.escape(_nothing(result, lang))}</p>')
     parts.append(_list([_card(session, answer, row, lang) for row in result.results]))
     return "".join(parts)
+
+
+def _nothing(result: SimilarResult, lang: Lang) -> str:
+    """Say why there is no case."""
+    far = result.nothing_close_enough
+    if far is None:
+        return say("similar.none", lang)
+    return say("similar.nothing_close", lang, best=f"{far.best:.3f}", floor=f"{far.floor:.3f}")
 
 
 def pair_moves(session: Session, query: str, case: str, match: Match) -> list[dict[str, Any]]:
@@ -110,6 +118,9 @@ def _card(session: Session, answer: Compared, row: SimilarRow, lang: Lang, becau
     score = html.escape(say("similar.score", lang, score=f"{row.score:.3f}"))
     pairs = "".join(_pair(session, answer.query, row.study, match, lang) for match in row.matches[:_PAIRS])
     why = f'<p class="rs-why">{html.escape(because)}</p>' if because else ""
+    if row.other_kind is not False:
+        mark, style = ("other_kind", "rs-warn") if row.other_kind else ("unknown_kind", "rs-hint")
+        why = f'<p class="{style}">{_word(f"similar.{mark}", lang)}</p>{why}'
     named = html.escape(f"{say('similar.open', lang)}: {label}")
     opening = (
         f'<button type="button" class="rs-go" data-open="{html.escape(row.study)}" '

@@ -22,6 +22,7 @@ const WORDS = {
     flat: "the map is flat, so no place stands out", cannot_judge: "this encoder cannot judge it",
     phantom_only: "the encoder learnt it on phantoms only", slice_only: "the encoder learnt it on single slices, and this is a volume",
     other_kind: "the encoder learnt it, or was calibrated, on another kind of study", meaningless_encoder: "the encoder has random weights",
+    out_of_domain: "the image is unlike every study of its kind in the archive",
     tilted: "Slices were taken with a tilted gantry: this reformat is slanted by as much",
     help: "Wheel or arrow keys: slices. Drag: level and width. Shift and drag: move. Ctrl and wheel, plus or minus: zoom. "
       + "Digits: window. A, C, S: plane. H: heat map. 0 or double click: as at first.",
@@ -47,6 +48,7 @@ const WORDS = {
     flat: "热图平坦，没有突出的部位", cannot_judge: "该编码器无法判断此征象",
     phantom_only: "编码器仅在仿真体模上学习过", slice_only: "编码器仅在单层图像上学习过，而本检查为多层",
     other_kind: "编码器在另一类检查上学习或校准", meaningless_encoder: "编码器使用随机权重",
+    out_of_domain: "与档案中同类检查均不相似",
     tilted: "扫描时机架倾斜，此重建图像有相应的偏斜",
     help: "滚轮或方向键：切换层面。拖动：窗宽窗位。Shift 加拖动：平移。Ctrl 加滚轮或加减号：缩放。"
       + "数字键：窗。A、C、S：方位。H：热图。0 或双击：还原。",

@@ -37,6 +37,7 @@ from radseek.retrieval.encoders.unit_rows import mean_pool
 from radseek.retrieval.errors import UsageError
 from radseek.retrieval.evaluation.metrics import Estimate
 from radseek.retrieval.index.index_pooling import ADAPTER
+from radseek.retrieval.index.kept_closeness import keep_closeness
 from radseek.retrieval.index.local_store import LocalStore
 
 if TYPE_CHECKING:
@@ -153,6 +154,7 @@ def adapt_index(
             with tempfile.TemporaryDirectory(prefix="radseek-adapt-") as folder:
                 fitted.adapter.save(Path(folder) / ADAPTER)
                 store.adopt_pooling(Path(folder) / ADAPTER)
+            keep_closeness(store)
         report.pooling = {"before": str(report.encoder["pooling_hash"]), "after": store.spec.pooling_hash}
         report.encoder, report.generation = store.spec.to_dict(), store.generation
     report.seconds = round(time.monotonic() - started, 3)

@@ -79,7 +79,8 @@ class ArchiveScreening:
             return (), worklist_row(case, name, ())
         # Percentiles are left out: each would compare every study with every other.
         if self._screener is None or self._screener[0] is not engine:
-            self._screener = (engine, Screener(TextVectors(engine.encoder), None, judge=engine.judge))
+            screener = Screener(TextVectors(engine.encoder), None, domain=engine.domain, judge=engine.judge)
+            self._screener = (engine, screener)
         rows = self._screener[1].rows(stored_study(engine.store, case), _findings(name))
         found = tuple(
             Screened(row.finding, row.state, row.probability, row.series, row.view, row.key_slice) for row in rows

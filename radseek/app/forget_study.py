@@ -8,6 +8,7 @@ from pathlib import Path
 
 from radseek.app.verdicts import VerdictLog
 from radseek.retrieval.errors import UnknownNameError
+from radseek.retrieval.index.kept_closeness import keep_closeness
 from radseek.retrieval.index.local_store import LocalStore
 
 __all__ = ["Forgotten", "Named", "forget"]
@@ -60,6 +61,7 @@ def forget(index: Path, wanted: Sequence[Named], key: bytes | None = None) -> Fo
         log.forget(keys)  # the words of readers first: nothing else would lead back to them
         generation = store.forget(studies, {one.patient for one in wanted})
         log.forget(keys)  # and what was said of a study while it went
+        keep_closeness(store)
     return Forgotten(generation, tuple(sorted(studies)), resumed)
 
 

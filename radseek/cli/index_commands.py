@@ -21,6 +21,7 @@ from radseek.retrieval.encoders.download.fetch import fetch as fetch_model
 from radseek.retrieval.encoders.load_encoder import load_encoder
 from radseek.retrieval.errors import InputError, UsageError
 from radseek.retrieval.imaging.zip_members import split_member
+from radseek.retrieval.index.kept_closeness import keep_closeness
 from radseek.retrieval.index.local_store import LocalStore
 from radseek.retrieval.language.report_language import unread_note, unread_sentences
 from radseek.retrieval.privacy.pseudonyms import KEY_PREFIX, keyed_hash, load_key, patient_key
@@ -146,6 +147,7 @@ def compact(index: IndexPath, json: Json = False) -> None:
     """Delete forgotten studies from disk for good."""
     with LocalStore.open(index, read_only=False) as store:
         generation = store.compact()
+        keep_closeness(store)
         with suppress(UsageError):  # an older index keeps no check of its key yet, and this user may not have it
             store.require_key(load_key(make=False))
     _said(json, {"index": str(index), "generation": generation}, f"{index} is compacted (generation {generation})")

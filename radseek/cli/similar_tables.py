@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import zip_longest
 
-from radseek.cli.console import errors, number, print_table
+from radseek.cli.console import errors, number, print_lines, print_table
 from radseek.retrieval.search.ranking import Match
-from radseek.retrieval.search.search_results import Contrast, ContrastRow, SimilarResult
+from radseek.retrieval.search.search_results import Contrast, ContrastRow, SimilarResult, SimilarRow
 
 __all__ = ["print_similar"]
 
 _REPORT = 120  # characters of a report shown
 _SENTENCE = 70
+_KINDS = {True: "other", False: "same", None: "unknown"}  # modality and body part, against the query's
 
 
 def print_similar(result: SimilarResult, target: str) -> None:
@@ -24,13 +25,19 @@ def print_similar(result: SimilarResult, target: str) -> None:
         asked = f"'{mask['label']}' of {target} (slices {first} to {last})"
         for caveat in mask["caveats"]:
             errors.print(f"mask: {caveat}", markup=False, soft_wrap=True)
-    rows = [
-        [row.rank, row.path or row.study, number(row.score), _matches(row.matches), _short(row.report, _REPORT)]
-        for row in result.results
-    ]
-    print_table(f"Cases most like {asked}", ["", "study", "score", "slices (query:case)", "report"], rows)
+    title = f"Cases most like {asked}"
+    if result.nothing_close_enough is not None:
+        print_lines(title, [result.nothing_close_enough.note])
+    else:
+        columns = ["", "study", "score", "kind", "slices (query:case)", "report"]
+        print_table(title, columns, [_line(row) for row in result.results])
     if result.contrast is not None:
         _print_contrast(result.contrast)
+
+
+def _line(row: SimilarRow) -> list[object]:
+    report = _short(row.report, _REPORT)
+    return [row.rank, row.path or row.study, number(row.score), _KINDS[row.other_kind], _matches(row.matches), report]
 
 
 def _print_contrast(contrast: Contrast) -> None:
@@ -54,7 +61,8 @@ def _cells(row: ContrastRow | None) -> list[str]:
         return ["", "", ""]
     report = f"report: {_short(row.sentence, _SENTENCE)}"
     why = report if row.source == "report" else f"score: p {number(row.probability, 2)}"
-    return [row.case.path or row.case.study, number(row.case.score), why]
+    other = " (other kind)" if row.case.other_kind else ""
+    return [f"{row.case.path or row.case.study}{other}", number(row.case.score), why]
 
 
 def _matches(matches: Sequence[Match]) -> str:

@@ -122,6 +122,7 @@ class _CaseRow(_Part):
     score: float
     matches: list[_Match]
     report: str | None
+    other_kind: bool | None
 
 
 class _ContrastRow(_CaseRow):
@@ -147,12 +148,19 @@ class _Query(_Part):
     mask: None
 
 
+class _NothingClose(_Part):
+    floor: float
+    best: float
+
+
 class SimilarAnswer(_Answer):
-    """The cases most like a study, best first."""
+    """The cases most like a study, best first; those under the floor are left out."""
 
     query: _Query
     notes: list[str]
     suggestions: list[_Suggestion]
+    floor: float | None
+    nothing_close_enough: _NothingClose | None
     results: list[_CaseRow]
     contrast: _Contrast | None
 

@@ -203,7 +203,9 @@ def _answer_caveats(
     if encoder.meaningless:
         yield caveat("meaningless")
     reasons = {one.reason for one in scores}
-    for code in ("uncalibrated", "other_words", "phantom_only", "slice_only", "other_kind", "unknown_modality"):
+    for code in (
+        "uncalibrated", "other_words", "phantom_only", "slice_only", "other_kind", "out_of_domain", "unknown_modality",
+    ):  # fmt: skip
         if code in reasons:
             yield caveat(code)
     alike = [one for one in scores if one.not_told_apart]

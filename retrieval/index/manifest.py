@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from radseek.retrieval.disk_errors import is_limit, storage_error, writing_to
-from radseek.retrieval.encoders.spec import EncoderSpec
+from radseek.retrieval.encoders.spec import EncoderSpec, canonical_hash
 from radseek.retrieval.errors import EncoderError, IndexDamagedError, UsageError
 from radseek.retrieval.index.catalog.schema import FORMAT, READABLE
 from radseek.retrieval.index.segments.segment_folders import sync_folder
 
-__all__ = ["MANIFEST", "Manifest", "agreed_spec", "is_index", "read_manifest", "write_manifest"]
+__all__ = [
+    "MANIFEST",
+    "Manifest",
+    "agreed_spec",
+    "is_index",
+    "read_manifest",
+    "write_closeness",
+    "write_manifest",
+]
 
 MANIFEST = "manifest.json"
 _KIND = "radseek index"
@@ -21,11 +32,15 @@ _KIND = "radseek index"
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a manifest says: the encoder whose vectors the index holds, the format, a check of the key."""
+    """What a manifest says: the encoder whose vectors the index holds, the format, a check of the key.
+
+    `closeness`: what `kept_closeness` keeps here, None without it or where it is not what was written.
+    """
 
     spec: EncoderSpec
     format: int = FORMAT
     key_check: str = ""  # `keys.key_check` of the key that names the studies; "" where it is not known
+    closeness: dict[str, Any] | None = None
 
 
 def is_index(path: Path) -> bool:
@@ -41,14 +56,30 @@ def is_index(path: Path) -> bool:
 
 
 def write_manifest(path: Path, spec: EncoderSpec, key_check: str = "") -> None:
-    """Write or replace the manifest, whole or not at all."""
-    document = {
+    """Write or replace the manifest, whole or not at all; what it keeps of closeness stays."""
+    document: dict[str, Any] = {
         "kind": _KIND,
         "format": FORMAT,
         "hashes": {"imaging": spec.imaging_hash, "towers": spec.towers_hash, "pooling": spec.pooling_hash},
         "key_check": key_check,
         "encoder": spec.to_dict(),
     }
+    with suppress(OSError, ValueError, KeyError, TypeError):  # a new index has none, an older one kept nothing
+        document["closeness"] = json.loads((path / MANIFEST).read_text("utf8"))["closeness"]
+    _replace(path, document)
+
+
+def write_closeness(path: Path, closeness: Mapping[str, Any]) -> None:
+    """Put what is derived from the vectors into the manifest of an index, with a checksum; the rest stays.
+
+    Callers hold the writer's lock.
+    """
+    document = json.loads((path / MANIFEST).read_text("utf8"))
+    document["closeness"] = {"checksum": canonical_hash(closeness), **closeness}
+    _replace(path, document)
+
+
+def _replace(path: Path, document: Mapping[str, Any]) -> None:
     draft = path / f".{MANIFEST}.draft"
     with writing_to(path):
         with draft.open("w", encoding="utf8") as file:
@@ -85,7 +116,15 @@ def read_manifest(path: Path) -> Manifest:
         raise storage_error(error, path) from error
     except (ValueError, KeyError, TypeError, AttributeError, EncoderError) as error:
         raise IndexDamagedError(f"{file} cannot be read ({error}); restore it from a copy.") from error
-    return Manifest(spec, version, str(document.get("key_check", "")))
+    return Manifest(spec, version, str(document.get("key_check", "")), _closeness(document))
+
+
+def _closeness(document: Mapping[str, Any]) -> dict[str, Any] | None:
+    kept = document.get("closeness")
+    if not isinstance(kept, dict):
+        return None
+    closeness = {name: value for name, value in kept.items() if name != "checksum"}
+    return closeness if canonical_hash(closeness) == kept.get("checksum") else None
 
 
 def agreed_spec(path: Path, manifest: EncoderSpec, catalogue: str) -> EncoderSpec:

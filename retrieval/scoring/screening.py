@@ -9,12 +9,13 @@ from pathlib import Path
 from radseek.prompts.catalogue import load_set
 from radseek.prompts.finding import Finding, FindingSet
 from radseek.retrieval.errors import UsageError
+from radseek.retrieval.scoring.domain import Domain
 from radseek.retrieval.scoring.margins import read_finding, squash
 from radseek.retrieval.scoring.percentiles import Percentiles
 from radseek.retrieval.scoring.probe_files import asked_finding
 from radseek.retrieval.scoring.score_results import FindingScore, findings_version
 from radseek.retrieval.scoring.states import Judge
-from radseek.retrieval.scoring.study_vectors import StudyVectors
+from radseek.retrieval.scoring.study_vectors import SeriesVectors, StudyVectors
 from radseek.retrieval.scoring.text_vectors import TextVectors
 from radseek.retrieval.scoring.word_separation import Kind, WordSeparation, kind_of
 
@@ -49,8 +50,10 @@ class Screener:
         percentiles: Percentiles | None,
         separation: WordSeparation | None = None,
         judge: Judge | None = None,
+        domain: Domain | None = None,
     ) -> None:
         self._text_vectors = text_vectors
+        self._domain = domain
         self._separation = separation
         self._judge = judge if judge is not None else Judge(text_vectors)
         self._percentiles = percentiles
@@ -67,21 +70,29 @@ class Screener:
 
     def rows(self, study: StudyVectors, findings: Sequence[Finding]) -> Iterator[FindingScore]:
         """Yield one row a finding, in the order asked, each as soon as it is known."""
+        outside: dict[str, bool] = {}
         for number, finding in enumerate(findings):
             if number < 2 and self._percentiles is not None:
                 # An index is looked through for the first finding alone, so that it is told at once, then for the rest.
                 together = findings[:1] if number == 0 else findings
                 for kind in sorted({(series.modality, series.body_part) for series in study.series}):
                     self._percentiles.prepare(together, *kind)
-            yield self._row(study, finding)
+            yield self._row(study, finding, outside)
 
     def _not_told_apart(self, finding: Finding, study: StudyVectors) -> bool | None:
         """Say whether the open index's studies of this kind are ordered alike by other words."""
         return None if self._separation is None else self._separation.not_told_apart(finding, kind_of(study))
 
-    def _row(self, study: StudyVectors, finding: Finding) -> FindingScore:
+    def _is_outside(self, study: StudyVectors, series: SeriesVectors, known: dict[str, bool]) -> bool:
+        """Say whether a series is out of domain, once a series; `known`: what was said of others of the study."""
+        if series.key not in known:
+            known[series.key] = self._domain is not None and self._domain.excludes(study, series) is True
+        return known[series.key]
+
+    def _row(self, study: StudyVectors, finding: Finding, known: dict[str, bool]) -> FindingScore:
         reading = read_finding(study, finding, self._text_vectors.pair(finding), self._text_vectors.kinds())
-        verdict = self._judge.verdict(finding, reading, is_phantom=study.is_phantom)
+        outside = reading is not None and self._is_outside(study, reading.series, known)
+        verdict = self._judge.verdict(finding, reading, is_phantom=study.is_phantom, is_outside=outside)
         percentile = None
         if reading is not None and self._percentiles is not None:
             percentile = self._percentiles.of(finding, study, reading)

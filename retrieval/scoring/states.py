@@ -32,10 +32,10 @@ class Verdict:
 
     Reasons of `abstain`: `no_view`, `meaningless_encoder`, `cannot_judge`, and what was taught or calibrated on another
     kind of study than this: `phantom_only` (on phantoms, and this is real), `slice_only` (on single slices, and
-    this is a volume), `other_kind` (any other way round). Of `uncertain`: `unknown_modality`, `uncalibrated`,
-    `other_words` (the index's labels calibrated the finding with other prompts), `near_threshold`, and `undecided` (of
-    the index's own calibration: its thresholds leave both answers, or none). (`out_of_domain` needs a measure that is
-    not built yet.)
+    this is a volume), `other_kind` (any other way round). With an index that has enough studies of the kind,
+    `out_of_domain`: the image is not one of its kind (`scoring.domain`). Of `uncertain`: `unknown_modality`,
+    `uncalibrated`, `other_words` (the index's labels calibrated the finding with other prompts), `near_threshold`, and
+    `undecided` (of the index's own calibration: its thresholds leave both answers, or none).
     """
 
     state: State
@@ -60,12 +60,16 @@ def conformal_state(probability: float, accepted: AcceptedFrom) -> State:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """How a margin was read: the best view, of many slices or one, of a known modality or not, on a phantom or not."""
+    """How a margin was read: the best view, of many slices or one, of a known modality or not, on a phantom or not.
+
+    `is_outside`: what was read is out of the domain of its kind.
+    """
 
     view: str
     is_many: bool
     has_modality: bool
     is_phantom: bool
+    is_outside: bool = False
 
     @property
     def source(self) -> Source:
@@ -118,15 +122,19 @@ class Judge:
         """Say whether the index's calibration still is the one that is judged by."""
         return self._own.is_current()
 
-    def verdict(self, finding: Finding, reading: Reading | None, *, is_phantom: bool) -> Verdict:
-        """Return what may be said of a finding, given its reading."""
+    def verdict(
+        self, finding: Finding, reading: Reading | None, *, is_phantom: bool, is_outside: bool = False
+    ) -> Verdict:
+        """Return what may be said of a finding, given its reading; `is_outside`: what was read is out of domain."""
         if reading is None:
             return Verdict("abstain", "no_view")
-        seen = Seen(reading.view.view, reading.slices > 1, bool(reading.series.modality), is_phantom)
+        seen = Seen(reading.view.view, reading.slices > 1, bool(reading.series.modality), is_phantom, is_outside)
         return self.answer(finding, seen).verdict(reading.margin)
 
     def answer(self, finding: Finding, seen: Seen) -> Answer:
         """Return what makes verdicts of a finding's margins, where they are read so."""
+        if seen.is_outside and not self._spec.meaningless:
+            return Answer(Verdict("abstain", "out_of_domain"))
         called = self._by_labels(finding, seen)
         if called is not None:
             return called

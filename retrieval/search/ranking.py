@@ -27,6 +27,7 @@ __all__ = [
     "rank_images",
     "rank_sentences",
     "rank_studies",
+    "score_studies",
 ]
 
 MATCHES = 3  # slice pairs shown a study
@@ -94,13 +95,26 @@ def rank_studies(store: Store, views: Sequence[QueryView], k: int, scope: Scope)
     while views and k > 0:
         fetched = _fetch(store, views, asked, scope)
         met = frozenset(study for hits in fetched for study, _ in hits)
-        ranked = _scores(store, views, met, scope)[:k]
+        ranked = score_studies(store, views, met, scope)[:k]
         complete = all(len(hits) < asked for hits in fetched)
         last = [max(hits[-1][1], 0.0) if len(hits) == asked else 0.0 for hits in fetched]
         if complete or (len(ranked) == k and ranked[-1].score > sum(last) / len(views) + _ROUNDING):
             return ranked
         asked *= 4
     return []
+
+
+def score_studies(store: Store, views: Sequence[QueryView], met: frozenset[str], scope: Scope) -> list[RankedStudy]:
+    """Return the studies met as `rank_studies` scores them, each by all of its views, best first, ties by key."""
+    totals = dict.fromkeys(met, 0.0)
+    for hits in _fetch(store, views, _EVERYTHING, replace(scope, only_studies=met)):
+        best: dict[str, float] = {}
+        for study, similarity in hits:  # best first
+            best.setdefault(study, similarity)
+        for study, similarity in best.items():
+            totals[study] += similarity
+    ranked = [RankedStudy(study, total / len(views)) for study, total in totals.items()]
+    return sorted(ranked, key=lambda one: (-one.score, one.study))
 
 
 def match_slices(query: Sequence[ViewVectors], case: Sequence[ViewVectors]) -> list[Match]:
@@ -176,19 +190,6 @@ def _fetch(store: Store, views: Sequence[QueryView], k: int, scope: Scope) -> li
         for i, hits in zip(places, store.search_views(name, queries, k, scope), strict=True):
             found[i] = [(hit.study, hit.similarity) for hit in hits]
     return found
-
-
-def _scores(store: Store, views: Sequence[QueryView], met: frozenset[str], scope: Scope) -> list[RankedStudy]:
-    """Score the studies met, each by all of its views."""
-    totals = dict.fromkeys(met, 0.0)
-    for hits in _fetch(store, views, _EVERYTHING, replace(scope, only_studies=met)):
-        best: dict[str, float] = {}
-        for study, similarity in hits:  # best first
-            best.setdefault(study, similarity)
-        for study, similarity in best.items():
-            totals[study] += similarity
-    ranked = [RankedStudy(study, total / len(views)) for study, total in totals.items()]
-    return sorted(ranked, key=lambda one: (-one.score, one.study))
 
 
 def _best_pairs(one: ViewVectors, other: ViewVectors) -> list[Match]:

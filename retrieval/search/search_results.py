@@ -11,6 +11,7 @@ from radseek.retrieval.encoders.spec import EncoderSpec
 from radseek.retrieval.language.polarity import Polarity
 from radseek.retrieval.language.spelling import Suggestion
 from radseek.retrieval.result_table import ColumnType, ResultTable
+from radseek.retrieval.search.close_enough import NothingClose
 from radseek.retrieval.search.ranking import Match, RankedImage, RankedSentence
 
 __all__ = [
@@ -27,7 +28,7 @@ __all__ = [
 
 _SIMILAR_COLUMNS: Mapping[str, ColumnType] = {
     "rank": "whole", "study": "text", "path": "text", "score": "number", "view": "text", "query_slice": "whole",
-    "case_slice": "whole", "similarity": "number", "report": "text",
+    "case_slice": "whole", "similarity": "number", "report": "text", "other_kind": "flag",
 }  # fmt: skip
 _SEARCH_COLUMNS: Mapping[str, ColumnType] = {
     "kind": "text", "rank": "whole", "study": "text", "path": "text", "score": "number", "key_slice": "whole",
@@ -37,7 +38,10 @@ _SEARCH_COLUMNS: Mapping[str, ColumnType] = {
 
 @dataclass(frozen=True, slots=True)
 class SimilarRow:
-    """One earlier case. `matches`: the most alike slices; `report`: the case's scrubbed report, where it has one."""
+    """One earlier case. `matches`: the most alike slices; `report`: the case's scrubbed report, where it has one.
+
+    `other_kind`: whether it is of another modality or body part than the query; None where one of them is unknown.
+    """
 
     rank: int
     study: str
@@ -45,6 +49,7 @@ class SimilarRow:
     score: float
     matches: tuple[Match, ...]
     report: str | None
+    other_kind: bool | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the row as JSON-able values."""
@@ -96,7 +101,9 @@ class Contrast:
 class SimilarResult(ResultTable[SimilarRow]):
     """The query's key and path, and the cases most like it, best first; `contrast` where one was asked for.
 
-    `notes`: sentences on why there is nothing; `suggestions`: what misspelt words may have meant.
+    `notes`: sentences on why there is nothing, or less than asked for; `suggestions`: what misspelt words may have
+    meant. `floor`: the similarity that a case must reach by the query's kind of study, None where too few studies of
+    the kind are there to say; `nothing_close_enough`: where there are cases, and none reaches it.
     """
 
     encoder: EncoderSpec
@@ -105,11 +112,18 @@ class SimilarResult(ResultTable[SimilarRow]):
     contrast: Contrast | None = None
     notes: tuple[str, ...] = ()
     suggestions: tuple[Suggestion, ...] = ()
+    floor: float | None = None
+    nothing_close_enough: NothingClose | None = None
 
     @property
     def rows(self) -> tuple[SimilarRow, ...]:
         """Return the cases: `results`."""
         return self.results
+
+    @property
+    def of_one_kind(self) -> tuple[SimilarRow, ...]:
+        """Return the cases that are not of another modality or body part, as far as anybody knows."""
+        return tuple(row for row in self.results if row.other_kind is not True)
 
     @property
     def columns(self) -> Mapping[str, ColumnType]:
@@ -133,6 +147,8 @@ class SimilarResult(ResultTable[SimilarRow]):
             "query": self.query,
             "notes": list(self.notes),
             "suggestions": [one.to_dict() for one in self.suggestions],
+            "floor": self.floor,
+            "nothing_close_enough": None if self.nothing_close_enough is None else self.nothing_close_enough.to_dict(),
             "results": [row.to_dict() for row in self.results],
             "contrast": None if self.contrast is None else self.contrast.to_dict(),
         }

@@ -42,6 +42,7 @@ _FOLDED = (
     "phantom_only",
     "slice_only",
     "other_kind",
+    "out_of_domain",
     "meaningless",
     "meaningless_encoder",
 )
