@@ -27,6 +27,12 @@ ASKED = [FILMS["pleural_effusion"], FILMS["cardiomegaly"]]
 PRESENT = drawn(120, [0.5, 0.1])
 
 
+@pytest.fixture(autouse=True)
+def _no_domain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Archives of noise: whether a study is one of its kind is tested elsewhere."""
+    monkeypatch.setattr("radseek.retrieval.index.closeness.FEWEST", 10_000)
+
+
 @pytest.fixture
 def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Planted:
     """The second finding is in twelve studies: too few."""

@@ -34,6 +34,12 @@ EFFUSION, CARDIOMEGALY, NODULE = FILMS["pleural_effusion"], FILMS["cardiomegaly"
 STUDIES = 120
 
 
+@pytest.fixture(autouse=True)
+def _no_domain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Archives of noise: whether a study is one of its kind is tested elsewhere."""
+    monkeypatch.setattr("radseek.retrieval.index.closeness.FEWEST", 10_000)
+
+
 @pytest.fixture(scope="module")
 def once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planted]:
     folder = tmp_path_factory.mktemp("planted")

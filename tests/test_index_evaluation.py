@@ -34,6 +34,12 @@ EFFUSION, NODULE = FILMS["pleural_effusion"], FILMS["lung_nodule"]
 STUDIES = 80
 
 
+@pytest.fixture(autouse=True)
+def _no_domain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Archives of noise: whether a study is one of its kind is tested elsewhere."""
+    monkeypatch.setattr("radseek.retrieval.index.closeness.FEWEST", 10_000)
+
+
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory: pytest.TempPathFactory) -> Planted:
     folder = tmp_path_factory.mktemp("evaluated")

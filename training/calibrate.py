@@ -23,13 +23,14 @@ from radseek.demo.phantoms.phantom import FINDINGS
 from radseek.retrieval.encoders.concepts import Source
 from radseek.retrieval.encoders.encode_series import embed_series, encode_padded
 from radseek.retrieval.encoders.load_encoder import load_encoder
-from radseek.retrieval.evaluation.metrics import auroc, calibration_error
+from radseek.retrieval.evaluation.metrics import calibration_error
 from radseek.retrieval.scoring.key_slice import key_slice, own_kinds
 from radseek.retrieval.scoring.margins import is_read_in, slice_margins, volume_margins
 from radseek.retrieval.scoring.text_vectors import TextPair, TextVectors, finding_vectors
 from radseek.retrieval.types import ViewVectors
 from training.claims import CLAIMED, catalogue_findings
 from training.images import ImageSet, load_real
+from training.measures import area_by_group
 from training.phantom_cache import PREPROCESS, SEEDS, engine_series
 
 __all__ = ["Sample", "fit_entries", "many_phantom_margins", "phantom_margins", "phantom_samples", "real_samples"]
@@ -187,11 +188,11 @@ def fit_entries(samples: Sequence[Sample]) -> tuple[list[dict[str, Any]], list[d
         y = np.array([s.label for s in group])
         if min(y.sum(), len(y) - y.sum()) < FEWEST:
             continue
-        told = auroc(y, x[:, 0], patients=[s.study for s in group], repeats=300)
+        area = area_by_group(y, x[:, 0], [s.study for s in group], 300)
         of_what = {"finding": finding, "views": list(views), "many": many, "fitted_on": source}
         row = {**of_what, "count": len(y), "present": int(y.sum())}
-        row |= {"auroc": round(told.value, 3), "auroc_low": round(told.low, 3)}
-        if told.low >= TELLING:
+        row |= {"auroc": round(area.value, 3), "auroc_low": round(area.low, 3)}
+        if area.low >= TELLING:
             a, b = _platt(x[:, 0], y)
             entries.append({**of_what, "a": round(a, 5), "b": round(b, 5)})
             row["ece"] = round(calibration_error(y, 1 / (1 + np.exp(-(a * x[:, 0] + b)))), 4)

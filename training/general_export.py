@@ -27,6 +27,7 @@ from training.captions import load_words
 from training.claims import claims
 from training.export import FOLDER, write_weights
 from training.images import ImageSet, join
+from training.measures import area_by_group
 from training.phantom_cache import load_shard
 from training.real_questions import kept_vectors, margins
 from training.real_sets import load_rows
@@ -57,8 +58,8 @@ def evidence(
             labels = data.labels[rows, column]
             if min(labels.sum(), len(labels) - labels.sum()) < FEWEST:
                 continue
-            told = auroc(labels, own[rows], [data.study[i] for i in rows], repeats=repeats)
-            found.setdefault(name, {})[one] = [round(v, 3) for v in (told.value, told.low, told.high)]
+            area = area_by_group(labels, own[rows], [data.study[i] for i in rows], repeats)
+            found.setdefault(name, {})[one] = [round(v, 3) for v in (area.value, area.low, area.high)]
     return found
 
 
