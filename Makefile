@@ -61,8 +61,9 @@ fuzz: $(READY)
 train: $(READY)
 	test -f "$(FROM)/open_clip_model.safetensors" || (echo "make train FROM=FOLDER: the version before, see training/README.md"; exit 1)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r requirements/train.txt
-	$(BIN)/python -m training.phantom_cache --shards 4
-	$(BIN)/python -m training.phantom_cache --sort twins --shards 1 --kinds chest_ct chest_xray
+	$(BIN)/python -m training.phantom_cache --shards 5
+	$(BIN)/python -m training.phantom_cache --sort twins --shards 4 --kinds chest_ct chest_xray
+	$(BIN)/python -m training.phantom_cache --sort hard --shards 4 --kinds head_ct brain_mr
 	$(BIN)/python -m training.general_run training/builtin.toml --from $(FROM)
 	$(BIN)/python -m training.general_export training/runs/generalist --from $(FROM)
 

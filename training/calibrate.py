@@ -36,6 +36,7 @@ from training.phantom_cache import PREPROCESS, SEEDS, engine_series
 __all__ = ["Sample", "fit_entries", "many_phantom_margins", "phantom_margins", "phantom_samples", "real_samples"]
 
 FEWEST = 12  # of either label; fewer do not fix two numbers
+FEWEST_GROUPS = 3  # of either answer: one block of neighbouring slices says nothing of another
 TELLING = 0.60  # AUROC, its 95 % interval's lower end: a margin at chance would fit the base rate and say "absent"
 REAL = {
     "cxr_nih": ("radiograph", ("pneumonia", "infiltrate", "lung_opacity", "no_finding")),
@@ -186,7 +187,7 @@ def fit_entries(samples: Sequence[Sample]) -> tuple[list[dict[str, Any]], list[d
     for (finding, views, many, source), group in sorted(groups.items()):
         x = np.array([[s.margin] for s in group])
         y = np.array([s.label for s in group])
-        if min(y.sum(), len(y) - y.sum()) < FEWEST:
+        if min(y.sum(), len(y) - y.sum()) < FEWEST or _fewest_groups(group) < FEWEST_GROUPS:
             continue
         area = area_by_group(y, x[:, 0], [s.study for s in group], 300)
         of_what = {"finding": finding, "views": list(views), "many": many, "fitted_on": source}
@@ -198,6 +199,11 @@ def fit_entries(samples: Sequence[Sample]) -> tuple[list[dict[str, Any]], list[d
             row["ece"] = round(calibration_error(y, 1 / (1 + np.exp(-(a * x[:, 0] + b)))), 4)
         report.append(row)
     return entries, report
+
+
+def _fewest_groups(samples: Sequence[Sample]) -> int:
+    """Return of how many groups the answer is that fewer have."""
+    return min(len({s.study for s in samples if s.label == label}) for label in (0, 1))
 
 
 def _platt(margins: NDArray[np.float64], labels: NDArray[np.int64]) -> tuple[float, float]:
