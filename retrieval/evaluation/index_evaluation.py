@@ -61,7 +61,8 @@ class EvaluatedFinding:
     """A finding and its measures, None where the labels do not hold both answers.
 
     `audits`: its groups, by column. `states`: of each state that `screen` gives, how many studies with the finding have
-    it, and how many without; whether an image is out of its kind's domain is asked by `screen` alone. `calibrated_by`: whose probabilities were measured: those of labels of this `index`, whose
+    it, and how many without; whether an image is out of its kind's domain is asked by `screen` alone.
+    `calibrated_by`: whose probabilities were measured: those of labels of this `index`, whose
     own patients flatter them, or the `encoder`'s. `not_told_apart`: whether meaningless words order these studies so.
     """
 
