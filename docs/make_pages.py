@@ -31,14 +31,18 @@ def commands() -> str:
     parts = ["# The commands", MADE, NOTICE, "Before a command: " + _options(group) + "."]
     for name in COMMANDS:
         command = group.commands[name]
-        example = f"{SAID}\n\n```sh\n{EXAMPLES[name]}\n```"
         if not hasattr(command, "commands"):
-            parts += [f"## radseek {name}", str(command.help), example, _table(command)]
+            parts += [f"## radseek {name}", str(command.help), _example(name), _table(command)]
             continue
-        parts += [f"## radseek {name}", str(command.help), example]
+        parts += [f"## radseek {name}", str(command.help)]
         for second, one in command.commands.items():
-            parts += [f"### radseek {name} {second}", str(one.help), _table(one)]
+            called = f"{name} {second}"
+            parts += [f"### radseek {called}", str(one.help), _example(called), _table(one)]
     return "\n\n".join(parts) + "\n"
+
+
+def _example(name: str) -> str:
+    return f"{SAID}\n\n```sh\n{EXAMPLES[name]}\n```"
 
 
 def _table(command: Any) -> str:

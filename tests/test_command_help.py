@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -39,16 +41,23 @@ def test_the_version_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_every_command_has_an_example() -> None:
-    assert set(EXAMPLES) == set(COMMANDS)
+    assert {name.split()[0] for name in EXAMPLES} == set(COMMANDS)
 
 
 @each("name", sorted(EXAMPLES))
 def test_the_command_takes_its_own_example(name: str) -> None:
-    words = shlex.split(EXAMPLES[name])
-    assert words[:2] == ["radseek", name]
-    command = typer.main.get_command(app).commands[name]  # type: ignore[attr-defined]
+    called, words = name.split(), shlex.split(EXAMPLES[name])
+    assert words[: 1 + len(called)] == ["radseek", *called]
+    command = typer.main.get_command(app)
+    for one in called:
+        command = command.commands[one]  # type: ignore[attr-defined]
     assert command.epilog == f"Example: {EXAMPLES[name]}"
-    command.make_context(name, words[2:])  # raises for an option or argument that it does not take
+    command.make_context(name, words[1 + len(called) :])  # raises for an option or argument that it does not take
+
+
+def test_the_module_is_the_command() -> None:
+    told = subprocess.run([sys.executable, "-m", "radseek", "--version"], capture_output=True, text=True, check=True)
+    assert told.stdout == f"radseek {radseek.__version__}\n"
 
 
 def test_help_shows_the_example(capsys: pytest.CaptureFixture[str]) -> None:

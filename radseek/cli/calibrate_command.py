@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from radseek.cli.asked_labels import asked_of
-from radseek.cli.console import errors, number, print_json, print_notice, print_table
+from radseek.cli.console import errors, number, print_json, print_lines, print_notice, print_table
 from radseek.cli.options import (
     Json,
     LabelFindings,
@@ -68,11 +68,15 @@ def _print(report: CalibrationReport, joined: JoinReport) -> None:
     title = f"{report.fitted} of {len(report.rows)} fitted; checked on a quarter of the patients, which fitted nothing"
     columns = ["finding", "views", "slices", "of", "present", "method", "AUROC", "ECE before", "after", "absent to"]
     columns += ["present from", "covered: absent, present", "called"]
-    print_table(title, columns, [_line(row) for row in fitted])
+    lines = [_line(row) for row in fitted]
+    if lines:
+        print_table(title, columns, lines)
+    else:
+        print_lines(title, [])
     points = [line for row in fitted for line in _points(row)]
-    print_table(
-        "Operating points, as on the check part", ["finding", "views", "rule", "from", "sens.", "spec."], points
-    )
+    if points:
+        columns = ["finding", "views", "rule", "from", "sens.", "spec."]
+        print_table("Operating points, as on the check part", columns, points)
     for sentence in (*joined.lines(), *_why_not(report), *_alike(fitted)):
         errors.print(printable(sentence), markup=False, soft_wrap=True)
     print_notice(meaningless=report.encoder.meaningless)

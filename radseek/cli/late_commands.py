@@ -88,6 +88,8 @@ EXAMPLES: Final = {
     "calibrate": "radseek calibrate archive.index --labels labels.csv --findings chest_ct --sensitivity 0.95",
     "probe": "radseek probe archive.index --labels labels.csv --finding 'pleural effusion'",
     "prompts": "radseek prompts test chest_xray --index archive.index",
+    "prompts test": "radseek prompts test chest_xray --index archive.index",
+    "prompts tune": "radseek prompts tune archive.index --labels labels.csv --findings chest_xray",
     "info": "radseek info archive.index --json",
     "verify": "radseek verify archive.index",
     "compact": "radseek compact archive.index",
@@ -160,7 +162,7 @@ def command_of(name: str) -> Any:
         group = _plain(no_args_is_help=True)
         group.callback(help=COMMANDS[name][1], epilog=epilog)(lambda: None)
         for second, called in found.items():
-            group.command(second)(_interruptible(called))
+            group.command(second, epilog=f"Example: {EXAMPLES[f'{name} {second}']}")(_interruptible(called))
         return typer.main.get_group(group)
     one = _plain()
     one.command(name, epilog=epilog)(_interruptible(found))
