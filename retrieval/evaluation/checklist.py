@@ -215,7 +215,8 @@ class _Fillers:
     def robustness(self) -> str:
         apart = [one.finding.name for one in self._of.results if one.not_told_apart]
         told = f"Meaningless words order the studies as {_named(apart)} do. " if apart else ""
-        return f"{told}Groups: see 23b. Paraphrases: `radseek prompts test` gives the interval over wordings."
+        wordings = "`radseek screen` gives each margin over wordings, `radseek prompts tune` each wording's AUROC"
+        return f"{told}Groups: see 23b. Paraphrases: {wordings}."
 
     def failures(self) -> str:
         return (
