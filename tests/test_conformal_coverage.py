@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 from scipy.stats import betabinom, binom
@@ -23,8 +25,16 @@ STUDIES, SHARES = 4_000, (0.3, 0.08)  # the second has too few for an isotonic f
 COVERAGE, SPLITS = 0.9, 20
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _no_domain() -> Iterator[None]:
+    """An archive of noise: whether a study is one of its kind is tested elsewhere."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("radseek.retrieval.index.closeness.FEWEST", 10 * STUDIES)
+        yield
+
+
 @pytest.fixture(scope="module")
-def planted(tmp_path_factory: pytest.TempPathFactory) -> Planted:
+def planted(tmp_path_factory: pytest.TempPathFactory, _no_domain: None) -> Planted:
     """An open_clip folder of random weights, what its own tower gives for noise, and a signal along its own texts."""
     folder = tmp_path_factory.mktemp("checkpoint")
     encoder = load_encoder(write_folder(folder / "towers", seed=3))

@@ -37,8 +37,14 @@ def about_page(shell: Shell) -> None:
     if card is not None:
         gr.Markdown(card, elem_id="rs-card", sanitize_html=True)
     shell.speak(lambda lang: about_html(session, lang), [], [stated])
-    shell.tabs.select(
-        lambda lang: about_html(session, lang), [shell.lang], [stated], show_progress="hidden", api_visibility="private"
+    shell.refreshing.append(
+        shell.tabs.select(
+            lambda lang: about_html(session, lang),
+            [shell.lang],
+            [stated],
+            show_progress="hidden",
+            api_visibility="private",
+        )
     )
 
 

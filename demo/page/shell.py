@@ -64,6 +64,7 @@ class Shell:
     tabs: gr.Tabs = field(init=False)
     uploaded: gr.State = field(init=False)  # keys of the studies that this visitor uploaded
     spoken: list[Spoken] = field(default_factory=list)
+    refreshing: list[Any] = field(default_factory=list)  # events that write what is spoken, in the language they met
 
     def speak(self, render: Callable[..., Any], inputs: list[Any], outputs: list[Any], *, slowly: bool = False) -> None:
         """Have `render(lang, *inputs)` write `outputs` anew whenever the language changes; `slowly`: after the rest."""

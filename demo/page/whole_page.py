@@ -72,8 +72,10 @@ def _listen_to_language(shell: Shell) -> None:
 
     inputs = [control for one in quick for control in one.inputs]
     outputs = [control for one in quick for control in one.outputs]
+    # What was asked before the change must not come after it, in the language of before.
+    settings = {**EACH, "cancels": shell.refreshing}
     changed = shell.lang.change(
-        everything, [shell.lang, *inputs], [*labels.controls, *outputs], js=_SET_LANGUAGE, **EACH
+        everything, [shell.lang, *inputs], [*labels.controls, *outputs], js=_SET_LANGUAGE, **settings
     )
     for one in (one for one in shell.spoken if one.slowly):
         changed.then(partial(_slowly, one), [shell.lang, *one.inputs], one.outputs, api_visibility="private")
