@@ -107,7 +107,8 @@ class Choosing:
 
     def _was_forgotten(self, found: FoundStudy) -> bool:
         report = find_report(self.database, found.names)
-        ids = {header.patient_id for header in found.headers} | ({report.patient} if report else set())
+        told = find_metadata(self.database, found.names)
+        ids = {header.patient_id for header in found.headers} | {one.patient for one in (report, told) if one}
         return bool(self.store.upkeep.forgotten({found.key, *(patient_key(one, self.key) for one in ids if one)}))
 
     def _differs(self, stored: Case, found: FoundStudy) -> tuple[str, ...]:

@@ -182,7 +182,7 @@ class StoppedError(RadseekError, RuntimeError):
 
 
 class WorkerError(RadseekError, RuntimeError):
-    """A process that reads files cannot start: the installation or the machine is to blame, and no input."""
+    """A process of radseek's own cannot start or is killed: the installation or the machine is to blame, no input."""
 
     exit_code = 6
 

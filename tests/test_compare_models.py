@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import jsonschema_rs
@@ -10,10 +11,11 @@ import numpy as np
 import pytest
 
 from radseek.cli.main import run
-from radseek.index_builder.comparison.compare_models import compare_models
+from radseek.index_builder.comparison.compare_models import compare_models, index_folders
+from radseek.index_builder.comparison.measured_build import measured_build
 from radseek.index_builder.labels.label_file import read_labels
 from radseek.retrieval.engine import Engine
-from radseek.retrieval.errors import UsageError
+from radseek.retrieval.errors import UsageError, WorkerError
 from radseek.retrieval.evaluation.score_comparison import compare_scores
 from tests.build_support import write_ct
 from tests.encoder_folder_support import write_folder
@@ -65,3 +67,19 @@ def test_one_encoder_is_no_comparison(labelled: Path, tmp_path: Path) -> None:
     for models in (["random"], ["random", "random"], ["a/random", "b/random/"]):
         with pytest.raises(UsageError, match="at least two different ones"):
             compare_models([labelled / "scans"], models, labels, tmp_path)
+
+
+def test_encoders_of_one_name_have_folders_of_their_own() -> None:
+    first, second, other = index_folders(["runs/a/encoder", "runs/b/encoder", "builtin"])
+    assert first != second
+    assert first.startswith("encoder-")
+    assert other == "builtin.index"
+
+
+def test_a_build_that_is_killed_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(*_given: object) -> None:
+        raise BrokenProcessPool("gone")
+
+    monkeypatch.setattr("concurrent.futures.process.ProcessPoolExecutor.submit", killed)
+    with pytest.raises(WorkerError, match="as where memory runs out"):
+        measured_build([tmp_path], tmp_path / "a.index", "builtin", {})

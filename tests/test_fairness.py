@@ -87,3 +87,7 @@ def test_bands_and_crossings() -> None:
         "80 and over", "80 and over", "", "", "",
     ]  # fmt: skip
     assert crossed([["F", "M", ""], ["old", "young", "old"]]) == ["F, old", "M, young", ""]
+
+
+def test_what_a_table_writes_for_unknown_is_no_age() -> None:
+    assert [age_band(age) for age in ("nan", float("nan"), "inf", "-1")] == [""] * 4

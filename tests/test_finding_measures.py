@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy.stats import beta
 from scipy.stats import t as student
 from sklearn.metrics import average_precision_score, roc_auc_score
 
@@ -146,7 +147,9 @@ def test_ends_are_students_on_the_logit_scale() -> None:
     assert [found.low, found.high] == pytest.approx(ends)
     assert found.left_out == 1
     same_each = estimate_of(np.ones(9), 50, 50)
-    assert (same_each.low, same_each.high) == (pytest.approx(0.99), 1.0)
+    assert (same_each.low, same_each.high) == (pytest.approx(beta.ppf(0.025, 50, 1)), 1.0)  # Clopper & Pearson
+    none = estimate_of(np.zeros(9), 50, 50)
+    assert (none.low, none.high) == (0.0, pytest.approx(beta.ppf(0.975, 1, 50)))
     difference = estimate_of(np.array([0.1, 0.0, 0.2]), 9, 1000, "difference")
     assert [difference.low, difference.high] == pytest.approx([0.1 - 0.1 * 1.9623, 0.1 + 0.1 * 1.9623], abs=1e-4)
     error = estimate_of(np.array([0.04, 0.06, 0.04]), 9, 1000, "error")  # resampling adds 0.01
@@ -209,3 +212,20 @@ def test_tables_that_do_not_fit_are_refused() -> None:
         measure_finding([0, 1], [1.0, 2.0], range(2), [0.5, 1.5])
     with pytest.raises(UsageError, match="no rows"):
         measure_finding([], [], [])
+
+
+def test_a_share_counts_its_own_rows() -> None:
+    """Ten with a finding among 310: what is said of the ten is known no better than of ten."""
+    labels = np.array([1] * 10 + [0] * 300)
+    scores = np.where(labels == 1, 1.0, 0.0)
+    patients = np.arange(310)
+    whole = measure_finding(labels, scores, patients, repeats=300).points[0].measures
+    assert whole.sensitivity.value == whole.specificity.value == 1
+    assert whole.sensitivity.low == pytest.approx(beta.ppf(0.025, 10, 1))  # Clopper & Pearson
+    assert whole.specificity.low == pytest.approx(beta.ppf(0.025, 300, 1))
+    assert (whole.sensitivity.count, whole.specificity.count) == (10, 300)
+    scores[0] = -1  # one of the ten is missed
+    nine = measure_finding(labels, scores, patients, repeats=300).points[0].measures.sensitivity
+    assert nine.value == 0.9
+    assert 0.5 < nine.low < 0.75  # exact: 0.555 to 0.997
+    assert 0.95 < nine.high < 0.999

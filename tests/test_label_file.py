@@ -272,3 +272,17 @@ def test_long_and_wide_give_the_table_that_was_written(
         assert file.studies == tuple(table)
         assert [f.name for f in file.findings] == ["pneumonia", "pleural_effusion", "pneumothorax", "lung_nodule"]
         np.testing.assert_array_equal(file.values, expected)
+
+
+def test_a_row_a_finding_says_together_what_a_list_says(tmp_path: Path) -> None:
+    rows = "study,finding\ns1,pneumothorax\ns1,cardiomegaly\ns2,pneumothorax\ns3,cardiomegaly\n"
+    assert said(read(tmp_path, rows)) == {
+        "s1": {"pneumothorax": 1, "cardiomegaly": 1},
+        "s2": {"pneumothorax": 1, "cardiomegaly": 0},
+        "s3": {"pneumothorax": 0, "cardiomegaly": 1},
+    }
+
+
+def test_a_column_of_labels_that_are_none_is_not_taken_for_nothing(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"'label' beside 'finding' does not hold labels; write 1"):
+        read(tmp_path, "study,finding,label\ns1,pneumothorax,0.93\ns2,pneumothorax,0.02\ns3,cardiomegaly,0.10\n")

@@ -140,3 +140,38 @@ def test_other_metadata_is_not_lost_in_silence_and_stays_without_the_table(tmp_p
     build_index(archive, index, encoder=TinyEncoder(), workers=1, on_duplicate="replace")
     with LocalStore.open(index) as store:
         assert [case.attributes["own:grade"] for case in store.cases()] == ["2"]
+
+
+def test_no_heading_of_a_name_and_no_second_one_of_an_attribute_is_kept() -> None:
+    """The second would keep what the first is read for: ages over 89, the names of hospitals."""
+    columns = metadata_columns(
+        ["study", "age", "PatientAge", "site", "hospital", "Full Name", "病人姓名", "Vorname", "DOB", "grade"]
+    )
+    assert columns.own == {"grade": "grade"}
+    assert set(columns.left_out) == {"PatientAge", "hospital", "Full Name", "病人姓名", "Vorname", "DOB"}
+
+
+def test_a_heading_without_letters_is_not_the_study() -> None:
+    assert metadata_columns(["#", "study", "grade"]).study == "study"
+
+
+def test_an_age_that_pandas_wrote_is_read() -> None:
+    columns = metadata_columns(["study", "age"])
+    for cell, age in (("63.0", 63), ("63", 63), ("063Y", 63)):
+        assert columns.read({"study": "a", "age": cell}).attributes == {"age": age}
+    assert columns.read({"study": "a", "age": "nan"}).attributes == {}
+
+
+def test_what_was_forgotten_stays_out_where_only_metadata_names_the_patient(tmp_path: Path) -> None:
+    scans = tmp_path / "scans"
+    write_picture(scans / "old.png", 1)
+    table = tmp_path / "meta.csv"
+    table.write_text("study,patient\nold.png,P1\nnew.png,P1\n", "utf-8")
+    options = {"encoder": TinyEncoder(), "workers": 1, "metadata": table, "modality": "DX"}
+    assert build_index(scans, tmp_path / "a.index", **options).studies == 1  # type: ignore[arg-type]
+    with LocalStore.open(tmp_path / "a.index", read_only=False) as store:
+        (case,) = store.cases()
+        store.forget([case.key], [case.patient_key])
+    write_picture(scans / "new.png", 2)
+    report = build_index(scans, tmp_path / "a.index", **options)  # type: ignore[arg-type]
+    assert (report.studies, report.forgotten) == (0, 2)

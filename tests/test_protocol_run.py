@@ -23,7 +23,7 @@ from radseek.retrieval.index.local_store import LocalStore
 from radseek.retrieval.scoring.stored_margins import stored_margins
 from radseek.retrieval.scoring.text_vectors import TextVectors
 from tests.encoder_support import TinyEncoder
-from tests.index_support import KEY, make_record
+from tests.index_support import KEY, key_of, make_record
 
 SCHEMA = json.loads((Path(__file__).resolve().parents[1] / "docs" / "schema" / "evaluate.json").read_text("utf8"))
 STUDIES = 40
@@ -99,6 +99,44 @@ def test_a_protocol_that_retrieves_has_its_numbers_both_ways(index: Path) -> Non
     assert {one.flaw for one in run.retrieval} <= {"growing_k", "self_in_gallery"}
     assert all(one.published >= one.ours for one in run.retrieval)  # the study itself overlaps wholly
     assert not [error.message for error in jsonschema_rs.iter_errors(SCHEMA, json.loads(evaluation.to_json()))]
+
+
+def test_reports_and_images_find_each_other_both_ways(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RADSEEK_KEY", KEY.decode())
+    said = [f"Report of {n // 2}." for n in range(12)]  # two studies of one wording
+    with LocalStore.create(tmp_path / "a.index", TinyEncoder().spec) as store:
+        view = {"modality": "DX", "views": ("radiograph",), "slices": 1}
+        store.add([make_record(n, sentences=[said[n]], **view) for n in range(12)])  # type: ignore[arg-type]
+    table = "\n".join(["Path,Atelectasis", *(f"1.2.3.{n},{n % 2}" for n in range(12))])
+    evaluation, store = measured(tmp_path / "a.index", "cxr-retrieval", table)
+    assert evaluation.protocol is not None
+    found = {one.measure: one for one in evaluation.protocol.retrieval}
+    assert {one.flaw for one in found.values()} == {"one_sided_duplicates"}
+
+    image = {n: next(iter(make_record(n, **view).series[0].views)).pooled for n in range(12)}  # type: ignore[arg-type]
+    text = {n: store.sentence_vectors(key_of("study", n))[0].astype(float) for n in range(12)}
+    store.close()
+    cosine = np.array([[text[a] @ image[b] for b in range(12)] for a in range(12)])
+    own = [1 + sum(cosine[a, b] >= cosine[a, a] for b in range(12) if b != a) for a in range(12)]
+    assert found["text to image, mean rank"].published == pytest.approx(np.mean(own))
+    best = [max(cosine[a, a], cosine[a, a ^ 1]) for a in range(12)]
+    either = [1 + sum(cosine[a, b] >= best[a] for b in range(12) if b not in (a, a ^ 1)) for a in range(12)]
+    assert found["text to image, mean rank"].ours == pytest.approx(np.mean(either))
+
+
+def test_each_structure_is_recalled_by_the_nearest_of_another_patient(index: Path) -> None:
+    held = np.random.default_rng(5).integers(0, 2, (STUDIES, 2))
+    rows = ["study,liver,spleen", *(f"1.2.3.{n},{a},{b}" for n, (a, b) in enumerate(held))]
+    evaluation, store = measured(index, "totalseg-cbir", "\n".join(rows))
+    store.close()
+    assert evaluation.protocol is not None
+    image = [make_record(n, modality="DX", views=("radiograph",), slices=1).series[0].views[0] for n in range(STUDIES)]
+    cosine = np.array([one.pooled for one in image]) @ np.array([one.pooled for one in image]).T
+    np.fill_diagonal(cosine, -1)
+    nearest = cosine.argmax(1)
+    expected = {held[nearest[held[:, f] == 1], f].mean() for f in (0, 1)}
+    assert {one.measure for one in evaluation.protocol.retrieval} == {"recall at 1"}
+    assert {round(one.ours, 6) for one in evaluation.protocol.retrieval} == {round(one, 6) for one in expected}
 
 
 def test_an_unknown_protocol_names_the_nearest(index: Path) -> None:

@@ -212,3 +212,10 @@ def test_recall_of_structures() -> None:
     np.testing.assert_allclose(structure_recall(labels, near, list("abc")), [1 / 2, 1 / 2, np.nan])
     np.testing.assert_allclose(structure_recall(labels, near, list("abc"), k=2), [1, 1, np.nan])
     np.testing.assert_allclose(structure_recall(labels, near, ["a", "a", "c"]), [0, 1, np.nan])
+
+
+def test_a_reconstruction_without_a_score_counts_for_nothing() -> None:
+    merged, means, _ = one_row_a_group([[1], [-1], [-1]], [[0.9], [np.nan], [np.nan]], ["a", "a", "b"])
+    assert merged.tolist() == [[1], [-1]]
+    assert means[0, 0] == 0.9
+    assert np.isnan(means[1, 0])

@@ -5,6 +5,7 @@ The first encoder named is the one that the others are compared with.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -33,7 +34,7 @@ from radseek.retrieval.scoring.score_results import findings_version
 from radseek.retrieval.scoring.stored_margins import stored_margins
 from radseek.retrieval.scoring.text_vectors import TextVectors
 
-__all__ = ["ComparedModel", "ModelComparison", "compare_models"]
+__all__ = ["ComparedModel", "ModelComparison", "compare_models", "index_folders"]
 
 _RULE: Final = ThresholdRule("youden")
 _COLUMNS: Mapping[str, ColumnType] = {
@@ -172,12 +173,12 @@ def compare_models(
     Raises:
         UsageError: fewer than two encoders, twice the same, or no labelled study that all indexes hold.
     """
-    if len(models) < 2 or len(set(map(_slug, models))) < len(models):
+    if len(models) < 2 or len(set(models)) < len(models):
         raise UsageError("Encoders are compared with one another: name at least two different ones, --models A,B.")
     scored = []
-    for done, model in enumerate(models):
+    for done, (model, folder) in enumerate(zip(models, index_folders(models), strict=True)):
         progress("compare", done, len(models))
-        build = measured_build(sources, out / f"{_slug(model)}.index", model, dict(settings or {}))
+        build = measured_build(sources, out / folder, model, dict(settings or {}))
         scored.append(_scored(build, model, labels))
     common = sorted(set(scored[0].table.studies).intersection(*(one.table.studies for one in scored[1:])))
     if not common:
@@ -233,6 +234,14 @@ def _scored(build: MeasuredBuild, model: str, labels: LabelFile) -> _Scored:
     place = {key: row for row, key in enumerate(read.studies)}
     margins = read.margins[[place[key] for key in table.studies]].astype(np.float64)
     return _Scored(model, encoder.spec, build, table, margins, joined.report.to_dict())
+
+
+def index_folders(models: Sequence[str]) -> list[str]:
+    """Return the name of each model's index: of its own, and of its hash where two are called alike."""
+    slugs = [_slug(model) for model in models]
+    own = [hashlib.sha256(model.encode()).hexdigest()[:8] for model in models]
+    names = [one if slugs.count(one) == 1 else f"{one}-{code}" for one, code in zip(slugs, own, strict=True)]
+    return [f"{name}.index" for name in names]
 
 
 def _slug(model: str) -> str:

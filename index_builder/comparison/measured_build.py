@@ -5,11 +5,13 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from radseek.index_builder.build import build_index
+from radseek.retrieval.errors import WorkerError
 from radseek.retrieval.machine_memory import peak_memory
 
 __all__ = ["MeasuredBuild", "measured_build"]
@@ -38,10 +40,19 @@ class MeasuredBuild:
 
 
 def measured_build(sources: Sequence[Path], index: Path, model: str, settings: dict[str, Any]) -> MeasuredBuild:
-    """Build an index with an encoder, in a new process. `settings`: as for `build_index`, whose errors it raises."""
+    """Build an index with an encoder, in a new process. `settings`: as for `build_index`, whose errors it raises.
+
+    Raises `WorkerError` where that process is killed.
+    """
     fresh = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(max_workers=1, mp_context=fresh) as pool:
-        return pool.submit(_built, [str(one) for one in sources], str(index), model, settings).result()
+        try:
+            return pool.submit(_built, [str(one) for one in sources], str(index), model, settings).result()
+        except BrokenProcessPool as error:
+            raise WorkerError(
+                f"The build with {model} ended without a word, as where memory runs out. What it committed stays in "
+                f"{index}: give it more memory, or leave this encoder out, and run the same again."
+            ) from error
 
 
 def _built(sources: list[str], index: str, model: str, settings: dict[str, Any]) -> MeasuredBuild:

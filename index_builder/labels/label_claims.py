@@ -135,7 +135,10 @@ def _lists(
     meant = names.meant(dict.fromkeys(item for items in lists for item in items))
     _note_unmatched(names, [item for items in lists for item in items if item not in meant], note)
     ledger = _Ledger(names.ordered(meant.values()), owner, policy)
+    whole: dict[int, list[str]] = {}
     for study, items in zip(owner, lists, strict=True):
+        whole.setdefault(study, []).extend(items)  # a row a finding says together what a list says
+    for study, items in whole.items():
         listed = [ledger.place(meant[item]) for item in items if item in meant]
         ledger.present[study, listed] = True
         if items or policy["empty"] is False:  # a list names all there is

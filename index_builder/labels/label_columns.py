@@ -128,9 +128,22 @@ def find_layout(
     listed = "" if label or wide else _list_column(table, names, rest, list_column)
     if not (label or listed or wide):
         raise UsageError(_no_labels(table, rest))
+    if listed and list_column is None:
+        _check_no_label_beside(listed, rest)
     text = tuple(heading for heading in rest if heading not in (finding, label, *wide))
     unmatched = tuple(heading for heading in text if wide and _is_labels(table.cells[heading]))
     return LabelLayout(study, patient, finding, label, listed, wide, text, unmatched)
+
+
+def _check_no_label_beside(listed: str, rest: Sequence[str]) -> None:
+    """Raise `UsageError` where the column that would be read as a list stands beside one of labels that are none."""
+    by_plain, words = by_plain_heading(rest), label_words()["headings"]
+    label = first_heading(by_plain, [name for name in words["label"] if by_plain.get(name) != listed])
+    if label and listed == first_heading(by_plain, words["finding"]):
+        raise UsageError(
+            f"the column {label!r} beside {listed!r} does not hold labels; write 1 (present), 0 (absent), -1 "
+            "(uncertain) or nothing (not known)"
+        )
 
 
 def _long_columns(table: CellColumns, names: LabelNames, rest: Sequence[str]) -> tuple[str, str]:

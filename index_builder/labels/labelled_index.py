@@ -72,7 +72,11 @@ def labelled_index(
         )
         joined = join_labels(file, store)
         table = joined.table if asked is None else _only(joined.table, asked, labels)
+        matched = len(table.studies)
         table = chosen_studies(table, store, where or ())
+        if matched and not table.studies:
+            said = " ".join(f"--where {one}" for one in where or ())
+            raise UsageError(f"None of the {matched} labelled studies in {index} passes {said}; ask for other values.")
         encoder = load_encoder(model if model is not None else check_here(store.spec.name))
         check_match(store.spec, encoder.spec)
         encoder = store.with_own_pooling(encoder)
@@ -82,7 +86,7 @@ def labelled_index(
 def _only(table: LabelTable, asked: Sequence[Finding], file: str | Path) -> LabelTable:
     """Return the labels of some findings, in the words asked. Raises `UsageError` where the file has none of them."""
     column = {one.name: place for place, one in enumerate(table.findings)}
-    known = [one for one in asked if one.name in column]
+    known = list({one.name: one for one in asked if one.name in column}.values())
     if not known:
         raise UsageError(
             f"{file} labels none of {', '.join(one.names['en'] for one in asked[:5])}; it labels "

@@ -34,8 +34,11 @@ _USUAL: Final = {  # headings, as they are compared, of what every study may say
     "site": ("site", "hospital", "center", "centre", "institution", "中心", "医院"),
 }
 _NOBODY: Final = (  # of these a study has its own already, or nobody may have them
-    "name", "patientname", "firstname", "lastname", "surname", "givenname", "00100010", "姓名", "患者姓名",
-    "birthdate", "dateofbirth", "dob", "patientbirthdate", "00100030", "出生日期", "生日",
+    "name", "patientname", "fullname", "patientfullname", "firstname", "lastname", "familyname", "surname", "givenname",
+    "nom", "prenom", "nombre", "apellido", "vorname", "nachname", "00100010",
+    "姓名", "患者姓名", "病人姓名", "患者名", "名字", "氏名", "이름",
+    "birthdate", "dateofbirth", "birthday", "birth", "dob", "patientdob", "patientbirthdate", "00100030",
+    "出生日期", "生日", "出生年月",
     "address", "phone", "telephone", "email", "ssn", "nhsnumber", "insurancenumber", "地址", "电话", "身份证号",
     "physician", "referringphysician", "radiologist", "operator", "医生", "报告医生",
 )  # fmt: skip
@@ -74,6 +77,8 @@ class MetadataColumns:
         said = {name: clean_cell(cells.get(heading, "")) for name, heading in self.usual.items()}
         modality = _modality(said.pop("modality", ""))
         part = said.pop("body_part", "")
+        if "age" in said:
+            said["age"] = said["age"].removesuffix(".0")  # pandas writes whole numbers so where one is missing
         if part and not body_part(part):
             raise UsageError(f"'{part}' is no body part that is known; write for example chest, head or abdomen")
         usual = allow_list(
@@ -91,7 +96,8 @@ def metadata_columns(headings: Sequence[str], study_column: str | None = None) -
     Raises `UsageError` where no column names the study, or there are too many columns of one's own.
     """
     by_plain = by_plain_heading(headings)
-    study = study_column if study_column in headings else by_plain.get(plain_heading(study_column or ""), "")
+    plain = plain_heading(study_column or "")
+    study = study_column if study_column in headings else by_plain.get(plain, "") if plain else ""
     study = study or ("" if study_column else first_heading(by_plain, identifying_headings("study")))
     if not study:
         named = f"has no column '{study_column}'" if study_column else "has no column 'study'"
@@ -100,6 +106,8 @@ def metadata_columns(headings: Sequence[str], study_column: str | None = None) -
     usual = {name: heading for name, names in _USUAL.items() if (heading := first_heading(by_plain, names))}
     usual = {name: heading for name, heading in usual.items() if heading not in (study, patient)}
     closed = {plain for kind in ("study", "patient", *_TEXTS) for plain in identifying_headings(kind)} | set(_NOBODY)
+    # A second heading of a usual attribute would keep what the first is read for: ages over 89, names of hospitals.
+    closed |= {plain for names in _USUAL.values() for plain in names}
     rest = [one for one in dict.fromkeys(headings) if one not in (study, patient, *usual.values()) and own_field(one)]
     own = {own_field(one): one for one in reversed(rest) if plain_heading(one) not in closed}
     if len(own) > _MOST:

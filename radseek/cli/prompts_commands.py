@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -20,7 +20,7 @@ from radseek.retrieval.document import NOTICE, describe_encoder
 from radseek.retrieval.encoders.load_encoder import check_here, load_encoder
 from radseek.retrieval.encoders.spec import check_match
 from radseek.retrieval.errors import UsageError
-from radseek.retrieval.evaluation.labelled_finding import labelled_finding
+from radseek.retrieval.evaluation.labelled_finding import LabelledFinding, labelled_finding
 from radseek.retrieval.evaluation.prompt_test import PromptTest, prompt_test
 from radseek.retrieval.evaluation.prompt_tuning import PromptTuning, tune_prompts
 from radseek.retrieval.index.local_store import LocalStore
@@ -53,10 +53,11 @@ def check_words(
         return
     columns = ["finding", "separation", '"X" / "no X"', "paraphrases agree", "nearest in the catalogue"]
     print_table(f"Words as {encoder.name} hears them", columns, [_tested(one) for one in found])
-    alike = [_alike(one) for one in found if one.kinds]
-    if alike:
-        kinds = [f"{kind.modality} {kind.body_part} ({kind.studies})".strip() for kind in found[0].kinds]
-        print_table("Likeness to the order by other words, 0 to 1", ["finding", *kinds], alike)
+    kinds = sorted({(kind.modality, kind.body_part) for one in found for kind in one.kinds})
+    if kinds:
+        columns = ["finding", *(" ".join(kind).strip() for kind in kinds)]
+        title = "Likeness to the order by other words, 0 to 1 (of how many studies)"
+        print_table(title, columns, [_alike(one, kinds) for one in found if one.kinds])
     print_notice(meaningless=encoder.meaningless)
 
 
@@ -78,7 +79,7 @@ def tune(
     with labelled_index(index, labels, asked.findings, **reading) as opened:  # type: ignore[arg-type]
         texts = TextVectors(opened.encoder)
         labelled = (labelled_finding(opened.table, one.name) for one in opened.table.findings)
-        found = [tune_prompts(opened.store, texts, one, seed=seed) for one in labelled]
+        found, refused = _tuned(opened.store, texts, labelled, seed)
     if out is not None:
         _write(out, asked, found)
     encoder = opened.encoder.spec
@@ -87,13 +88,29 @@ def tune(
         written = None if out is None else str(out)
         print_json({**about, "out": written, "tunings": [one.to_dict() for one in found]})
         return
-    for line in opened.report.lines():
+    for line in (*opened.report.lines(), *refused):
         errors.print(printable(line), markup=False, soft_wrap=True)
     _tell(found, out)
     print_notice(meaningless=encoder.meaningless)
 
 
 prompts: Mapping[str, Callable[..., None]] = {"test": check_words, "tune": tune}
+
+
+def _tuned(
+    store: LocalStore, texts: TextVectors, labelled: Iterable[LabelledFinding], seed: int
+) -> tuple[list[PromptTuning], list[str]]:
+    """Return what was tuned, and why others could not be. Raises the first `UsageError` where none could."""
+    found: list[PromptTuning] = []
+    refused: list[UsageError] = []
+    for one in labelled:
+        try:
+            found.append(tune_prompts(store, texts, one, seed=seed))
+        except UsageError as error:
+            refused.append(error)
+    if refused and not found:
+        raise refused[0]
+    return found, [str(error) for error in refused]
 
 
 def _asked(findings: str | None, finding: Sequence[str] | None) -> FindingSet:
@@ -130,8 +147,13 @@ def _tested(one: PromptTest) -> list[object]:
     ]
 
 
-def _alike(one: PromptTest) -> list[object]:
-    return [one.words, *(f"{k.likeness:.2f}{' (not told apart)' if k.not_told_apart else ''}" for k in one.kinds)]
+def _alike(one: PromptTest, kinds: Sequence[tuple[str, str]]) -> list[object]:
+    said = {
+        (kind.modality, kind.body_part): f"{kind.likeness:.2f} ({kind.studies}"
+        f"{'; not told apart' if kind.not_told_apart else ''})"
+        for kind in one.kinds
+    }
+    return [one.words, *(said.get(kind, "") for kind in kinds)]
 
 
 def _tell(found: Sequence[PromptTuning], out: Path | None) -> None:
@@ -156,5 +178,6 @@ def _write(out: Path, asked: FindingSet, found: Sequence[PromptTuning]) -> None:
     tuned = FindingSet(asked.name, f"{asked.version}-tuned", asked.title, every)
     draft = out.with_name(f".{out.name}.draft")
     with writing_to(out.parent):
+        out.parent.mkdir(parents=True, exist_ok=True)
         draft.write_text(set_text(tuned), "utf8")
         draft.replace(out)

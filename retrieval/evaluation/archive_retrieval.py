@@ -21,7 +21,14 @@ from radseek.retrieval.evaluation.ranking_measures import CUTS, measure_pairs, m
 from radseek.retrieval.index.local_store import LocalStore
 from radseek.retrieval.index.vectors.vector_table import vector_table
 
-__all__ = ["ArchiveRetrieval", "RetrievalWay", "archive_retrieval", "study_similarity"]
+__all__ = [
+    "ArchiveRetrieval",
+    "RetrievalWay",
+    "archive_retrieval",
+    "even_sample",
+    "report_similarity",
+    "study_similarity",
+]
 
 MOST_STUDIES: Final = 3000  # that are compared with one another; of more, an even sample by key
 _BLOCK: Final = 256  # query rows compared at once
@@ -72,7 +79,7 @@ def archive_retrieval(
         What was measured; None where fewer than two studies have labels, or no two of them share a finding.
     """
     count = len(labels.studies)
-    rows = np.unique(np.linspace(0, count - 1, min(count, MOST_STUDIES)).astype(int)) if count else np.arange(0)
+    rows = even_sample(count)
     if len(rows) < 2:
         return None
     studies, patients = ([names[row] for row in rows] for names in (labels.studies, labels.patients))
@@ -83,6 +90,11 @@ def archive_retrieval(
     ways.append(_reports(store, studies, patients, whole, repeats, seed))
     found = tuple(way for way in ways if way is not None)
     return ArchiveRetrieval(len(rows), count, found) if found else None
+
+
+def even_sample(count: int) -> NDArray[np.int_]:
+    """Return which of `count` studies, in the order of their keys, are compared with one another."""
+    return np.unique(np.linspace(0, count - 1, min(count, MOST_STUDIES)).astype(int)) if count else np.arange(0)
 
 
 def study_similarity(store: LocalStore, studies: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -165,13 +177,9 @@ def _reports(
     seed: int,
 ) -> RetrievalWay | None:
     """Ask with each report for its own study; studies with the same report word for word are no competitors."""
-    cases = {case.key: case for case in store.cases(studies=studies)}
-    asking = [row for row, key in enumerate(studies) if cases[key].sentences and whole[row].any()]
+    asking, reports, similarity = report_similarity(store, studies, whole)
     if len(asking) < 2:
         return None
-    texts = [_report_vector(store.sentence_vectors(studies[row])) for row in asking]
-    similarity = np.stack(texts) @ whole[asking].T
-    reports = [cases[studies[row]].report or "" for row in asking]
     owners = [patients[row] for row in asking]
     out = not_candidates(owners, reports) & ~np.eye(len(asking), dtype=bool)
     found = measure_pairs(similarity, owners, None, out, repeats=repeats, seed=seed)
@@ -184,6 +192,20 @@ def _reports(
         at={"pair recall": tuple(found.recall[cut] for cut in CUTS)},
         overall={"mean rank": found.mean_rank, "MRR": found.reciprocal_rank},
     )
+
+
+def report_similarity(
+    store: LocalStore, studies: Sequence[str], whole: NDArray[np.float32]
+) -> tuple[list[int], list[str], NDArray[np.float32]]:
+    """Return which studies have a report and a view, M of them, their reports, and `(M, M)`: report by study.
+
+    A report's vector is the unit mean of its sentences'; `whole`: those of the studies, as `study_similarity` has them.
+    """
+    cases = {case.key: case for case in store.cases(studies=studies)}
+    asking = [row for row, key in enumerate(studies) if cases[key].sentences and whole[row].any()]
+    texts = [_report_vector(store.sentence_vectors(studies[row])) for row in asking]
+    similarity = np.stack(texts) @ whole[asking].T if asking else np.zeros((0, 0), np.float32)
+    return asking, [cases[studies[row]].report or "" for row in asking], np.asarray(similarity, np.float32)
 
 
 def _report_vector(sentences: NDArray[np.float16]) -> NDArray[np.float32]:

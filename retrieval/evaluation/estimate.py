@@ -53,16 +53,18 @@ def estimate_of(
         count: observations.
         patients: whose they are.
         ends: `share`, of what lies between 0 and 1: `reach(rarer)` standard deviations of the resamples on the logit
-            scale, half an observation short of 0 and 1. `difference`: the same on the scale as it is. `error`, of what
-            is 0 at best and which noise makes larger, in the sample and in each resample again: the same about the
-            value less what resampling adds to it (Davison & Hinkley 1997, 5.2), not below 0, the value always inside.
-            `percentile`: as the resamples lie (Efron & Tibshirani 1993, chapter 13).
+            scale, half an observation short of 0 and 1; where value and resamples are all 0 or all 1, the far end is
+            the exact one of as many patients without an exception (Clopper & Pearson 1934). `difference`: the same on
+            the scale as it is. `error`, of what is 0 at best and which noise makes larger, in the sample and in each
+            resample again: the same about the value less what resampling adds to it (Davison & Hinkley 1997, 5.2),
+            not below 0, the value always inside. `percentile`: as the resamples lie (Efron & Tibshirani 1993,
+            chapter 13).
         rarer: how many patients the rarer of two labels has; None: all count alike.
     """
     value, drawn = float(values[0]), values[1:][~np.isnan(values[1:])]
     low = high = float("nan")
     if not np.isnan(value) and len(drawn):
-        low, high = _ends(value, drawn, reach(patients if rarer is None else rarer), 0.5 / max(count, 1), ends)
+        low, high = _ends(value, drawn, patients if rarer is None else rarer, 0.5 / max(count, 1), ends)
     return Estimate(value, low, high, count, patients, len(values) - 1 - len(drawn))
 
 
@@ -71,7 +73,11 @@ def reach(patients: int) -> float:
     return float(stdtrit(max(patients - 1, 1), _TAIL))
 
 
-def _ends(value: float, drawn: NDArray[np.float64], errors: float, short: float, ends: Ends) -> tuple[float, float]:
+def _ends(value: float, drawn: NDArray[np.float64], patients: int, short: float, ends: Ends) -> tuple[float, float]:
+    errors = reach(patients)
+    if ends == "share" and value in (0, 1) and np.all(drawn == value):
+        far = float((1 - _TAIL) ** (1 / max(patients, 1)))
+        return (far, 1.0) if value else (0.0, 1 - far)
     if ends == "share":
         middle, spread = (logit(np.clip(one, short, 1 - short)) for one in (value, drawn))
         far = errors * float(np.std(spread))

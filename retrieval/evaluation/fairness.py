@@ -7,6 +7,7 @@ either answer says nothing and could name somebody: it is counted and not shown.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from radseek.retrieval.errors import UsageError
 from radseek.retrieval.evaluation.drawn_measures import DrawnMeasures, FindingRows, drawn_measures
-from radseek.retrieval.evaluation.estimate import Estimate, estimate_of
+from radseek.retrieval.evaluation.estimate import Ends, Estimate, estimate_of
 from radseek.retrieval.evaluation.operating_points import called_measures
 from radseek.retrieval.evaluation.patient_draws import PatientDraws
 from radseek.retrieval.evaluation.thresholds import ThresholdRule
@@ -74,6 +75,8 @@ def age_band(age: object) -> str:
     try:
         years = float(str(age))
     except ValueError:
+        return ""
+    if not 0 <= years < math.inf:  # NaN, as a table writes what is not known, is in no band
         return ""
     return next((band for under, band in _BANDS if years < under), _OLDEST_BAND)
 
@@ -153,8 +156,17 @@ def _measures(
     draws: PatientDraws,
     values: Mapping[str, NDArray[np.float64]],
 ) -> GroupMeasures:
+    ill, well = inside & (rows.labels == 1), inside & (rows.labels == 0)
+    shares = {"sensitivity": ill, "miss_rate": ill, "false_alarm_rate": well}
+
+    def estimated(name: str, drawn: NDArray[np.float64]) -> Estimate:
+        of = shares.get(name, inside)
+        rarer = None if name in shares else draws.rarer(ill, well)
+        ends: Ends = "error" if name == "ece" else "share"
+        return estimate_of(drawn, int(of.sum()), draws.owners_of(of), ends, rarer=rarer)
+
+    found = {name: estimated(name, drawn) for name, drawn in values.items()}
     size = int(inside.sum()), draws.owners_of(inside)
-    found = {name: estimate_of(drawn, *size, "error" if name == "ece" else "share") for name, drawn in values.items()}
     return GroupMeasures(
         group=group,
         studies=size[0],

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from radseek.retrieval.errors import UsageError
 from radseek.retrieval.evaluation.drawn_measures import DrawnMeasures, FindingRows, drawn_measures
 from radseek.retrieval.evaluation.estimate import Ends, Estimate, estimate_of
-from radseek.retrieval.evaluation.operating_points import CALLED_MEASURES, CalledMeasures, OperatingPoint
+from radseek.retrieval.evaluation.operating_points import CALLED_MEASURES, CalledMeasures, OperatingPoint, denominators
 from radseek.retrieval.evaluation.patient_draws import PatientDraws, Patients, patient_draws
 from radseek.retrieval.evaluation.thresholds import RULES, ThresholdRule, choose_threshold
 
@@ -174,7 +174,15 @@ def _finding_measures(
         size = int(marked.sum()), draws.owners_of(marked)
         return lambda name: estimate_of(drawn.values[name], *size, _ends_of(name), rarer=rarer)
 
-    of_known, of_judged, of_said = over(known), over(judged), over(said)
+    of_known, of_said = over(known), over(said)
+
+    def of_called(rule: ThresholdRule, called: NDArray[np.bool_]) -> CalledMeasures:
+        found = {}
+        for name, rows_of in denominators(ill & judged, ~ill & judged, called).items():
+            drawn_of, size = drawn.values[f"{rule}: {name}"], (int(rows_of.sum()), draws.owners_of(rows_of))
+            both = name in ("f1", "balanced_accuracy")  # of positives and negatives alike
+            found[name] = estimate_of(drawn_of, *size, rarer=rarer if both else None)
+        return CalledMeasures(**found)
 
     points = tuple(
         OperatingPoint(
@@ -183,7 +191,7 @@ def _finding_measures(
             tuple(drawn.thresholds[:, place].tolist()),
             *_confusion(ill, judged, drawn.called[:, place]),
             int((known & ~judged).sum()),
-            CalledMeasures(*(of_judged(f"{rule}: {name}") for name in CALLED_MEASURES)),
+            of_called(rule, drawn.called[:, place]),
         )
         for place, rule in enumerate(rules)
     )

@@ -14,7 +14,14 @@ from numpy.typing import NDArray
 from radseek.retrieval.evaluation.estimate import Estimate
 from radseek.retrieval.evaluation.thresholds import ThresholdRule
 
-__all__ = ["CALLED_MEASURES", "CalledMeasures", "OperatingPoint", "call_rows", "called_measures"]
+__all__ = [
+    "CALLED_MEASURES",
+    "CalledMeasures",
+    "OperatingPoint",
+    "call_rows",
+    "called_measures",
+    "denominators",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +71,23 @@ def call_rows(
     """
     own = thresholds[fold]
     return scores[:, None] >= own, np.asarray(~np.isnan(own).any(axis=1))
+
+
+def denominators(
+    ill: NDArray[np.bool_], well: NDArray[np.bool_], called: NDArray[np.bool_]
+) -> Mapping[str, NDArray[np.bool_]]:
+    """Return which of N judged rows each measure of `CALLED_MEASURES` is a share of: those that its interval counts.
+
+    F1 and balanced accuracy are no shares of one set of rows; the positives, which both rest on, count.
+
+    Args:
+        ill: judged positives, `(N,)`.
+        well: judged negatives.
+        called: what is called present.
+    """
+    judged = ill | well
+    shares = {"sensitivity": ill, "specificity": well, "ppv": called & judged, "npv": judged & ~called}
+    return {**shares, "f1": ill, "balanced_accuracy": ill}
 
 
 def called_measures(

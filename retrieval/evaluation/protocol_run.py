@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radseek.prompts.finding import Finding
-from radseek.retrieval.evaluation.archive_retrieval import study_similarity
+from radseek.retrieval.evaluation.archive_retrieval import even_sample, report_similarity, study_similarity
 from radseek.retrieval.evaluation.estimate import Estimate
 from radseek.retrieval.evaluation.finding_measures import measure_findings
 from radseek.retrieval.evaluation.label_table import LabelTable
 from radseek.retrieval.evaluation.protocol import TAGS, Protocol
 from radseek.retrieval.evaluation.published_metrics import BothWays, classes_both_ways, enough_positives
-from radseek.retrieval.evaluation.published_retrieval import label_overlap_both_ways
+from radseek.retrieval.evaluation.published_retrieval import label_overlap_both_ways, pairs_both_ways, structure_recall
 from radseek.retrieval.evaluation.score_comparison import ScoreComparison, compare_findings
 from radseek.retrieval.evaluation.thresholds import ThresholdRule
 from radseek.retrieval.index.local_store import LocalStore
@@ -108,9 +108,9 @@ def run_protocol(
     )
     names = tuple(finding.name for finding in table.findings)
     if protocol.task == "retrieve":
-        similarity, _ = study_similarity(store, labels.studies)
-        ways = label_overlap_both_ways(labels.values, similarity, protocol.ks, labels.patients)
-        return ProtocolRun(protocol, tuple(one.name for one in labels.findings), (), tuple(ways))
+        return ProtocolRun(
+            protocol, tuple(one.name for one in labels.findings), (), tuple(_retrieved(protocol, store, labels))
+        )
     if not names:
         return ProtocolRun(protocol, (), (), ())
     ours = _scores(store, text_vectors, table, table.findings)
@@ -123,14 +123,33 @@ def run_protocol(
     return ProtocolRun(protocol, names, tuple(runs), ())
 
 
+def _retrieved(protocol: Protocol, store: LocalStore, labels: LabelTable) -> Iterator[BothWays]:
+    """Yield what a protocol that retrieves counts: what its flaws are of, and the recall of each structure."""
+    rows = even_sample(len(labels.studies))
+    studies, patients = ([names[row] for row in rows] for names in (labels.studies, labels.patients))
+    similarity, whole = study_similarity(store, studies)
+    kinds = {flaw.kind for flaw in protocol.flaws}
+    if "growing_k" in kinds:
+        yield from label_overlap_both_ways(labels.values[rows], similarity, protocol.ks, patients)
+    if "one_sided_duplicates" in kinds:
+        asking, reports, by_report = report_similarity(store, studies, whole)
+        if len(asking) > 1:
+            yield from pairs_both_ways(by_report.T, reports, protocol.ks)
+    if protocol.open_classes:  # every column of the file is a structure; published and ours are counted alike
+        for k in protocol.ks:
+            found = structure_recall(labels.values[rows], similarity, patients, k=k).tolist()
+            for finding, value in zip(labels.findings, found, strict=True):
+                yield BothWays(f"recall at {k}", "", finding.name, value, value)
+
+
 def _run(
     protocol: Protocol, table: LabelTable, prompts: str, scores: NDArray[np.float64], repeats: int, seed: int
 ) -> PromptRun:
     found = measure_findings(table.values, scores, table.patients, rules=[_RULE], repeats=repeats, seed=seed)
     # The published scripts know no study without a score: one that has none is not labelled here.
-    labels, filled = np.where(np.isnan(scores), -1, table.values), np.nan_to_num(scores, nan=0.5)
+    labels = np.where(np.isnan(scores), -1, table.values)
     names = [finding.name for finding in table.findings]
-    ways = classes_both_ways(protocol, labels, filled, table.patients, names, table.columns)
+    ways = classes_both_ways(protocol, labels, scores, table.patients, names, table.columns)
     classes = tuple(None if one is None else one.auroc for one in found.findings)
     return PromptRun(prompts, None if found.macro is None else found.macro.auroc, classes, tuple(ways))
 

@@ -138,7 +138,8 @@ def operating_both_ways(labels: ArrayLike, scores: ArrayLike, patients: Sequence
 def one_row_a_group(labels: ArrayLike, scores: ArrayLike, groups: Sequence[str]) -> tuple[Labels, Scores, list[int]]:
     """Return labels and scores of groups (scans of several reconstructions), and of each group its first row.
 
-    A group's score is the mean of its rows', its label what its rows say, not known where they contradict each other.
+    A group's score is the mean of its rows' (NaN, where a row has none, counts for nothing), its label what its rows
+    say, not known where they contradict each other.
     A row whose group is "" is a group of its own.
     """
     truth, said = np.asarray(labels), np.asarray(scores, float)
@@ -152,7 +153,11 @@ def one_row_a_group(labels: ArrayLike, scores: ArrayLike, groups: Sequence[str])
     present = np.array([(truth[own] == 1).any(0) for own in rows])
     absent = np.array([(truth[own] == 0).any(0) for own in rows])
     merged: Labels = np.where(present == absent, -1, present).astype(np.int8)
-    return merged, np.array([said[own].mean(0) for own in rows]), [own[0] for own in rows]
+    told = [~np.isnan(said[own]) for own in rows]
+    sums = np.array([np.where(there, said[own], 0).sum(0) for own, there in zip(rows, told, strict=True)])
+    counts = np.array([there.sum(0) for there in told])
+    means = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+    return merged, means, [own[0] for own in rows]
 
 
 def negatives_both_ways(labels: ArrayLike, scores: ArrayLike, kinds: Sequence[str], finding: str) -> BothWays:
@@ -238,7 +243,7 @@ def classes_both_ways(
         rows += [row for f, name in known for row in operating_both_ways(truth[:, f], said[:, f], patients, name)]
     if "which_negative" in kinds and "class" in columns:
         rows += [negatives_both_ways(truth[:, f], said[:, f], columns["class"], name) for f, name in known]
-    if "batch_zscore" in kinds:
+    if "batch_zscore" in kinds and ((truth == 1).sum(1) == 1).any():
         rows.append(zscore_both_ways(truth, said))
     return rows
 

@@ -16,6 +16,7 @@ from radseek.prompts.finding import Finding
 from radseek.retrieval.disk_errors import writing_to
 from radseek.retrieval.errors import IndexDamagedError, PromptError, UnknownNameError, UsageError, nearest
 from radseek.retrieval.index.segments.segment_folders import sync_folder
+from radseek.retrieval.index.writer_lock import locked
 from radseek.retrieval.scoring.probe import PROBE, Probe, ProbedFinding
 
 __all__ = ["asked_finding", "list_probes", "read_probe", "write_probe"]
@@ -31,11 +32,14 @@ def list_probes(index: Path) -> tuple[str, ...]:
 
 
 def write_probe(index: Path, probe: Probe) -> Path:
-    """Keep a probe in an index, in place of an earlier one of the same finding, and return its file."""
+    """Keep a probe in an index, in place of an earlier one of the same finding, and return its file.
+
+    Raises `IndexBusyError` where another process is writing the index.
+    """
     folder = index / _FOLDER
     final = folder / f"{probe.words.name}{_SUFFIX}"
     draft = folder / f".{final.name}.draft"
-    with writing_to(index):
+    with locked(index) as lock, writing_to(index):
         folder.mkdir(exist_ok=True)
         with draft.open("w", encoding="utf8", newline="\n") as file:
             json.dump({"sha256": probe.hash, **probe.to_dict()}, file, ensure_ascii=False)
@@ -43,6 +47,7 @@ def write_probe(index: Path, probe: Probe) -> Path:
             os.fsync(file.fileno())
         os.replace(draft, final)
         sync_folder(folder)
+        lock.release()
     return final
 
 
