@@ -1,4 +1,4 @@
-"""Verdicts of a whole index at once: what `screen` would say of every stored margin."""
+"""Verdicts of a whole index at once: what `screen` would say of every stored margin, images out of domain aside."""
 
 from __future__ import annotations
 
