@@ -64,7 +64,7 @@ def test_two_encoders_on_the_same_studies(labelled: Path, tmp_path: Path, capsys
 
 def test_one_encoder_is_no_comparison(labelled: Path, tmp_path: Path) -> None:
     labels = read_labels(labelled / "labels.csv")
-    for models in (["random"], ["random", "random"], ["a/random", "b/random/"]):
+    for models in (["random"], ["random", "random"], ["a/random", "a/random/"]):
         with pytest.raises(UsageError, match="at least two different ones"):
             compare_models([labelled / "scans"], models, labels, tmp_path)
 

@@ -173,7 +173,7 @@ def compare_models(
     Raises:
         UsageError: fewer than two encoders, twice the same, or no labelled study that all indexes hold.
     """
-    if len(models) < 2 or len(set(models)) < len(models):
+    if len(models) < 2 or len({model.rstrip("/\\") for model in models}) < len(models):
         raise UsageError("Encoders are compared with one another: name at least two different ones, --models A,B.")
     scored = []
     for done, (model, folder) in enumerate(zip(models, index_folders(models), strict=True)):
