@@ -53,6 +53,6 @@ def test_importing_brings_no_torch_faiss_or_sqlite() -> None:
 
 
 def test_every_result_is_a_table() -> None:
-    results = [one for name, one in vars(radseek).items() if name.endswith("Result")]
+    results = [getattr(radseek, name) for name in radseek.__all__ if name.endswith("Result")]
     assert {one.__name__ for one in results} >= {"ScreenResult", "ClassifyResult", "SimilarResult", "SearchResult"}
     assert all(issubclass(one, ResultTable) for one in results)
