@@ -43,7 +43,7 @@ def chosen_studies(labels: LabelTable, store: Store, where: Sequence[str]) -> La
         column = [value.strip().casefold() for value in labels.columns[heading]]
         lost = [value for value in values if value not in column]
         if lost:
-            there = sorted(set(column))
+            there = sorted(set(column) - {""})
             meant = nearest(lost[0], there)
             raise UsageError(f"No labelled study has {heading}={lost[0]}{meant}; there are {', '.join(there[:12])}.")
         kept &= np.isin(column, values)
