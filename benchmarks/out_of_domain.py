@@ -11,7 +11,6 @@ Photographs of scikit-learn are always among them. JSON to stdout.
 
 from __future__ import annotations
 
-import argparse
 import json
 import tempfile
 from collections.abc import Callable, Sequence
@@ -23,7 +22,7 @@ import sklearn.datasets
 from sklearn.covariance import LedoitWolf
 from sklearn.metrics import roc_auc_score
 
-from benchmarks.real_vectors import Image, images_of, kinds_of, other_pictures, query_of, write_index
+from benchmarks.real_vectors import Image, asked_for, images_of, kinds_of, other_pictures, query_of, write_index
 from radseek.retrieval.encoders.load_encoder import load_encoder
 from radseek.retrieval.index.closeness import FEWEST, sample_rows
 from radseek.retrieval.index.kept_closeness import KnownCloseness
@@ -120,12 +119,7 @@ def table(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def main() -> None:
     """Print all rows."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--photographs", type=Path, nargs="*", default=[], help="folders of JPEG and PNG files")
-    parser.add_argument("--root", type=Path, default=Path(__file__).resolve().parents[2] / "shared" / "data")
-    parser.add_argument("--cache", type=Path, help="a folder that vectors are kept in")
-    parser.add_argument("--choose", action="store_true", help="halves of train, in place of train and val")
-    asked = parser.parse_args()
+    asked = asked_for(__doc__)
     encoder = load_encoder("builtin")
     train = images_of(asked.root, "train", encoder, asked.cache)
     others = other_pictures([PHOTOGRAPHS, *asked.photographs], encoder, asked.cache)

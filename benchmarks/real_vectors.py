@@ -7,6 +7,7 @@ of one patient stand on both sides of those splits and figures on them are optim
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -175,3 +176,13 @@ def _made(rng: np.random.Generator) -> Iterator[tuple[str, int, NDArray[np.gener
     ramp = np.tile(np.linspace(0, 255, _SIDE), (_SIDE, 1))
     for number, made in enumerate((np.zeros_like(bar), np.full_like(bar, 255), bar, ramp)):
         yield "blank", number, made
+
+
+def asked_for(description: str | None) -> argparse.Namespace:
+    """Return what the command line of a benchmark over real images and photographs asks for."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--photographs", type=Path, nargs="*", default=[], help="folders of JPEG and PNG files")
+    parser.add_argument("--root", type=Path, default=Path(__file__).resolve().parents[2] / "shared" / "data")
+    parser.add_argument("--cache", type=Path, help="a folder that vectors are kept in")
+    parser.add_argument("--choose", action="store_true", help="halves of train, in place of train and val")
+    return parser.parse_args()

@@ -11,7 +11,6 @@ JSON to stdout.
 
 from __future__ import annotations
 
-import argparse
 import json
 import tempfile
 from collections.abc import Sequence
@@ -21,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.out_of_domain import PHOTOGRAPHS
-from benchmarks.real_vectors import Image, images_of, kinds_of, other_pictures, query_of, write_index
+from benchmarks.real_vectors import Image, asked_for, images_of, kinds_of, other_pictures, query_of, write_index
 from radseek.retrieval.encoders.encoder import Encoder
 from radseek.retrieval.encoders.load_encoder import load_encoder
 from radseek.retrieval.engine import Engine
@@ -69,12 +68,7 @@ def measured(
 
 def main() -> None:
     """Print all rows."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--photographs", type=Path, nargs="*", default=[], help="folders of JPEG and PNG files")
-    parser.add_argument("--root", type=Path, default=Path(__file__).resolve().parents[2] / "shared" / "data")
-    parser.add_argument("--cache", type=Path, help="a folder that vectors are kept in")
-    parser.add_argument("--choose", action="store_true", help="halves of train, in place of train and val")
-    given = parser.parse_args()
+    given = asked_for(__doc__)
     encoder = load_encoder("builtin")
     train = [one for one in images_of(given.root, "train", encoder, given.cache) if one.what == "plain"]
     others = other_pictures([PHOTOGRAPHS, *given.photographs], encoder, given.cache)

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,15 +22,21 @@ from tests.web_support import PATIENCE, Watched, WebIndex, grave, serving, watch
 pytest_plugins = ["tests.web_support"]
 
 
-@pytest.fixture(scope="module")
-def archive(web_index: WebIndex, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    """A server on a copy of the index, for these tests write; its address, and the index."""
-    base = tmp_path_factory.mktemp("archive")
+@contextmanager
+def serving_copy(web_index: WebIndex, base: Path) -> Iterator[tuple[str, Path]]:
+    """Run a server on a copy of the index, for these tests write; give its address, and the index."""
     index = base / "archive.index"
     shutil.copytree(web_index.index, index)
     shutil.copy(web_index.index.with_name("archive.linkage.sqlite"), base / "archive.linkage.sqlite")
     with serving(WebIndex(index, web_index.studies, web_index.reports, web_index.env)) as address:
         yield address, index
+
+
+@pytest.fixture(scope="module")
+def archive(web_index: WebIndex, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """A server whose studies stay the eight that they are; its address, and the index."""
+    with serving_copy(web_index, tmp_path_factory.mktemp("archive")) as made:
+        yield made
 
 
 @pytest.fixture
@@ -38,6 +45,16 @@ def visit(context: BrowserContext, archive: tuple[str, Path]) -> Iterator[Watche
     watched = watch(context, archive[0])
     yield watched
     watched.check()
+
+
+@pytest.fixture
+def growing(context: BrowserContext, web_index: WebIndex, tmp_path: Path) -> Iterator[Watched]:
+    """A watched page of a server of its own, whose archive grows."""
+    with serving_copy(web_index, tmp_path / "served") as (address, _):
+        watched = watch(context, address)
+        yield watched
+        watched.check()
+        watched.page.close()  # a server waits for whoever is still connected
 
 
 def open_part(page: Page, name: str) -> None:
@@ -149,7 +166,7 @@ def test_a_verdict_is_logged_shown_and_exported_and_its_note_runs_no_script(
 def test_what_was_noticed_and_about_are_there_in_both_languages(visit: Watched) -> None:
     page = visit.open()
     open_part(page, "As read")
-    expect(page.locator("#rs-archive-reading")).to_contain_text("Nothing was noticed in any of the ")
+    expect(page.locator("#rs-archive-reading")).to_contain_text("Nothing was noticed in any of the 8 studies")
     page.locator("#rs-tabs button[role=tab]", has_text="About").click()
     expect(page.locator("#rs-about")).to_contain_text("Research use only. Not a medical device.")
     expect(page.locator("#rs-card")).to_contain_text("EfficientNet-Lite0")
@@ -159,11 +176,11 @@ def test_what_was_noticed_and_about_are_there_in_both_languages(visit: Watched) 
     open_part(page, "工作列表")
     expect(page.locator("#rs-work-run")).to_have_text("筛查全部档案")
     open_part(page, "读取提示")
-    expect(page.locator("#rs-archive-reading")).to_contain_text("个检查均无提示")
+    expect(page.locator("#rs-archive-reading")).to_contain_text("8 个检查均无提示")
 
 
 def test_studies_are_added_files_that_are_none_are_named_and_the_archive_moves_on(
-    visit: Watched, archive: tuple[str, Path], tmp_path: Path
+    growing: Watched, tmp_path: Path
 ) -> None:
     command = [str(Path(sys.executable).with_name("radseek")), "phantoms", str(tmp_path / "new")]
     subprocess.run(
@@ -171,7 +188,7 @@ def test_studies_are_added_files_that_are_none_are_named_and_the_archive_moves_o
     )
     (new,) = sorted((tmp_path / "new" / "studies").rglob("*.dcm"))
     (tmp_path / "broken.dcm").write_text("no image")
-    page = visit.open()
+    page = growing.open()
     open_part(page, "Add studies")
     page.set_input_files("#rs-archive-tabs input[type=file]", [new, tmp_path / "broken.dcm"])
     expect(page.locator("#rs-add-status")).to_contain_text("Added 1 studies", timeout=3 * PATIENCE)

@@ -9,10 +9,11 @@ from functools import lru_cache
 from pathlib import Path
 
 from radseek.index_builder.metadata.metadata_columns import StudyMetadata, metadata_columns
+from radseek.index_builder.tables.copied_rows import copy_rows
 from radseek.index_builder.tables.delimited_rows import BadRow
 from radseek.index_builder.tables.row_paths import path_beside
 from radseek.index_builder.tables.table_rows import ReadAs, identifier, table_rows
-from radseek.retrieval.errors import RadseekError, Reason, UsageError
+from radseek.retrieval.errors import RadseekError, UsageError
 from radseek.retrieval.types import Skipped
 
 __all__ = ["find_metadata", "load_metadata", "unmatched_metadata"]
@@ -35,22 +36,13 @@ def load_metadata(
     """
     if not path.is_file():
         raise UsageError(f"{path}: no such file of metadata; give a .csv, .jsonl or .parquet file")
-    count, bad = 0, []
-    try:
-        for row in _rows(path, study_column, lambda text: note(f"{path.name}: {text}")):
-            if isinstance(row, BadRow):
-                bad.append(row)
-                continue
-            study, said = row
-            values = (study, path_beside(path.parent, study), pickle.dumps(said))
-            database.execute("INSERT INTO metadata (study, located, said) VALUES (?, ?, ?)", values)
-            count += 1
-    except UsageError as error:
-        raise UsageError(f"{path}: {error}") from None
-    if bad and not count:
-        raise UsageError(f"{path}, line {bad[0].line}: {bad[0].rule}")
-    for one in bad:
-        skip(Skipped(f"{path.name}:{one.line}", Reason.BAD_HEADER, f"line {one.line} {one.rule}"))
+
+    def keep(row: tuple[str, StudyMetadata]) -> None:
+        study, said = row
+        values = (study, path_beside(path.parent, study), pickle.dumps(said))
+        database.execute("INSERT INTO metadata (study, located, said) VALUES (?, ?, ?)", values)
+
+    copy_rows(path, _rows(path, study_column, lambda text: note(f"{path.name}: {text}")), keep, skip)
     database.execute("CREATE INDEX IF NOT EXISTS metadata_by_study ON metadata (study)")
     database.execute("CREATE INDEX IF NOT EXISTS metadata_by_path ON metadata (located)")
     database.commit()

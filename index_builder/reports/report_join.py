@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from radseek.index_builder.reports.report_table import Named, report_rows
-from radseek.index_builder.tables.delimited_rows import BadRow
+from radseek.index_builder.reports.report_table import Named, PlacedReport, report_rows
+from radseek.index_builder.tables.copied_rows import copy_rows
 from radseek.index_builder.tables.row_paths import path_beside
-from radseek.retrieval.errors import Reason, UsageError
+from radseek.retrieval.errors import UsageError
 from radseek.retrieval.types import Skipped
 
 __all__ = ["Named", "Report", "find_report", "load_reports", "unmatched_reports"]
@@ -45,21 +45,12 @@ def load_reports(
         raise UsageError(f"{path}: no such file of reports; give a .csv, .jsonl or .parquet file")
     skip = skip or (lambda line: warnings.warn(f"{line.path}: {line.message}", UserWarning, stacklevel=3))
     note = note or (lambda text: warnings.warn(text, UserWarning, stacklevel=3))
-    count, bad = 0, []
-    try:
-        for row in report_rows(path, named, lambda text: note(f"{path.name}: {text}")):
-            if isinstance(row, BadRow):
-                bad.append(row)
-                continue
-            values = (row.study, path_beside(path.parent, row.study), row.text, row.patient)
-            database.execute("INSERT INTO reports (study, located, text, patient) VALUES (?, ?, ?, ?)", values)
-            count += 1
-    except UsageError as error:
-        raise UsageError(f"{path}: {error}") from None
-    if bad and not count:
-        raise UsageError(f"{path}, line {bad[0].line}: {bad[0].rule}")
-    for row in bad:
-        skip(Skipped(f"{path.name}:{row.line}", Reason.BAD_HEADER, f"line {row.line} {row.rule}"))
+
+    def keep(row: PlacedReport) -> None:
+        values = (row.study, path_beside(path.parent, row.study), row.text, row.patient)
+        database.execute("INSERT INTO reports (study, located, text, patient) VALUES (?, ?, ?, ?)", values)
+
+    count = copy_rows(path, report_rows(path, named, lambda text: note(f"{path.name}: {text}")), keep, skip)
     database.execute("CREATE INDEX IF NOT EXISTS reports_by_study ON reports (study)")
     database.execute("CREATE INDEX IF NOT EXISTS reports_by_path ON reports (located)")
     database.commit()
