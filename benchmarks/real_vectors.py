@@ -28,7 +28,17 @@ from radseek.retrieval.scoring.study_vectors import SeriesVectors, StudyVectors
 from radseek.retrieval.types import Provenance, Series, ViewVectors, Volume
 from training.real_sets import KIND_OF, read_rows
 
-__all__ = ["MODALITIES", "MOST", "Image", "images_of", "kinds_of", "other_pictures", "query_of", "write_index"]
+__all__ = [
+    "MODALITIES",
+    "MOST",
+    "Image",
+    "asked_for",
+    "images_of",
+    "kinds_of",
+    "other_pictures",
+    "query_of",
+    "write_index",
+]
 
 MOST = {"train": 300, "val": 120}  # images of a source
 MODALITIES = ("CT", "DX", "MR", "US")

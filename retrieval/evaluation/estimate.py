@@ -54,11 +54,11 @@ def estimate_of(
         patients: whose they are.
         ends: `share`, of what lies between 0 and 1: `reach(rarer)` standard deviations of the resamples on the logit
             scale, half an observation short of 0 and 1; where value and resamples are all 0 or all 1, the far end is
-            the exact one of as many patients without an exception (Clopper & Pearson 1934). `difference`: the same on
-            the scale as it is. `error`, of what is 0 at best and which noise makes larger, in the sample and in each
-            resample again: the same about the value less what resampling adds to it (Davison & Hinkley 1997, 5.2),
-            not below 0, the value always inside. `percentile`: as the resamples lie (Efron & Tibshirani 1993,
-            chapter 13).
+            the exact one of as many patients without an exception (Clopper & Pearson 1934), for an AUROC wider than
+            need be. `difference`: the same on the scale as it is. `error`, of what is 0 at best and which noise makes
+            larger, in the sample and in each resample again: the same about the value less what resampling adds to it
+            (Davison & Hinkley 1997, 5.2), not below 0, the value always inside. `percentile`: as the resamples lie
+            (Efron & Tibshirani 1993, chapter 13).
         rarer: how many patients the rarer of two labels has; None: all count alike.
     """
     value, drawn = float(values[0]), values[1:][~np.isnan(values[1:])]
