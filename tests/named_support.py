@@ -106,12 +106,27 @@ def named_scripts() -> Iterator[Named]:
 
 @functools.cache
 def options_of_script(path: Path) -> frozenset[str]:
-    """Return the options that a script of ours takes: those that it adds to its parser, and its modules' parsers."""
+    """Return the options that a script of ours adds to its parser, or that a function it takes from another adds."""
     if path.suffix != ".py" or not path.is_file():
         return frozenset()
-    calls = (node for node in ast.walk(ast.parse(path.read_text("utf8"))) if isinstance(node, ast.Call))
-    added = (call.args for call in calls if getattr(call.func, "attr", "") == "add_argument")
+    tree = ast.parse(path.read_text("utf8"))
+    shared = (_function(script_of(one.module or ""), name.name) for one in _script_imports(tree) for name in one.names)
+    calls = (node for part in (tree, *shared) if part is not None for node in ast.walk(part))
+    added = (call.args for call in calls if isinstance(call, ast.Call) and _name_called(call) == "add_argument")
     return frozenset(one.value for given in added for one in given if isinstance(one, ast.Constant))
+
+
+def _name_called(call: ast.Call) -> str:
+    return getattr(call.func, "attr", "")
+
+
+def _script_imports(tree: ast.Module) -> list[ast.ImportFrom]:
+    return [one for one in tree.body if isinstance(one, ast.ImportFrom) and (one.module or "").split(".")[0] in SCRIPTS]
+
+
+def _function(path: Path, name: str) -> ast.FunctionDef | None:
+    body = ast.parse(path.read_text("utf8")).body if path.is_file() else []
+    return next((one for one in body if isinstance(one, ast.FunctionDef) and one.name == name), None)
 
 
 @functools.cache
