@@ -84,7 +84,7 @@ def questions(store: LocalStore, keys: list[str]) -> Iterator[tuple[str, Callabl
 
 
 def _plain(view: Any) -> tuple[Any, ...]:
-    return (view.view, view.series_uid, view.slices.tobytes(), view.pooled.tobytes(), view.z.tobytes(), view.position)
+    return (view.view, view.series_key, view.slices.tobytes(), view.pooled.tobytes(), view.z.tobytes(), view.position)
 
 
 def truth(index: Path) -> tuple[list[str], list[tuple[str, str]]]:

@@ -105,7 +105,7 @@ def _series_record(
     views = tuple(
         ViewVectors(
             view=view.name,
-            series_uid=pseudonym,
+            series_key=pseudonym,
             slices=rows,
             pooled=pool_view(encoder, rows),
             z=view.z,

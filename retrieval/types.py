@@ -187,10 +187,13 @@ class View:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ViewVectors:
-    """One view after encoding: `slices (N, D)` float16 unit rows, `pooled (D,)` float16, `z (N,)`."""
+    """One view after encoding: `slices (N, D)` float16 unit rows, `pooled (D,)` float16, `z (N,)`.
+
+    `series_key`: the series' pseudonym; "" where nobody named the study that it is of.
+    """
 
     view: str
-    series_uid: str
+    series_key: str
     slices: NDArray[np.float16]
     pooled: NDArray[np.float16]
     z: NDArray[np.int32]

@@ -85,7 +85,7 @@ def _record(
         number, modality=modality, views=(view,), slices=1, patient=f"p{number // per_patient}", **attributes
     )
     z = np.arange(len(rows), dtype=np.int32)
-    seen = ViewVectors(view, made.series[0].views[0].series_uid, rows, mean_of(rows), z, ())
+    seen = ViewVectors(view, made.series[0].views[0].series_key, rows, mean_of(rows), z, ())
     return replace(made, series=(replace(made.series[0], views=(seen,)),))
 
 

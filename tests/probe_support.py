@@ -41,7 +41,7 @@ def planted(
         made = make_record(number, modality="DX", views=("radiograph",), slices=slices, patient=f"p{number // 2}")
         series = made.series[0]
         view = series.views[0]
-        shown = ViewVectors(view.view, view.series_uid, rows, rows[0], view.z, view.position)
+        shown = ViewVectors(view.view, view.series_key, rows, rows[0], view.z, view.position)
         records.append(replace(made, series=(replace(series, views=(shown,)),)))
     return records, labels
 

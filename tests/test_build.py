@@ -42,7 +42,7 @@ def archive(tmp_path: Path) -> Path:
 def contents(index: Path) -> dict[str, list[tuple[str, str, NDArray[np.float16], NDArray[np.float16]]]]:
     with LocalStore.open(index) as store:
         return {
-            case.key: [(v.series_uid, v.view, v.slices, v.pooled) for v in store.slice_vectors(case.key)]
+            case.key: [(v.series_key, v.view, v.slices, v.pooled) for v in store.slice_vectors(case.key)]
             for case in store.cases()
         }
 

@@ -203,10 +203,10 @@ def test_embed_series_gives_one_entry_a_view_with_places_in_mm():
     voxels = rng.integers(-1000, 400, (6, 40, 50), dtype=np.int16)
     affine = np.array([[0.5, 0, 0, -10], [0, 0.5, 0, -20], [0, 0, 4.0, 100], [0, 0, 0, 1]])
     encoder = TinyEncoder()
-    views = embed_series(series(voxels, affine), encoder)
+    views = embed_series(series(voxels, affine), encoder, "2.25.3")
     assert len(views) >= 2
     for view in views:
-        assert view.series_uid == "1.2"
+        assert view.series_key == "2.25.3"
         assert view.slices.shape == (6, 32)
         assert view.slices.dtype == view.pooled.dtype == np.float16
         np.testing.assert_allclose(np.linalg.norm(view.pooled.astype(float)), 1, atol=2e-3)

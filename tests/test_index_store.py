@@ -70,7 +70,7 @@ def test_round_trip(index: Path) -> None:
             views = store.slice_vectors(case.key)
             assert [v.view for v in views] == ["lung", "soft"]
             for view, was in zip(views, there.views, strict=True):
-                assert view.series_uid == there.key
+                assert view.series_key == there.key
                 assert np.array_equal(view.slices, was.slices)
                 assert np.array_equal(view.pooled, was.pooled)
                 assert np.array_equal(view.z, was.z)

@@ -39,17 +39,17 @@ def pool_view(encoder: Encoder, slice_vectors: NDArray[np.float16]) -> NDArray[n
     return encoder.pool(slice_vectors.astype(np.float32)).astype(np.float16)
 
 
-def embed_series(series: Series, encoder: Encoder) -> list[ViewVectors]:
-    """Return the vectors of every view of `series`; [] where it has no view."""
-    return [embed_view(view, encoder) for view in iter_views(series)]
+def embed_series(series: Series, encoder: Encoder, series_key: str = "") -> list[ViewVectors]:
+    """Return the vectors of every view of `series`; [] where it has no view. `series_key`: its pseudonym, if any."""
+    return [embed_view(view, encoder, series_key) for view in iter_views(series)]
 
 
-def embed_view(view: View, encoder: Encoder) -> ViewVectors:
-    """Return the vectors of one view."""
+def embed_view(view: View, encoder: Encoder, series_key: str = "") -> ViewVectors:
+    """Return the vectors of one view; `series_key` as for `embed_series`."""
     slices = encode_padded(encoder, prepare_slices(view.slices, encoder.spec.preprocess))
     return ViewVectors(
         view=view.name,
-        series_uid=view.series.uid,
+        series_key=series_key,
         slices=slices,
         pooled=pool_view(encoder, slices),
         z=view.z,

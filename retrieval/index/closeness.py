@@ -111,7 +111,7 @@ def sample_rows(store: Store, modality: str, body_part: str) -> dict[str, Sample
     for case in cases:
         of_kind = {one.key for one in case.series if (one.modality, one.body_part) == (modality, body_part)}
         for view in store.slice_vectors(case.key):
-            if view.series_uid in of_kind:
+            if view.series_key in of_kind:
                 row = (case.patient_key or case.key, case.key, np.array(view.pooled))
                 found.setdefault(view.view, []).append(row)
     return {name: _together(rows) for name, rows in sorted(found.items())}

@@ -139,7 +139,7 @@ class RepooledStore(StoredVectors):
         found: dict[str, list[tuple[NDArray[np.float16], str, str]]] = {}
         for key in self._store.study_keys():
             for view in self.slice_vectors(key):
-                found.setdefault(view.view, []).append((view.pooled, key, view.series_uid))
+                found.setdefault(view.view, []).append((view.pooled, key, view.series_key))
         return {
             name: (FlatIndex(np.stack([row for row, _, _ in rows])), [s for _, s, _ in rows], [s for _, _, s in rows])
             for name, rows in found.items()

@@ -341,7 +341,7 @@ class Snapshot:
         mm = np.frombuffer(position, "<f8").reshape(-1, 3).tolist()
         return ViewVectors(
             view=name,
-            series_uid=series,
+            series_key=series,
             slices=self._rows("slices", segment, start, count),
             pooled=self._rows("views", segment, row, 1)[0],
             z=np.frombuffer(z, "<i4").astype(np.int32),

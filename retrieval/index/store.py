@@ -274,7 +274,7 @@ class Store(Protocol):
         ...
 
     def slice_vectors(self, study: str) -> tuple[ViewVectors, ...]:
-        """Return a study's views in the order they were added; `series_uid` is the series' key.
+        """Return a study's views in the order they were added; `series_key` is the series' key.
 
         Args:
             study: its key.

@@ -57,14 +57,10 @@ def is_synthetic(attributes: Mapping[str, str | int]) -> bool:
 def embed_study(study: Study, encoder: Encoder, key: bytes, path: str | None) -> StudyVectors:
     """Encode a study; float16 rows, as an index would hold them."""
     name = study_key(study, key)
+    keys = [series_key(name, one.uid, ordinal, key) for ordinal, one in enumerate(study.series)]
     series = tuple(
-        SeriesVectors(
-            series_key(name, one.uid, ordinal, key),
-            one.modality,
-            one.body_part,
-            tuple(embed_series(one, encoder)),
-        )
-        for ordinal, one in enumerate(study.series)
+        SeriesVectors(own, one.modality, one.body_part, tuple(embed_series(one, encoder, own)))
+        for own, one in zip(keys, study.series, strict=True)
     )
     twin = stored_key(study, key) if study.is_upload else ""
     return StudyVectors(name, patient_key(study.patient_id, key), path, series, allow_list(study.attributes), twin)
@@ -74,7 +70,7 @@ def stored_study(store: Store, case: Case) -> StudyVectors:
     """Read a stored study's vectors."""
     by_series: dict[str, list[ViewVectors]] = {}
     for view in store.slice_vectors(case.key):
-        by_series.setdefault(view.series_uid, []).append(view)
+        by_series.setdefault(view.series_key, []).append(view)
     series = tuple(
         SeriesVectors(one.key, one.modality, one.body_part, tuple(by_series.get(one.key, ()))) for one in case.series
     )

@@ -89,7 +89,7 @@ def _rows(store: Store, level: Level) -> Iterator[tuple[list[VectorKey], NDArray
             yield [VectorKey(case.key)], mean_pool(np.stack([view.pooled for view in views]).astype(np.float32))[None]
         for one in views if level != "study" else ():
             if level == "view":
-                yield [VectorKey(case.key, one.series_uid, one.view)], one.pooled[None]
+                yield [VectorKey(case.key, one.series_key, one.view)], one.pooled[None]
             else:
-                keys = [VectorKey(case.key, one.series_uid, one.view, int(z)) for z in one.z]
+                keys = [VectorKey(case.key, one.series_key, one.view, int(z)) for z in one.z]
                 yield keys, np.array(one.slices)  # a copy: what is stored is mapped, and given back
