@@ -20,7 +20,7 @@ from radseek.index_builder.discover import FoundStudy, discover, found_studies, 
 from radseek.index_builder.metadata.metadata_columns import StudyMetadata
 from radseek.index_builder.prepare_study import PreparedStudy, ReadTask
 from radseek.index_builder.reports.report_join import Report
-from radseek.index_builder.study_records import Told, study_record
+from radseek.index_builder.study_records import GivenFacts, study_record
 from radseek.retrieval.encoders.encoder import Encoder
 from radseek.retrieval.errors import InputError, Reason
 from radseek.retrieval.imaging.zip_members import unpacking_folder
@@ -75,8 +75,8 @@ def study_records(
         return ReadTask(found.headers, *kind, encoder.spec.preprocess, scratch, hash_pixels=keep is not None)
 
     for item, vectors in encode_across(encoder, _read(wanted, task, workers or _default_workers(), skip, keep)):
-        told = Told(report(item.found), metadata(item.found))
-        yield study_record(item.found, item.study, vectors, told, encoder=encoder, key=key)
+        given = GivenFacts(report(item.found), metadata(item.found))
+        yield study_record(item.found, item.study, vectors, given, encoder=encoder, key=key)
 
 
 def embed_sources(

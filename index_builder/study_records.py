@@ -22,11 +22,11 @@ from radseek.retrieval.privacy.pseudonyms import keyed_hash, patient_key, series
 from radseek.retrieval.privacy.scrub import scrub
 from radseek.retrieval.types import ViewVectors
 
-__all__ = ["Told", "study_record"]
+__all__ = ["GivenFacts", "study_record"]
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class GivenFacts:
     """What a user's files say of a study beside its images: its report, and its row of metadata."""
 
     report: Report | None
@@ -37,7 +37,7 @@ def study_record(
     found: FoundStudy,
     prepared: PreparedStudy,
     vectors: Sequence[NDArray[np.float16]],
-    told: Told,
+    given: GivenFacts,
     *,
     encoder: Encoder,
     key: bytes,
@@ -53,7 +53,7 @@ def study_record(
         _series_record(one, ordinal, [next(remaining) for _ in one.views], found.key, encoder, key)
         for ordinal, one in enumerate(prepared.series)
     )
-    report, metadata = told.report, told.metadata
+    report, metadata = given.report, given.metadata
     patient = study.patient_id or (report.patient if report else "") or (metadata.patient if metadata else "")
     text = scrub(report.text) if report else ""
     sentences = tuple(split_sentences(text))

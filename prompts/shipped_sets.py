@@ -56,10 +56,10 @@ def _parse(content: bytes, source: str) -> FindingSet:
         data = tomllib.loads(content.decode("utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise PromptError(f"{source}: not TOML in UTF-8 ({error}); correct the file") from error
-    return parse_set(data, source, _lend)
+    return parse_set(data, source, _shared_set)
 
 
-def _lend(name: str) -> FindingSet:
+def _shared_set(name: str) -> FindingSet:
     """A set whose words another may share: shipped ones only, so that a file never depends on another's place."""
     if name not in list_sets():
         raise PromptError(f"same_as = {name!r} is no shipped set; use one of {', '.join(list_sets())}")

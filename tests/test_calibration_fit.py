@@ -263,10 +263,10 @@ def test_no_part_sees_the_labels_of_a_later_one() -> None:
         return found
 
     checked, chosen = with_other_margins(check), with_other_margins(choose)
-    assert (checked.map, checked.accepted, checked.told) == (first.map, first.accepted, first.told)
+    assert (checked.map, checked.accepted, checked.area) == (first.map, first.accepted, first.area)
     assert [one.threshold for one in checked.points] == [one.threshold for one in first.points]
     assert checked.check != first.check
-    assert (chosen.map, chosen.told) == (first.map, first.told)
+    assert (chosen.map, chosen.area) == (first.map, first.area)
     assert chosen.accepted != first.accepted
 
 

@@ -29,16 +29,16 @@ from tests.encoder_support import TinyEncoder
 from tests.probe_support import EFFUSION, planted, planted_index, table_of
 
 
-def test_an_encoder_that_hears_no_and_one_that_does_not() -> None:
+def test_an_encoder_that_separates_negation_and_one_that_does_not() -> None:
     hears = prompt_test(TextVectors(TinyEncoder()), EFFUSION)
     deaf = prompt_test(TextVectors(TinyEncoder(hears_negation=False)), find("a bicycle"))
-    assert hears.hears_no
+    assert hears.separates_negation
     assert hears.can_be_judged == (hears.separation >= 0.95)
     assert hears.separation > deaf.separation
     assert hears.stated > hears.denied
     assert not deaf.can_be_judged
     assert hears.kinds == ()
-    assert hears.to_dict()["hears_no"] is True
+    assert hears.to_dict()["separates_negation"] is True
     assert len(hears.agreement) == len(hears.present) == len(EFFUSION.present)
 
 

@@ -59,7 +59,7 @@ def find_encoding(path: Path) -> TextEncoding:
         return TextEncoding(escaped, guessed=True) if escaped else TextEncoding("utf-8")
     if broken / (broken + whole) <= _DAMAGED:
         return TextEncoding("utf-8", damaged=True)
-    name = next(name for name in (*_likely(_telling_lines(path)), _LAST) if _reads(path, name))
+    name = next(name for name in (*_likely(_non_ascii_lines(path)), _LAST) if _reads(path, name))
     return TextEncoding(name, guessed=True)
 
 
@@ -115,7 +115,7 @@ def _reads(path: Path, name: str) -> bool:
     return True
 
 
-def _telling_lines(path: Path) -> bytes:
+def _non_ascii_lines(path: Path) -> bytes:
     """Return the lines that are not ASCII, as far as a guess needs them."""
     sample = bytearray()
     with path.open("rb") as file:

@@ -42,10 +42,10 @@ def probe(
         return
     for line in opened.report.lines():
         errors.print(printable(line), markup=False, soft_wrap=True)
-    _tell(report)
+    _print_probe(report)
 
 
-def _tell(report: ProbeReport) -> None:
+def _print_probe(report: ProbeReport) -> None:
     probe, curve = report.probe, report.curve
     title = f"{probe.words.names['en']}: AUROC on {curve.zero_shot.patients} patients held out [95 %]"
     columns = ["labels", "with it", "few-shot", "gain", "linear probe", "gain"]

@@ -90,7 +90,7 @@ def tune(
         return
     for line in (*opened.report.lines(), *refused):
         errors.print(printable(line), markup=False, soft_wrap=True)
-    _tell(found, out)
+    _print_tunings(found, out)
     print_notice(meaningless=encoder.meaningless)
 
 
@@ -136,12 +136,12 @@ def _words_of(index: Path | None, model: str | None) -> Iterator[tuple[Store | N
 def _tested(one: PromptTest) -> list[object]:
     odd = min(range(len(one.agreement)), key=one.agreement.__getitem__)
     judged = "" if one.can_be_judged else " (screen abstains)"
-    heard = "" if one.hears_no else " (not heard)"
+    negation = "" if one.separates_negation else " (denial not separated)"
     nearest = ", ".join(f"{near.name} {near.cosine:.2f}" for near in one.nearest)
     return [
         one.words,
         f"{one.separation:.2f}{judged}",
-        f"{one.stated:+.2f} / {one.denied:+.2f}{heard}",
+        f"{one.stated:+.2f} / {one.denied:+.2f}{negation}",
         f"{sum(one.agreement) / len(one.agreement):.2f}, least {one.agreement[odd]:.2f}: {one.present[odd]}",
         nearest,
     ]
@@ -156,7 +156,7 @@ def _alike(one: PromptTest, kinds: Sequence[tuple[str, str]]) -> list[object]:
     return [one.words, *(said.get(kind, "") for kind in kinds)]
 
 
-def _tell(found: Sequence[PromptTuning], out: Path | None) -> None:
+def _print_tunings(found: Sequence[PromptTuning], out: Path | None) -> None:
     columns = ["finding", "as they were [95 %]", "each alone, 10-90 %", "as chosen", "gain", "studies"]
     rows: list[list[object]] = []
     for one in found:

@@ -123,7 +123,7 @@ class Fit:
     accepted: AcceptedFrom
     points: tuple[CheckedPoint, ...]
     parts: dict[str, dict[str, int]]
-    told: Estimate
+    area: Estimate
     check: CalibrationCheck
 
 
@@ -133,7 +133,7 @@ class Unfit:
 
     reason: UnfitReason
     message: str
-    told: Estimate | None = None
+    area: Estimate | None = None
 
 
 def three_parts(patients: Sequence[str], labels: NDArray[np.int8], seed: int) -> tuple[NDArray[np.intp], ...]:
@@ -162,12 +162,12 @@ def fit_group(group: LabelledGroup, aims: Aims) -> Fit | Unfit:
     few = _too_few(group, (fit, choose, check))
     if few is not None:
         return few
-    told = auroc(group.labels[fit], group.margins[fit], [group.patients[i] for i in fit], repeats=_REPEATS)
-    if not told.low > 0.5:
+    area = auroc(group.labels[fit], group.margins[fit], [group.patients[i] for i in fit], repeats=_REPEATS)
+    if not area.low > 0.5:
         return Unfit(
             "not_ordered",
-            f"margins do not tell present from absent (AUROC {told}); ask in other words, or with another encoder",
-            told,
+            f"margins do not tell present from absent (AUROC {area}); ask in other words, or with another encoder",
+            area,
         )
     method = method_for(group.labels[fit])
     mapped = fit_probability(method, group.margins[fit], group.labels[fit])
@@ -175,7 +175,7 @@ def fit_group(group: LabelledGroup, aims: Aims) -> Fit | Unfit:
     thresholds = conformal_thresholds(group.labels[choose], said[choose], aims.coverage)
     points = choose_points(aims.rules, (group.labels[choose], said[choose]), (group.labels[check], said[check]))
     parts = {name: group.counts(rows) for name, rows in zip(PARTS, (fit, choose, check), strict=True)}
-    return Fit(method, mapped, thresholds, tuple(points), parts, told, _check(group, check, said[check], thresholds))
+    return Fit(method, mapped, thresholds, tuple(points), parts, area, _check(group, check, said[check], thresholds))
 
 
 def _too_few(group: LabelledGroup, parts: Sequence[NDArray[np.intp]]) -> Unfit | None:
@@ -229,7 +229,7 @@ class FittedRow:
     def to_dict(self) -> dict[str, Any]:
         """Return the row as JSON-able values; of what was not fitted the numbers are None, and `reason` says why."""
         fit, unfit = (self.found, None) if isinstance(self.found, Fit) else (None, self.found)
-        told = self.found.told
+        area = self.found.area
         return {
             "finding": self.finding,
             "words": self.words,
@@ -240,7 +240,7 @@ class FittedRow:
             "method": None if fit is None else fit.method,
             "reason": None if unfit is None else unfit.reason,
             "message": None if unfit is None else unfit.message,
-            "auroc": None if told is None else {"value": told.value, "low": told.low, "high": told.high},
+            "auroc": None if area is None else {"value": area.value, "low": area.low, "high": area.high},
             "not_told_apart": self.not_told_apart,
             "parts": None if fit is None else fit.parts,
             "map": None if fit is None else fit.map.to_dict(),

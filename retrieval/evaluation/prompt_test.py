@@ -67,7 +67,7 @@ class PromptTest:
     kinds: tuple[KindLikeness, ...] = ()
 
     @property
-    def hears_no(self) -> bool:
+    def separates_negation(self) -> bool:
         """Say whether the bare word lies nearer to "present" than its denial does."""
         return self.stated > self.denied
 
@@ -78,7 +78,7 @@ class PromptTest:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the test as JSON-able values."""
-        return {**asdict(self), "hears_no": self.hears_no, "can_be_judged": self.can_be_judged}
+        return {**asdict(self), "separates_negation": self.separates_negation, "can_be_judged": self.can_be_judged}
 
 
 def prompt_test(text_vectors: TextVectors, finding: Finding, store: Store | None = None) -> PromptTest:

@@ -12,7 +12,7 @@ import numpy as np
 from radseek.demo.phantoms.phantom import Kind, Lesion
 from radseek.demo.phantoms.reports.report_author import Author, pick
 
-__all__ = ["bank", "phrases", "tell"]
+__all__ = ["bank", "lesion_sentence", "phrases"]
 
 _TAG = {"chest_ct": "ct", "head_ct": "ct", "chest_xray": "dx", "brain_mr": "mr"}
 _BLEEDS = {"subdural": "subdural_haematoma", "epidural": "epidural"}
@@ -47,7 +47,7 @@ def _key(lesion: Lesion) -> str:
     return lesion.finding
 
 
-def tell(lesion: Lesion, group: str, author: Author, kind: Kind, rng: np.random.Generator) -> str:
+def lesion_sentence(lesion: Lesion, group: str, author: Author, kind: Kind, rng: np.random.Generator) -> str:
     """One sentence on `lesion` from a group ("full", "short", "unsure", "concl") in the author's hand."""
     frame = pick(rng, phrases(_key(lesion), group, kind))
     return author.spell(frame.format(**_fields(lesion, author, kind, rng)))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from radseek.demo.phantoms.phantom import FINDINGS, Lesion, Phantom
-from radseek.demo.phantoms.reports.lesion_words import bank, phrases, tell
+from radseek.demo.phantoms.reports.lesion_words import bank, lesion_sentence, phrases
 from radseek.demo.phantoms.reports.report_author import Author, draw_author, pick
 
 __all__ = ["Report", "write_report"]
@@ -47,7 +47,7 @@ class Report:
 def write_report(phantom: Phantom, rng: np.random.Generator) -> Report:
     """A report on `phantom`, true to its facts; the same generator state gives the same report."""
     author = draw_author(rng)
-    shown = _worth_telling(phantom.lesions)
+    shown = _reported_lesions(phantom.lesions)
     positives = [(lesion.finding, _sentence(lesion, author, phantom, rng)) for lesion in shown]
     missing = [name for name, present in phantom.labels.items() if not present]
     said = [name for name in missing if rng.random() < author.thoroughness]
@@ -63,7 +63,7 @@ def _region(phantom: Phantom) -> str:
     return "chest" if phantom.kind.startswith("chest") else "head"
 
 
-def _worth_telling(lesions: tuple[Lesion, ...]) -> list[Lesion]:
+def _reported_lesions(lesions: tuple[Lesion, ...]) -> list[Lesion]:
     """All but the bleeds that are told as subdural haematomas already."""
     subdural = any(lesion.finding == "subdural_haematoma" for lesion in lesions)
     return [
@@ -76,7 +76,7 @@ def _worth_telling(lesions: tuple[Lesion, ...]) -> list[Lesion]:
 def _sentence(lesion: Lesion, author: Author, phantom: Phantom, rng: np.random.Generator) -> str:
     plain = "short" if author.style in {"terse", "telegraphic"} else "full"
     group = "unsure" if rng.random() < author.doubt else plain
-    return tell(lesion, group, author, phantom.kind, rng)
+    return lesion_sentence(lesion, group, author, phantom.kind, rng)
 
 
 def _incidentals(phantom: Phantom, author: Author, rng: np.random.Generator) -> list[str]:
@@ -150,7 +150,7 @@ def _impression(
     firsts: dict[str, Lesion] = {}
     for lesion in sorted(shown, key=lambda lesion: FINDINGS[phantom.kind].index(lesion.finding)):
         firsts.setdefault(f"{lesion.finding} {lesion.details.get('type', '')} {lesion.side}", lesion)
-    lines = [tell(lesion, "concl", author, phantom.kind, rng) for lesion in firsts.values()]
+    lines = [lesion_sentence(lesion, "concl", author, phantom.kind, rng) for lesion in firsts.values()]
     if not lines:
         lines = [author.spell(pick(rng, bank()["normal"][_region(phantom)]))]
     elif missing and rng.random() < 0.25:

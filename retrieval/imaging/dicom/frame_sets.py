@@ -54,7 +54,7 @@ def magnitude_of(group: Group) -> Narrowed | None:
 def narrow(group: Group, key: Key) -> Narrowed | None:
     """Keep one set of those that a key distinguishes; None where it distinguishes none at any position."""
     labels = _labels(group, key)
-    if len(set(labels)) < 2 or not _tells_apart(group, labels):
+    if len(set(labels)) < 2 or not _labels_split(group, labels):
         return None
     sets = group.by_label(labels)
     values = _in_order(list(sets.values()), key)
@@ -127,7 +127,7 @@ def _joined(values: Sequence[Group]) -> Group:
     return joined
 
 
-def _tells_apart(group: Group, labels: Sequence[str]) -> bool:
+def _labels_split(group: Group, labels: Sequence[str]) -> bool:
     """Whether any position holds two values."""
     first: dict[int, str] = {}
     return any(first.setdefault(slot, label) != label for slot, label in zip(group.slots, labels, strict=True))

@@ -76,7 +76,7 @@ def from_file(voi: Voi | None, values: NDArray[Any], *, inverted: bool, widest: 
     low, high = float(values.min()), float(values.max())
     if not high > low:
         return Display()
-    if voi.lut is not None and _table_tells(voi, low, high):
+    if voi.lut is not None and _lut_varies(voi, low, high):
         table = np.clip(np.nan_to_num(voi.lut), 0, 1).astype(np.float32)
         return Display(table=table, table_first=voi.lut_first, inverted=inverted)
     if voi.function not in WINDOW_FUNCTIONS:
@@ -96,7 +96,7 @@ def _sane(center: float, width: float, function: str, low: float, high: float) -
     return center - width / 2 < high and center + width / 2 > low
 
 
-def _table_tells(voi: Voi, low: float, high: float) -> bool:
+def _lut_varies(voi: Voi, low: float, high: float) -> bool:
     # A table of one entry, or one that the data never enters, would show nothing.
     if voi.lut is None or len(voi.lut) < 2 or not np.isfinite(voi.lut_first):
         return False
