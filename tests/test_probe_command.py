@@ -13,7 +13,8 @@ from radseek.cli.late_commands import COMMANDS
 from radseek.cli.main import app, run
 from radseek.prompts import load_set
 from radseek.retrieval.document import NOTICE
-from radseek.retrieval.scoring.probe_files import read_probe
+from radseek.retrieval.index.writer_lock import locked
+from radseek.retrieval.scoring.probe_files import list_probes, read_probe
 from tests.encoder_support import TinyEncoder
 from tests.probe_support import planted, planted_index
 from tests.test_json_schemas import valid
@@ -134,6 +135,47 @@ def test_mistakes_are_one_sentence(index: Path, capsys: pytest.CaptureFixture[st
     assert "pleural_effusion" in document(capsys, "", *asked, code=2)["error"]["message"]
     asked = ("prompts", "tune", index, "--labels", labels, "--findings", "chest_ct")
     assert "read in (soft)" in document(capsys, "", *asked, code=2)["error"]["message"]
+
+
+@pytest.mark.slow
+def test_tuning_goes_on_after_a_finding_that_cannot_be_tuned(index: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    labels = index.parent / "two.csv"
+    rows = (index.parent / "labels.csv").read_text().splitlines()
+    few = [f"{row.split(',')[0]},pneumothorax,1" for row in rows[1:9]]  # of one answer: nothing can be chosen by them
+    labels.write_text("\n".join([rows[0], *few, *rows[1:]]) + "\n")
+    found = document(capsys, "prompts_tune", "prompts", "tune", index, "--labels", labels, "--findings", "chest_xray")
+    assert [one["finding"] for one in found["tunings"]] == ["pleural_effusion"]
+    assert run(["prompts", "tune", str(index), "--labels", str(labels), "--findings", "chest_xray"]) == 0
+    assert "pneumothorax" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_one_finding_asked_twice_is_asked_once(index: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    twice = ("--finding", "pleural effusion", "--finding", "胸腔积液")
+    assert len(document(capsys, "prompts_test", "prompts", "test", *twice)["tests"]) == 1
+    labels = index.parent / "labels.csv"
+    assert len(document(capsys, "prompts_tune", "prompts", "tune", index, "--labels", labels, *twice)["tunings"]) == 1
+
+
+@pytest.mark.slow
+def test_a_probe_is_not_written_beside_another_writer(index: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ("probe", index, "--labels", index.parent / "labels.csv", "--finding", "pleural effusion")
+    before = list_probes(index)
+    with locked(index):
+        error = document(capsys, "", *asked, code=7)["error"]
+    assert "Another process is writing" in error["message"]
+    assert list_probes(index) == before
+
+
+@pytest.mark.slow
+def test_a_filter_that_no_row_passes_says_so(index: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    labels = index.parent / "split.csv"
+    rows = (index.parent / "labels.csv").read_text().splitlines()
+    labels.write_text("\n".join([f"{rows[0]},split", *(f"{row},train" for row in rows[1:])]) + "\n")
+    asked = ("evaluate", index, "--labels", labels, "--finding", "pleural effusion", "--where", "split=val")
+    message = document(capsys, "", *asked, code=2)["error"]["message"]
+    assert "split" in message
+    assert "train" in message
 
 
 def test_two_words_have_help_of_their_own(capsys: pytest.CaptureFixture[str]) -> None:
