@@ -27,7 +27,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 ROOT = Path(__file__).resolve().parents[1]
 CHROMIUM = os.environ.get("RADSEEK_CHROMIUM", "/usr/bin/chromium")
-PATIENCE = 60_000  # ms that a browser test waits for an answer: the machine may be busy
+PATIENCE = 180_000  # ms that a browser test waits for an answer: the machine may be busy
 expect.set_options(timeout=PATIENCE)
 RAN = "window.__ran=(window.__ran||0)+1"  # what every script below does, where it is run
 CHANGING = """() => document.querySelector(".pending") !== null || document.getAnimations().some(one =>
