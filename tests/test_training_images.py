@@ -12,6 +12,7 @@ from scipy import ndimage
 
 from radseek.demo.phantoms.make import make_phantom
 from training.augment import augment, draw_shift, draw_warp, warp
+from training.generalist import make_copies
 from training.halves import End, with_exact_depthwise
 from training.images import ImageSet, join
 from training.losses import lesion_loss
@@ -184,3 +185,22 @@ def test_the_mixer_keeps_shares_and_looks_for_the_rare_finding() -> None:
     assert np.sum(drawn == 3) > 500
     elsewhere = Mixer(data, shares, [0], seed=1, sought={"a": [1]}).draw(4000)  # nobody asked for column 0 there
     assert np.sum(elsewhere == 3) < 30
+
+
+def test_copies_keep_twins_side_by_side_and_can_leave_a_source_out() -> None:
+    twins, others = _set(12, 2), _set(5, 2)
+    twins = ImageSet(**{**_fields(twins), "source": ["head_twins"] * 12, "view": ["brain"] * 12})
+    data = join([others, twins])
+    settings = {"seed": 3, "most": 8, "copies": 2, "gentle": 1.0}
+    copies = make_copies(torch.nn.AvgPool2d(4), data, [0], settings, lambda **_: None)
+    drawn = copies.rows[copies.rows >= 5] - 5
+    assert len(drawn) == 8
+    assert (drawn[0::2] % 2 == 0).all()
+    assert (drawn[1::2] == drawn[0::2] + 1).all()
+    left = copies.without(data, ["head_twins"])
+    assert set(left.rows.tolist()) == set(range(5))
+    assert len(left.activations) == len(left.rows) == len(left.share)
+
+
+def _fields(data: ImageSet) -> dict[str, object]:
+    return {name: getattr(data, name) for name in ImageSet.__dataclass_fields__}

@@ -38,7 +38,7 @@ class Caption:
 @dataclass(frozen=True, slots=True)
 class Words:
     """The parsed captions.toml: concepts by name, the shared templates, the unclaimed general names, and `nothing`:
-    words that are not of an image at all, and must order no images."""
+    words that are not of an image at all, alone and in contexts, and must order no images."""
 
     concepts: dict[str, dict[str, Any]]
     templates: dict[str, Any]
@@ -53,7 +53,14 @@ class Words:
 def load_words(path: Path | None = None) -> Words:
     """Read captions.toml (this folder's by default)."""
     data = tomllib.loads((path or Path(__file__).with_name("captions.toml")).read_text(encoding="utf-8"))
-    return Words(data["concept"], data["templates"], tuple(data["general"]["names"]), tuple(data["nothing"]["names"]))
+    return Words(data["concept"], data["templates"], tuple(data["general"]["names"]), _nothing(data["nothing"]))
+
+
+def _nothing(data: dict[str, list[str]]) -> tuple[str, ...]:
+    """Return each name alone and in the next two of the contexts."""
+    names, contexts = data["names"], data["contexts"]
+    turns = [contexts[(2 * i + k) % len(contexts)].format(name) for i, name in enumerate(names) for k in (0, 1)]
+    return (*names, *turns)
 
 
 def _held(index: int) -> bool:

@@ -41,7 +41,7 @@ __all__ = ["choose_soup", "columns_of", "images_of", "main", "warm_model"]
 HERE = Path(__file__).parent
 SHIPPED = HERE.parent / "retrieval" / "encoders" / "builtin"
 FOLDERS = ("cxr_nih", "brain_mr", "real_many")
-SOUPS = (0.85,)  # shares of the new weights
+SOUPS = (0.7, 0.85, 1.0)  # shares of the new weights
 MOST_CHOOSING = 80  # rows a source
 NOT_FINDINGS = {*KINDS, *WINDOWS, *SEQUENCES, *REAL_KINDS, "contrast_enhanced"}
 
@@ -77,10 +77,6 @@ def images_of(recipe: dict[str, Any], concepts: tuple[str, ...]) -> tuple[ImageS
         rows = rows[np.unique(np.linspace(0, len(rows) - 1, min(len(rows), MOST_CHOOSING)).astype(int))]
         choosing.append(rows)
     return data.take(np.flatnonzero(~data.choose)), data.take(np.concatenate(choosing).astype(np.intp))
-
-
-def _leave_out(data: ImageSet, sources: list[str]) -> ImageSet:
-    return data.take(np.flatnonzero(~np.isin(data.source, sources)))
 
 
 def old_places(shipped: Path, captions: list[Caption]) -> dict[str, Tensor]:
@@ -164,7 +160,6 @@ def main() -> None:
         torch.save(model.text.state_dict(), path)
     log(phase="words", **measures.unseen_wording(sentences, single, meanings))
     data, choosing = images_of(recipe, meanings.concepts)
-    data = _leave_out(data, chosen.without)
     log(phase="data", fitted=len(data.pixels), choose=len(choosing.pixels))
     held = bank_of(sentences, single, meanings, held=True, each=12)
     settings = recipe["generalist"] | ({"steps": chosen.steps} if chosen.steps else {})
@@ -173,9 +168,12 @@ def main() -> None:
     path = chosen.run / "choosing.pt"
     if not path.exists():
         torch.save(stored(start, choosing.pixels), path)
-    check = Worst(choosing, torch.load(path, weights_only=True), held, meanings.concepts)
+    asked = np.flatnonzero(~np.isin(choosing.source, chosen.without))
+    choosing = choosing.take(asked)
+    check = Worst(choosing, torch.load(path, weights_only=True)[asked], held, meanings.concepts)
     columns = columns_of(meanings.concepts)
     copies = _kept_copies(chosen.run / "copies.pt", lambda: make_copies(start, data, columns["focal"], settings, log))
+    copies = copies.without(data, chosen.without)
     path = chosen.run / "visual.pt"
     if path.exists():
         model.visual.load_state_dict(torch.load(path, weights_only=True))

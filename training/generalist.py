@@ -7,7 +7,7 @@ are drawn evenly; early features of real rows swap styles within a kind of image
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -105,6 +105,11 @@ class Copies:
     rows: NDArray[np.intp]
     share: Tensor
 
+    def without(self, data: ImageSet, sources: Sequence[str]) -> Copies:
+        """Return the copies of rows of `data` that are of none of these sources."""
+        kept = np.flatnonzero(~np.isin(np.array(data.source)[self.rows], list(sources)))
+        return Copies(self.activations[kept], self.rows[kept], self.share[kept]) if sources else self
+
 
 @torch.no_grad()
 def make_copies(start: nn.Module, data: ImageSet, focal: list[int], settings: dict[str, Any], log: Any) -> Copies:
@@ -115,9 +120,9 @@ def make_copies(start: nn.Module, data: ImageSet, focal: list[int], settings: di
     for name in sorted(set(data.source)):
         for part in (picture, ~picture):
             rows = np.flatnonzero((source == name) & part)
-            kept = rng.permutation(rows)[: settings["most"]]
+            kept = _in_turn(rows, name, rng)[: settings["most"]]
             chosen.append(np.tile(kept, settings["copies"] if name in KIND_OF else 1))
-    rows = rng.permutation(np.concatenate(chosen))
+    rows = np.concatenate(chosen)
     batches = GeneralBatches(data, focal, settings["gentle"], settings["seed"])
     activations, shares = [], []
     for first in range(0, len(rows), 32):
@@ -128,6 +133,12 @@ def make_copies(start: nn.Module, data: ImageSet, focal: list[int], settings: di
         if first % 1600 == 0:
             log(phase="copies", made=first, of=len(rows))
     return Copies(torch.cat(activations), rows, torch.cat(shares))
+
+
+def _in_turn(rows: NDArray[np.intp], source: str, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Return rows in a drawn order; twins stay side by side, for the mixer draws a row and the one after it."""
+    pairs = rows.reshape(-1, 2) if source.endswith("_twins") else rows[:, None]
+    return rng.permutation(pairs).ravel()
 
 
 def train_generalist(
@@ -165,6 +176,7 @@ def train_generalist(
     kinds = torch.tensor([REAL_KINDS.index(KIND_OF[s]) if s in KIND_OF else -1 for s in shown.source])
     every = torch.from_numpy(shown.labels.astype(np.int64))
     weights = torch.ones(every.shape[1])
+    weights[columns["findings"]] = settings["stress"]
     mean = copy.deepcopy(end)
     for step in range(settings["steps"]):
         rows = torch.from_numpy(mixer.draw(settings["batch"]))

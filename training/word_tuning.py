@@ -37,6 +37,7 @@ __all__ = ["Seen", "nothing_vectors", "source_questions", "tune_words"]
 
 _ROWS = 96  # image vectors of one source a step
 _FEWEST = 24
+_NOTHING = 160  # words of nothing a step
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +156,7 @@ def tune_words(
             losses["keep"] = (1 - (F.normalize(text.proj(kept_inputs[at]), dim=1) * kept_places[at]).sum(1)).mean()
         each = new[~general].view(concepts, 2, settings["each"], -1)
         own = F.normalize(each[:, 0].mean(1), dim=1) - F.normalize(each[:, 1].mean(1), dim=1)
-        chosen = torch.randperm(nothing.shape[1], generator=generator)[:60]
+        chosen = torch.randperm(nothing.shape[1], generator=generator)[:_NOTHING]
         empty = _pooled_directions(text.proj, nothing[:, chosen])
         losses["nothing"] = ((F.normalize(empty, dim=1) @ F.normalize(own, dim=1).T) ** 2).mean()
         if images is not None:
