@@ -11,7 +11,7 @@ from radseek.retrieval.errors import InputError, UnknownNameError
 from radseek.retrieval.imaging.isolated_scan import scan_apart
 from radseek.retrieval.imaging.scan import FileHeader, group_key, scan
 from radseek.retrieval.imaging.study_reader import read_files, read_files_apart
-from radseek.retrieval.index.store import Store, pages
+from radseek.retrieval.index.store import Scope, Store, pages
 from radseek.retrieval.path_text import found_path, printable, shown_path
 from radseek.retrieval.scoring.study_vectors import StudyVectors, stored_study
 from radseek.retrieval.types import Skipped, Study
@@ -19,12 +19,12 @@ from radseek.retrieval.types import Skipped, Study
 __all__ = ["relative_path", "stored_studies", "studies_under"]
 
 
-def stored_studies(store: Store, key: str | None = None) -> Iterator[StudyVectors]:
-    """Yield the studies of a store as vectors, in key order and read page by page; with a key, the one that it names.
+def stored_studies(store: Store, key: str | None = None, scope: Scope | None = None) -> Iterator[StudyVectors]:
+    """Yield the studies of a store in scope as vectors, in key order and page by page; with a key, the one it names.
 
     Raises `UnknownNameError` where there is no such study.
     """
-    cases = pages(store) if key is None else iter(store.cases(studies=[key]))
+    cases = pages(store, scope) if key is None else iter(store.cases(studies=[key]))
     for case in cases:
         yield stored_study(store, case)
         if key is not None:

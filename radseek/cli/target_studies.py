@@ -27,12 +27,13 @@ def studies_of(
     workers: int | None,
     skipped: list[Skipped],
     done: Collection[str] = frozenset(),
+    scope: Scope | None = None,
 ) -> Iterator[StudyVectors | str]:
-    """Yield a target's studies, read in workers under a limit; those of an index page by page. Not those in `done`."""
+    """Yield a target's studies but those in `done`, read in workers under a limit; of an index those in scope."""
     if key_of_target(target) is not None:
         yield target
     elif is_index(Path(target)) and engine.store is not None:
-        yield from (study for study in stored_studies(engine.store) if study.key not in done)
+        yield from (study for study in stored_studies(engine.store, scope=scope) if study.key not in done)
     else:
         sources = [Path(target)]
         yield from embed_sources(
