@@ -299,7 +299,7 @@ class Engine(VectorOutput, HeatMapAnswers):
         about: dict[str, Any] = {"study": query.key, "path": query.path, "text": text, "where": scope.where.texts()}
         about |= {"mask": None if region is None else region.to_dict()}
         meant = (*spelling_of(text or ""), *(() if finding is None else spelling_of(finding.names["zh"])))
-        said = (*what_is_left(scope, store), *found.notes)
+        said = (*asked.why_nothing(found), *found.notes)
         return SimilarResult(self.encoder.spec, about, found.rows, sides, said, meant, asked.floor, found.nothing)
 
     def explain(

@@ -8,11 +8,19 @@ from typing import Annotated
 
 import typer
 
-from radseek.cli.console import number, print_json, print_notice, print_remarks, print_skipped, print_table
+from radseek.cli.console import (
+    number,
+    numbers_apart,
+    print_json,
+    print_notice,
+    print_remarks,
+    print_skipped,
+    print_table,
+)
 from radseek.cli.open_engine import open_engine
 from radseek.cli.options import Count, Json, Modality, Model, TargetPath, WhereFilters, Workers, WrittenIndex
 from radseek.cli.similar_tables import print_similar
-from radseek.cli.target_studies import only_study, refuse_nothing, studies_of
+from radseek.cli.target_studies import only_study, refuse_nothing, refuse_second, studies_of
 from radseek.retrieval.engine import Engine
 from radseek.retrieval.errors import UsageError
 from radseek.retrieval.index.manifest import is_index
@@ -86,6 +94,7 @@ def similar(
     """Find the earlier cases most like the study at TARGET, or like a masked region of it, and their reports."""
     if mask_label and mask is None:
         raise UsageError("--mask-label names a label of a mask; give the mask too, with --mask FILE.")
+    refuse_second(target)
     with Engine.open(index, model, isolated=True) as engine:
         skipped: list[Skipped] = []
         result = engine.similar(
@@ -125,9 +134,10 @@ def search(
         print_json(result.to_dict())
         return
     if within is not Within.REPORTS:
+        scores = numbers_apart([s.score for s in result.studies])
         studies = [
-            [s.rank, s.path or s.study, number(s.score), f"{s.view} z={s.key_slice}", "" if s.is_read else "no"]
-            for s in result.studies
+            [s.rank, s.path or s.study, score, f"{s.view} z={s.key_slice}", "" if s.is_read else "no"]
+            for s, score in zip(result.studies, scores, strict=True)
         ]
         print_table("Studies, by their best slice", ["", "study", "score", "best slice", "read there"], studies)
     if within is not Within.IMAGES:
