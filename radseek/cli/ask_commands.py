@@ -18,13 +18,15 @@ from radseek.cli.console import (
     print_table,
 )
 from radseek.cli.open_engine import open_engine
-from radseek.cli.options import Count, Json, Modality, Model, TargetPath, WhereFilters, Workers, WrittenIndex
+from radseek.cli.options import BodyPart, Count, Json, Modality, Model, TargetPath, WhereFilters, Workers, WrittenIndex
 from radseek.cli.similar_tables import print_similar
 from radseek.cli.target_studies import only_study, refuse_nothing, refuse_second, studies_of
 from radseek.retrieval.engine import Engine
 from radseek.retrieval.errors import UsageError
+from radseek.retrieval.imaging.told_kind import told_kind
 from radseek.retrieval.index.manifest import is_index
 from radseek.retrieval.scoring.score_results import ClassifyResult
+from radseek.retrieval.scoring.study_vectors import StudyVectors
 from radseek.retrieval.types import Skipped
 
 __all__ = ["classify", "search", "similar"]
@@ -43,18 +45,19 @@ def classify(
     label: Annotated[list[str], typer.Option(help="A label, in a sentence; give at least two.")],
     model: Model = None,
     modality: Modality = None,
+    body_part: BodyPart = None,
     workers: Workers = None,
     json: Json = False,
 ) -> None:
     """Share one between labels that exclude each other, for every study of TARGET."""
+    told = told_kind(modality, body_part)
     with open_engine(target, None, model) as engine:
         skipped: list[Skipped] = []
-        answers = [
-            engine.classify(study, label, modality=modality)
-            for study in studies_of(engine, target, modality, workers, skipped)
-        ]
+        notes: list[str] = []
+        answers = [engine.classify(study, label) for study in studies_of(engine, target, told, workers, skipped, notes)]
         rows = tuple(row for answer in answers for row in answer.results)
         result = ClassifyResult(engine.encoder.spec, rows, tuple(skipped))
+    print_remarks(notes, ())
     if json and (answers or skipped):
         print_json(result.to_dict())
     refuse_nothing(bool(answers), skipped, target)
@@ -89,16 +92,25 @@ def similar(
     ] = False,
     model: Model = None,
     modality: Modality = None,
+    body_part: BodyPart = None,
     json: Json = False,
 ) -> None:
     """Find the earlier cases most like the study at TARGET, or like a masked region of it, and their reports."""
     if mask_label and mask is None:
         raise UsageError("--mask-label names a label of a mask; give the mask too, with --mask FILE.")
-    refuse_second(target)
+    told = told_kind(modality, body_part)
+    if mask is None:
+        refuse_second(target)
     with Engine.open(index, model, isolated=True) as engine:
         skipped: list[Skipped] = []
+        notes: list[str] = []
+        query: StudyVectors | str
+        if mask is None:
+            query = only_study(engine, target, told, skipped, notes, json=json)
+        else:
+            query = _with_pixels(engine, target)
         result = engine.similar(
-            only_study(engine, target, modality, skipped, json=json) if mask is None else _with_pixels(engine, target),
+            query,
             k,
             where=where or (),
             text=text,
@@ -106,9 +118,10 @@ def similar(
             mask_labels=mask_label or (),
             contrast=contrast,
             include_same_patient=include_same_patient,
-            modality=modality,
+            modality=modality if isinstance(query, str) else None,
+            body_part=body_part if isinstance(query, str) else None,
         )
-    print_remarks(result.notes, result.suggestions)
+    print_remarks((*notes, *result.notes), result.suggestions)
     if json:
         print_json(result.to_dict())
         return

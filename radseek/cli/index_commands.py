@@ -14,7 +14,17 @@ import typer
 from radseek.app.forget_study import Named
 from radseek.app.forget_study import forget as forget_all
 from radseek.cli.console import errors, interruptible, print_json, print_notice, print_skipped, print_table, progress
-from radseek.cli.options import BatchSize, Device, Json, Modality, Precision, ReportColumn, StudyColumn, Workers
+from radseek.cli.options import (
+    BatchSize,
+    BodyPart,
+    Device,
+    Json,
+    Modality,
+    Precision,
+    ReportColumn,
+    StudyColumn,
+    Workers,
+)
 from radseek.index_builder import BuildReport, build_index
 from radseek.retrieval.disk_errors import writing_to
 from radseek.retrieval.encoders.download.fetch import fetch as fetch_model
@@ -46,6 +56,7 @@ def build(
         str, typer.Option(help="builtin, biomedclip, random, a folder, or hf-hub:OWNER/NAME.")
     ] = "builtin",
     modality: Modality = None,
+    body_part: BodyPart = None,
     reports: Annotated[Path | None, typer.Option(help="CSV, JSONL or Parquet with columns study and report.")] = None,
     metadata: Annotated[
         Path | None, typer.Option(help="CSV, JSONL or Parquet with a column study; its other columns become filters.")
@@ -74,6 +85,7 @@ def build(
             model=model,
             encoder=load_encoder(model, **computing) if computing else None,
             modality=modality,
+            body_part=body_part,
             reports=reports,
             metadata=metadata,
             study_column=study_column,

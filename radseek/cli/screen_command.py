@@ -16,6 +16,7 @@ from radseek.cli.console import errors, print_json_rows, print_notice, print_rem
 from radseek.cli.open_engine import index_of, open_engine
 from radseek.cli.options import (
     BatchSize,
+    BodyPart,
     Device,
     Json,
     Modality,
@@ -34,6 +35,7 @@ from radseek.prompts import list_sets
 from radseek.retrieval.disk_errors import temporary_folder, using_temporary_folder
 from radseek.retrieval.engine import Engine
 from radseek.retrieval.errors import UsageError
+from radseek.retrieval.imaging.told_kind import told_kind
 from radseek.retrieval.index.manifest import is_index
 from radseek.retrieval.index.store import Scope
 from radseek.retrieval.language.spelling import spelling_of_findings
@@ -75,6 +77,7 @@ def screen(
     top: Annotated[int | None, typer.Option(min=1, help="Of each finding only so many: the highest scores.")] = None,
     model: Model = None,
     modality: Modality = None,
+    body_part: BodyPart = None,
     output: Annotated[
         Format,
         typer.Option(
@@ -100,7 +103,9 @@ def screen(
     )
     chosen = AskedFindings(asked)
     version, done = chosen.version, set[str]() if resume else None
+    told = told_kind(modality, body_part)
     skipped: list[Skipped] = []
+    notes: list[str] = []
     unfitted: list[str] = []
     with ExitStack() as outputs:
         opening = open_engine(target, index, model, device=device, precision=precision, batch_size=batch_size)
@@ -122,14 +127,15 @@ def screen(
         answered = bool(done)
         update = outputs.enter_context(progress())
         total = engine.store.passing(scope) if engine.store is not None and is_index(Path(target)) else None
-        studies = studies_of(engine, target, modality, workers, skipped, done or frozenset(), scope)
+        studies = studies_of(engine, target, told, workers, skipped, notes, done or frozenset(), scope)
         for count, study in enumerate(studies, 1 + len(done or ())):
-            rows = list(engine.iter_screen(study, asked, modality=modality))
+            rows = list(engine.iter_screen(study, asked))
             update("screen", count, total)
             unfitted += [] if rows else [study if isinstance(study, str) else study.path or study.key]
             answered = answered or bool(rows)
             for write in writers:
                 write(rows)
+    print_remarks(notes, ())
     if unfitted:
         _say_unfitted(unfitted, answered=answered)
     if answered and output is Format.TABLE and not json:
