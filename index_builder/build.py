@@ -20,6 +20,7 @@ from radseek.index_builder.choice import Change, Choosing, OnDuplicate
 from radseek.index_builder.discover import discover, relative_to
 from radseek.index_builder.kind_notes import KindNotes
 from radseek.index_builder.metadata.metadata_file import load_metadata, unmatched_metadata
+from radseek.index_builder.name_match import match_tables
 from radseek.index_builder.pipeline import study_records
 from radseek.index_builder.reports.report_join import Named, load_reports, unmatched_reports
 from radseek.retrieval.encoders.encoder import Encoder
@@ -130,7 +131,8 @@ def build_index(
 
     Raises:
         UnknownNameError: no such modality or body part.
-        UsageError: a source is missing, or the index was built with another key (`RADSEEK_KEY`).
+        UsageError: a source is missing, no row of a table names a study found, or the index was built with another
+            key (`RADSEEK_KEY`).
         EncoderMismatchError: it was built with another encoder.
         IndexBusyError: another process writes.
         StorageError: a disk is full or may not be written; what was committed before stays.
@@ -161,6 +163,9 @@ def build_index(
                 note=report.notes.append,
             )
         _discover(paths, database, key, report, progress)
+        tables = {"reports": reports, "metadata": metadata}
+        named_tables = {name: None if one is None else Path(one) for name, one in tables.items()}
+        match_tables(database, key, **named_tables, note=report.notes.append)
         kinds = KindNotes(told, encoder)
         choosing = Choosing(store, database, key, on_duplicate, readmit)
         records = study_records(

@@ -159,7 +159,13 @@ def progress() -> Iterator[Callable[[str, int, int | None], None]]:
         *(SpinnerColumn(), TextColumn("{task.description}"), _Counted(), TimeElapsedColumn()),
         *(TextColumn("left:"), TimeRemainingColumn()),
     )
-    words = {"find": "files found", "build": "studies built", "write": "studies written", "screen": "studies screened"}
+    words = {
+        "find": "files found",
+        "build": "studies built",
+        "write": "studies written",
+        "screen": "studies screened",
+        "report": "reports written",
+    }
     with Progress(*columns, console=errors, transient=True, disable=_quiet or not errors.is_terminal) as bar:
         tasks = {}
 

@@ -257,14 +257,6 @@ def _build_summary(report: BuildReport) -> None:
     print_table(
         f"{report.index}, generation {report.generation}", ["", ""], [[name, getattr(report, name)] for name in names]
     )
-    lost = {"reports": report.reports_unmatched, "rows of metadata": report.metadata_unmatched}
-    for what, count in lost.items():
-        if count:
-            errors.print(
-                f"{count} {what} belong to no study found; 'study' is a StudyInstanceUID, an accession number or a "
-                "path.",
-                markup=False,
-            )
     print_skipped(report.skipped)
     print_notice(meaningless=bool(report.encoder.get("meaningless")))
 

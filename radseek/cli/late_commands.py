@@ -55,6 +55,7 @@ COMMANDS: Final = {
         "Fit one finding to labels, starting from its words; say what labels bring, and keep it as probe:NAME.",
     ),
     "prompts": ("prompts_commands", "Test the words of findings, or choose among them by labels."),
+    "reports": ("reports_command", "Add reports to the studies of an index, or replace them: no image is read."),
     "info": ("index_commands", "Say what an index holds and which encoder built it."),
     "verify": (
         "index_commands",
@@ -90,6 +91,7 @@ EXAMPLES: Final = {
     "prompts": "radseek prompts test chest_xray --index archive.index",
     "prompts test": "radseek prompts test chest_xray --index archive.index",
     "prompts tune": "radseek prompts tune archive.index --labels labels.csv --findings chest_xray",
+    "reports": "radseek reports archive.index --reports reports.csv",
     "info": "radseek info archive.index --json",
     "verify": "radseek verify archive.index",
     "compact": "radseek compact archive.index",
