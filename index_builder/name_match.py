@@ -16,7 +16,7 @@ from radseek.retrieval.path_text import printable
 __all__ = ["match_tables", "three_of"]
 
 _NAMED: Final = 3  # of each side
-_CALLED: Final = "a study is named by its StudyInstanceUID, its accession number or its path"
+_CALLED: Final = " study is named by its StudyInstanceUID, its accession number or its path"
 
 
 def match_tables(
@@ -40,7 +40,7 @@ def match_tables(
 def three_of(names: list[str], count: int) -> str:
     """Return the first three of `count` names, as a sentence shows them."""
     shown = ", ".join(f"'{printable(one)}'" for one in names[:_NAMED])
-    return f"{shown}, ..." if count > _NAMED else shown
+    return f"{shown} and {count - _NAMED} more" if count > _NAMED else shown
 
 
 def _match(
@@ -68,7 +68,7 @@ def _match(
         later = ", or build without it and add it later with `radseek reports`" if kind == "reports" else ""
         raise UsageError(
             f"None of {unmatched} rows of {table.name} names one of {studies} studies found: it has "
-            f"{three_of(first, unmatched)}, and they are {three_of(lacking, studies)}. {_CALLED.capitalize()}; "
+            f"{three_of(first, unmatched)}, and they are {three_of(lacking, studies)}. A{_CALLED}; "
             f"say which column names it with --study-column{later}."
         )
     left = studies - matched
@@ -77,4 +77,4 @@ def _match(
         if left
         else ""
     )
-    note(f"{table.name}: {unmatched} rows are of no study found ({three_of(first, unmatched)}){also}; {_CALLED}.")
+    note(f"{table.name}: {unmatched} rows are of no study found ({three_of(first, unmatched)}){also}; a{_CALLED}.")

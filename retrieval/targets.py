@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from radseek.retrieval.path_text import found_path, printable, shown_path
 from radseek.retrieval.scoring.study_vectors import StudyVectors, stored_study
 from radseek.retrieval.types import Skipped, Study
 
-__all__ = ["relative_path", "stored_studies", "studies_under"]
+__all__ = ["relative_path", "stored_studies", "studies_under", "with_first_file"]
 
 
 def stored_studies(store: Store, key: str | None = None, scope: Scope | None = None) -> Iterator[StudyVectors]:
@@ -49,7 +50,8 @@ def studies_under(
             yield _relative_skipped(found, path)
         else:
             groups.setdefault(group_key(found), []).append(found)
-    for headers in groups.values():
+    names = _names({key: [one.path for one in headers] for key, headers in groups.items()}, path)
+    for key, headers in groups.items():
         try:
             study = (read_files_apart if isolated else read_files)(headers, told)
         except InputError as error:
@@ -58,7 +60,7 @@ def studies_under(
             continue
         for skipped in study.skipped:
             yield _relative_skipped(skipped, path)
-        yield study, relative_path(study.paths, path)
+        yield study, names[key]
 
 
 def relative_path(paths: list[str] | tuple[str, ...], source: Path) -> str:
@@ -69,7 +71,28 @@ def relative_path(paths: list[str] | tuple[str, ...], source: Path) -> str:
     common = os.path.commonpath(paths) if len(paths) > 1 else paths[0]
     root = source if source.is_dir() else source.parent
     shown = os.path.relpath(common or os.curdir, root)  # names alone, as of files that were sent, share no folder
-    return shown_path(source.name if shown == os.curdir else shown)
+    return shown_path((source.name or source.resolve().name) if shown == os.curdir else shown)
+
+
+def with_first_file(name: str, first: str) -> str:
+    """Return the name of a study that lies in one folder with others: the folder's, and its first file's in it.
+
+    >>> with_first_file("scans/today", "IM0001.dcm")
+    'scans/today#IM0001.dcm'
+    """
+    return f"{name}#{first}"
+
+
+def _names(studies: Mapping[str, list[str]], source: Path) -> dict[str, str]:
+    """Return what studies are called, each by its files: relative to the source, and never two alike."""
+    names = {key: relative_path(paths, source) for key, paths in studies.items()}
+    shared = {name for name, count in Counter(names.values()).items() if count > 1}
+    for key, name in names.items():
+        if name in shared:
+            first = min(studies[key])
+            folder = os.path.commonpath(studies[key]) if len(studies[key]) > 1 else os.path.dirname(first)
+            names[key] = with_first_file(name, shown_path(os.path.relpath(first, folder)))
+    return names
 
 
 def _relative_skipped(skipped: Skipped, source: Path) -> Skipped:

@@ -19,6 +19,7 @@ from threading import RLock
 from typing import Final
 
 from radseek.app.case_images import CaseImages
+from radseek.app.original_study import OriginalStudy, original_study
 from radseek.pictures.slice_pictures import Picture
 from radseek.prompts.set_choice import set_for
 from radseek.retrieval.encoders.load_encoder import load_encoder
@@ -31,6 +32,7 @@ from radseek.retrieval.errors import (
     UnknownNameError,
     UsageError,
 )
+from radseek.retrieval.index.local_store import LocalStore
 from radseek.retrieval.index.store import Case, Scope, Store
 from radseek.retrieval.privacy.pseudonyms import StudyKey
 from radseek.retrieval.scoring.study_vectors import StudyVectors, stored_study
@@ -273,6 +275,17 @@ class Session:
                 f"There is no study {key} here; the list of studies names those that are, or upload it again."
             )
         return cases[0]
+
+    def original(self, key: str) -> OriginalStudy:
+        """Return what a stored study is called outside.
+
+        Raises `UnknownNameError` for a study that is not stored, `UsageError` where the linkage file is not there.
+        """
+        self.case(key)
+        if self.index is None:
+            raise UsageError("No index is open here; start the server with one.")
+        with LocalStore.open(self.index) as store:
+            return original_study(store, key)
 
     def cases(self, offset: int = 0, limit: int | None = None) -> list[Case]:
         """Return the stored studies in key order, `limit` of them after `offset`; [] without an index."""

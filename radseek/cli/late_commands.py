@@ -56,6 +56,10 @@ COMMANDS: Final = {
     ),
     "prompts": ("prompts_commands", "Test the words of findings, or choose among them by labels."),
     "reports": ("reports_command", "Add reports to the studies of an index, or replace them: no image is read."),
+    "resolve": (
+        "resolve_command",
+        "Say what studies are called outside: accession number, date, StudyInstanceUID and path.",
+    ),
     "info": ("index_commands", "Say what an index holds and which encoder built it."),
     "verify": (
         "index_commands",
@@ -92,6 +96,7 @@ EXAMPLES: Final = {
     "prompts test": "radseek prompts test chest_xray --index archive.index",
     "prompts tune": "radseek prompts tune archive.index --labels labels.csv --findings chest_xray",
     "reports": "radseek reports archive.index --reports reports.csv",
+    "resolve": "radseek resolve 2.25.123456789 --index archive.index",
     "info": "radseek info archive.index --json",
     "verify": "radseek verify archive.index",
     "compact": "radseek compact archive.index",
