@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from radseek.cli.console import errors, interruptible, print_json, print_skipped, print_table, progress
-from radseek.cli.options import Json, ReportColumn, StudyColumn
+from radseek.cli.options import Json, Model, ReportColumn, StudyColumn
 from radseek.index_builder.name_match import three_of
 from radseek.index_builder.reports.update_reports import ReportsUpdate, update_reports
+from radseek.retrieval.encoders.load_encoder import load_encoder
 
 __all__ = ["reports"]
 
@@ -22,11 +23,14 @@ def reports(
     ],
     study_column: StudyColumn = None,
     report_column: ReportColumn = None,
+    model: Model = None,
     json: Json = False,
 ) -> None:
     """Add reports to the studies of an index, or replace them: no image is read. Studies without a row keep theirs."""
+    columns = {"study_column": study_column, "report_column": report_column}
+    encoder = load_encoder(model) if model is not None else None
     with progress() as update, interruptible(index, json=json):
-        found = update_reports(index, file, study_column=study_column, report_column=report_column, progress=update)
+        found = update_reports(index, file, **columns, encoder=encoder, progress=update)
     for note in found.notes:
         errors.print(note, markup=False, soft_wrap=True)
     if json:
