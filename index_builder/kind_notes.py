@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -25,17 +26,17 @@ class KindNotes:
     told: ToldKind
     encoder: Encoder
     _doubts: dict[str, list[str]] = field(default_factory=dict)  # sentence to the studies that it is of
-    _other: list[str] = field(default_factory=list)  # studies that say something else than was told
+    _other: dict[str, list[str]] = field(default_factory=dict)  # what was told to the studies that say something else
     _unknown: int = 0
     _guesses: list[str] = field(default_factory=list)
 
-    def read(self, path: str, study: PreparedStudy) -> None:
-        """Look at a study that was read."""
+    def read(self, path: str, study: PreparedStudy, told: ToldKind) -> None:
+        """Look at a study that was read; `told`: what was said of it."""
         warnings = [str(one) for series in study.series for one in _listed(series.provenance.get("warnings"))]
         for one in dict.fromkeys(one.removeprefix(_DOUBT) for one in warnings if one.startswith(_DOUBT)):
             self._doubts.setdefault(one, []).append(path)
-        if any(_is_other(self.told, one) for one in study.series):
-            self._other.append(path)
+        if _is_other(told, study.series):
+            self._other.setdefault(str(told), []).append(path)
 
     def encoded(self, record: StudyRecord) -> None:
         """Look at a study that was encoded: where nobody knows what it is of, guess."""
@@ -50,11 +51,11 @@ class KindNotes:
     def sentences(self) -> list[str]:
         """Return what there is to say."""
         said = [f"{_some(paths)}: {doubt}." for doubt, paths in self._doubts.items()]
-        if self._other:
-            said.append(
-                f"{_some(self._other)}: the files say something else than {self.told}, which was not taken for them; "
-                "what a column body_part of `radseek build --metadata FILE` says goes before what files say."
-            )
+        said += [
+            f"{_some(paths)}: the files say something else than {told}, and stay what they say; only a body part in "
+            "the table of `radseek build --metadata FILE` goes before that."
+            for told, paths in self._other.items()
+        ]
         if self._unknown:
             studies = "1 study" if self._unknown == 1 else f"{self._unknown} studies"
             guesses = f" ({'; '.join(self._guesses)})" if self._guesses else ""
@@ -65,10 +66,13 @@ class KindNotes:
         return said
 
 
-def _is_other(told: ToldKind, series: PreparedSeries) -> bool:
-    """Say whether a series says something else than was told of all."""
-    pairs = ((told.modality, series.modality), (told.body_part, series.body_part))
-    return any(said and own and said != own for said, own in pairs)
+def _is_other(told: ToldKind, series: Sequence[PreparedSeries]) -> bool:
+    """Say whether none of a study's series is what was told, where they say what they are of."""
+    modalities = {one.modality for one in series} - {""}
+    parts = {part for one in series for part in one.body_part.split("_")} - {""}
+    wanted = set(told.body_part.split("_")) - {""}
+    other = bool(told.modality and modalities and told.modality not in modalities)
+    return other or bool(wanted and parts and not wanted & parts)
 
 
 def _some(paths: list[str]) -> str:

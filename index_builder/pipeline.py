@@ -72,16 +72,21 @@ def study_records(
     limit, so a bad one costs only itself.
     """
 
+    def told_of(found: FoundStudy) -> ToldKind:
+        said = metadata(found)
+        return notes.told if said is None else replace(notes.told, modality=said.modality or notes.told.modality)
+
     def task(found: FoundStudy, scratch: Path) -> ReadTask:
         said = metadata(found)
         part = said.body_part if said is not None else ""
-        told = notes.told if said is None else replace(notes.told, modality=said.modality or notes.told.modality)
-        return ReadTask(found.headers, told, part, encoder.spec.preprocess, scratch, hash_pixels=keep is not None)
+        return ReadTask(
+            found.headers, told_of(found), part, encoder.spec.preprocess, scratch, hash_pixels=keep is not None
+        )
 
     for item, vectors in encode_across(encoder, _read(wanted, task, workers or _default_workers(), skip, keep)):
         told = Told(report(item.found), metadata(item.found))
         record = study_record(item.found, item.study, vectors, told, encoder=encoder, key=key)
-        notes.read(item.found.source_path, item.study)
+        notes.read(item.found.source_path, item.study, told_of(item.found))
         notes.encoded(record)
         yield record
 

@@ -29,10 +29,10 @@ def score(
     study: str, finding: Finding, value: float | None, state: str = "uncertain", reason: str | None = None, **more: Any
 ) -> FindingScore:
     return FindingScore(
-        study=study, path=study, series="1", finding=finding.name, prompts={"present": [], "absent": []}, score=value,
+        study=study, path=study, series="1", finding=finding.name, score=value,
         margin=value, interval=None, percentile=None, probability=None, state=state, reason=reason,  # type: ignore[arg-type]
         view=None if value is None else "lung", key_slice=None if value is None else 3, position=None,
-        asked=finding.asked, **{"percentile_reason": "no_index", **more},
+        asked=finding.asked, **{"percentile_reason": "no_index", "prompts": {"present": [], "absent": []}, **more},
     )  # fmt: skip
 
 
@@ -59,6 +59,10 @@ def test_rows_are_sorted_by_finding_and_score() -> None:
         kept.add([score("b", OWN, 0.9), score("b", EFFUSION, 0.2), score("b", SYNONYM, 0.4)])
         ordered = [(row.asked, row.study) for row in kept.ranked()]
         highest = [(row.asked, row.study) for row in kept.ranked(1)]
+    with ranked_scores([EFFUSION]) as kept:  # of two sets, which ask it in other words
+        said = [{"present": [word], "absent": []} for word in "ab"]
+        kept.add([score(study, EFFUSION, 0.5, prompts=words) for study, words in zip("ab", said, strict=True)])
+        assert [row.prompts for row in kept.ranked(2)] == said
     assert ordered[:4] == [("pleural effusion", "b"), ("pleural effusion", "a"), ("胸腔积液", "b"), ("胸腔积液", "a")]
     assert highest == [("pleural effusion", "b"), ("胸腔积液", "b"), ("a swallowed coin", "b")]
 

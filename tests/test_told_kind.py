@@ -80,7 +80,7 @@ def test_a_build_names_each_thing_once(scans: Path, tmp_path: Path, capsys: pyte
     assert run(["build", str(scans), "--index", str(tmp_path / "b.index"), "--model", "random", *told]) == 0
     said = " ".join(capsys.readouterr().err.split())
     assert "Modality says" not in said
-    assert "ct and 1 more study: the files say something else than CT of the head, which was not taken" in said
+    assert "ct and 1 more study: the files say something else than CT of the head, and stay what they say" in said
     with Engine.open(tmp_path / "b.index") as engine:
         assert engine.store is not None
         kinds = {case.path: [(s.modality, s.body_part) for s in case.series] for case in engine.store.cases()}
@@ -89,10 +89,12 @@ def test_a_build_names_each_thing_once(scans: Path, tmp_path: Path, capsys: pyte
 
 @pytest.mark.slow
 def test_a_table_says_it_of_each_file(scans: Path, tmp_path: Path) -> None:
-    (tmp_path / "m.csv").write_text("study,modality,body_part\nhead.nii.gz,CT,head\nodd,CT,abdomen\n")
-    build_index(scans, tmp_path / "a.index", model="random", metadata=tmp_path / "m.csv")
+    rows = "head.nii.gz,CT,head", "odd,CT,abdomen", "ct,MR,chest"
+    (tmp_path / "m.csv").write_text("\n".join(["study,modality,body_part", *rows]))
+    report = build_index(scans, tmp_path / "a.index", model="random", metadata=tmp_path / "m.csv")
     with Engine.open(tmp_path / "a.index") as engine:
         assert engine.store is not None
+        assert [one for one in report.notes if one.startswith("ct: the files say something else than MR")]
         kinds = {case.path: (case.series[0].modality, case.series[0].body_part) for case in engine.store.cases()}
     assert kinds == {"ct": ("CT", "chest"), "odd": ("CT", "abdomen"), "head.nii.gz": ("CT", "head")}
 

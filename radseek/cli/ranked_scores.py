@@ -20,29 +20,30 @@ class RankedScores:
 
     def __init__(self, database: sqlite3.Connection, findings: Sequence[Finding]) -> None:
         self._database = database
-        self._database.execute("CREATE TABLE scores (place INTEGER, score REAL, row BLOB)")
+        self._database.execute("CREATE TABLE scores (place INTEGER, score REAL, prompts INTEGER, row BLOB)")
         self._places: dict[tuple[str, str], int] = {}
         for one in findings:
             self._places.setdefault((one.name, one.asked), len(self._places))
-        self._prompts: dict[int, dict[str, list[str]]] = {}  # one object for all rows of a finding, and long
+        self._prompts: list[dict[str, list[str]]] = []  # long, and the same for all rows of a finding of one set
 
     def add(self, rows: Sequence[FindingScore]) -> None:
         """Keep the rows of one study."""
         for row in rows:
             place = self._places[row.finding, row.asked]
-            self._prompts[place] = row.prompts
-            kept = (place, row.score, pickle.dumps(replace(row, prompts={})))
-            self._database.execute("INSERT INTO scores VALUES (?, ?, ?)", kept)
+            if row.prompts not in self._prompts:
+                self._prompts.append(row.prompts)
+            kept = (place, row.score, self._prompts.index(row.prompts), pickle.dumps(replace(row, prompts={})))
+            self._database.execute("INSERT INTO scores VALUES (?, ?, ?, ?)", kept)
 
     def ranked(self, top: int | None = None) -> Iterator[FindingScore]:
         """Yield all rows, or of each finding the `top` highest scores."""
         highest = "" if top is None else "WHERE score IS NOT NULL AND rank <= ?"
         rank = "row_number() OVER (PARTITION BY place ORDER BY score DESC, rowid) AS rank"
-        question = f"SELECT place, row FROM (SELECT *, {rank} FROM scores) {highest} ORDER BY place, rank"
+        question = f"SELECT prompts, row FROM (SELECT *, {rank} FROM scores) {highest} ORDER BY place, rank"
         found = self._database.execute(question, () if top is None else (top,))
-        for place, kept in found:
+        for prompts, kept in found:
             row: FindingScore = pickle.loads(kept)  # noqa: S301 - our own, minutes old
-            yield replace(row, prompts=self._prompts[place])
+            yield replace(row, prompts=self._prompts[prompts])
 
 
 @contextmanager
