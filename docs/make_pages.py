@@ -16,7 +16,7 @@ import typer
 
 from radseek.cli.late_commands import COMMANDS, EXAMPLES
 from radseek.cli.main import app
-from radseek.retrieval.remedies import EXIT_CODES, REASON_CODES
+from radseek.retrieval.remedies import EXIT_CODES, PERCENTILE_REASONS, REASON_CODES, STATE_REASONS
 from radseek.retrieval.scoring.score_results import SCREEN_COLUMNS
 
 DOCS = Path(__file__).parent
@@ -70,7 +70,10 @@ def _parameter(one: Any) -> str:
 def codes() -> str:
     """Return the page of exit codes and reason codes, each with a remedy."""
     exits = [f"| {code} | {_cell(one.meaning)} | {_cell(one.remedy)} |" for code, one in EXIT_CODES.items()]
-    reasons = [f"| `{code}` | {_cell(one.meaning)} | {_cell(one.remedy)} |" for code, one in REASON_CODES.items()]
+    reasons, states, percentiles = (
+        [f"| `{code}` | {_cell(one.meaning)} | {_cell(one.remedy)} |" for code, one in table.items()]
+        for table in (REASON_CODES, STATE_REASONS, PERCENTILE_REASONS)
+    )
     return (
         "\n\n".join(
             [
@@ -84,6 +87,10 @@ def codes() -> str:
                 "\n".join(["| code | meaning | what to do |", "|---|---|---|", *exits]),
                 *("## Reason codes", "Why one input was not used. They are stable: programs may match on them."),
                 "\n".join(["| reason code | meaning | what to do |", "|---|---|---|", *reasons]),
+                *("## Reasons of a state", "`reason` of a score: why it claims nothing, or not all."),
+                "\n".join(["| reason | meaning | what to do |", "|---|---|---|", *states]),
+                *("## Reasons of a percentile", "`percentile_reason` of a score: why it has no percentile."),
+                "\n".join(["| reason | meaning | what to do |", "|---|---|---|", *percentiles]),
             ]
         )
         + "\n"

@@ -18,13 +18,16 @@ from typing import Any
 from radseek.index_builder.build_notes import scratch_database
 from radseek.index_builder.choice import Change, Choosing, OnDuplicate
 from radseek.index_builder.discover import discover, relative_to
+from radseek.index_builder.kind_notes import KindNotes
 from radseek.index_builder.metadata.metadata_file import load_metadata, unmatched_metadata
+from radseek.index_builder.name_match import match_tables
 from radseek.index_builder.pipeline import study_records
 from radseek.index_builder.reports.report_join import Named, load_reports, unmatched_reports
 from radseek.retrieval.encoders.encoder import Encoder
 from radseek.retrieval.encoders.load_encoder import load_encoder
 from radseek.retrieval.encoders.spec import check_match
 from radseek.retrieval.errors import UsageError
+from radseek.retrieval.imaging.told_kind import told_kind
 from radseek.retrieval.index.catalog.linkage import linkage_path
 from radseek.retrieval.index.kept_closeness import keep_closeness
 from radseek.retrieval.index.local_store import LocalStore
@@ -91,6 +94,7 @@ def build_index(
     model: str = "builtin",
     encoder: Encoder | None = None,
     modality: str | None = None,
+    body_part: str | None = None,
     reports: str | Path | None = None,
     metadata: str | Path | None = None,
     study_column: str | None = None,
@@ -110,9 +114,10 @@ def build_index(
         index: the index folder.
         model: the encoder's name or folder, as for `load_encoder`.
         encoder: an encoder that is loaded already, in place of `model`.
-        modality: what NIfTI files and pictures are (they name none).
+        modality: what NIfTI files and pictures are (they name none), and DICOM whose own is not that of its class.
+        body_part: what is seen in series of which no file says it.
         reports: a CSV, JSONL or Parquet file.
-        metadata: another, of any columns: they become filters (`where`), modality and body part go before `modality`.
+        metadata: another, of any columns: they become filters (`where`), modality and body part go before these two.
         study_column: the heading of both files that names studies, where it does not tell.
         report_column: the heading of `reports` that holds the text, where it does not tell.
         workers: how many processes read; None is what suits the machine.
@@ -125,7 +130,9 @@ def build_index(
         What was done, and every input that was not used.
 
     Raises:
-        UsageError: a source is missing, or the index was built with another key (`RADSEEK_KEY`).
+        UnknownNameError: no such modality or body part.
+        UsageError: a source is missing, no row of a table names a study found, or the index was built with another
+            key (`RADSEEK_KEY`).
         EncoderMismatchError: it was built with another encoder.
         IndexBusyError: another process writes.
         StorageError: a disk is full or may not be written; what was committed before stays.
@@ -135,6 +142,7 @@ def build_index(
     paths = [found_path(source) for source in ([sources] if isinstance(sources, str | Path) else sources)]
     if not paths:
         raise UsageError("no source given; name at least one file or folder")
+    told = told_kind(modality, body_part)
     encoder = encoder or load_encoder(model)
     key = load_key(make=not is_index(Path(index)))
     unlinked = is_index(Path(index)) and not linkage_path(Path(index)).exists()
@@ -155,6 +163,10 @@ def build_index(
                 note=report.notes.append,
             )
         _discover(paths, database, key, report, progress)
+        tables = {"reports": reports, "metadata": metadata}
+        named_tables = {name: None if one is None else Path(one) for name, one in tables.items()}
+        match_tables(database, key, **named_tables, note=report.notes.append)
+        kinds = KindNotes(told, encoder)
         choosing = Choosing(store, database, key, on_duplicate, readmit)
         records = study_records(
             choosing.wanted(),
@@ -164,7 +176,7 @@ def build_index(
             report=choosing.report_of,
             metadata=choosing.metadata_of,
             keep=choosing.keep,
-            modality=modality,
+            notes=kinds,
             workers=workers,
         )
         _commit_all(records, _Commits(store, report, progress))
@@ -172,6 +184,7 @@ def build_index(
         keep_closeness(store)
         if before:
             report.notes.append(_linkage_lost(linkage_path(store.path), store, before))
+        report.notes += kinds.sentences()
         report.skip(bad_rows)
         report.skip(choosing.refused)
         report.already, report.forgotten = choosing.already, choosing.forgotten

@@ -16,6 +16,7 @@ SCHEMA = """
 CREATE TABLE files (
     study TEXT NOT NULL, path BLOB NOT NULL, source BLOB NOT NULL, header BLOB NOT NULL, stamp TEXT NOT NULL
 );
+CREATE TABLE names (study TEXT PRIMARY KEY, source TEXT NOT NULL, shown TEXT NOT NULL, first TEXT NOT NULL);
 CREATE TABLE reports (
     study TEXT NOT NULL, located TEXT NOT NULL, text TEXT NOT NULL, patient TEXT NOT NULL,
     used INTEGER NOT NULL DEFAULT 0

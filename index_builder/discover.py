@@ -22,6 +22,7 @@ from radseek.retrieval.imaging.scan import FileHeader, content_hash
 from radseek.retrieval.imaging.zip_members import MEMBER_MARK, split_member
 from radseek.retrieval.path_text import shown_path
 from radseek.retrieval.privacy.pseudonyms import keyed_hash
+from radseek.retrieval.targets import with_first_file
 from radseek.retrieval.types import Skipped
 
 __all__ = ["FoundStudy", "discover", "found_studies", "relative_to"]
@@ -72,6 +73,7 @@ def discover(
             if progress is not None:
                 progress(count)
     database.execute("CREATE INDEX IF NOT EXISTS files_by_study ON files (study, path)")
+    _name_all(database)
     database.commit()
     _log.info("%d files looked at", count)
 
@@ -83,7 +85,7 @@ def found_studies(database: sqlite3.Connection, key: bytes) -> Iterator[FoundStu
         rows = database.execute(
             "SELECT path, source, header, stamp FROM files WHERE study = ? ORDER BY path", (study,)
         ).fetchall()
-        yield _study(study, rows, key)
+        yield _study(study, rows, key, _shown_name(database, study))
 
 
 def _note(database: sqlite3.Connection, header: FileHeader, source: Path, key: bytes) -> Skipped | None:
@@ -107,7 +109,7 @@ def _note(database: sqlite3.Connection, header: FileHeader, source: Path, key: b
     return None
 
 
-def _study(study: str, rows: list[tuple[bytes, bytes, bytes, str]], key: bytes) -> FoundStudy:
+def _study(study: str, rows: list[tuple[bytes, bytes, bytes, str]], key: bytes, shown: str) -> FoundStudy:
     # The scratch database is ours, private and minutes old: its pickles are our own headers.
     headers = {os.fsdecode(row[0]): pickle.loads(row[2]) for row in rows}  # noqa: S301
     first: FileHeader = next(iter(headers.values()))
@@ -122,11 +124,34 @@ def _study(study: str, rows: list[tuple[bytes, bytes, bytes, str]], key: bytes) 
         key=study,
         stamp=keyed_hash(key, "files", digest),
         headers=(first,) if by_content else tuple(headers.values()),
-        source_path=shown_path(relative[0] if len(set(relative)) == 1 else _common(relative)),
+        source_path=shown,
         names=_names(first, relative, paths),
         copies=tuple(paths[1:]) if by_content else (),
         seen=_seen(paths) if first.study_uid else "",
     )
+
+
+def _name_all(database: sqlite3.Connection) -> None:
+    """Write down where each study lies: its file, or the folder that holds all of its files, and its first file."""
+    database.execute("DELETE FROM names")
+    for (study,) in database.execute("SELECT DISTINCT study FROM files"):
+        rows = database.execute("SELECT path, source FROM files WHERE study = ? ORDER BY path", (study,)).fetchall()
+        source = Path(os.fsdecode(rows[0][1]))
+        relative = [_relative(os.fsdecode(path), [Path(os.fsdecode(of))]) for path, of in rows]
+        shown = relative[0] if len(set(relative)) == 1 else _common(relative)
+        named, first = source.name or source.resolve().name, relative[0].removeprefix(f"{shown}/")
+        row = (study, shown_path(named), shown_path(named if shown == "." else shown), shown_path(first))
+        database.execute("INSERT INTO names VALUES (?, ?, ?, ?)", row)
+    database.execute("CREATE INDEX IF NOT EXISTS names_by_shown ON names (shown)")
+
+
+def _shown_name(database: sqlite3.Connection, study: str) -> str:
+    """Return what a study is called, never as another of the same build: by its source, its first file, or both."""
+    row = database.execute("SELECT source, shown, first FROM names WHERE study = ?", (study,)).fetchone()
+    source, shown, first = row
+    alike = database.execute("SELECT source FROM names WHERE shown = ?", (shown,)).fetchall()
+    name = f"{source}/{shown}" if len(set(alike)) > 1 and source != shown else shown
+    return with_first_file(name, first) if alike.count((source,)) > 1 else name
 
 
 def _seen(paths: Iterable[str]) -> str:

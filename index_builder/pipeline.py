@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +17,14 @@ from numpy.typing import NDArray
 from radseek.index_builder.batches import encode_across
 from radseek.index_builder.build_notes import scratch_database
 from radseek.index_builder.discover import FoundStudy, discover, found_studies, relative_to
+from radseek.index_builder.kind_notes import KindNotes
 from radseek.index_builder.metadata.metadata_columns import StudyMetadata
 from radseek.index_builder.prepare_study import PreparedStudy, ReadTask
 from radseek.index_builder.reports.report_join import Report
 from radseek.index_builder.study_records import GivenFacts, study_record
 from radseek.retrieval.encoders.encoder import Encoder
 from radseek.retrieval.errors import InputError, Reason
+from radseek.retrieval.imaging.told_kind import UNTOLD, ToldKind
 from radseek.retrieval.imaging.zip_members import unpacking_folder
 from radseek.retrieval.index.store import StudyRecord
 from radseek.retrieval.machine_memory import LEAST, usable_memory
@@ -59,24 +61,34 @@ def study_records(
     report: Callable[[FoundStudy], Report | None] = lambda _: None,
     keep: Keep | None = None,
     metadata: Callable[[FoundStudy], StudyMetadata | None] = lambda _: None,
-    modality: str | None = None,
+    notes: KindNotes,
     workers: int | None = None,
 ) -> Iterator[StudyRecord]:
     """Yield a record for every study that can be read, in the order given; `skip` is called with what cannot.
 
     `keep` sees each study once it is read, with a hash of its pixels, and says whether it goes on to be encoded.
-    `report` and `metadata` give what a user's files say of a study; what metadata says of its kind goes before
-    `modality`. Studies are read in `workers` processes under a memory and a time limit, so a bad one costs only itself.
+    `report` and `metadata` give what a user's files say of a study; what metadata says of its kind goes before what
+    `notes` was told of all; `notes` sees each study. Studies are read in `workers` processes under a memory and a time
+    limit, so a bad one costs only itself.
     """
+
+    def told_of(found: FoundStudy) -> ToldKind:
+        said = metadata(found)
+        return notes.told if said is None else replace(notes.told, modality=said.modality or notes.told.modality)
 
     def task(found: FoundStudy, scratch: Path) -> ReadTask:
         said = metadata(found)
-        kind = (said.modality or modality, said.body_part) if said is not None else (modality, "")
-        return ReadTask(found.headers, *kind, encoder.spec.preprocess, scratch, hash_pixels=keep is not None)
+        part = said.body_part if said is not None else ""
+        return ReadTask(
+            found.headers, told_of(found), part, encoder.spec.preprocess, scratch, hash_pixels=keep is not None
+        )
 
     for item, vectors in encode_across(encoder, _read(wanted, task, workers or _default_workers(), skip, keep)):
         given = GivenFacts(report(item.found), metadata(item.found))
-        yield study_record(item.found, item.study, vectors, given, encoder=encoder, key=key)
+        record = study_record(item.found, item.study, vectors, given, encoder=encoder, key=key)
+        notes.read(item.found.source_path, item.study, told_of(item.found))
+        notes.encoded(record)
+        yield record
 
 
 def embed_sources(
@@ -84,13 +96,15 @@ def embed_sources(
     encoder: Encoder,
     *,
     skip: Skip,
-    modality: str | None = None,
+    told: ToldKind = UNTOLD,
+    note: Callable[[str], None] = lambda _: None,
     workers: int | None = None,
     done: Collection[str] = frozenset(),
 ) -> Iterator[StudyVectors]:
     """Yield every study under some paths as vectors, exactly as an index of them would hold them.
 
-    Studies whose keys are in `done` are not read. Raises `UsageError` for a path that does not exist.
+    Studies whose keys are in `done` are not read. `told`: what they are of where they do not say; at the end `note` is
+    called with what there is to say of that. Raises `UsageError` for a path that does not exist.
     """
     paths, key = [found_path(source) for source in sources], load_key()
 
@@ -100,11 +114,12 @@ def embed_sources(
     with scratch_database() as database:
         skip_relative(discover(paths, database, key))
         wanted = (one for one in found_studies(database, key) if one.key not in done)
-        for record in study_records(
-            wanted, encoder=encoder, key=key, skip=skip_relative, modality=modality, workers=workers
-        ):
+        notes = KindNotes(told, encoder)
+        for record in study_records(wanted, encoder=encoder, key=key, skip=skip_relative, notes=notes, workers=workers):
             series = tuple(SeriesVectors(s.key, s.modality, s.body_part, s.views) for s in record.series)
             yield StudyVectors(record.key, record.patient_key, record.source_path, series, record.attributes)
+        for sentence in notes.sentences():
+            note(sentence)
 
 
 def _read(

@@ -76,6 +76,7 @@ def study_record(
             patient_id=patient,
             accession=study.accession,
             paths=tuple(dict.fromkeys(os.path.abspath(path) for path in (*study.paths, *found.copies))),
+            date=study.attributes.get("StudyDate", ""),
             seen=found.seen,
             series_uids=tuple(one.uid for one in prepared.series),
         ),

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from radseek.prompts.catalogue import find, free_finding, list_sets, load_set, resolve, suggest, translate
+from radseek.prompts.catalogue import (
+    find,
+    free_finding,
+    list_sets,
+    literal_finding,
+    load_set,
+    resolve,
+    suggest,
+    translate,
+)
 from radseek.prompts.finding import VIEW_NAMES, Code, Finding, FindingSet
 from radseek.prompts.word_errors import PromptError, RadseekError, UnknownNameError
 
@@ -17,6 +26,7 @@ __all__ = [
     "find",
     "free_finding",
     "list_sets",
+    "literal_finding",
     "load_set",
     "resolve",
     "suggest",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import re
+from dataclasses import replace
 
 from radseek.prompts.chinese import translate
 from radseek.prompts.finding import Finding
@@ -12,7 +13,16 @@ from radseek.prompts.normalise import normalise
 from radseek.prompts.shipped_sets import list_sets, load_set, terms
 from radseek.prompts.word_errors import PromptError
 
-__all__ = ["find", "free_finding", "list_sets", "load_set", "resolve", "suggest", "translate"]
+__all__ = [
+    "find",
+    "free_finding",
+    "list_sets",
+    "literal_finding",
+    "load_set",
+    "resolve",
+    "suggest",
+    "translate",
+]
 
 MAX_FREE_LENGTH = 160  # characters of a free finding; the templates around it must stay in the context
 
@@ -27,6 +37,7 @@ GENERAL_PAIRS: tuple[tuple[str, str], ...] = (
 )
 
 _NEGATED = re.compile(r"(no|not|without|absence of|absent|negative for|free of)\b", re.IGNORECASE)
+_MARKS = " .,;:!?。，"  # not part of the words that they stand around
 _ARTICLE = re.compile(r"^(a|an|the)\s+", re.IGNORECASE)
 
 
@@ -42,11 +53,11 @@ def resolve(text: str) -> Finding | None:
 
 
 def find(text: str) -> Finding:
-    """Return the shipped finding that `text` names, or else a free one made of these words.
+    """Return the shipped finding that `text` names, or else a free one made of these words; `typed` is the text.
 
     Raises `PromptError` as `free_finding` does.
     """
-    return resolve(text) or free_finding(text)
+    return replace(resolve(text) or free_finding(text), typed=" ".join(text.split()))
 
 
 def free_finding(text: str) -> Finding:
@@ -56,7 +67,20 @@ def free_finding(text: str) -> Finding:
     text and for a negated one, since a finding is what may be there.
     """
     shown = " ".join(text.split())
-    words = _ARTICLE.sub("", translate(shown).strip(" .,;:!?。，"), count=1)
+    return _in_words(_ARTICLE.sub("", translate(shown).strip(_MARKS), count=1), shown)
+
+
+def literal_finding(text: str) -> Finding:
+    """A finding in these words and no others: where they are a synonym they stay it, and nothing is translated.
+
+    Raises `PromptError` as `free_finding` does.
+    """
+    shown = " ".join(text.split())
+    return _in_words(shown.strip(_MARKS), shown)
+
+
+def _in_words(words: str, shown: str) -> Finding:
+    """Return the finding of words that the general sentences are put around; `shown`: as they were typed."""
     if not words:
         raise PromptError("a finding has no words; say what to look for, as in 'rib fracture'")
     if len(words) > MAX_FREE_LENGTH:
@@ -70,6 +94,7 @@ def free_finding(text: str) -> Finding:
         present=tuple(present.format(words) for present, _ in GENERAL_PAIRS),
         absent=tuple(absent.format(words) for _, absent in GENERAL_PAIRS),
         views=(),
+        typed=shown,
     )
 
 

@@ -10,7 +10,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from radseek.prompts.normalise import normalise
@@ -92,6 +92,7 @@ class Finding:
 
     `names` and `synonyms` are by language (`en`, `zh`); `present[k]` and `absent[k]` are opposites in like words.
     `views` are the view names it is read in (`()` means all of them). `focal`: it has a place, not the whole image.
+    `typed`: the words that somebody asked it with, "" where none were; findings that differ in them alone are equal.
     Raises `PromptError`, naming finding, rule and remedy, where a rule of the format is broken.
     """
 
@@ -103,6 +104,7 @@ class Finding:
     views: tuple[str, ...]
     codes: tuple[Code, ...] = ()
     focal: bool = False
+    typed: str = field(default="", compare=False)
 
     fewest: ClassVar[int] = MIN_PARAPHRASES
 
@@ -126,6 +128,11 @@ class Finding:
     def terms(self) -> tuple[str, ...]:
         """Every word for it, both languages: names first, then synonyms."""
         return tuple(self.names[k] for k in LANGUAGES) + tuple(t for k in LANGUAGES for t in self.synonyms[k])
+
+    @property
+    def asked(self) -> str:
+        """The words that it was asked with as they were typed, or its English name."""
+        return self.typed or self.names["en"]
 
     def _check_terms(self) -> None:
         for what, mapping in (("names", self.names), ("synonyms", self.synonyms)):

@@ -7,39 +7,31 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
 from radseek.prompts.catalogue import find
 from radseek.prompts.finding import Finding
 from radseek.retrieval.encode_inputs import VectorOutput
 from radseek.retrieval.encoders.encoder import Encoder
 from radseek.retrieval.encoders.load_encoder import check_here, load_encoder
-from radseek.retrieval.errors import UsageError
 from radseek.retrieval.explain.evidence import Lang
 from radseek.retrieval.explain.explain_study import Answers, Measuring, explained, reading_warnings
 from radseek.retrieval.explain.explanation import ExplainResult
 from radseek.retrieval.explain.narrators.narrator import Narrator
 from radseek.retrieval.heat_map_answers import HeatMapAnswers
 from radseek.retrieval.heatmaps.study_heatmap import HeatMapper
+from radseek.retrieval.imaging.told_kind import told_kind
 from radseek.retrieval.index.catalog.where import Where
 from radseek.retrieval.index.kept_closeness import KnownCloseness
 from radseek.retrieval.index.local_store import LocalStore
 from radseek.retrieval.index.store import Scope, Store
+from radseek.retrieval.label_answers import LabelAnswers
 from radseek.retrieval.language.report_language import unread_notes
 from radseek.retrieval.language.spelling import spelling_of, spelling_of_findings
 from radseek.retrieval.path_text import found_path
 from radseek.retrieval.scoring.asked_findings import AskedFindings, findings_of_study
 from radseek.retrieval.scoring.domain import Domain
-from radseek.retrieval.scoring.margins import label_probabilities
 from radseek.retrieval.scoring.own_calibration import own_calibration
 from radseek.retrieval.scoring.percentiles import Percentiles
-from radseek.retrieval.scoring.score_results import (
-    ClassifyResult,
-    ClassifyRow,
-    FindingScore,
-    LabelProbability,
-    ScreenResult,
-)
+from radseek.retrieval.scoring.score_results import FindingScore, ScreenResult
 from radseek.retrieval.scoring.screening import AtHand, Findings, Screener, choose_findings
 from radseek.retrieval.scoring.states import Judge
 from radseek.retrieval.scoring.text_vectors import TextVectors
@@ -59,7 +51,7 @@ __all__ = ["Engine", "Findings", "Target"]
 In = Literal["images", "reports", "both"]
 
 
-class Engine(VectorOutput, HeatMapAnswers):
+class Engine(VectorOutput, LabelAnswers, HeatMapAnswers):
     """Answers with one encoder; with a store also from its studies. Close it, or use `with`.
 
     Several threads may ask one engine at a time; closing it is for whoever opened it, when all have their answers.
@@ -152,7 +144,12 @@ class Engine(VectorOutput, HeatMapAnswers):
         return self._owned is None or (self._owned.is_current() and self.judge.is_current())
 
     def screen(
-        self, target: Target | None = None, findings: Findings | None = None, *, modality: str | None = None
+        self,
+        target: Target | None = None,
+        findings: Findings | None = None,
+        *,
+        modality: str | None = None,
+        body_part: str | None = None,
     ) -> ScreenResult:
         """Score findings in every study of a target.
 
@@ -160,21 +157,23 @@ class Engine(VectorOutput, HeatMapAnswers):
             target: a path (every study under it), an index, a study's key, or a study; None is the open index.
             findings: a set's name or file, a set, or findings and free words; None is the shipped set that fits each
                 study by its modality and body part, and a study that none fits has no row.
-            modality: "CT", "MR", "DX", ...: what NIfTI files and pictures cannot name.
+            modality: "CT", "MR", "DX", ...: what NIfTI files and pictures cannot name, and DICOM whose own is wrong.
+            body_part: "head", "chest", ...: for series of which no file says it.
 
         Returns:
             One row a study and finding, in the order read and asked, and what was skipped.
 
         Raises:
-            UsageError: the target does not exist, or `findings` is None and no set fits any study.
-            UnknownNameError: no such set, study or modality.
+            UsageError: the target does not exist, `findings` is None and no set fits any study, or a modality or body
+                part was given for studies of an index, which have theirs.
+            UnknownNameError: no such set, study, modality or body part.
             PromptError: words that are no finding.
         """
         asked = AskedFindings(findings, self._folder)
         skipped: list[Skipped] = []
         rows: list[FindingScore] = []
         at_hand: dict[int, AtHand] = {}  # by what was asked
-        for study in self._targets.studies(target, modality, skipped):
+        for study in self._targets.studies(target, told_kind(modality, body_part), skipped):
             of_study = asked.of(study)
             rows.extend(self._screener.rows(study, of_study))
             if target is not None:  # of the open index the screener has said it
@@ -191,6 +190,7 @@ class Engine(VectorOutput, HeatMapAnswers):
         findings: Findings | None = None,
         *,
         modality: str | None = None,
+        body_part: str | None = None,
         skipped: list[Skipped] | None = None,
     ) -> Iterator[FindingScore]:
         """Yield the rows of `screen`, in the same order, each as soon as it is known; no study is held after its rows.
@@ -199,6 +199,7 @@ class Engine(VectorOutput, HeatMapAnswers):
             target: as for `screen`.
             findings: as for `screen`; where no set fits a study it has no row.
             modality: as for `screen`.
+            body_part: as for `screen`.
             skipped: a list that gets what could not be used.
 
         Returns:
@@ -208,7 +209,7 @@ class Engine(VectorOutput, HeatMapAnswers):
             UnknownNameError: at once for findings that are not known, at the first row for the rest; as `screen`.
         """
         asked = AskedFindings(findings, self._folder)  # a wrong name is said at once, not at the first row
-        studies = self._targets.studies(target, modality, [] if skipped is None else skipped)
+        studies = self._targets.studies(target, told_kind(modality, body_part), [] if skipped is None else skipped)
         return (row for study in studies for row in self._screener.rows(study, asked.of(study)))
 
     def prepare(self, findings: Findings) -> None:
@@ -222,31 +223,6 @@ class Engine(VectorOutput, HeatMapAnswers):
         """
         self._screener.prepare(choose_findings(findings, self._folder)[0], self.store.kinds() if self.store else ())
 
-    def classify(self, target: Target | None, labels: Sequence[str], *, modality: str | None = None) -> ClassifyResult:
-        """Return how the encoder shares one between labels that exclude each other, for every study of a target.
-
-        Args:
-            target: as for `screen`.
-            labels: at least two different sentences, such as "a chest radiograph".
-            modality: as for `screen`.
-
-        Returns:
-            A row a study: the softmax over the labels of `scale * cos` with the pooled image, never calibrated.
-
-        Raises:
-            UsageError: fewer than two different labels, or an empty one.
-        """
-        if len(set(labels)) < 2 or len(set(labels)) != len(labels) or not all(label.strip() for label in labels):
-            raise UsageError("Labels exclude each other, so give at least two different ones, none of them empty.")
-        texts = np.stack([self._texts.text(label) for label in labels])
-        rows: list[ClassifyRow] = []
-        skipped: list[Skipped] = []
-        for study in self._targets.studies(target, modality, skipped):
-            if study.views:
-                shares = label_probabilities(study.views, texts, self.encoder.spec.scale).tolist()
-                rows.append(ClassifyRow(study.key, study.path, tuple(map(LabelProbability, labels, shares))))
-        return ClassifyResult(self.encoder.spec, tuple(rows), tuple(skipped))
-
     def similar(
         self,
         target: Target,
@@ -259,6 +235,7 @@ class Engine(VectorOutput, HeatMapAnswers):
         contrast: str | Finding | None = None,
         include_same_patient: bool = False,
         modality: str | None = None,
+        body_part: str | None = None,
     ) -> SimilarResult:
         """Return the k indexed studies most like one study, with their most alike slices and their reports.
 
@@ -276,6 +253,7 @@ class Engine(VectorOutput, HeatMapAnswers):
             contrast: a finding: also the k nearest cases with it, and the k nearest without.
             include_same_patient: do not leave out the same patient's studies.
             modality: as for `screen`.
+            body_part: as for `screen`.
 
         Returns:
             The cases, best first, with their most alike slices and their reports.
@@ -285,11 +263,11 @@ class Engine(VectorOutput, HeatMapAnswers):
             MaskError: the mask does not fit.
             InputError: the study cannot be read.
         """
-        store = self._targets.need_store("similar")
+        store, told = self._targets.need_store("similar"), told_kind(modality, body_part)
         check_count(k)
         finding = find(contrast) if isinstance(contrast, str) else contrast
-        region = None if mask is None else self._targets.masked(target, modality, str(mask), mask_labels)
-        query = self._targets.one_study(target, modality) if region is None else region.vectors
+        region = None if mask is None else self._targets.masked(target, told, str(mask), mask_labels)
+        query = self._targets.one_study(target, told) if region is None else region.vectors
         patient = frozenset() if include_same_patient else frozenset({query.patient_key} - {""})
         scope = Scope(checked_where(where, store), None, frozenset({query.key, query.stored_as} - {""}), patient)
         words = None if text is None else query_vector(parse_query(text), self._texts)
@@ -299,7 +277,7 @@ class Engine(VectorOutput, HeatMapAnswers):
         about: dict[str, Any] = {"study": query.key, "path": query.path, "text": text, "where": scope.where.texts()}
         about |= {"mask": None if region is None else region.to_dict()}
         meant = (*spelling_of(text or ""), *(() if finding is None else spelling_of(finding.names["zh"])))
-        said = (*what_is_left(scope, store), *found.notes)
+        said = (*asked.why_nothing(found), *found.notes)
         return SimilarResult(self.encoder.spec, about, found.rows, sides, said, meant, asked.floor, found.nothing)
 
     def explain(
@@ -314,6 +292,7 @@ class Engine(VectorOutput, HeatMapAnswers):
         narrator: str | Narrator = "template",
         lang: Lang = "en",
         modality: str | None = None,
+        body_part: str | None = None,
     ) -> ExplainResult:
         """Return one study's evidence, every item with an id, and a summary whose every sentence cites it.
 
@@ -328,6 +307,7 @@ class Engine(VectorOutput, HeatMapAnswers):
                 sentence, and the template's words stand for what fails.
             lang: "en" or "zh".
             modality: as for `screen`.
+            body_part: as for `screen`.
 
         Returns:
             Evidence and summary; a mask that does not fit and a narrator that does not answer become caveats.
@@ -337,8 +317,9 @@ class Engine(VectorOutput, HeatMapAnswers):
             InputError: the study cannot be read.
         """
         check_count(k)
-        study = self._targets.read(target, modality)
-        vectors = self._targets.one_study(target if study is None else study, modality)
+        told = told_kind(modality, body_part)
+        study = self._targets.read(target, told)
+        vectors = self._targets.one_study(target if study is None else study, told)
         if study is not None and isinstance(target, str | Path):
             vectors = replace(vectors, path=relative_path(study.paths, found_path(target)))
         asked, version = findings_of_study(findings, vectors, self._folder)

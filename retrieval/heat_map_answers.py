@@ -7,6 +7,7 @@ from pathlib import Path
 from radseek.prompts.finding import Finding
 from radseek.retrieval.errors import UsageError
 from radseek.retrieval.heatmaps.study_heatmap import HeatMap, HeatMapper
+from radseek.retrieval.imaging.told_kind import told_kind
 from radseek.retrieval.privacy.pseudonyms import key_of_target
 from radseek.retrieval.scoring.screening import choose_findings
 from radseek.retrieval.study_targets import StudyTargets
@@ -29,6 +30,7 @@ class HeatMapAnswers:
         *,
         every_slice: bool = False,
         modality: str | None = None,
+        body_part: str | None = None,
     ) -> HeatMap:
         """Return where a finding (a name, free words) is seen in one study, on the slice that its score names.
 
@@ -37,6 +39,7 @@ class HeatMapAnswers:
             finding: a finding, its name, or free words.
             every_slice: map the whole view, for `maps.stacked()`.
             modality: as for `screen`.
+            body_part: as for `screen`.
 
         Returns:
             The map, `(H, W)` in the slice's own pixels; None in it where it failed its check, or where the finding is
@@ -48,7 +51,7 @@ class HeatMapAnswers:
         """
         if key_of_target(target) is not None:
             raise UsageError(f"A heat map needs the images of {target}, and an index keeps vectors; give their path.")
-        study = target if isinstance(target, Study) else self._targets.pixels(target, modality)
+        study = target if isinstance(target, Study) else self._targets.pixels(target, told_kind(modality, body_part))
         (asked,), _ = choose_findings([finding], self._folder)
         found = self._mapper.heat_map(study, self._targets.vectors(study), asked, every_slice=every_slice)
         if found is None:

@@ -1,4 +1,4 @@
-"""What every exit code and reason code means, and what to do about it; the manual's page of codes is made from this."""
+"""What exit codes, reason codes and a score's reasons mean, and what to do; `codes.md` is made of it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from radseek.retrieval.errors import Reason
 
-__all__ = ["EXIT_CODES", "REASON_CODES", "Remedy"]
+__all__ = ["EXIT_CODES", "PERCENTILE_REASONS", "REASON_CODES", "STATE_REASONS", "Remedy"]
 
 
 class Remedy(NamedTuple):
@@ -60,4 +60,50 @@ REASON_CODES: Final[Mapping[Reason, Remedy]] = {
     ),
     Reason.BAD_HEADER: Remedy("a value in the header that cannot be", "the message names it; mend the header"),
     Reason.TIMEOUT: Remedy("reading took too long", "try it alone; a damaged file may never end"),
+}
+
+# Why a score claims nothing (`scoring.states.Verdict`).
+STATE_REASONS: Final[Mapping[str, Remedy]] = {
+    "no_view": Remedy("no image of the study is of a kind that the finding is read in", "ask it of other studies"),
+    "meaningless_encoder": Remedy("the encoder has random weights", "take a trained one with `--model`"),
+    "cannot_judge": Remedy(
+        "the encoder does not tell the words from their denial, or was never taught the finding",
+        "try other words with `radseek prompts test`, or fit it to labels with `radseek probe`",
+    ),
+    "phantom_only": Remedy(
+        "the encoder learned it from synthetic scans alone, and this is a real one",
+        "fit it to labels of real studies with `radseek calibrate`",
+    ),
+    "slice_only": Remedy(
+        "the encoder learned it from single slices, and this is a volume",
+        "fit it to labels of volumes with `radseek calibrate`",
+    ),
+    "other_kind": Remedy(
+        "it was learned or calibrated on another kind of study than this",
+        "fit it to labels of such studies with `radseek calibrate`",
+    ),
+    "out_of_domain": Remedy(
+        "the image is unlike all studies of its kind in the index",
+        "look at it: its modality or body part may be wrong",
+    ),
+    "unknown_modality": Remedy("nobody said what kind of image it is", "say it with `--modality`"),
+    "uncalibrated": Remedy(
+        "there is no calibration for it: the score only orders", "fit one to labels with `radseek calibrate`"
+    ),
+    "other_words": Remedy(
+        "the index's labels calibrated it in other words",
+        "ask it in those, or fit these to labels with `radseek calibrate`",
+    ),
+    "near_threshold": Remedy("the probability is near an even chance", "read the study"),
+    "undecided": Remedy("the index's calibration leaves both answers, or none", "read the study"),
+}
+
+# Why a score stands nowhere among others (`scoring.percentiles.Percentiles`).
+PERCENTILE_REASONS: Final[Mapping[str, Remedy]] = {
+    "no_view": STATE_REASONS["no_view"],
+    "no_index": Remedy("there is no index to compare with", "name one with `--index`"),
+    "unknown_kind": Remedy("modality or body part is not known", "say them when the index is built"),
+    "few_comparable": Remedy(
+        "the index has fewer than 30 other studies of this modality and body part", "build more of them into it"
+    ),
 }

@@ -45,6 +45,7 @@ ROOMS = [
     "retrieval.study_targets",
     "retrieval.encode_inputs",
     "retrieval.heat_map_answers",
+    "retrieval.label_answers",
     "retrieval.engine",
     "retrieval",
     "index_builder",

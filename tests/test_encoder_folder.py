@@ -16,6 +16,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from radseek.retrieval.encoders import load_encoder as loading
+from radseek.retrieval.encoders.checkpoint import CONFIG, TEXT_CONFIG, VOCABULARIES, WEIGHTS
 from radseek.retrieval.encoders.encoder import Encoder
 from radseek.retrieval.encoders.input_pixels import prepare_slices
 from radseek.retrieval.encoders.load_encoder import load_encoder
@@ -334,3 +335,10 @@ def test_the_configuration_on_disk_is_not_touched(folder):
     load_encoder(folder)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     assert "hf_model_name" in json.loads(before["open_clip_config.json"])["model_cfg"]["text_cfg"]
+
+
+def test_the_manual_names_what_a_folder_holds() -> None:
+    said = (Path(__file__).resolve().parents[1] / "docs" / "manual" / "own-encoder.md").read_text("utf8")
+    named = {CONFIG, TEXT_CONFIG, WEIGHTS[0], "tokenizer_config.json", "slice_pooling.safetensors", "calibration.json"}
+    assert not {one for one in named if f"`{one}`" not in said}
+    assert all(any(f"`{one}`" in said for one in group) for group in VOCABULARIES[:3])

@@ -106,7 +106,7 @@ def test_fresh_and_stored_give_the_same_numbers(engine: Engine) -> None:
 
 SCREEN_FIELDS = (
     "study path series finding prompts score margin interval percentile probability state reason view key_slice"
-    " position stands_out not_told_apart"
+    " position stands_out not_told_apart asked percentile_reason"
 )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from radseek.cli.screen_command import _place
+from radseek.cli.score_table import _place
 from radseek.demo.page.finding_table import Screened, findings_table
 from radseek.prompts.catalogue import find
 from radseek.retrieval.engine import Engine

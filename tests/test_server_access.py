@@ -57,7 +57,8 @@ def test_the_matrix_has_every_route_and_roles_that_differ() -> None:
     assert {path for path, _ in OPERATIONS if not DOCUMENT["paths"][path].get("security", True)} == set()
     assert [path for path, method in OPERATIONS if not allowed(path, method, "none")] != []
     assert [(p, m) for p, m in OPERATIONS if allowed(p, m, "admin") and not allowed(p, m, "read")] == [
-        ("/v1/studies/{study}", "delete")
+        ("/v1/studies/{study}", "delete"),
+        ("/v1/studies/{study}/original", "get"),
     ]
 
 

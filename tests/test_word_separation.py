@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from radseek.cli.screen_command import _state
+from radseek.cli.score_table import _state
 from radseek.demo.page.finding_table import Screened, findings_table
 from radseek.prompts.catalogue import find
 from radseek.retrieval.encoders.load_encoder import load_encoder

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from radseek.pictures.slice_pictures import Picture, find_view, picture_of
 from radseek.retrieval.errors import RadseekError
-from radseek.retrieval.imaging.modality import MODALITIES
 from radseek.retrieval.imaging.study_reader import read_paths
+from radseek.retrieval.imaging.told_kind import UNTOLD, ToldKind
 from radseek.retrieval.imaging.views.series_views import view_names
 from radseek.retrieval.index.catalog.linkage import LinkageFile, linkage_path
 from radseek.retrieval.privacy.pseudonyms import load_key, series_key
+from radseek.retrieval.scoring.word_separation import Kind
 from radseek.retrieval.types import Study, View
 
 __all__ = ["CaseImages"]
@@ -40,30 +42,38 @@ class CaseImages:
         if self._linkage is not None:
             self._linkage.close()
 
-    def study(self, key: str, modality: str = "") -> Study | None:
-        """Return a study as it was read; None where it can no longer be. `modality`: what its files do not say."""
+    def study(self, key: str, kinds: Sequence[Kind] = ()) -> Study | None:
+        """Return a study as it was read; None where it can no longer be. `kinds`: of its series, as they are stored."""
         if key in self._held:
             return self._held[key]
         if key not in self._studies:
-            self._studies[key] = self._read_again(key, modality)
+            self._studies[key] = self._read_again(key, kinds)
             while len(self._studies) > _STUDIES:
                 self._studies.popitem(last=False)
         self._studies.move_to_end(key)
         return self._studies[key]
 
     def draw(
-        self, study: str, series: str, view: str, z: int, *, caption: str = "", side: int = 320, modality: str = ""
+        self,
+        study: str,
+        series: str,
+        view: str,
+        z: int,
+        *,
+        caption: str = "",
+        side: int = 320,
+        kinds: Sequence[Kind] = (),
     ) -> Picture | None:
         """Return slice `z` of a view, by the keys of its study and series; None where it can no longer be read."""
-        found = self._view(study, series, view, modality)
+        found = self._view(study, series, view, kinds)
         return None if found is None else picture_of(found, z, caption=caption, side=side)
 
-    def _view(self, study: str, series: str, view: str, modality: str) -> View | None:
+    def _view(self, study: str, series: str, view: str, kinds: Sequence[Kind]) -> View | None:
         place = (study, series, view)
         if place in self._views:
             self._views.move_to_end(place)
             return self._views[place]
-        read = self.study(study, modality)
+        read = self.study(study, kinds)
         if read is None:
             return None
         for ordinal, one in enumerate(read.series):
@@ -74,12 +84,20 @@ class CaseImages:
                 return self._views[place]
         return None
 
-    def _read_again(self, study: str, modality: str) -> Study | None:
+    def _read_again(self, study: str, kinds: Sequence[Kind]) -> Study | None:
         link = self._linkage.get(study) if self._linkage is not None else None
         if link is None:
             return None
         paths = link.paths if link.study_uid else link.paths[:1]
         try:
-            return read_paths(paths, modality=modality if modality in MODALITIES else None)
+            return _of_kinds(read_paths(paths, ToldKind(*kinds[0]) if kinds else UNTOLD), kinds)
         except (RadseekError, OSError):  # moved, changed or gone since the build
             return None
+
+
+def _of_kinds(study: Study, kinds: Sequence[Kind]) -> Study:
+    """Return a study with the body parts that are stored: a table may have said others than its files."""
+    if len(kinds) != len(study.series):
+        return study
+    series = [replace(one, body_part=part) for one, (_, part) in zip(study.series, kinds, strict=True)]
+    return replace(study, series=tuple(series))

@@ -19,6 +19,7 @@ from threading import RLock
 from typing import Final
 
 from radseek.app.case_images import CaseImages
+from radseek.app.original_study import OriginalStudy, original_study
 from radseek.pictures.slice_pictures import Picture
 from radseek.prompts.set_choice import set_for
 from radseek.retrieval.encoders.load_encoder import load_encoder
@@ -31,9 +32,11 @@ from radseek.retrieval.errors import (
     UnknownNameError,
     UsageError,
 )
+from radseek.retrieval.index.local_store import LocalStore
 from radseek.retrieval.index.store import Case, Scope, Store
 from radseek.retrieval.privacy.pseudonyms import StudyKey
 from radseek.retrieval.scoring.study_vectors import StudyVectors, stored_study
+from radseek.retrieval.scoring.word_separation import Kind
 from radseek.retrieval.types import Study
 
 __all__ = ["MOST_BYTES", "MOST_UPLOADED", "Session"]
@@ -242,18 +245,18 @@ class Session:
         if uploaded is not None:
             return uploaded
         with self.engine():
-            modality = self.case(key).series[0].modality
+            kinds = _kinds(self.case(key))
         with self._looking:
-            return self._images.study(key, modality)
+            return self._images.study(key, kinds)
 
     def picture(self, key: str, series: str, view: str, z: int, *, side: int = 320) -> Picture | None:
         """Return slice `z` of a view of a series, drawn `side` pixels long; None where it can no longer be read.
 
         Raises `UnknownNameError` for a study that nobody uploaded or stored.
         """
-        modality = "" if self.is_uploaded(key) else self.case(key).series[0].modality
+        kinds = [] if self.is_uploaded(key) else _kinds(self.case(key))
         with self._looking:
-            return self._images.draw(key, series, view, z, side=side, modality=modality)
+            return self._images.draw(key, series, view, z, side=side, kinds=kinds)
 
     def vectors(self, key: str) -> StudyVectors:
         """Return a study as the engine sees it. Raises `UnknownNameError`."""
@@ -272,6 +275,17 @@ class Session:
                 f"There is no study {key} here; the list of studies names those that are, or upload it again."
             )
         return cases[0]
+
+    def original(self, key: str) -> OriginalStudy:
+        """Return what a stored study is called outside.
+
+        Raises `UnknownNameError` for a study that is not stored, `UsageError` where the linkage file is not there.
+        """
+        self.case(key)
+        if self.index is None:
+            raise UsageError("No index is open here; start the server with one.")
+        with LocalStore.open(self.index) as store:
+            return original_study(store, key)
 
     def cases(self, offset: int = 0, limit: int | None = None) -> list[Case]:
         """Return the stored studies in key order, `limit` of them after `offset`; [] without an index."""
@@ -316,3 +330,7 @@ class Session:
         uploaded = self.vectors(key).series if self.is_uploaded(key) else ()
         kinds = [(one.modality, one.body_part) for one in uploaded or self.case(key).series]
         return next((name for name in (set_for(*kind) for kind in kinds) if name is not None), None)
+
+
+def _kinds(case: Case) -> list[Kind]:
+    return [(one.modality, one.body_part) for one in case.series]

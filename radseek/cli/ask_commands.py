@@ -8,15 +8,25 @@ from typing import Annotated
 
 import typer
 
-from radseek.cli.console import number, print_json, print_notice, print_remarks, print_skipped, print_table
+from radseek.cli.console import (
+    number,
+    numbers_apart,
+    print_json,
+    print_notice,
+    print_remarks,
+    print_skipped,
+    print_table,
+)
 from radseek.cli.open_engine import open_engine
-from radseek.cli.options import Count, Json, Modality, Model, TargetPath, WhereFilters, Workers, WrittenIndex
+from radseek.cli.options import BodyPart, Count, Json, Modality, Model, TargetPath, WhereFilters, Workers, WrittenIndex
 from radseek.cli.similar_tables import print_similar
-from radseek.cli.target_studies import only_study, refuse_nothing, studies_of
+from radseek.cli.target_studies import only_study, refuse_nothing, refuse_second, studies_of
 from radseek.retrieval.engine import Engine
 from radseek.retrieval.errors import UsageError
+from radseek.retrieval.imaging.told_kind import told_kind
 from radseek.retrieval.index.manifest import is_index
 from radseek.retrieval.scoring.score_results import ClassifyResult
+from radseek.retrieval.scoring.study_vectors import StudyVectors
 from radseek.retrieval.types import Skipped
 
 __all__ = ["classify", "search", "similar"]
@@ -35,18 +45,19 @@ def classify(
     label: Annotated[list[str], typer.Option(help="A label, in a sentence; give at least two.")],
     model: Model = None,
     modality: Modality = None,
+    body_part: BodyPart = None,
     workers: Workers = None,
     json: Json = False,
 ) -> None:
     """Share one between labels that exclude each other, for every study of TARGET."""
+    told = told_kind(modality, body_part)
     with open_engine(target, None, model) as engine:
         skipped: list[Skipped] = []
-        answers = [
-            engine.classify(study, label, modality=modality)
-            for study in studies_of(engine, target, modality, workers, skipped)
-        ]
+        notes: list[str] = []
+        answers = [engine.classify(study, label) for study in studies_of(engine, target, told, workers, skipped, notes)]
         rows = tuple(row for answer in answers for row in answer.results)
         result = ClassifyResult(engine.encoder.spec, rows, tuple(skipped))
+    print_remarks(notes, ())
     if json and (answers or skipped):
         print_json(result.to_dict())
     refuse_nothing(bool(answers), skipped, target)
@@ -81,15 +92,25 @@ def similar(
     ] = False,
     model: Model = None,
     modality: Modality = None,
+    body_part: BodyPart = None,
     json: Json = False,
 ) -> None:
     """Find the earlier cases most like the study at TARGET, or like a masked region of it, and their reports."""
     if mask_label and mask is None:
         raise UsageError("--mask-label names a label of a mask; give the mask too, with --mask FILE.")
+    told = told_kind(modality, body_part)
+    if mask is None:
+        refuse_second(target)
     with Engine.open(index, model, isolated=True) as engine:
         skipped: list[Skipped] = []
+        notes: list[str] = []
+        query: StudyVectors | str
+        if mask is None:
+            query = only_study(engine, target, told, skipped, notes, json=json)
+        else:
+            query = _with_pixels(engine, target)
         result = engine.similar(
-            only_study(engine, target, modality, skipped, json=json) if mask is None else _with_pixels(engine, target),
+            query,
             k,
             where=where or (),
             text=text,
@@ -97,9 +118,10 @@ def similar(
             mask_labels=mask_label or (),
             contrast=contrast,
             include_same_patient=include_same_patient,
-            modality=modality,
+            modality=modality if isinstance(query, str) else None,
+            body_part=body_part if isinstance(query, str) else None,
         )
-    print_remarks(result.notes, result.suggestions)
+    print_remarks((*notes, *result.notes), result.suggestions)
     if json:
         print_json(result.to_dict())
         return
@@ -125,9 +147,10 @@ def search(
         print_json(result.to_dict())
         return
     if within is not Within.REPORTS:
+        scores = numbers_apart([s.score for s in result.studies])
         studies = [
-            [s.rank, s.path or s.study, number(s.score), f"{s.view} z={s.key_slice}", "" if s.is_read else "no"]
-            for s in result.studies
+            [s.rank, s.path or s.study, score, f"{s.view} z={s.key_slice}", "" if s.is_read else "no"]
+            for s, score in zip(result.studies, scores, strict=True)
         ]
         print_table("Studies, by their best slice", ["", "study", "score", "best slice", "read there"], studies)
     if within is not Within.IMAGES:

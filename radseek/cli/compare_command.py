@@ -10,6 +10,7 @@ import typer
 from radseek.cli.asked_labels import asked_of
 from radseek.cli.console import errors, number, print_json, print_notice, print_table, progress
 from radseek.cli.options import (
+    BodyPart,
     Json,
     LabelFindings,
     LabelsFile,
@@ -36,6 +37,7 @@ def compare(
     findings: LabelFindings = None,
     finding: LabelTexts = None,
     modality: Modality = None,
+    body_part: BodyPart = None,
     metadata: Annotated[Path | None, typer.Option(help="As for build.")] = None,
     uncertain: UncertainLabels = UncertainLabel.IGNORE,
     study_column: LabelStudyColumn = None,
@@ -51,7 +53,7 @@ def compare(
 
     asked = asked_of(findings, finding)
     file = read_labels(labels, uncertain=uncertain.value, findings=asked or (), study_column=study_column)
-    settings: dict[str, Any] = {"modality": modality, "metadata": metadata, "workers": workers}
+    settings: dict[str, Any] = {"modality": modality, "body_part": body_part, "metadata": metadata, "workers": workers}
     named = [name.strip() for name in models.split(",") if name.strip()]
     with writing_to(out.parent):
         out.mkdir(parents=True, exist_ok=True)

@@ -38,6 +38,7 @@ __all__ = [
     "errors",
     "interruptible",
     "number",
+    "numbers_apart",
     "print_json",
     "print_json_rows",
     "print_lines",
@@ -158,7 +159,13 @@ def progress() -> Iterator[Callable[[str, int, int | None], None]]:
         *(SpinnerColumn(), TextColumn("{task.description}"), _Counted(), TimeElapsedColumn()),
         *(TextColumn("left:"), TimeRemainingColumn()),
     )
-    words = {"find": "files found", "build": "studies built", "write": "studies written", "screen": "studies screened"}
+    words = {
+        "find": "files found",
+        "build": "studies built",
+        "write": "studies written",
+        "screen": "studies screened",
+        "report": "reports written",
+    }
     with Progress(*columns, console=errors, transient=True, disable=_quiet or not errors.is_terminal) as bar:
         tasks = {}
 
@@ -195,3 +202,13 @@ def _printable(value: Any) -> Any:
 def number(value: float | None, digits: int = 3) -> str:
     """Return a number for a table; a dash where there is none."""
     return "-" if value is None else f"{value:.{digits}f}"
+
+
+def numbers_apart(values: Sequence[float]) -> list[str]:
+    """Return numbers for a table, with as many digits (3 to 7) as make neighbours that differ look different."""
+    for digits in range(3, 7):
+        shown = [number(value, digits) for value in values]
+        pairs = zip(values, values[1:], shown, shown[1:], strict=False)
+        if all(text != after for value, other, text, after in pairs if value != other):
+            return shown
+    return [number(value, 7) for value in values]

@@ -12,7 +12,7 @@ from radseek.app.explain_target import Asked, find_study
 from radseek.cli.console import errors, print_json, print_notice, print_skipped
 from radseek.cli.explain_tables import print_explanation
 from radseek.cli.open_engine import index_of, open_engine
-from radseek.cli.options import Count, Json, Modality, Model, TargetPath
+from radseek.cli.options import BodyPart, Count, Json, Modality, Model, TargetPath
 from radseek.html.explain_file import write_explained
 from radseek.html.explain_words import words_in
 from radseek.prompts import list_sets
@@ -23,6 +23,7 @@ from radseek.retrieval.explain.evidence import CaveatItem
 from radseek.retrieval.explain.explanation import ExplainResult
 from radseek.retrieval.explain.narrators.load_narrator import load_narrator
 from radseek.retrieval.explain.summary import narration_failure
+from radseek.retrieval.imaging.told_kind import told_kind
 from radseek.retrieval.scoring.probe_files import asked_finding
 
 __all__ = ["explain"]
@@ -75,6 +76,7 @@ def explain(
     k: Count = 5,
     model: Model = None,
     modality: Modality = None,
+    body_part: BodyPart = None,
     json: Json = False,
 ) -> None:
     """Say what was seen in the study at TARGET and where, with earlier cases, measurements and every source."""
@@ -82,7 +84,7 @@ def explain(
         raise UsageError("Give either --findings SET or --finding TEXT, not both.")
     shown = load_narrator(narrator.value, model=model_file, url=llm_url, allow_remote=allow_remote_llm)
     with open_engine(target, index, model) as engine:
-        study = find_study(engine, target, modality)
+        study = find_study(engine, target, told_kind(modality, body_part))
         asked = _findings(study, findings, finding, index_of(target, index))
         measured = {"mask": mask, "prior": prior, "prior_mask": prior_mask}
         result = study.explain(engine, asked, k=k, narrator=shown, lang=lang.value, modality=modality, **measured)

@@ -9,7 +9,7 @@ import typer
 
 from radseek.cli.console import errors, print_json, print_notice
 from radseek.cli.open_engine import open_engine
-from radseek.cli.options import Json, Modality, Model
+from radseek.cli.options import BodyPart, Json, Modality, Model
 from radseek.pictures.heat_overlay import overlay_png
 from radseek.retrieval.disk_errors import writing_to
 from radseek.retrieval.errors import UsageError
@@ -26,6 +26,7 @@ def heatmap(
     out: Annotated[Path, typer.Option(help="A .png of the key slice, or .nii or .nii.gz of the whole view.")],
     model: Model = None,
     modality: Modality = None,
+    body_part: BodyPart = None,
     json: Json = False,
 ) -> None:
     """Write where a finding is seen in the study at TARGET, where its map passes its checks."""
@@ -33,7 +34,8 @@ def heatmap(
     if not stacked and out.suffix.lower() != ".png":
         raise UsageError(f"{out}: a map is written as .png, .nii or .nii.gz; name the file so.")
     with open_engine(target, None, model) as engine:
-        found = engine.heat_map(target, finding, every_slice=stacked, modality=modality)
+        kind = {"modality": modality, "body_part": body_part}
+        found = engine.heat_map(target, finding, every_slice=stacked, **kind)
     if found.map is not None:
         _write(found, out, stacked=stacked)
     if json:

@@ -14,15 +14,26 @@ import typer
 from radseek.app.forget_study import Named
 from radseek.app.forget_study import forget as forget_all
 from radseek.cli.console import errors, interruptible, print_json, print_notice, print_skipped, print_table, progress
-from radseek.cli.options import BatchSize, Device, Json, Modality, Precision, ReportColumn, StudyColumn, Workers
+from radseek.cli.options import (
+    BatchSize,
+    BodyPart,
+    Device,
+    Json,
+    Modality,
+    Precision,
+    ReportColumn,
+    StudyColumn,
+    Workers,
+)
 from radseek.index_builder import BuildReport, build_index
+from radseek.index_builder.name_match import three_of
 from radseek.retrieval.disk_errors import writing_to
 from radseek.retrieval.encoders.download.fetch import fetch as fetch_model
 from radseek.retrieval.encoders.load_encoder import load_encoder
 from radseek.retrieval.errors import InputError, UsageError
-from radseek.retrieval.imaging.zip_members import split_member
 from radseek.retrieval.index.kept_closeness import keep_closeness
 from radseek.retrieval.index.local_store import LocalStore
+from radseek.retrieval.index.upkeep import is_there
 from radseek.retrieval.language.report_language import unread_note, unread_sentences
 from radseek.retrieval.privacy.pseudonyms import KEY_PREFIX, keyed_hash, load_key, patient_key
 
@@ -46,6 +57,7 @@ def build(
         str, typer.Option(help="builtin, biomedclip, random, a folder, or hf-hub:OWNER/NAME.")
     ] = "builtin",
     modality: Modality = None,
+    body_part: BodyPart = None,
     reports: Annotated[Path | None, typer.Option(help="CSV, JSONL or Parquet with columns study and report.")] = None,
     metadata: Annotated[
         Path | None, typer.Option(help="CSV, JSONL or Parquet with a column study; its other columns become filters.")
@@ -74,6 +86,7 @@ def build(
             model=model,
             encoder=load_encoder(model, **computing) if computing else None,
             modality=modality,
+            body_part=body_part,
             reports=reports,
             metadata=metadata,
             study_column=study_column,
@@ -99,19 +112,24 @@ def info(index: IndexPath, json: Json = False) -> None:
     with LocalStore.open(index) as store:
         key_known = store.knows_key()
         spec, counts, generation, undigested = store.spec, store.counts(), store.generation, store.upkeep.undigested()
+        gone = _gone(store)
         unread: Counter[str] = Counter()
         for case in store.cases():
             unread.update(unread_sentences(case.sentences))
     if json:
         document = {"index": str(index), "generation": generation, **counts, "undigested": undigested, "key": key_known}
+        document["gone"] = [{"study": key, "path": path} for key, path in gone.items()]
         print_json({**document, "unread_sentences": dict(sorted(unread.items())), "encoder": spec.to_dict()})
         return
     if unread:
         errors.print(unread_note(unread), markup=False, soft_wrap=True)
     rows = [["generation", generation], *counts.items()]
+    rows += [["studies whose files are gone", len(gone)]] if gone else []
     rows += [["encoder", f"{spec.name} ({spec.dim} wide)"], ["imaging recipe", spec.imaging_hash[:16]]]
     rows += [["towers", spec.towers_hash[:16]], ["pooling", spec.pooling_hash[:32]]]
     print_table(str(index), ["", ""], rows)
+    if gone:
+        errors.print(_said_gone(list(gone.values())), markup=False, soft_wrap=True)
     if not key_known:
         errors.print(
             "The index keeps no check of the key it was built with, so another key may not be refused; "
@@ -143,14 +161,23 @@ def verify(index: IndexPath, json: Json = False) -> None:
         )
 
 
-def compact(index: IndexPath, json: Json = False) -> None:
+def compact(
+    index: IndexPath,
+    gone: Annotated[
+        bool, typer.Option("--gone", help="Also the studies whose files are gone; a build takes them in again.")
+    ] = False,
+    json: Json = False,
+) -> None:
     """Delete forgotten studies from disk for good."""
     with LocalStore.open(index, read_only=False) as store:
+        pruned = _prune(store) if gone else []
         generation = store.compact()
         keep_closeness(store)
         with suppress(UsageError):  # an older index keeps no check of its key yet, and this user may not have it
             store.require_key(load_key(make=False))
-    _said(json, {"index": str(index), "generation": generation}, f"{index} is compacted (generation {generation})")
+    also = f"; {len(pruned)} studies whose files are gone were removed" if gone else ""
+    document = {"index": str(index), "generation": generation, "pruned": pruned}
+    _said(json, document, f"{index} is compacted (generation {generation}){also}")
 
 
 def forget(
@@ -188,7 +215,7 @@ def relink(
     with LocalStore.open(index, read_only=False) as store:
         store.require_key(load_key(make=False))
         moved = store.upkeep.relink(old, str(new.absolute()))
-    lacking = sum(not all(_is_there(path) for path in paths) for paths in moved.values())
+    lacking = sum(not all(map(is_there, paths)) for paths in moved.values())
     document = {"index": str(index), "from": old, "to": str(new.absolute()), "studies": len(moved), "lacking": lacking}
     missing = f"; of {lacking} of them not all files are there" if lacking else "; all their files are there"
     _said(json, document, f"The paths of {len(moved)} studies now begin with {new.absolute()}{missing}")
@@ -222,9 +249,32 @@ def phantoms(
     _said(json, document, f"{len(cohort.studies)} synthetic studies in {folder}")
 
 
-def _is_there(path: str) -> bool:
-    inside = split_member(path)
-    return Path(path).exists() if inside is None else inside[0].exists()
+def _gone(store: LocalStore) -> dict[str, str]:
+    """Return the studies of an index whose files are gone."""
+    found = store.upkeep.gone()
+    there = store.contains(found)
+    return {key: shown for key, shown in found.items() if key in there}
+
+
+def _prune(store: LocalStore) -> list[str]:
+    """Remove the studies whose files are gone. Raises `UsageError` where that is all of them: a disk that is away."""
+    found = sorted(_gone(store))
+    if found and len(found) == store.counts()["studies"]:
+        raise UsageError(
+            f"The files of all {len(found)} studies are gone, as where a disk is not mounted or an archive was moved; "
+            "`radseek relink` says where they are now. Nothing was removed."
+        )
+    if found:
+        store.remove(found)
+    return found
+
+
+def _said_gone(paths: list[str]) -> str:
+    some = three_of(paths, len(paths))
+    return (
+        f"The files of {len(paths)} studies are gone ({some}), so their images cannot be shown; `radseek relink` where "
+        "they were moved, `radseek compact --gone` to remove these studies."
+    )
 
 
 def _key_of(study: str, key: bytes | None) -> list[str]:
@@ -245,14 +295,6 @@ def _build_summary(report: BuildReport) -> None:
     print_table(
         f"{report.index}, generation {report.generation}", ["", ""], [[name, getattr(report, name)] for name in names]
     )
-    lost = {"reports": report.reports_unmatched, "rows of metadata": report.metadata_unmatched}
-    for what, count in lost.items():
-        if count:
-            errors.print(
-                f"{count} {what} belong to no study found; 'study' is a StudyInstanceUID, an accession number or a "
-                "path.",
-                markup=False,
-            )
     print_skipped(report.skipped)
     print_notice(meaningless=bool(report.encoder.get("meaningless")))
 

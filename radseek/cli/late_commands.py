@@ -55,6 +55,11 @@ COMMANDS: Final = {
         "Fit one finding to labels, starting from its words; say what labels bring, and keep it as probe:NAME.",
     ),
     "prompts": ("prompts_commands", "Test the words of findings, or choose among them by labels."),
+    "reports": ("reports_command", "Add reports to the studies of an index, or replace them: no image is read."),
+    "resolve": (
+        "resolve_command",
+        "Say what studies are called outside: accession number, date, StudyInstanceUID and path.",
+    ),
     "info": ("index_commands", "Say what an index holds and which encoder built it."),
     "verify": (
         "index_commands",
@@ -90,6 +95,8 @@ EXAMPLES: Final = {
     "prompts": "radseek prompts test chest_xray --index archive.index",
     "prompts test": "radseek prompts test chest_xray --index archive.index",
     "prompts tune": "radseek prompts tune archive.index --labels labels.csv --findings chest_xray",
+    "reports": "radseek reports archive.index --reports reports.csv",
+    "resolve": "radseek resolve 2.25.123456789 --index archive.index",
     "info": "radseek info archive.index --json",
     "verify": "radseek verify archive.index",
     "compact": "radseek compact archive.index",

@@ -10,6 +10,7 @@ import typer
 
 __all__ = [
     "BatchSize",
+    "BodyPart",
     "Count",
     "Device",
     "Json",
@@ -50,7 +51,15 @@ Model = Annotated[
     str | None, typer.Option("--model", help="builtin, biomedclip, random, a checkpoint folder, or hf-hub:OWNER/NAME.")
 ]
 Modality = Annotated[
-    str | None, typer.Option("--modality", help="What NIfTI files and pictures are: CT, MR, DX...; they do not say.")
+    str | None,
+    typer.Option(
+        "--modality",
+        help="What NIfTI files and pictures are: CT, MR, DX...; they do not say. DICOM only where its own is missing "
+        "or is not that of its kind of file.",
+    ),
+]
+BodyPart = Annotated[
+    str | None, typer.Option("--body-part", help="What is seen where no file says it: head, chest, abdomen...")
 ]
 Count = Annotated[int, typer.Option("-k", min=1, help="How many results.")]
 WhereFilters = Annotated[

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json as json_text
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -12,23 +12,30 @@ from typing import Annotated
 
 import typer
 
-from radseek.cli.console import (
-    errors,
-    number,
-    print_json_rows,
-    print_notice,
-    print_remarks,
-    print_skipped,
-    print_table,
-    progress,
-)
+from radseek.cli.console import errors, print_json_rows, print_notice, print_remarks, print_skipped, progress
 from radseek.cli.open_engine import index_of, open_engine
-from radseek.cli.options import BatchSize, Device, Json, Modality, Model, OptionalIndex, Precision, TargetPath, Workers
+from radseek.cli.options import (
+    BatchSize,
+    BodyPart,
+    Device,
+    Json,
+    Modality,
+    Model,
+    OptionalIndex,
+    Precision,
+    TargetPath,
+    WhereFilters,
+    Workers,
+)
+from radseek.cli.ranked_scores import highest_alone
 from radseek.cli.score_files import WriteScores, writing_scores
+from radseek.cli.score_table import score_table
 from radseek.cli.target_studies import refuse_nothing, studies_of
 from radseek.prompts import list_sets
 from radseek.retrieval.disk_errors import temporary_folder, using_temporary_folder
+from radseek.retrieval.engine import Engine
 from radseek.retrieval.errors import UsageError
+from radseek.retrieval.imaging.told_kind import told_kind
 from radseek.retrieval.index.manifest import is_index
 from radseek.retrieval.index.store import Scope
 from radseek.retrieval.language.spelling import spelling_of_findings
@@ -37,12 +44,12 @@ from radseek.retrieval.scoring.asked_findings import AskedFindings
 from radseek.retrieval.scoring.probe_files import asked_finding
 from radseek.retrieval.scoring.score_results import FindingScore, ScreenResult
 from radseek.retrieval.scoring.screening import Findings
+from radseek.retrieval.search.filter_check import checked_where, what_is_left
 from radseek.retrieval.types import Skipped
 
 __all__ = ["screen"]
 
 _SETS = ", ".join(list_sets())
-_PAGE = 200  # rows of a table that are printed together
 
 
 class Format(StrEnum):
@@ -62,10 +69,23 @@ def screen(
     finding: Annotated[
         list[str] | None, typer.Option(help="A finding in words, English or Chinese, or probe:NAME; repeatable.")
     ] = None,
+    literal: Annotated[
+        bool, typer.Option("--literal", help="Take the words of --finding as they are, also where they are a synonym.")
+    ] = False,
     index: OptionalIndex = None,
+    where: WhereFilters = None,
+    top: Annotated[int | None, typer.Option(min=1, help="Of each finding only so many: the highest scores.")] = None,
     model: Model = None,
     modality: Modality = None,
-    output: Annotated[Format, typer.Option("--format", help="table, csv, jsonl or parquet.")] = Format.TABLE,
+    body_part: BodyPart = None,
+    output: Annotated[
+        Format,
+        typer.Option(
+            "--format",
+            help="table, csv, jsonl or parquet. A table is sorted by finding and score, the others as studies are "
+            "read, but with --top.",
+        ),
+    ] = Format.TABLE,
     out: Annotated[Path | None, typer.Option(help="Write the scores to this file.")] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the .jsonl or .parquet file of an interrupted run.")
@@ -77,47 +97,86 @@ def screen(
     json: Json = False,
 ) -> None:
     """Score findings in every study of TARGET: no training, any words."""
-    if findings is not None and finding:
-        raise UsageError("Give either --findings SET or --finding TEXT, not both.")
-    if output is Format.PARQUET and out is None:
-        raise UsageError("Parquet is a binary format; say where it goes with --out FILE.")
+    _check(target, findings, finding, literal=literal, where=where, top=top, output=output, out=out, resume=resume)
     asked: Findings | None = (
-        [asked_finding(words, index_of(target, index)) for words in finding] if finding else findings
+        [asked_finding(words, index_of(target, index), literal=literal) for words in finding] if finding else findings
     )
     chosen = AskedFindings(asked)
     version, done = chosen.version, set[str]() if resume else None
+    told = told_kind(modality, body_part)
     skipped: list[Skipped] = []
+    notes: list[str] = []
     unfitted: list[str] = []
     with ExitStack() as outputs:
         opening = open_engine(target, index, model, device=device, precision=precision, batch_size=batch_size)
         engine = outputs.enter_context(opening)
+        scope = _scope(engine, where)
         about = ScreenResult(engine.encoder.spec, version, (), (), spelling_of_findings(chosen.every))
         print_remarks((), about.suggestions)
-        writers: list[WriteScores] = []
+        streams: list[AbstractContextManager[WriteScores]] = []
         if out is not None or output is not Format.TABLE:
             form = output.value if output is not Format.TABLE else None
-            writers.append(outputs.enter_context(writing_scores(form, out, about.encoder.name, version, done)))
+            streams.append(writing_scores(form, out, about.encoder.name, version, done))
         if json:
-            writers.append(outputs.enter_context(_json(about, skipped)))
-        elif output is Format.TABLE:
-            writers.append(outputs.enter_context(_table(about)))
+            streams.append(_json(about, skipped))
+        writers = [outputs.enter_context(one) for one in streams]
+        if top is not None:
+            writers = [outputs.enter_context(highest_alone(write, chosen.every, top)) for write in writers]
+        if not json and output is Format.TABLE:
+            writers.append(outputs.enter_context(score_table(version, chosen.every, top)))
         answered = bool(done)
         update = outputs.enter_context(progress())
-        total = engine.store.passing(Scope()) if engine.store is not None and is_index(Path(target)) else None
-        studies = studies_of(engine, target, modality, workers, skipped, done or frozenset())
+        total = engine.store.passing(scope) if engine.store is not None and is_index(Path(target)) else None
+        studies = studies_of(engine, target, told, workers, skipped, notes, done or frozenset(), scope)
         for count, study in enumerate(studies, 1 + len(done or ())):
-            rows = list(engine.iter_screen(study, asked, modality=modality))
+            rows = list(engine.iter_screen(study, asked))
             update("screen", count, total)
             unfitted += [] if rows else [study if isinstance(study, str) else study.path or study.key]
             answered = answered or bool(rows)
             for write in writers:
                 write(rows)
+    print_remarks(notes, ())
     if unfitted:
         _say_unfitted(unfitted, answered=answered)
     if answered and output is Format.TABLE and not json:
         print_skipped(skipped)
         print_notice(meaningless=about.encoder.meaningless)
     refuse_nothing(answered, skipped, target)
+
+
+def _check(
+    target: str,
+    findings: str | None,
+    finding: Sequence[str] | None,
+    *,
+    literal: bool,
+    where: Sequence[str] | None,
+    top: int | None,
+    output: Format,
+    out: Path | None,
+    resume: bool,
+) -> None:
+    """Raise `UsageError` for options that do not go together."""
+    if findings is not None and finding:
+        raise UsageError("Give either --findings SET or --finding TEXT, not both.")
+    if literal and not finding:
+        raise UsageError("--literal is about words; give them with --finding TEXT.")
+    if where and not is_index(Path(target)):
+        raise UsageError(f"--where filters the studies of an index, and {target} is none; leave it out, or build one.")
+    if top is not None and resume:
+        raise UsageError("--top needs the scores of the whole run, and --resume goes on with a part; leave out one.")
+    if output is Format.PARQUET and out is None:
+        raise UsageError("Parquet is a binary format; say where it goes with --out FILE.")
+
+
+def _scope(engine: Engine, where: Sequence[str] | None) -> Scope:
+    """Return which studies of the index are meant. Raises `UsageError` where a filter leaves none."""
+    if not where or engine.store is None:
+        return Scope()
+    scope = Scope(checked_where(where, engine.store))
+    if left := what_is_left(scope, engine.store):
+        raise UsageError(" ".join(left))
+    return scope
 
 
 def _say_unfitted(unfitted: Sequence[str], *, answered: bool) -> None:
@@ -143,52 +202,3 @@ def _json(about: ScreenResult, skipped: list[Skipped]) -> Iterator[WriteScores]:
             version = about.findings_version if has_rows else ""
             whole = ScreenResult(about.encoder, version, (), tuple(skipped), about.suggestions)
             print_json_rows(whole.to_dict(), "results", (json_text.loads(line) for line in kept))
-
-
-@contextmanager
-def _table(about: ScreenResult) -> Iterator[WriteScores]:
-    """Give what prints rows, a page at a time; the columns of the first page keep their widths."""
-    waiting: list[list[object]] = []
-    title = f"Findings {about.findings_version}"
-
-    def tell() -> None:
-        nonlocal title
-        columns = ["study", "finding", "state", "prob", "score", "margin, 10-90 %", "pct", "key slice"]
-        print_table(title, columns, waiting)
-        title = ""
-        waiting.clear()
-
-    def write(rows: Sequence[FindingScore]) -> None:
-        waiting.extend(_cells(row) for row in rows)
-        if len(waiting) >= _PAGE:
-            tell()
-
-    yield write
-    if waiting:
-        tell()
-
-
-def _cells(row: FindingScore) -> list[object]:
-    return [
-        row.path or row.study,
-        row.finding,
-        _state(row),
-        number(row.probability, 2),
-        number(row.score),
-        "-" if row.interval is None else f"{row.interval[0]:+.3f} .. {row.interval[1]:+.3f}",
-        number(row.percentile, 0),
-        _place(row),
-    ]
-
-
-def _state(row: FindingScore) -> str:
-    """Return the state with its reason, and whether the words were not distinguished from others."""
-    why = [*([] if row.reason is None else [row.reason]), *(["not_told_apart"] if row.not_told_apart else [])]
-    return f"{row.state} ({', '.join(why)})" if why else row.state
-
-
-def _place(row: FindingScore) -> str:
-    """Return the view and key slice; a slice that does not stand out is in brackets."""
-    if row.view is None:
-        return "-"
-    return f"{row.view} (z={row.key_slice}, flat)" if row.stands_out is False else f"{row.view} z={row.key_slice}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import zip_longest
 
-from radseek.cli.console import errors, number, print_lines, print_table
+from radseek.cli.console import errors, number, numbers_apart, print_lines, print_table
 from radseek.retrieval.search.ranking import Match
 from radseek.retrieval.search.search_results import Contrast, ContrastRow, SimilarResult, SimilarRow
 
@@ -28,24 +28,26 @@ def print_similar(result: SimilarResult, target: str) -> None:
     title = f"Cases most like {asked}"
     if result.nothing_close_enough is not None:
         print_lines(title, [result.nothing_close_enough.note])
+    elif not result.results:
+        print_lines(title, ["No case."])
     else:
         columns = ["", "study", "score", "kind", "slices (query:case)", "report"]
-        print_table(title, columns, [_line(row) for row in result.results])
+        shown = numbers_apart([row.score for row in result.results])
+        print_table(title, columns, [_line(row, score) for row, score in zip(result.results, shown, strict=True)])
     if result.contrast is not None:
         _print_contrast(result.contrast)
 
 
-def _line(row: SimilarRow) -> list[object]:
+def _line(row: SimilarRow, score: str) -> list[object]:
     report = _short(row.report, _REPORT)
-    return [row.rank, row.path or row.study, number(row.score), _KINDS[row.other_kind], _matches(row.matches), report]
+    return [row.rank, row.path or row.study, score, _KINDS[row.other_kind], _matches(row.matches), report]
 
 
 def _print_contrast(contrast: Contrast) -> None:
     name = contrast.name["en"]
-    rows = [
-        [rank, *_cells(present), *_cells(absent)]
-        for rank, (present, absent) in enumerate(zip_longest(contrast.present, contrast.absent), 1)
-    ]
+    sides = [_side(contrast.present), _side(contrast.absent)]
+    nobody = ["", "", ""]
+    rows = [[rank, *one, *other] for rank, (one, other) in enumerate(zip_longest(*sides, fillvalue=nobody), 1)]
     columns = ["", f"with {name}", "score", "because", f"without {name}", "score", "because"]
     print_table(f"Nearest with and without {name}", columns, rows)
     for side, found in (("with", contrast.present), ("without", contrast.absent)):
@@ -56,13 +58,16 @@ def _print_contrast(contrast: Contrast) -> None:
         errors.print(f"{contrast.neither} of {contrast.looked_at} cases {words}.", markup=False)
 
 
-def _cells(row: ContrastRow | None) -> list[str]:
-    if row is None:
-        return ["", "", ""]
+def _side(rows: Sequence[ContrastRow]) -> list[list[str]]:
+    scores = numbers_apart([row.case.score for row in rows])
+    return [_cells(row, score) for row, score in zip(rows, scores, strict=True)]
+
+
+def _cells(row: ContrastRow, score: str) -> list[str]:
     report = f"report: {_short(row.sentence, _SENTENCE)}"
     why = report if row.source == "report" else f"score: p {number(row.probability, 2)}"
     other = " (other kind)" if row.case.other_kind else ""
-    return [f"{row.case.path or row.case.study}{other}", number(row.case.score), why]
+    return [f"{row.case.path or row.case.study}{other}", score, why]
 
 
 def _matches(matches: Sequence[Match]) -> str:

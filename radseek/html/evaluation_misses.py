@@ -83,8 +83,8 @@ def _key_slice(score: FindingScore, engine: Engine, images: CaseImages) -> Pictu
     if score.series is None or score.view is None or score.key_slice is None or engine.store is None:
         return None
     (case,) = engine.store.cases(studies=[score.study])
-    modality = next((one.modality for one in case.series if one.key == score.series), "")
+    kinds = [(one.modality, one.body_part) for one in case.series]
     deep = any(one.key == score.series and one.shape and one.shape[0] > 1 for one in case.series)
     caption = f"{score.view}, slice {score.key_slice}" if deep else score.view
     place = (score.study, score.series, score.view, score.key_slice)
-    return images.draw(*place, caption=caption, side=_SIDE, modality=modality)
+    return images.draw(*place, caption=caption, side=_SIDE, kinds=kinds)

@@ -60,7 +60,7 @@ def explained_html(
     words, vectors = words_in(result.lang), asked.vectors(engine)
     images = CaseImages(index, {} if asked.study is None else {vectors.key: asked.study})
     try:
-        study = images.study(vectors.key, vectors.series[0].modality if vectors.series else "")
+        study = images.study(vectors.key, vectors.kinds)
         pictures = StudyPictures(
             vectors,
             choose_findings(findings)[0],

@@ -60,7 +60,7 @@ class StudyPictures:
         if finding is None or item.series is None or item.view is None or item.key_slice is None:
             return None
         place = (self._query.key, item.series, item.view, item.key_slice)
-        drawn = self._images.draw(*place, side=_LARGE, modality=_modality(self._query))
+        drawn = self._images.draw(*place, side=_LARGE, kinds=self._query.kinds)
         if drawn is None:
             return None
         picture = self._answer(drawn, self._query, item.series, item.view, item.key_slice)
@@ -98,7 +98,7 @@ class StudyPictures:
 
     def _heat(self, item: ScoreItem, finding: Finding, picture: Picture) -> HeatMap:
         page = self._words.page
-        study = self._images.study(self._query.key, _modality(self._query))
+        study = self._images.study(self._query.key, self._query.kinds)
         if item.state == "abstain" or study is None:  # a map would claim what the score does not
             return HeatMap(reason=page["not_judged"])
         try:
@@ -126,7 +126,7 @@ class StudyPictures:
     def _slice(self, study: StudyVectors, view: str, z: int) -> Picture | None:
         for series in study.series:
             if any(one.view == view and z in one.z for one in series.views):
-                drawn = self._images.draw(study.key, series.key, view, z, side=_SMALL, modality=series.modality)
+                drawn = self._images.draw(study.key, series.key, view, z, side=_SMALL, kinds=study.kinds)
                 return None if drawn is None else self._answer(drawn, study, series.key, view, z)
         return None
 
@@ -156,7 +156,3 @@ def study_title(study: StudyVectors, words: Words) -> str:
     person = [words.of("person", sex), "" if age is None else words.of("person", "years").format(age=age)]
     shown = [f"{what[:1].upper()}{what[1:]}", *person]
     return words.page["comma"].join(word for word in shown if word)
-
-
-def _modality(study: StudyVectors) -> str:
-    return study.series[0].modality if study.series else ""

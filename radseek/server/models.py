@@ -72,11 +72,13 @@ class _FindingRow(_Part):
     path: None
     series: str | None
     finding: str
+    asked: str
     prompts: dict[str, list[str]]
     score: float | None
     margin: float | None
     interval: Pair | None
     percentile: float | None
+    percentile_reason: str | None
     probability: float | None
     state: State
     reason: str | None

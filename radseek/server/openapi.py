@@ -14,6 +14,7 @@ from radseek.server.models import Problem
 __all__ = ["describe"]
 
 _ADMIN: Final = ("delete",)  # methods that only the admin token allows
+_ADMIN_PATHS: Final = ("/v1/studies/{study}/original",)
 _ERRORS: Final = {
     400: "The request cannot be read.",
     401: "No token, or one that is not known.",
@@ -45,12 +46,12 @@ def describe(app: FastAPI) -> dict[str, Any]:
         parts["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
         for path, operations in document["paths"].items():
             for method, operation in operations.items():
-                _complete(operation, path in OPEN, method)
+                _complete(operation, path in OPEN, "admin" if method in _ADMIN or path in _ADMIN_PATHS else "read")
         app.openapi_schema = document
     return app.openapi_schema
 
 
-def _complete(operation: dict[str, Any], is_open: bool, method: str) -> None:
+def _complete(operation: dict[str, Any], is_open: bool, role: str) -> None:
     """Add what may go wrong, and who may ask."""
     statuses = _OPEN_ERRORS if is_open else _ERRORS
     for status in statuses:
@@ -58,4 +59,4 @@ def _complete(operation: dict[str, Any], is_open: bool, method: str) -> None:
         operation["responses"][str(status)] = {"description": _ERRORS[status], "content": content}
     if is_open:
         operation["responses"].pop("422", None)
-    operation["security"] = [] if is_open else [{"token": ["admin" if method in _ADMIN else "read"]}]
+    operation["security"] = [] if is_open else [{"token": [role]}]

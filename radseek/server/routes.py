@@ -12,6 +12,7 @@ from radseek.retrieval.explain.explain_study import narrated
 from radseek.server import models
 from radseek.server.auth import need_admin
 from radseek.server.forget_route import forget
+from radseek.server.original_answer import OriginalAnswer
 from radseek.server.problems import SHUT, problem
 from radseek.server.questions import (
     ClassifyQuestion,
@@ -105,6 +106,12 @@ def one_study(study: Key, at: At) -> Any:
         return {"notice": NOTICE, "study": uploaded_study(at.session, study), "findings": findings, "report": None}
     case = at.session.case(study)
     return {"notice": NOTICE, "study": stored_study(case), "findings": findings, "report": case.report}
+
+
+@api.get("/studies/{study}/original", response_model=OriginalAnswer, dependencies=[Depends(need_admin)])
+def original(study: Key, at: At) -> Any:
+    """Say what a stored study is called outside: accession number, date, StudyInstanceUID, path. It names a patient."""
+    return {"notice": NOTICE, **at.session.original(study).to_dict()}
 
 
 @api.delete("/studies/{study}", response_model=models.ForgottenAnswer, dependencies=[Depends(need_admin)])

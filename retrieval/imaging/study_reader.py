@@ -11,12 +11,12 @@ from pathlib import Path
 from radseek.retrieval.errors import InputError, RadseekError, Reason, UsageError
 from radseek.retrieval.imaging.content_hash import content_hash
 from radseek.retrieval.imaging.dicom.dicom_series import read_dicom_series
-from radseek.retrieval.imaging.modality import named_modality
 from radseek.retrieval.imaging.nifti.nifti_series import read_nifti
 from radseek.retrieval.imaging.picture_file import read_picture
 from radseek.retrieval.imaging.reading_errors import last_catch, unforeseen
 from radseek.retrieval.imaging.scan import FileHeader, group_key, scan
 from radseek.retrieval.imaging.study_attributes import describe_study
+from radseek.retrieval.imaging.told_kind import UNTOLD, ToldKind, told_kind
 from radseek.retrieval.imaging.zip_members import on_disk, unpacking_folder
 from radseek.retrieval.types import Series, Skipped, Study
 from radseek.retrieval.workers import call_apart
@@ -29,16 +29,20 @@ class Apart:
     """What a worker is to read: the one study at a path, or the study of some files, as paths or headers."""
 
     what: str | Path | tuple[str, ...] | tuple[FileHeader, ...]
-    modality: str | None
+    told: ToldKind
     scratch: Path  # where it unpacks, so that nothing stays behind where it dies
 
 
-def read_study(path: str | Path, *, modality: str | None = None, isolated: bool = False) -> Study:
+def read_study(
+    path: str | Path, *, modality: str | None = None, body_part: str | None = None, isolated: bool = False
+) -> Study:
     """Return the one study at a path: DICOM, NIfTI or a picture, in a file, a folder, a DICOMDIR or a zip.
 
     Args:
         path: a file or folder.
-        modality: "CT", "DX", ...: what NIfTI files and pictures cannot name.
+        modality: "CT", "DX", ...: what NIfTI files and pictures cannot name; of DICOM only where its own is missing, or
+            is not that of its class (CT exported as NM).
+        body_part: "head", "chest", ...: for series of which no file says it.
         isolated: read in a worker process under a memory and a time limit, as the command and the server do; the
             worker is kept for the next.
 
@@ -49,44 +53,44 @@ def read_study(path: str | Path, *, modality: str | None = None, isolated: bool 
     Raises:
         UsageError: the path does not exist, is empty, or holds several studies.
         InputError: nothing there can be read; carries the commonest reason.
-        UnknownNameError: no such modality.
+        UnknownNameError: no such modality or body part.
         WorkerError: isolated, and no worker can be started.
     """
-    named_modality(modality)
-    return _in_worker(path, modality) if isolated else _read_here(path, modality)
+    told = told_kind(modality, body_part)
+    return _in_worker(path, told) if isolated else _read_here(path, told)
 
 
-def read_paths(paths: Sequence[str], *, modality: str | None = None) -> Study:
+def read_paths(paths: Sequence[str], told: ToldKind = UNTOLD) -> Study:
     """Read files that are one study, in a worker process as `read_study` does with `isolated`.
 
     Raises `InputError` where none of them can be read, `UsageError` for none that is there.
     """
-    return _in_worker(tuple(paths), modality)
+    return _in_worker(tuple(paths), told)
 
 
-def read_files_apart(headers: Sequence[FileHeader], *, modality: str | None = None) -> Study:
+def read_files_apart(headers: Sequence[FileHeader], told: ToldKind = UNTOLD) -> Study:
     """Do what `read_files` does in a worker process, as `read_study` does with `isolated`."""
-    return _in_worker(tuple(headers), modality)
+    return _in_worker(tuple(headers), told)
 
 
 def read_apart(task: Apart) -> Study:
     """Do what an `Apart` says; called in a worker."""
     tempfile.tempdir = str(task.scratch)
     if not isinstance(task.what, tuple):
-        return _read_here(task.what, task.modality)
+        return _read_here(task.what, task.told)
     headers: list[FileHeader] = []
     for one in task.what:
         headers += [one] if isinstance(one, FileHeader) else [h for h in scan(one) if isinstance(h, FileHeader)]
-    return read_files(headers, modality=task.modality)
+    return read_files(headers, task.told)
 
 
-def _in_worker(what: str | Path | tuple[str, ...] | tuple[FileHeader, ...], modality: str | None) -> Study:
+def _in_worker(what: str | Path | tuple[str, ...] | tuple[FileHeader, ...], told: ToldKind) -> Study:
     with unpacking_folder() as scratch:
-        study: Study = call_apart("radseek.retrieval.imaging.study_reader:read_apart", Apart(what, modality, scratch))
+        study: Study = call_apart("radseek.retrieval.imaging.study_reader:read_apart", Apart(what, told, scratch))
     return study
 
 
-def _read_here(path: str | Path, modality: str | None) -> Study:
+def _read_here(path: str | Path, told: ToldKind) -> Study:
     headers: list[FileHeader] = []
     skipped: list[Skipped] = []
     for found in scan(path):
@@ -98,15 +102,15 @@ def _read_here(path: str | Path, modality: str | None) -> Study:
             f"({_first_of_each(headers)}), or build an index of all"
         )
     if headers:
-        study = read_files(headers, modality=modality)
+        study = read_files(headers, told)
         return replace(study, skipped=(*skipped, *study.skipped))
     if skipped:
         raise _nothing(skipped, str(path))
     raise UsageError(f"{path} is empty; give a file or folder with DICOM, NIfTI, PNG or JPEG")
 
 
-def read_files(headers: Sequence[FileHeader], *, modality: str | None = None) -> Study:
-    """Read the files of one study, as `scan` found them, in any order.
+def read_files(headers: Sequence[FileHeader], told: ToldKind = UNTOLD) -> Study:
+    """Read the files of one study, as `scan` found them, in any order; `told` is for what they do not say.
 
     Raises:
         UsageError: no headers were given.
@@ -114,11 +118,10 @@ def read_files(headers: Sequence[FileHeader], *, modality: str | None = None) ->
     """
     if not headers:
         raise UsageError("no files were given; scan a path first")
-    named = named_modality(modality)
     ordered = sorted(headers, key=lambda header: header.path)
     first = ordered[0]
     with last_catch(first.path), on_disk([header.path for header in ordered]) as found:
-        series, skipped = _read(ordered, found, named)
+        series, skipped = _read(ordered, found, told)
         if not series:
             raise _nothing(skipped, first.path)
         digest = content_hash(list(found.values()))
@@ -136,14 +139,14 @@ def read_files(headers: Sequence[FileHeader], *, modality: str | None = None) ->
 
 
 def _read(
-    headers: Sequence[FileHeader], found: Mapping[str, Path], modality: str
+    headers: Sequence[FileHeader], found: Mapping[str, Path], told: ToldKind
 ) -> tuple[list[Series], list[Skipped]]:
     series: list[Series] = []
     skipped: list[Skipped] = []
     dicom = {str(found[header.path]): header.path for header in headers if header.kind == "dicom"}
     if dicom:
-        read, lost = _read_dicom([Path(path) for path in dicom])
-        series += [replace(one, modality=one.modality or modality) for one in read]
+        read, lost = _read_dicom([Path(path) for path in dicom], told.modality)
+        series += [replace(one, modality=one.modality or told.modality) for one in read]
         # A member of a zip was read from a temporary file; name it as the user knows it.
         skipped += [replace(line, path=dicom.get(line.path, line.path)) for line in lost]
     for header in headers:
@@ -152,16 +155,16 @@ def _read(
         reader = read_nifti if header.kind == "nifti" else read_picture
         try:
             with last_catch(header.path):
-                series.append(reader(found[header.path], modality))
+                series.append(reader(found[header.path], told.modality))
         except InputError as error:
             skipped.append(Skipped(header.path, error.reason, str(error)))
-    return series, skipped
+    return [replace(one, body_part=one.body_part or told.body_part) for one in series], skipped
 
 
-def _read_dicom(files: list[Path]) -> tuple[list[Series], list[Skipped]]:
+def _read_dicom(files: list[Path], modality: str) -> tuple[list[Series], list[Skipped]]:
     """The DICOM files of a study; where something unforeseen ends that, without those that it ends alone, too."""
     try:
-        return read_dicom_series(files)
+        return read_dicom_series(files, modality)
     except RadseekError:
         raise
     except Exception as error:
@@ -172,14 +175,14 @@ def _read_dicom(files: list[Path]) -> tuple[list[Series], list[Skipped]]:
     for file in files:
         try:
             with last_catch(file):
-                read_dicom_series([file])
+                read_dicom_series([file], modality)
             good.append(file)
         except InputError as error:
             lines.append(Skipped(str(file), error.reason, str(error)))
     if not good:
         return [], lines
     with last_catch(good[0]):
-        read, lost = read_dicom_series(good)
+        read, lost = read_dicom_series(good, modality)
     return read, [*lines, *lost]
 
 

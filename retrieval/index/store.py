@@ -45,6 +45,7 @@ class Linkage:
     accession: str = ""
     paths: tuple[str, ...] = ()  # every file or folder that holds this content
     series_uids: tuple[str, ...] = ()  # one a series of the record, in its order
+    date: str = ""  # StudyDate, as the files write it
     seen: str = ""  # a hash of the files' sizes and times when they were read; "" where their content is hashed anyway
 
 

@@ -7,12 +7,13 @@ from collections.abc import Collection
 from pathlib import Path
 
 from radseek.retrieval.errors import UsageError
+from radseek.retrieval.imaging.zip_members import split_member
 from radseek.retrieval.index import forgetting, verifying
 from radseek.retrieval.index.catalog.catalog_file import Catalog
 from radseek.retrieval.index.catalog.linkage import LinkageFile
 from radseek.retrieval.privacy.pseudonyms import load_key
 
-__all__ = ["Upkeep", "checked_key"]
+__all__ = ["Upkeep", "checked_key", "is_there"]
 
 
 class Upkeep:
@@ -61,6 +62,14 @@ class Upkeep:
             )
         return found
 
+    def gone(self) -> dict[str, str]:
+        """Return the studies of which no file is where it was, by key: as answers show them. {} without linkage.
+
+        Of a study that is whole one file is looked for, so a part that is missing is not seen.
+        """
+        files = [] if self._linkage is None else self._linkage.files()
+        return {key: shown for key, shown, paths in files if paths and not any(map(is_there, paths))}
+
     def problems(self) -> list[str]:
         """Return what is wrong with the rows of catalogue and linkage; reads all of them."""
         linkage = [] if self._linkage is None else self._linkage.problems()
@@ -78,6 +87,12 @@ class Upkeep:
         if self._linkage is None:
             raise UsageError(f"{self._path} is open without its linkage file; open it with read_only=False.")
         return self._linkage
+
+
+def is_there(path: str) -> bool:
+    """Say whether a file, or the archive that it is a member of, is where it was."""
+    inside = split_member(Path(path))
+    return Path(path).exists() if inside is None else inside[0].exists()
 
 
 def checked_key(store: object) -> bytes:

@@ -49,26 +49,26 @@ class Percentiles:
         self._lock = RLock()
         self._groups: dict[tuple[str, str], _Group] = {}
 
-    def of(self, finding: Finding, study: StudyVectors, reading: Reading) -> float | None:
+    def of(self, finding: Finding, study: StudyVectors, reading: Reading) -> float | str:
         """Return the percentage of comparable studies, this one left out, whose margin is lower.
 
-        None where the modality or the body part is unknown, or fewer than `FEWEST` comparable studies can be read
-        for the finding.
+        Where there is none, why: `unknown_kind` for a modality or a body part that is not known, `few_comparable` for
+        fewer than `FEWEST` comparable studies that can be read for the finding.
         """
         kind = (reading.series.modality, reading.series.body_part)
         if not all(kind):
-            return None
+            return "unknown_kind"
         group = self._group(*kind)
         place = group.place(study.key)
         if len(group.keys) - (place is not None) < FEWEST:
-            return None
+            return "few_comparable"
         with self._lock:  # another thread's findings may push this one out
             self._read(group, [finding])
             margins, margin = group.ordered[finding], np.float32(reading.margin)
             own = np.float32(np.nan) if place is None else group.margins[finding][place]
         count = len(margins) - (not np.isnan(own))
         if count < FEWEST:
-            return None
+            return "few_comparable"
         return float(100 * (int(np.searchsorted(margins, margin)) - bool(own < margin)) / count)
 
     def prepare(self, findings: Sequence[Finding], modality: str, body_part: str) -> None:

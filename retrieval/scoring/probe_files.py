@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
-from radseek.prompts.catalogue import find
+from radseek.prompts.catalogue import find, literal_finding
 from radseek.prompts.finding import Finding
 from radseek.retrieval.disk_errors import writing_to
 from radseek.retrieval.errors import IndexDamagedError, PromptError, UnknownNameError, UsageError, nearest
@@ -75,14 +76,17 @@ def read_probe(index: Path, finding: str) -> Probe:
     return probe
 
 
-def asked_finding(text: str, index: Path | None) -> Finding:
+def asked_finding(text: str, index: Path | None, *, literal: bool = False) -> Finding:
     """Return the finding that a text means: `probe:NAME` is the probe that an index keeps, all else as `find` reads it.
+
+    `literal`: the words are taken as they are, also where they are a synonym of the catalogue (`literal_finding`).
 
     Raises `UsageError` for a probe without an index, else as `read_probe` and `find`.
     """
     if not text.startswith(PROBE):
-        return find(text)
+        return literal_finding(text) if literal else find(text)
     if index is None:
         raise UsageError(f"{text} is kept in an index; say which with --index DIR, or open it with Engine.open(path).")
     name = text.removeprefix(PROBE)
-    return ProbedFinding.of(read_probe(index, name if name in list_probes(index) else find(name).name))
+    probe = read_probe(index, name if name in list_probes(index) else find(name).name)
+    return replace(ProbedFinding.of(probe), typed=text)

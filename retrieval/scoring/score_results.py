@@ -29,10 +29,11 @@ __all__ = [
 ]
 
 SCREEN_COLUMNS: Mapping[str, ColumnType] = {
-    "study": "text", "path": "text", "series": "text", "finding": "text", "score": "number", "margin": "number",
-    "interval_low": "number", "interval_high": "number", "percentile": "number", "probability": "number",
-    "state": "text", "reason": "text", "view": "text", "key_slice": "whole", "stands_out": "flag",
-    "not_told_apart": "flag", "x_mm": "number", "y_mm": "number", "z_mm": "number",
+    "study": "text", "path": "text", "series": "text", "finding": "text", "asked": "text", "score": "number",
+    "margin": "number", "interval_low": "number", "interval_high": "number", "percentile": "number",
+    "percentile_reason": "text", "probability": "number", "state": "text", "reason": "text",
+    "view": "text", "key_slice": "whole", "stands_out": "flag", "not_told_apart": "flag",
+    "x_mm": "number", "y_mm": "number", "z_mm": "number",
     "encoder": "text", "findings_version": "text", "notice": "text",
 }  # fmt: skip
 _CLASSIFY_COLUMNS: Mapping[str, ColumnType] = {
@@ -55,7 +56,8 @@ class FindingScore:
     `key_slice` the zero-based Z of the Volume; `position` that slice's centre, patient LPS mm; `stands_out` says
     whether that slice shows the finding better than most others (False: the profile is flat, any would do as well).
     `not_told_apart`: True where meaningless words, or "anything abnormal", order the studies at hand as this finding
-    does (see `word_separation`), None where they are too few to say.
+    does (see `word_separation`), None where they are too few to say. `asked`: the words as they were typed, or of a
+    finding of a set its English name. `percentile_reason`: why there is no percentile (`remedies.PERCENTILE_REASONS`).
     """
 
     study: str
@@ -75,6 +77,8 @@ class FindingScore:
     position: tuple[float, float, float] | None
     stands_out: bool | None = None
     not_told_apart: bool | None = None
+    asked: str = ""
+    percentile_reason: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the row as JSON-able values."""
@@ -95,7 +99,7 @@ def flat_score(row: Mapping[str, Any]) -> dict[str, Any]:
     low, high = row["interval"] or (None, None)
     x, y, z = row["position"] or (None, None, None)
     added = {"interval_low": low, "interval_high": high, "x_mm": x, "y_mm": y, "z_mm": z, "notice": NOTICE}
-    return {name: added[name] if name in added else row[name] for name in SCREEN_COLUMNS}
+    return {name: added[name] if name in added else row.get(name) for name in SCREEN_COLUMNS}
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from radseek.prompts.catalogue import load_set
 from radseek.prompts.finding import Finding, FindingSet
 from radseek.retrieval.errors import UsageError
 from radseek.retrieval.scoring.domain import Domain
-from radseek.retrieval.scoring.margins import read_finding, squash
+from radseek.retrieval.scoring.margins import Reading, read_finding, squash
 from radseek.retrieval.scoring.percentiles import Percentiles
 from radseek.retrieval.scoring.probe_files import asked_finding
 from radseek.retrieval.scoring.score_results import FindingScore, findings_version
@@ -89,13 +89,17 @@ class Screener:
             known[series.key] = self._domain is not None and self._domain.excludes(study, series) is True
         return known[series.key]
 
+    def _standing(self, finding: Finding, study: StudyVectors, reading: Reading | None) -> float | str:
+        """Return the percentile of a reading, or why there is none."""
+        if reading is None:
+            return "no_view"
+        return "no_index" if self._percentiles is None else self._percentiles.of(finding, study, reading)
+
     def _row(self, study: StudyVectors, finding: Finding, known: dict[str, bool]) -> FindingScore:
         reading = read_finding(study, finding, self._text_vectors.pair(finding), self._text_vectors.kinds())
         outside = reading is not None and self._is_outside(study, reading.series, known)
         verdict = self._judge.verdict(finding, reading, is_phantom=study.is_phantom, is_outside=outside)
-        percentile = None
-        if reading is not None and self._percentiles is not None:
-            percentile = self._percentiles.of(finding, study, reading)
+        standing = self._standing(finding, study, reading)
         return FindingScore(
             study=study.key,
             path=study.path,
@@ -105,7 +109,7 @@ class Screener:
             score=squash(self._text_vectors.encoder.spec.scale * reading.margin) if reading else None,
             margin=reading.margin if reading else None,
             interval=reading.interval if reading else None,
-            percentile=percentile,
+            percentile=standing if isinstance(standing, float) else None,
             probability=verdict.probability,
             state=verdict.state,
             reason=verdict.reason,
@@ -114,6 +118,8 @@ class Screener:
             stands_out=reading.stands_out if reading else None,
             not_told_apart=self._not_told_apart(finding, study) if reading else None,
             position=reading.position if reading else None,
+            asked=finding.asked,
+            percentile_reason=standing if isinstance(standing, str) else None,
         )
 
 

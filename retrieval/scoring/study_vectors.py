@@ -44,6 +44,11 @@ class StudyVectors:
         return tuple(view for series in self.series for view in series.views)
 
     @property
+    def kinds(self) -> tuple[tuple[str, str], ...]:
+        """Return the modality and body part of each series."""
+        return tuple((series.modality, series.body_part) for series in self.series)
+
+    @property
     def is_phantom(self) -> bool:
         """Say whether the study is synthetic and says so."""
         return is_synthetic(self.attributes)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from radseek.prompts.finding import Finding
 from radseek.retrieval.encoders.encoder import Encoder
 from radseek.retrieval.errors import MaskError, UsageError
+from radseek.retrieval.index.catalog.where import Where
 from radseek.retrieval.index.closeness import Closeness
 from radseek.retrieval.index.kept_closeness import KnownCloseness
 from radseek.retrieval.index.store import Case, Scope, Store
@@ -32,6 +33,7 @@ from radseek.retrieval.search.close_enough import (
     query_kinds,
 )
 from radseek.retrieval.search.contrast import CaseStatus, StatusSources, status_of, take_sides
+from radseek.retrieval.search.filter_check import what_is_left
 from radseek.retrieval.search.ranking import QueryView, RankedStudy, match_slices, rank_studies, score_studies
 from radseek.retrieval.search.region_query import rank_by_region, region_views
 from radseek.retrieval.search.search_results import Contrast, ContrastRow, SimilarRow
@@ -168,6 +170,27 @@ class Comparison:
             if (floor := self._misses(one.study, alone[one.study])) is not None
         ]
         return Nearest(rows, len(missed), missed[0] if missed and not rows else None)
+
+    def why_nothing(self, found: Nearest) -> tuple[str, ...]:
+        """Return sentences on what left no case to compare with: filters, or images of other kinds; () where one is."""
+        if found.rows or found.nothing is not None:
+            return ()
+        if left := what_is_left(self.scope, self.store):
+            return left
+        views = ", ".join(sorted({view.view for view in self.query.views}))
+        alone = [
+            str(where)
+            for where in (Where((clause,)) for clause in self.scope.where.clauses)
+            if not replace(self, scope=replace(self.scope, where=where)).rank(1)
+        ]
+        if not self.scope.where.clauses or not replace(self, scope=replace(self.scope, where=Where())).rank(1):
+            return (f"No study in the index has images that are seen as the query's are ({views}).",)
+        emptied = " and ".join(alone) or f"{self.scope.where} together"
+        count = self.store.passing(self.scope)
+        return (
+            f"{count} studies pass the filters, and none has images that are seen as the query's are ({views}): "
+            f"{emptied} leaves none that has.",
+        )
 
     def contrast(self, finding: Finding, sources: StatusSources, k: int) -> Contrast:
         """Return the k nearest cases with a finding and the k nearest without it; none where nothing is close enough.

@@ -14,7 +14,7 @@ from radseek.retrieval.imaging.dicom.duplicate_pixels import Loaded, without_twi
 from radseek.retrieval.imaging.dicom.frames import Frame, frames_of
 from radseek.retrieval.imaging.dicom.header_values import as_text, order_number, value_of
 from radseek.retrieval.imaging.dicom.instance_copies import copies_among, with_shared_uid
-from radseek.retrieval.imaging.dicom.object_kind import refuse_non_image
+from radseek.retrieval.imaging.dicom.object_kind import modality_doubt, refuse_non_image
 from radseek.retrieval.imaging.dicom.stacks import Stack, stack_frames
 from radseek.retrieval.imaging.reading_errors import as_skipped, input_errors
 from radseek.retrieval.types import Series, Skipped
@@ -31,15 +31,15 @@ class _File:
     frames: tuple[Frame, ...]
 
 
-def read_dicom_series(files: Iterable[Path]) -> tuple[list[Series], list[Skipped]]:
-    """Read one study's DICOM files, in any order.
+def read_dicom_series(files: Iterable[Path], modality: str = "") -> tuple[list[Series], list[Skipped]]:
+    """Read one study's DICOM files, in any order. `modality`: what is meant where Modality cannot be right.
 
     Returns the Series, by SeriesNumber and UID, and one Skipped for every file that none of them uses. A file whose
     frames repeat positions of a set that is read counts as used: Provenance names the set and counts what is left out.
     Nothing about a bad file is raised.
     """
     skipped: list[Skipped] = []
-    opened = [_open(Path(path), skipped) for path in sorted({str(file) for file in files})]
+    opened = [_open(Path(path), skipped, modality) for path in sorted({str(file) for file in files})]
     kept, copies = _without_copies([file for file in opened if file is not None])
     loaded: list[Loaded] = []
     for uid, members in _by_series(kept):
@@ -49,10 +49,12 @@ def read_dicom_series(files: Iterable[Path]) -> tuple[list[Series], list[Skipped
     return series, sorted(lines, key=lambda line: line.path)
 
 
-def _open(path: Path, skipped: list[Skipped]) -> _File | None:
+def _open(path: Path, skipped: list[Skipped], modality: str) -> _File | None:
     try:
         header = read_header(path)
         with input_errors(path, "header"):
+            if modality and modality_doubt(header):
+                header.Modality = modality
             refuse_non_image(header, path)
             admit_dicom(header, path)
             frames = tuple(frames_of(header, path))

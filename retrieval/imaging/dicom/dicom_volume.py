@@ -16,7 +16,7 @@ from radseek.retrieval.imaging.admission import MAX_DECODED_BYTES
 from radseek.retrieval.imaging.dicom.dicom_body_part import body_part_of
 from radseek.retrieval.imaging.dicom.frames import Frame
 from radseek.retrieval.imaging.dicom.header_words import series_attributes
-from radseek.retrieval.imaging.dicom.object_kind import burned_in_possible, intent_warnings, modality_of
+from radseek.retrieval.imaging.dicom.object_kind import burned_in_possible, intent_warnings, modality_doubt, modality_of
 from radseek.retrieval.imaging.dicom.pixel_padding import padding_of
 from radseek.retrieval.imaging.dicom.pixels import decode
 from radseek.retrieval.imaging.dicom.rescale import Rescaled, common_type, rescale_frames, rescale_pair
@@ -157,7 +157,12 @@ def _placed(voxels: NDArray[Any] | None, part: NDArray[Any], numbers: Sequence[i
 
 def _about(header: Dataset) -> tuple[str, ...]:
     """What the kind of object makes a reader of its scores want to know."""
-    if not burned_in_possible(header):
-        return intent_warnings(header)
-    named = "burned_in_possible: nobody said that no name is drawn into the pixels (BurnedInAnnotation)"
-    return (*intent_warnings(header), named)
+    found = [*intent_warnings(header)]
+    if meant := modality_doubt(header):
+        found.append(
+            f"modality_doubt: Modality says {modality_of(header)}, and the kind of file is of {meant}; "
+            f"`--modality {meant}` takes it as that"
+        )
+    if burned_in_possible(header):
+        found.append("burned_in_possible: nobody said that no name is drawn into the pixels (BurnedInAnnotation)")
+    return tuple(found)

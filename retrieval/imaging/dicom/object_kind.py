@@ -11,7 +11,15 @@ from pydicom.uid import UID
 from radseek.retrieval.errors import InputError, Reason
 from radseek.retrieval.imaging.dicom.header_numbers import whole_number
 
-__all__ = ["burned_in_possible", "intent_warnings", "is_capture", "is_computed_map", "modality_of", "refuse_non_image"]
+__all__ = [
+    "burned_in_possible",
+    "intent_warnings",
+    "is_capture",
+    "is_computed_map",
+    "modality_doubt",
+    "modality_of",
+    "refuse_non_image",
+]
 
 # (0008,0060) of objects that hold something about images; some of them carry pixels (SEG, RTDOSE).
 _NOT_IMAGES: Final = frozenset(
@@ -21,6 +29,12 @@ _NOT_IMAGES: Final = frozenset(
 )  # fmt: skip
 # Storage classes that hold an image but do not say so in their name.
 _IMAGE_CLASSES: Final = frozenset({"EnhancedUSVolumeStorage", "ParametricMapStorage"})
+# Storage classes of one modality alone, by the beginning of their names.
+_OF_CLASS: Final = {
+    "CT": "CT", "EnhancedCT": "CT", "LegacyConvertedEnhancedCT": "CT", "MR": "MR", "EnhancedMR": "MR",
+    "LegacyConvertedEnhancedMR": "MR", "NuclearMedicine": "NM", "PositronEmissionTomography": "PT", "EnhancedPET": "PT",
+    "LegacyConvertedEnhancedPET": "PT",
+}  # fmt: skip
 _SCOUTS: Final = frozenset({"LOCALIZER", "SCOUT"})
 # Fourth values of ImageType (PS3.3 C.8.16.1.4) and their common spellings: quantities computed from CT, not CT numbers.
 _COMPUTED: Final = frozenset({"CBF", "CBV", "MTT", "PERFUSION", "RCBF", "RCBV", "TMAX", "TTP"})
@@ -51,6 +65,15 @@ def modality_of(header: Dataset) -> str:
     """
     said = str(header.get("Modality") or "").strip().upper()
     return "SC" if said in ("", "OT") and "SecondaryCapture" in _class_name(header) else said
+
+
+def modality_doubt(header: Dataset) -> str:
+    """Return the modality that a file's class or unit is of, where Modality (0008,0060) names another; else ""."""
+    said = str(header.get("Modality") or "").strip().upper()
+    of_class = _OF_CLASS.get(_class_name(header).partition("Image")[0], "")
+    unit = str(header.get("RescaleType") or "").strip().upper()
+    meant = of_class if of_class not in ("", "NM", "PT") or unit != "HU" else "CT"
+    return meant if said and meant and meant != said else ""
 
 
 def is_computed_map(header: Dataset) -> bool:

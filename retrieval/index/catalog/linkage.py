@@ -25,14 +25,15 @@ __all__ = ["LinkageFile", "linkage_path"]
 
 _FORMAT = 2  # PRAGMA user_version: every row has a digest; 0 in files that were made before there were any
 _COLUMNS = "key, study_uid, patient_id, accession, source_path, paths, series"
-# `seen` is no part of the digest: a shortcut, which where it is wrong costs a reading of the files.
-_ADDED = {"digest": "BLOB", "seen": "TEXT NOT NULL DEFAULT ''"}
+# `seen` and `date` are no part of the digest: a shortcut, which where it is wrong costs a reading of the files, and the
+# day of the study, "" in rows of before it was kept.
+_ADDED = {"digest": "BLOB", "seen": "TEXT NOT NULL DEFAULT ''", "date": "TEXT NOT NULL DEFAULT ''"}
 _HAS = "SELECT name FROM pragma_table_info('studies')"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS studies (
     key TEXT PRIMARY KEY, study_uid TEXT NOT NULL, patient_id TEXT NOT NULL, accession TEXT NOT NULL,
     source_path TEXT NOT NULL, paths TEXT NOT NULL, series TEXT NOT NULL,
-    digest BLOB, seen TEXT NOT NULL DEFAULT ''
+    digest BLOB, seen TEXT NOT NULL DEFAULT '', date TEXT NOT NULL DEFAULT ''
 ) WITHOUT ROWID;
 """
 # How many studies the last write left: a row that is gone since is seen, also where no hash of the file is kept.
@@ -58,6 +59,7 @@ class LinkageFile:
             if not read_only:
                 self._make_tables()
             self._digests = ("digest",) in self._query(_HAS)
+            self._dates = ("date",) in self._query(_HAS)
         except BaseException:
             self._connection.close()
             raise
@@ -129,8 +131,9 @@ class LinkageFile:
         rows = [(_row(record), record) for record in records]
         with self._transaction():
             self._connection.executemany(
-                f"INSERT OR REPLACE INTO studies ({_COLUMNS}, digest, seen) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [(*row, digest_of([row]), record.linkage.seen) for row, record in rows],
+                f"INSERT OR REPLACE INTO studies ({_COLUMNS}, digest, seen, date) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [(*row, digest_of([row]), record.linkage.seen, record.linkage.date) for row, record in rows],
             )
 
     def drop(self, keys: Collection[str]) -> None:
@@ -174,6 +177,14 @@ class LinkageFile:
         rows = self._query("SELECT paths FROM studies WHERE paths != '[]' LIMIT 1")
         return str(json.loads(rows[0][0])[0]) if rows else ""
 
+    def files(self) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+        """Yield of each study its key, its path as answers show it, and its files."""
+        with guarded(self.path):
+            for key, shown, paths in self._connection.execute(
+                "SELECT key, source_path, paths FROM studies ORDER BY key"
+            ):
+                yield key, shown, tuple(json.loads(paths))
+
     def keys(self) -> set[str]:
         """Return the keys of all studies that the file knows, also of any that the index has not."""
         with guarded(self.path):
@@ -202,7 +213,10 @@ class LinkageFile:
         if row is None:
             return None
         _, study_uid, patient_id, accession, _, paths, series = row
-        return Linkage(study_uid, patient_id, accession, tuple(json.loads(paths)), tuple(json.loads(series).values()))
+        dated = self._query("SELECT date FROM studies WHERE key = ?", (key,)) if self._dates else []
+        date = str(dated[0][0]) if dated else ""
+        uids = tuple(json.loads(series).values())
+        return Linkage(study_uid, patient_id, accession, tuple(json.loads(paths)), uids, date=date)
 
     def _rows_of(self, keys: Collection[str]) -> dict[str, tuple[str, ...]]:
         digest = "hex(digest)" if self._digests else "''"
