@@ -15,7 +15,7 @@ from radseek.demo.page.report_sentences import marked_report
 from radseek.demo.page.study_picker import label_of
 from radseek.demo.page.thumbnails import series_of, thumb
 from radseek.prompts.finding import Finding
-from radseek.retrieval.explain.claims.wording import view_name
+from radseek.retrieval.explain.claims.wording import bounded, view_name
 from radseek.retrieval.search.ranking import Match
 from radseek.retrieval.search.search_results import Contrast, ContrastRow, SimilarResult, SimilarRow
 
@@ -110,7 +110,7 @@ def _side(
 def _because(row: ContrastRow, lang: Lang) -> str:
     if row.source == "report":
         return say("similar.by_report", lang, sentence=row.sentence or "")
-    return say("similar.by_score", lang, probability=f"{row.probability or 0.0:.2f}")
+    return say("similar.by_score", lang, probability=bounded(row.probability or 0.0))
 
 
 def _card(session: Session, answer: Compared, row: SimilarRow, lang: Lang, because: str = "") -> str:

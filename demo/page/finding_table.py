@@ -11,7 +11,7 @@ from typing import Any
 from radseek.demo.page.page_words import Lang, say, say_or
 from radseek.demo.page.remarks import remarks
 from radseek.prompts.finding import Finding
-from radseek.retrieval.explain.claims.wording import view_name
+from radseek.retrieval.explain.claims.wording import bounded, view_name
 from radseek.retrieval.scoring.score_results import FindingScore, ScreenResult
 
 __all__ = ["Screened", "findings_table", "go_button", "ordered", "view_label"]
@@ -88,7 +88,8 @@ def _row(answer: Screened, row: FindingScore, lang: Lang, place: str, scale: tup
             where += f'<span class="rs-why">{_word("screen.flat", lang)}</span>'
     else:
         where = "–"
-    numbers = [_number(row.probability, 2), _bar(row, scale, lang), _number(row.score, 2), _number(row.percentile, 0)]
+    chance = "–" if row.probability is None else bounded(row.probability)  # as the summary writes it
+    numbers = [chance, _bar(row, scale, lang), _number(row.score, 2), _number(row.percentile, 0)]
     probability, bar, score, percentile = numbers
     return (
         f'<tr data-finding="{html.escape(row.finding)}"><th scope="row">{name}</th><td>{_state(row, lang)}</td>'

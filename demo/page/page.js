@@ -113,6 +113,9 @@ document.addEventListener("rs-study", (event) => {
 // ---- clicks --------------------------------------------------------------------------------------------------------
 
 document.addEventListener("click", (event) => {
+  const pressed = event.target.closest("[data-do]");
+  if (pressed && pressed.dataset.do === "synthetic" && tellPython) tellPython("synthetic", {});
+  if (pressed && pressed.dataset.do === "bring") document.querySelector("#rs-bring")?.click();
   const button = event.target.closest("[data-open], [data-go]");
   if (!button) return;
   if (button.dataset.open) openStudy(button.dataset.open, button.dataset.at ? JSON.parse(button.dataset.at) : null);

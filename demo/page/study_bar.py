@@ -9,7 +9,7 @@ import gradio as gr
 from radseek.demo.page.page_words import Lang, say
 from radseek.demo.page.shell import EACH, Shell, box
 from radseek.demo.page.study_picker import choices_of, facts, modality_choices
-from radseek.demo.page.upload_progress import upload_files
+from radseek.demo.page.upload_progress import bring_synthetic, upload_files
 
 __all__ = ["study_bar"]
 
@@ -33,11 +33,19 @@ def study_bar(shell: Shell) -> None:
         concurrency_limit=2,
         api_visibility="private",
     )
+    making = shell.wire.synthetic(
+        bring_synthetic(shell.session),
+        [uploaded, shell.lang],
+        [status, stop, uploaded, shell.study],
+        show_progress="hidden",
+        concurrency_limit=1,
+        api_visibility="private",
+    )
     stop.click(
         lambda lang: (f"<p>{say('bring.stopped', lang)}</p>", gr.Button(visible=False)),
         [shell.lang],
         [status, stop],
-        cancels=[reading],
+        cancels=[reading, making],
         queue=False,
         api_visibility="private",
     )

@@ -18,6 +18,7 @@ from radseek.demo.page.finding_table import ordered
 from radseek.demo.page.page_words import Lang, say
 from radseek.demo.page.shell import EACH, QUIET, Shell, box
 from radseek.prompts.catalogue import find, load_set
+from radseek.retrieval.explain.claims.wording import bounded
 from radseek.retrieval.scoring.score_results import FindingScore
 
 __all__ = ["verdict_panel", "verdicts_html"]
@@ -145,7 +146,7 @@ def _claim(session: Session, lang: Lang, key: str | None, finding: str | None) -
 
     def answer() -> str:
         row = _row(session, key, finding)
-        chance = "" if row.probability is None else f" ({row.probability:.2f})"
+        chance = "" if row.probability is None else f" ({bounded(row.probability)})"
         text = say(f"verdict.says_{row.state}", lang, chance=chance)
         return f'<p class="rs-claim rs-claim-{row.state}">{html.escape(text)}</p>'
 
@@ -179,7 +180,7 @@ def _table(verdicts: Sequence[Verdict], lang: Lang) -> str:
 
 
 def _line(one: Verdict, lang: Lang) -> str:
-    chance = "" if one.probability is None else f" {one.probability:.2f}"
+    chance = "" if one.probability is None else f" {bounded(one.probability)}"
     state = f'<span class="rs-state rs-state-{one.state}">{_word(f"state.{one.state}", lang)}</span>{chance}'
     note = f'<span class="rs-why">{html.escape(one.note)}</span>' if one.note else ""
     when = html.escape(one.time.replace("T", " ").rstrip("Z"))

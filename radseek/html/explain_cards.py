@@ -28,7 +28,7 @@ from radseek.html.explain_words import Words, words_in
 from radseek.html.marked_words import mark
 from radseek.html.screen_report import Fact, FindingRow, MatchPair
 from radseek.prompts.shipped_sets import all_findings
-from radseek.retrieval.explain.claims.wording import view_name
+from radseek.retrieval.explain.claims.wording import bounded, view_name
 from radseek.retrieval.explain.evidence import (
     AgreementItem,
     CaveatItem,
@@ -211,7 +211,7 @@ def _score_card(make: _Maker, item: ScoreItem, where: Where | None) -> ScoreCard
     page = make.words.page
     facts: list[Fact] = []
     if item.probability is not None:
-        facts.append(Fact(page["probability"], f"{item.probability:.2f}"))
+        facts.append(Fact(page["probability"], bounded(item.probability)))
     if item.percentile is not None:
         facts.append(Fact(page["percentile"], page["percentile_of"].format(value=f"{item.percentile:.0f}")))
     if item.score is not None:
