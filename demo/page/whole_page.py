@@ -19,6 +19,7 @@ from radseek.demo.page.screen_tab import screen_page
 from radseek.demo.page.search_tab import search_page
 from radseek.demo.page.shell import EACH, Shell, Spoken, box, header, language_switch, wire
 from radseek.demo.page.similar_tab import similar_page
+from radseek.demo.page.studies_tab import studies_page
 from radseek.demo.page.study_bar import study_bar
 
 __all__ = ["build_page"]
@@ -49,6 +50,7 @@ def build_page(session: Session, *, explain: WriteExplanation, base: str = "") -
 
 def _tabs(explain: WriteExplanation) -> list[tuple[str, Callable[[Shell], Any]]]:
     return [
+        ("studies", studies_page),
         ("screen", screen_page),
         ("similar", similar_page),
         ("search", search_page),
