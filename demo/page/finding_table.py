@@ -10,6 +10,7 @@ from typing import Any
 
 from radseek.demo.page.page_words import Lang, say, say_or
 from radseek.demo.page.remarks import remarks
+from radseek.demo.page.table_tools import table_tools
 from radseek.prompts.finding import Finding
 from radseek.retrieval.explain.claims.wording import bounded, view_name
 from radseek.retrieval.scoring.score_results import FindingScore, ScreenResult
@@ -58,7 +59,8 @@ def findings_table(answer: Screened, lang: Lang, place: str = "screen") -> str:
     noise += remarks((), answer.result.suggestions, lang)
     return (
         f'{noise}<table class="rs-table rs-findings"><caption>{caption}</caption><thead><tr>{heads}</tr></thead>'
-        f'<tbody>{body}</tbody></table><p class="rs-hint">{_word("screen.legend", lang)}</p>{_prompts(answer, lang)}'
+        f"<tbody>{body}</tbody></table>{table_tools('findings', lang)}"
+        f'<p class="rs-hint">{_word("screen.legend", lang)}</p>{_prompts(answer, lang)}'
     )
 
 

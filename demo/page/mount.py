@@ -21,7 +21,14 @@ from radseek.demo.viewer import viewer_routes
 __all__ = ["local_page", "mount_page", "page_policy"]
 
 _SCRIPT: Final = "text/javascript; charset=utf-8"
-_MEDIA: Final = {"answers.js": _SCRIPT, "page.js": _SCRIPT, "studies.js": _SCRIPT, "page.css": "text/css; charset=utf-8"}
+_MEDIA: Final = {
+    "answers.js": _SCRIPT,
+    "page.js": _SCRIPT,
+    "address.js": _SCRIPT,
+    "take_away.js": _SCRIPT,
+    "studies.js": _SCRIPT,
+    "page.css": "text/css; charset=utf-8",
+}
 # What Gradio's page asks of others or for others: cards for social networks, an iframe resizer, a manifest.
 _FOREIGN: Final = (
     re.compile(r'<meta\s+(?:property="og:|name="twitter:)[^>]*>', re.S),

@@ -17,6 +17,7 @@ from radseek.demo.page.remarks import remarks
 from radseek.demo.page.report_sentences import polarity_word
 from radseek.demo.page.shell import Shell, box
 from radseek.demo.page.study_picker import label_of
+from radseek.demo.page.table_tools import table_tools
 from radseek.demo.page.thumbnails import thumb
 from radseek.retrieval.search.search_results import SearchResult, SentenceRow, StudyRow
 
@@ -82,7 +83,7 @@ def found_html(session: Session, found: SearchResult, lang: Lang) -> str:
         )
         parts.append(
             f'<h2>{_word("search.sentences", lang)}</h2><table class="rs-table"><thead><tr>{heads}</tr></thead>'
-            f"<tbody>{sentences}</tbody></table>"
+            f"<tbody>{sentences}</tbody></table>{table_tools('sentences', lang)}"
         )
     return "".join(parts)
 

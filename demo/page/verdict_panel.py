@@ -17,6 +17,7 @@ from radseek.demo.page.error_message import answered, said
 from radseek.demo.page.finding_table import ordered
 from radseek.demo.page.page_words import Lang, say
 from radseek.demo.page.shell import EACH, QUIET, Shell, box
+from radseek.demo.page.table_tools import table_tools
 from radseek.prompts.catalogue import find, load_set
 from radseek.retrieval.explain.claims.wording import bounded
 from radseek.retrieval.scoring.score_results import FindingScore
@@ -176,7 +177,8 @@ def _table(verdicts: Sequence[Verdict], lang: Lang) -> str:
         f'<th scope="col">{_word(f"verdict.{name}", lang).split(",")[0].split("（")[0]}</th>' for name in names
     )
     body = "".join(_line(one, lang) for one in reversed(verdicts))
-    return f'<table class="rs-table"><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>'
+    table = f'<table class="rs-table"><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>'
+    return f"{table}{table_tools('verdicts', lang)}"
 
 
 def _line(one: Verdict, lang: Lang) -> str:

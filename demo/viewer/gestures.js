@@ -1,5 +1,7 @@
 // Mouse, wheel and keys of a viewer; each says what it means to the viewer, and nothing of how it is drawn.
 
+import { savePicture } from "./picture_file.js";
+
 const WHEEL = 40; // pixels of wheel for one slice: a notch of a mouse is 100 or so, a trackpad sends many small ones
 const PLANES = { a: "axial", c: "coronal", s: "sagittal" };
 
@@ -23,6 +25,7 @@ export function listen(viewer) {
   on(at.zoomIn, "click", () => viewer.zoomBy(1.25));
   on(at.zoomOut, "click", () => viewer.zoomBy(0.8));
   on(at.fit, "click", () => viewer.restart());
+  on(at.png, "click", () => savePicture(viewer));
   on(at.heatOn, "change", () => viewer.showHeat(at.heatOn.checked));
   on(at.opacity, "input", () => {
     viewer.opacity = Number(at.opacity.value) / 100;

@@ -68,7 +68,7 @@ class Viewer {
   // ---- what is asked of it -------------------------------------------------------------------------------------
 
   /** Show a study, or a series, slice, view or finding of the one shown; what is left out stays as it is. */
-  async show({ study, series, z, plane, view, finding, lang } = {}) {
+  async show({ study, series, z, plane, k, view, level, width, finding, lang } = {}) {
     if (lang) this.speak(lang);
     const request = ++this.asked;
     try {
@@ -79,10 +79,12 @@ class Viewer {
       if (plane && this.series.planes[plane]) this.choosePlane(plane);
       if (view) this.choosePreset(view);
       if (Number.isInteger(z)) this.goNative(z);
+      if (Number.isInteger(k)) this.goTo(k, true);
       this.anchorAll();
       if (finding !== undefined && finding !== (this.heat ? this.heat.asked : "")) {
-        await this.askHeat(finding, request, Number.isInteger(z));
+        await this.askHeat(finding, request, Number.isInteger(z) || Number.isInteger(k));
       }
+      if (request === this.asked && level !== undefined && width !== undefined) this.setWindow(level, width);
       await this.arrive();
     } catch (error) {
       if (request === this.asked) this.fail(error);
@@ -373,10 +375,11 @@ class Viewer {
 
   tellOf() {
     const { series, planeName, k, plane } = this.shown;
-    const name = `${series.key} ${planeName} ${k}`;
+    const { level, width } = this.display || {};
+    const name = `${series.key} ${planeName} ${k} ${level} ${width}`;
     if (name === this.announced) return;
     this.announced = name;
-    const event = { study: this.scene.study, series: series.key, plane: planeName, k, z: plane.native ? k : null, count: plane.count };
+    const event = { study: this.scene.study, series: series.key, plane: planeName, k, z: plane.native ? k : null, count: plane.count, level, width };
     for (const tell of this.listeners) tell(event);
   }
 
@@ -396,6 +399,8 @@ class Viewer {
     at.zoomOut.setAttribute("aria-label", word("zoom_out"));
     at.zoomIn.setAttribute("aria-label", word("zoom_in"));
     at.fit.textContent = word("fit");
+    at.png.textContent = word("png");
+    at.png.title = word("png_title");
     at.heatName.textContent = word("heat");
     at.opacity.setAttribute("aria-label", word("opacity"));
     at.slider.setAttribute("aria-label", word("slice_slider"));
