@@ -135,7 +135,7 @@ def _card(session: Session, answer: Compared, row: SimilarRow, lang: Lang, becau
 
 def _pair(session: Session, query: str, case: str, match: Match, lang: Lang) -> str:
     moves = pair_moves(session, query, case, match)
-    numbers = {"query": match.query_slice, "case": match.case_slice}
+    numbers = {"query": match.query_slice + 1, "case": match.case_slice + 1}  # people count from 1
     label = say("similar.pair", lang, **numbers, value=f"{match.similarity:.3f}")
     pictures = "".join(
         thumb(
@@ -144,7 +144,7 @@ def _pair(session: Session, query: str, case: str, match: Match, lang: Lang) -> 
             move["series"],
             match.view,
             move["z"],
-            f"{say('viewer.' + move['place'], lang)} {move['z']}",
+            f"{say('viewer.' + move['place'], lang)} {move['z'] + 1}",
         )
         for move in moves
     )

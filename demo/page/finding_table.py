@@ -73,9 +73,9 @@ def go_button(text: str, moves: Sequence[Mapping[str, Any]], *, kind: str = "rs-
 
 
 def view_label(view: str, z: int, lang: Lang, *, deep: bool = True) -> str:
-    """Return where a slice is, as text."""
+    """Return where a slice is, as text; people count slices from 1, the Volume from 0."""
     named = say_or(f"view.{view}", lang, view_name(view, lang))
-    return say("screen.slice", lang, view=named, z=z) if deep else say("screen.image", lang, view=named)
+    return say("screen.slice", lang, view=named, z=z + 1) if deep else say("screen.image", lang, view=named)
 
 
 def _row(answer: Screened, row: FindingScore, lang: Lang, place: str, scale: tuple[float, float]) -> str:
