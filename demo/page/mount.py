@@ -27,6 +27,7 @@ _MEDIA: Final = {
     "address.js": _SCRIPT,
     "take_away.js": _SCRIPT,
     "studies.js": _SCRIPT,
+    "suggest.js": _SCRIPT,
     "page.css": "text/css; charset=utf-8",
 }
 # What Gradio's page asks of others or for others: cards for social networks, an iframe resizer, a manifest.

@@ -2,6 +2,7 @@
 // Data comes in attributes and goes to the viewers and to Python; nothing here writes markup.
 
 import * as address from "./address.js";
+import "./suggest.js";
 import "./take_away.js";
 
 const places = new Map(); // name of a place -> {root, handle, shows, request, queue, linked}
@@ -120,6 +121,8 @@ document.addEventListener("rs-study", (event) => {
     leave(place);
     place.root.hidden = !OF_THE_CHOSEN.includes(name);
   }
+  // Python names the study too, but only where that is another one than it named last.
+  for (const name of chosen ? OF_THE_CHOSEN : []) show(name, { study: chosen, lang: document.documentElement.lang });
 });
 
 // ---- clicks --------------------------------------------------------------------------------------------------------
