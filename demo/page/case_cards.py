@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from radseek.app.session import Session
@@ -12,6 +12,7 @@ from radseek.demo.page.finding_table import go_button
 from radseek.demo.page.page_words import Lang, say, say_or
 from radseek.demo.page.remarks import remarks
 from radseek.demo.page.report_sentences import marked_report
+from radseek.demo.page.shared_findings import Says, chips
 from radseek.demo.page.study_picker import label_of
 from radseek.demo.page.thumbnails import series_of, thumb
 from radseek.prompts.finding import Finding
@@ -30,6 +31,7 @@ class Compared:
 
     result: SimilarResult
     findings: Mapping[str, Finding]
+    says: Says = field(default_factory=dict)  # what is known of the study asked about
 
     @property
     def query(self) -> str:
@@ -52,7 +54,8 @@ def case_cards(session: Session, answer: Compared, lang: Lang) -> str:
         parts.append(_contrast(session, answer, result.contrast, lang))
     if not result.results:
         parts.append(f'<p class="rs-hint" role="status">{html.escape(_nothing(result, lang))}</p>')
-    parts.append(_list([_card(session, answer, row, lang) for row in result.results]))
+    nearest = sorted(result.results, key=lambda row: row.other_kind is True)  # of the same kind first
+    parts.append(_list([_card(session, answer, row, lang) for row in nearest]))
     return "".join(parts)
 
 
@@ -125,10 +128,13 @@ def _card(session: Session, answer: Compared, row: SimilarRow, lang: Lang, becau
     opening = (
         f'<button type="button" class="rs-go" data-open="{html.escape(row.study)}" '
         f'aria-label="{named}">{_word("similar.open", lang)}</button>'
+        f'<button type="button" class="rs-go" data-open="{html.escape(row.study)}" data-tab="similar" '
+        f'aria-label="{_word("similar.more", lang)}: {html.escape(label)}">{_word("similar.more", lang)}</button>'
     )
+    compared = chips(answer.says, row.report, answer.findings, lang)
     return (
         f'<article class="rs-card"><header><span class="rs-rank">{row.rank}</span><h3>{html.escape(label)}</h3>'
-        f'<span class="rs-num">{score}</span></header>{why}<div class="rs-pairs">{pairs}</div>'
+        f'<span class="rs-num">{score}</span></header>{why}{compared}<div class="rs-pairs">{pairs}</div>'
         f"{marked_report(row.report, answer.findings, lang)}<footer>{opening}</footer></article>"
     )
 

@@ -8,6 +8,7 @@ import "./take_away.js";
 const places = new Map(); // name of a place -> {root, handle, shows, request, queue, linked}
 let tellPython = null;
 let unlink = null; // undoes the last pair of viewers that scroll together
+let askMore = null; // a study whose similar cases are asked for once it is chosen
 let waiting = address.read().study ? address.place() : null; // where to go in a study that is being opened
 let chosen = null; // the key of the study chosen; "" for none, null while none was ever told
 const OF_THE_CHOSEN = ["screen", "query"]; // places that show the chosen study and no other
@@ -20,9 +21,10 @@ export function wire(trigger) {
 }
 
 /** Open a study in the Screen tab, `at` a series, view and slice if given. */
-export function openStudy(study, at = null) {
-  address.noteStudy(study, "screen");
-  open(study, at, "screen");
+export function openStudy(study, at = null, tab = "screen") {
+  address.noteStudy(study, tab);
+  askMore = tab === "similar" ? study : null;
+  open(study, at, tab);
 }
 
 function open(study, at, tab) {
@@ -114,6 +116,8 @@ function isLate(name, wanted) {
 document.addEventListener("rs-study", (event) => {
   chosen = event.detail || "";
   address.noteStudy(chosen);
+  if (askMore === chosen) setTimeout(() => document.querySelector("#rs-similar-run")?.click(), 100); // behind what clears the last answer
+  askMore = null;
   // Gradio writes the next answer over what is hidden here, and takes `hidden` away with it.
   for (const one of document.querySelectorAll(".rs-of-study .rs-of-study > *")) one.hidden = true;
   for (const [name, place] of places) {
@@ -133,7 +137,7 @@ document.addEventListener("click", (event) => {
   if (pressed && pressed.dataset.do === "bring") document.querySelector("#rs-bring")?.click();
   const button = event.target.closest("[data-open], [data-go]");
   if (!button) return;
-  if (button.dataset.open) openStudy(button.dataset.open, button.dataset.at ? JSON.parse(button.dataset.at) : null);
+  if (button.dataset.open) openStudy(button.dataset.open, button.dataset.at ? JSON.parse(button.dataset.at) : null, button.dataset.tab);
   if (button.dataset.go) {
     mark(button);
     for (const move of JSON.parse(button.dataset.go)) {
