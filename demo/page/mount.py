@@ -28,6 +28,7 @@ _MEDIA: Final = {
     "take_away.js": _SCRIPT,
     "studies.js": _SCRIPT,
     "suggest.js": _SCRIPT,
+    "tab_bar.js": _SCRIPT,
     "page.css": "text/css; charset=utf-8",
 }
 # What Gradio's page asks of others or for others: cards for social networks, an iframe resizer, a manifest.

@@ -3,6 +3,7 @@
 
 import * as address from "./address.js";
 import "./suggest.js";
+import { goTab, onTab } from "./tab_bar.js";
 import "./take_away.js";
 
 const places = new Map(); // name of a place -> {root, handle, shows, request, queue, linked}
@@ -163,12 +164,7 @@ function noteSlice({ study, series, plane, k, level, width }) {
   address.note({ series, plane, slice: k + 1, level: round(level), width: round(width) });
 }
 
-const tabOf = (button) => button.id.replace(/^rs-tab-|-button$/g, "");
-
-new MutationObserver(() => {
-  const button = document.querySelector("#rs-tabs button[role='tab'][id^='rs-tab-'][aria-selected='true']");
-  if (button) address.note({ tab: tabOf(button) }, address.read().tab !== "");
-}).observe(document.documentElement, { subtree: true, attributes: true, attributeFilter: ["aria-selected"] });
+onTab((tab) => address.note({ tab }, address.read().tab !== ""));
 
 function noteQuery() {
   const field = searchField();
@@ -195,7 +191,7 @@ function searchFor(words, tries = 100) {
 address.listen((now, before) => {
   if (now.study && now.study !== chosen) open(now.study, address.place(), now.tab || "screen");
   else {
-    document.getElementById(`rs-tab-${now.tab || "screen"}-button`)?.click();
+    goTab(now.tab || "screen");
     if (now.study) show("screen", { ...address.place(), finding: now.finding });
   }
   if (now.q && now.q !== before.q) searchFor(now.q);
