@@ -17,6 +17,7 @@ from tests.web_support import PATIENCE, Watched, WebIndex, grave, settled
 pytest_plugins = ["tests.web_support"]
 
 TABS = {
+    "studies": ("Studies", "检查"),
     "screen": ("Screen", "筛查"),
     "similar": ("Similar cases", "相似病例"),
     "search": ("Search", "检索"),

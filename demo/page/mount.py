@@ -16,6 +16,7 @@ from radseek.app.session import Session
 from radseek.demo.page.archive_files import archive_routes
 from radseek.demo.page.explanations import WriteExplanation
 from radseek.demo.page.study_list_routes import study_list_routes
+from radseek.demo.page.worklist_routes import worklist_routes
 from radseek.demo.viewer import viewer_routes
 
 __all__ = ["local_page", "mount_page", "page_policy"]
@@ -29,6 +30,7 @@ _MEDIA: Final = {
     "studies.js": _SCRIPT,
     "suggest.js": _SCRIPT,
     "tab_bar.js": _SCRIPT,
+    "worklist.js": _SCRIPT,
     "page.css": "text/css; charset=utf-8",
 }
 # What Gradio's page asks of others or for others: cards for social networks, an iframe resizer, a manifest.
@@ -61,6 +63,7 @@ def mount_page(
     app.include_router(_files(base))
     app.include_router(archive_routes(session, base))
     app.include_router(study_list_routes(session, base))
+    app.include_router(worklist_routes(session, base))
     gr.mount_gradio_app(
         app,
         build_page(session, explain=explain, base=base),

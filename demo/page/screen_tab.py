@@ -15,6 +15,7 @@ from radseek.demo.page.finding_table import Screened, findings_table
 from radseek.demo.page.page_words import Lang, say, say_or
 from radseek.demo.page.shell import EACH, Shell, box
 from radseek.demo.page.viewer_frame import shown, viewer
+from radseek.demo.page.worklist_strip import worklist_strip
 from radseek.prompts import list_sets
 from radseek.retrieval.scoring.screening import choose_findings
 
@@ -26,6 +27,7 @@ Said = tuple[str, Screened | None]
 
 def screen_page(shell: Shell) -> None:
     """Build the tab; it screens by itself whenever another study is chosen."""
+    worklist_strip(shell)
     with gr.Row(elem_classes="rs-columns"):
         with gr.Column(scale=6, min_width=520):
             with gr.Row(elem_classes="rs-controls"):

@@ -22,7 +22,7 @@ from radseek.prompts.catalogue import find, load_set
 from radseek.retrieval.explain.claims.wording import bounded
 from radseek.retrieval.scoring.score_results import FindingScore
 
-__all__ = ["verdict_panel", "verdicts_html"]
+__all__ = ["save_verdict", "verdict_panel", "verdicts_html"]
 
 
 class _Form(NamedTuple):
@@ -62,7 +62,7 @@ def verdict_panel(shell: Shell) -> None:
         def answer() -> tuple[Any, ...]:
             if not key or not name or not choice:
                 return said("verdict.choose", lang), gr.skip(), gr.skip(), gr.skip()
-            _save(session, key, name, choice, words, who)
+            save_verdict(session, key, name, choice, words, who)
             done = f'<p class="rs-good">{html.escape(say("verdict.saved", lang))}</p>'
             return done, None, "", verdicts_html(session, lang, key, shell.base)
 
@@ -123,7 +123,22 @@ def verdicts_html(session: Session, lang: Lang, key: str | None, base: str) -> s
     return f'{title}{table}<p class="rs-hint">{html.escape(total)}</p>{torn}<p>{links}</p>'
 
 
-def _save(session: Session, key: str, finding: str, opinion: str, note: str, reader: str) -> None:
+def save_verdict(session: Session, key: str, finding: str, opinion: str, note: str, reader: str) -> None:
+    """Add a reader's verdict to the log, with what radseek says of the finding now.
+
+    Args:
+        session: where the study is, and beside whose index the log is.
+        key: the study's.
+        finding: its slug.
+        opinion: agree, disagree or unsure.
+        note: anything, or "".
+        reader: who reads, or "".
+
+    Raises:
+        UsageError: no reader could have meant it.
+        UnknownNameError: there is no such study.
+        BusyError: another verdict is being written.
+    """
     log = archive_of(session).log
     row = _row(session, key, finding)
     with session.engine() as engine:
