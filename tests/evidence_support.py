@@ -42,7 +42,7 @@ def score(number: int, finding: str, state: str = "present", **changes: Any) -> 
         "probability": probability,
         "view": "soft",
         "series": "2.25.7",
-        "key_slice": 34,
+        "key_slice": 33,  # people read 34
         "position": (-3.0, 12.54, 104.0),
     }
     return ScoreItem(**{**fields, **changes})
@@ -50,7 +50,7 @@ def score(number: int, finding: str, state: str = "present", **changes: Any) -> 
 
 def neighbour(number: int, similarity: float = 0.93, *, report: bool = True) -> NeighbourItem:
     """A similar case with one matched slice pair."""
-    match = Match("lung", 34, 31, 0.97)
+    match = Match("lung", 33, 30, 0.97)
     return NeighbourItem(f"N{number}", number, f"2.25.10{number}", f"cases/{number}", similarity, (match,), report)
 
 
@@ -79,7 +79,7 @@ def measurements(label: str = "lesion") -> tuple[MeasurementItem, ...]:
         ("laterality", None, "", "left"),
     ]
     return tuple(
-        MeasurementItem(f"M{number}", label, quantity, value, unit, text, {"slice": 12} if unit == "mm" else {})
+        MeasurementItem(f"M{number}", label, quantity, value, unit, text, {"slice": 11} if unit == "mm" else {})
         for number, (quantity, value, unit, text) in enumerate(rows, 1)
     )
 

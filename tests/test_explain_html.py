@@ -214,7 +214,7 @@ def test_polarity_is_said_in_words_and_signs_and_not_by_colour_alone() -> None:
 def test_numbers_are_shown_as_given() -> None:
     text = Reading(render_explanation(page())).text
     for shown in (
-        "0.88", "0.913", "above 96 % of comparable studies", "+0.0462", "soft-tissue window, slice 11", "412.7 ml",
+        "0.88", "0.913", "above 96 % of comparable studies", "+0.0462", "soft-tissue window, slice 12", "412.7 ml",
         "+112.7 ml", "+37.6 %", "43.5 mm", "(31.0, \N{MINUS SIGN}120.5, \N{MINUS SIGN}841.2)",
         "4 of 5 similar cases report it present", "The reports' majority is against this study's own state.",
         "similarity 0.9641", "1 of 7 failed the check",

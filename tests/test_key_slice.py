@@ -90,7 +90,7 @@ def test_kinds_are_told_by_the_encoders_own_words() -> None:
 def test_best_seen_is_not_said_of_a_flat_profile() -> None:
     item = score(1, "rib_fracture", "present", probability=0.9, view="bone", key_slice=7, position=(1.0, 2.0, 3.0))
     (said,) = present_claims([item], "en")
-    assert "best seen in the bone window on slice 7 (slice centre at" in said.text
+    assert "best seen in the bone window on slice 8 (slice centre at" in said.text
     for lang, words in (("en", "no slice stands out"), ("zh", "无突出层面")):
         (said,) = present_claims([replace(item, stands_out=False)], lang)
         assert words in said.text

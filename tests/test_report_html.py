@@ -205,7 +205,7 @@ def test_pictures_have_square_pixels_letters_and_a_true_scale_bar() -> None:
     assert image.size == (200, 100)
     pixels = np.asarray(image)
     assert (pixels[10].mean(), pixels[90].mean()) == (230, 102)  # 200 and 0 HU in a window of -160 to 240
-    assert drawn.caption == "soft, slice 2 of 0\N{EN DASH}2"
+    assert drawn.caption == "soft, slice 3 of 3"
 
 
 def test_a_picture_without_geometry_claims_none() -> None:

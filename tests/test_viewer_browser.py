@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -214,12 +215,12 @@ def test_wheel_keys_and_slider_step_through_slices(page: Page, upload: Callable[
     viewer = mount(page, {"study": upload(study_of("1.2.24", (*boxes(24, 5.0), "CT", "box")))})
     page.evaluate("() => { window.told = []; oneViewer.onslice((event) => told.push(event)); }")
     corner, stage = viewer.locator(".topRight"), viewer.locator(".stage")
-    expect(corner).to_have_text("Axial\nSlice 12 of 0–23\nH 160.0 mm")
+    expect(corner).to_have_text("Axial\nSlice 13 of 24\nH 160.0 mm")
     stage.hover()
     page.mouse.wheel(0, 100)
-    expect(corner).to_contain_text("Slice 11 of 0–23\nH 155.0 mm")  # down is towards the feet
+    expect(corner).to_contain_text("Slice 12 of 24\nH 155.0 mm")  # down is towards the feet
     page.mouse.wheel(0, -100)
-    expect(corner).to_contain_text("Slice 12 of")
+    expect(corner).to_contain_text("Slice 13 of")
     stage.focus()
     for key, slice_ in (
         ("ArrowUp", 13),
@@ -230,11 +231,11 @@ def test_wheel_keys_and_slider_step_through_slices(page: Page, upload: Callable[
         ("Home", 0),
     ):
         page.keyboard.press(key)
-        expect(corner).to_contain_text(f"Slice {slice_} of")
+        expect(corner).to_contain_text(f"Slice {slice_ + 1} of")
     slider = viewer.get_by_label("Slice", exact=True)
     slider.fill("7")
-    expect(corner).to_contain_text("Slice 7 of")
-    expect(slider).to_have_attribute("aria-valuetext", "Slice 7 of 0–23, H 135.0 mm")
+    expect(corner).to_contain_text("Slice 8 of")
+    expect(slider).to_have_attribute("aria-valuetext", "Slice 8 of 24, H 135.0 mm")
     told = page.evaluate("told[told.length - 1]")
     assert (told["k"], told["z"], told["plane"], told["count"]) == (7, 7, "axial", 24)
 
@@ -273,7 +274,7 @@ def test_zoom_and_pan(page: Page, upload: Callable[[Study], str]) -> None:
     page.mouse.wheel(0, -100)
     page.keyboard.up("Control")
     page.wait_for_function("oneViewer.viewer.look.zoom > 1.5")
-    expect(viewer.locator(".topRight")).to_contain_text("Slice 12 of")
+    expect(viewer.locator(".topRight")).to_contain_text("Slice 13 of")
     viewer.locator(".stage").focus()
     page.keyboard.press("Shift+ArrowLeft")
     assert state(page, "v.look.panX") == 24
@@ -338,7 +339,7 @@ def test_nothing_of_the_last_study_is_seen_from_the_moment_another_is_asked_for(
         page.evaluate("held.forEach((go) => go())")
         settle(page)
         assert page.evaluate(_SEEN)[0]
-        expect(viewer.locator(".topRight")).to_contain_text("of 0\u201359")
+        expect(viewer.locator(".topRight")).to_contain_text("of 60")
 
 
 def test_a_series_that_cannot_be_read_is_not_shown_as_the_one_before(
@@ -445,7 +446,7 @@ def test_a_heat_map_lies_where_it_belongs_and_its_profile_leads_to_slices(
     monkeypatch.setattr(Engine, "heat_map", heat_of(spot=(10, 30)))
     viewer = mount(page, {"study": upload(study_of("1.2.12", (*boxes(12, 5.0), "CT", "box"))), "finding": "lung_mass"})
     page.wait_for_function("oneViewer.viewer.heat && oneViewer.viewer.heat.pictures.size === 2")
-    expect(viewer.locator(".topRight")).to_contain_text("Slice 4 of")
+    expect(viewer.locator(".topRight")).to_contain_text("Slice 5 of")
     expect(viewer.locator(".topLeft")).to_contain_text("Heat map: lung mass")
     drawn = slice_only(page, viewer)
     coloured = drawn.max(axis=2) - drawn.min(axis=2)
@@ -466,10 +467,10 @@ def test_a_heat_map_lies_where_it_belongs_and_its_profile_leads_to_slices(
     box = profile.bounding_box()
     assert box is not None
     profile.click(position={"x": 8 + 9 / 11 * (box["width"] - 16), "y": 20})
-    expect(viewer.locator(".topRight")).to_contain_text("Slice 9 of")
-    expect(viewer.locator(".topLeft")).to_contain_text("lung mass, on slices 2, 4 (Axial)")
-    viewer.get_by_role("button", name="2", exact=True).click()
-    expect(viewer.locator(".topRight")).to_contain_text("Slice 2 of")
+    expect(viewer.locator(".topRight")).to_contain_text("Slice 10 of")
+    expect(viewer.locator(".topLeft")).to_contain_text("lung mass, on slices 3, 5 (Axial)")
+    viewer.get_by_role("button", name="3", exact=True).click()
+    expect(viewer.locator(".topRight")).to_contain_text("Slice 3 of")
 
 
 @pytest.mark.parametrize(
@@ -486,7 +487,7 @@ def test_a_map_that_misleads_is_not_left_alone(
     study = study_of(f"1.2.{len(said)}.{said[0]}", (*boxes(12, 5.0), "CT", "box"))
     viewer = mount(page, {"study": upload(study), "finding": "effusion under test"})
     expect(viewer.get_by_role("status")).to_contain_text(said)
-    expect(viewer.locator(".topRight")).to_contain_text("Slice 4 of")
+    expect(viewer.locator(".topRight")).to_contain_text("Slice 5 of")
 
 
 def test_linked_viewers_scroll_in_millimetres(page: Page, upload: Callable[[Study], str]) -> None:
@@ -509,6 +510,56 @@ def test_linked_viewers_scroll_in_millimetres(page: Page, upload: Callable[[Stud
     assert (state(page, "v.k"), state(page, "v.k", "two")) == (19, 29)
 
 
+def test_a_question_mark_shows_every_key_and_the_slices_play(page: Page, upload: Callable[[Study], str]) -> None:
+    viewer = mount(page, {"study": upload(study_of("1.2.24", (*boxes(24, 5.0), "CT", "box")))})
+    viewer.locator(".stage").focus()
+    page.keyboard.press("?")
+    keys = viewer.get_by_role("dialog")
+    expect(keys).to_contain_text("ruler on or off")
+    page.keyboard.press("Escape")
+    expect(keys).to_be_hidden()
+    page.evaluate("oneViewer.speak('zh')")
+    viewer.get_by_role("button", name="按键与鼠标").click()
+    expect(keys).to_contain_text("窗宽窗位")
+    keys.get_by_role("button", name="关闭").click()
+    page.evaluate("() => { oneViewer.speak('en'); window.told = []; oneViewer.onslice(({ k }) => told.push(k)); }")
+    viewer.locator(".stage").focus()
+    page.keyboard.press("End")
+    page.keyboard.press("p")
+    waited_for(page, lambda: page.evaluate("told.length > 4"))
+    page.keyboard.press("ArrowDown")  # whoever steps stops it
+    expect(viewer.get_by_role("button", name="Play the slices")).to_have_attribute("aria-pressed", "false")
+    assert page.evaluate("told.slice(0, 4)") == [23, 0, 1, 2]  # none is left out, and the last is followed by the first
+
+
+def test_a_length_is_measured_in_millimetres_and_stays_with_its_slice(
+    page: Page, upload: Callable[[Study], str]
+) -> None:
+    viewer = mount(page, {"study": upload(study_of("1.2.24", (*boxes(24, 5.0), "CT", "box")))})
+    viewer.get_by_role("button", name="Ruler").click()
+    box, place = viewer.locator(".stage").bounding_box(), state(page, "v.place")
+    assert box is not None
+    x, y = box["x"] + place["x"] + place["width"] * 0.25, box["y"] + place["y"] + place["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + place["width"] / 2, y, steps=4)
+    page.mouse.up()
+    settle(page)
+    stage, wide = viewer.locator(".stage"), state(page, "v.shown.plane.columns * v.shown.plane.spacing[2]")
+    expect(stage).to_have_attribute("aria-label", re.compile(rf"{wide / 2:.0f}\.\d mm$"))
+    level = state(page, "v.display.level")
+    page.keyboard.press("ArrowDown")
+    settle(page)
+    expect(stage).not_to_have_attribute("aria-label", re.compile(r"\d\.\d mm, \d+\.\d mm$"))
+    page.keyboard.press("ArrowUp")
+    settle(page)
+    expect(stage).to_have_attribute("aria-label", re.compile(r"mm, \d+\.\d mm$"))
+    page.keyboard.press("Delete")
+    settle(page)
+    assert state(page, "v.ruler.lines.length") == 0
+    assert state(page, "v.display.level") == level  # a drag measures, and leaves the window alone
+
+
 def test_words_in_chinese_and_nothing_hostile_runs(
     page: Page, upload: Callable[[Study], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -522,10 +573,10 @@ def test_words_in_chinese_and_nothing_hostile_runs(
     assert viewer.locator("img, script").count() == 0
     page.evaluate("() => oneViewer.speak('en')")
     expect(viewer.get_by_role("button", name="Coronal")).to_be_visible()
-    expect(viewer.locator(".topRight")).to_contain_text("Slice 4 of")
+    expect(viewer.locator(".topRight")).to_contain_text("Slice 5 of")
     viewer.get_by_label("Series").select_option(index=1)
     settle(page)
-    expect(viewer.locator(".topRight")).to_contain_text("of 0–5")
+    expect(viewer.locator(".topRight")).to_contain_text("of 6")
     assert page.evaluate("window.ran") is None
 
 
@@ -543,7 +594,7 @@ def test_a_late_answer_does_not_replace_what_was_asked_last(page: Page, upload: 
     page.wait_for_timeout(200)  # some frames, in which the late answer would be taken up
     settle(page)
     assert state(page, "v.scene.study") == last
-    expect(page.locator("#one .topRight")).to_contain_text("of 0–59")
+    expect(page.locator("#one .topRight")).to_contain_text("of 60")
 
 
 def test_a_radiograph_without_geometry_says_what_it_does_not_know(page: Page, upload: Callable[[Study], str]) -> None:

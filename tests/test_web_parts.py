@@ -94,7 +94,7 @@ def test_a_finding_with_a_key_slice_is_a_button_that_says_where(spec: EncoderSpe
     table = findings_table(screened(spec, row()), "zh")
     assert "data-go=" in table
     assert "气胸" in table
-    assert "肺窗第 7 层" in table
+    assert "肺窗第 8 层" in table
     without = findings_table(screened(spec, row(view=None, key_slice=None, margin=None, interval=None)), "en")
     assert "data-go=" not in without
     assert "meaningless" not in without

@@ -135,13 +135,13 @@ def web_server(web_index: WebIndex) -> Iterator[str]:
 
 
 @contextmanager
-def serving(made: WebIndex) -> Iterator[str]:
-    """Run a server on an index while the block lasts, and give its base URL."""
+def serving(made: WebIndex, *, empty: bool = False) -> Iterator[str]:
+    """Run a server on an index, or `empty` without one, while the block lasts, and give its base URL."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     log = made.index.parent / f"server-{port}.log"
-    command = [sys.executable, "-m", "tests.web_support", str(made.index), str(port)]
+    command = [sys.executable, "-m", "tests.web_support", "" if empty else str(made.index), str(port)]
     with log.open("w") as told:
         process = subprocess.Popen(command, env=made.env, cwd=ROOT, stdout=told, stderr=told)
         try:
@@ -249,7 +249,7 @@ def serve(index: str, port: int) -> None:
     from radseek.server.settings import Settings
 
     page = FastAPI(openapi_url=None)
-    with Session.open(index) as session:
+    with Session.open(index or None) as session:
         mount_page(page, session, explain=explain_html)
         uvicorn.run(create_app(session, Settings(port=port), page), port=port, log_level="warning")
 

@@ -6,12 +6,13 @@ from importlib.resources import files
 from pathlib import Path
 
 from fastapi import APIRouter
-from fastapi.responses import FileResponse, Response
+from fastapi.responses import FileResponse, JSONResponse, Response
 
 from radseek.app.archive_state import archive_of
 from radseek.app.session import Session
 from radseek.app.verdict_labels import labels_csv, labels_of
 from radseek.app.worklist import worklist_csv
+from radseek.prompts.shipped_sets import all_findings
 
 __all__ = ["archive_routes"]
 
@@ -40,6 +41,15 @@ def archive_routes(session: Session, base: str = "") -> APIRouter:
             .replace("./page.js", f"{base}/web/page.js")
         )
         return Response(content, media_type="text/javascript; charset=utf-8", headers={"Cache-Control": "no-cache"})
+
+    @router.get("/terms.json")
+    def terms() -> Response:
+        """Return the catalogue's findings with every word for them, for suggestions while a reader types."""
+        known = [
+            {"names": [one.names["en"], one.names["zh"]], "words": list(dict.fromkeys(map(str, one.terms)))}
+            for one in all_findings().values()
+        ]
+        return JSONResponse(known, headers={"Cache-Control": "max-age=3600"})
 
     @router.get("/worklist.csv")
     def worklist() -> Response:

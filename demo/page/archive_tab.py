@@ -15,6 +15,7 @@ from radseek.demo.page.map_panel import map_panel
 from radseek.demo.page.page_words import Lang, say, say_or
 from radseek.demo.page.shell import Shell, box
 from radseek.demo.page.study_picker import case_label, kind_label
+from radseek.demo.page.table_tools import table_tools
 from radseek.demo.page.verdict_panel import verdict_panel
 from radseek.demo.page.worklist_panel import worklist_panel
 from radseek.retrieval.index.store import Case
@@ -74,7 +75,8 @@ def reading_html(session: Session, lang: Lang) -> str:
     body = "".join(_row(case, one, lang) for case, noticed in found[:_SHOWN] for one in noticed)
     more = len(found) - _SHOWN
     rest = f'<p class="rs-hint">{html.escape(say("reading.more", lang, count=more))}</p>' if more > 0 else ""
-    return f'<table class="rs-table"><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>{rest}'
+    table = f'<table class="rs-table"><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>'
+    return f"{table}{table_tools('as-read', lang)}{rest}"
 
 
 def _row(case: Case, one: Noticed, lang: Lang) -> str:

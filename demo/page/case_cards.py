@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from radseek.app.session import Session
@@ -12,10 +12,11 @@ from radseek.demo.page.finding_table import go_button
 from radseek.demo.page.page_words import Lang, say, say_or
 from radseek.demo.page.remarks import remarks
 from radseek.demo.page.report_sentences import marked_report
+from radseek.demo.page.shared_findings import Says, chips
 from radseek.demo.page.study_picker import label_of
 from radseek.demo.page.thumbnails import series_of, thumb
 from radseek.prompts.finding import Finding
-from radseek.retrieval.explain.claims.wording import view_name
+from radseek.retrieval.explain.claims.wording import bounded, view_name
 from radseek.retrieval.search.ranking import Match
 from radseek.retrieval.search.search_results import Contrast, ContrastRow, SimilarResult, SimilarRow
 
@@ -30,6 +31,7 @@ class Compared:
 
     result: SimilarResult
     findings: Mapping[str, Finding]
+    says: Says = field(default_factory=dict)  # what is known of the study asked about
 
     @property
     def query(self) -> str:
@@ -52,7 +54,8 @@ def case_cards(session: Session, answer: Compared, lang: Lang) -> str:
         parts.append(_contrast(session, answer, result.contrast, lang))
     if not result.results:
         parts.append(f'<p class="rs-hint" role="status">{html.escape(_nothing(result, lang))}</p>')
-    parts.append(_list([_card(session, answer, row, lang) for row in result.results]))
+    nearest = sorted(result.results, key=lambda row: row.other_kind is True)  # of the same kind first
+    parts.append(_list([_card(session, answer, row, lang) for row in nearest]))
     return "".join(parts)
 
 
@@ -110,7 +113,7 @@ def _side(
 def _because(row: ContrastRow, lang: Lang) -> str:
     if row.source == "report":
         return say("similar.by_report", lang, sentence=row.sentence or "")
-    return say("similar.by_score", lang, probability=f"{row.probability or 0.0:.2f}")
+    return say("similar.by_score", lang, probability=bounded(row.probability or 0.0))
 
 
 def _card(session: Session, answer: Compared, row: SimilarRow, lang: Lang, because: str = "") -> str:
@@ -125,17 +128,20 @@ def _card(session: Session, answer: Compared, row: SimilarRow, lang: Lang, becau
     opening = (
         f'<button type="button" class="rs-go" data-open="{html.escape(row.study)}" '
         f'aria-label="{named}">{_word("similar.open", lang)}</button>'
+        f'<button type="button" class="rs-go" data-open="{html.escape(row.study)}" data-tab="similar" '
+        f'aria-label="{_word("similar.more", lang)}: {html.escape(label)}">{_word("similar.more", lang)}</button>'
     )
+    compared = chips(answer.says, row.report, answer.findings, lang)
     return (
         f'<article class="rs-card"><header><span class="rs-rank">{row.rank}</span><h3>{html.escape(label)}</h3>'
-        f'<span class="rs-num">{score}</span></header>{why}<div class="rs-pairs">{pairs}</div>'
+        f'<span class="rs-num">{score}</span></header>{why}{compared}<div class="rs-pairs">{pairs}</div>'
         f"{marked_report(row.report, answer.findings, lang)}<footer>{opening}</footer></article>"
     )
 
 
 def _pair(session: Session, query: str, case: str, match: Match, lang: Lang) -> str:
     moves = pair_moves(session, query, case, match)
-    numbers = {"query": match.query_slice, "case": match.case_slice}
+    numbers = {"query": match.query_slice + 1, "case": match.case_slice + 1}  # people count from 1
     label = say("similar.pair", lang, **numbers, value=f"{match.similarity:.3f}")
     pictures = "".join(
         thumb(
@@ -144,7 +150,7 @@ def _pair(session: Session, query: str, case: str, match: Match, lang: Lang) -> 
             move["series"],
             match.view,
             move["z"],
-            f"{say('viewer.' + move['place'], lang)} {move['z']}",
+            f"{say('viewer.' + move['place'], lang)} {move['z'] + 1}",
         )
         for move in moves
     )

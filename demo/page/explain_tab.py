@@ -163,9 +163,10 @@ def framed(page: str, lang: Lang) -> str:
     inside = html.escape(page.replace('href="#', 'href="about:srcdoc#'))
     title = html.escape(say("explain.frame", lang))
     lead = html.escape(say("explain.lead", lang))
-    return (
-        f'<p class="rs-hint">{lead}</p><iframe class="rs-frame" sandbox="" title="{title}" srcdoc="{inside}"></iframe>'
-    )
+    label = html.escape(say("tools.print", lang))
+    button = f'<button type="button" class="rs-small" data-do="print">{label}</button>'
+    frame = f'<iframe class="rs-frame" sandbox="" title="{title}" srcdoc="{inside}"></iframe>'
+    return f'<p class="rs-tools"><span class="rs-hint">{lead}</span> {button}</p>{frame}'
 
 
 def _question(

@@ -10,8 +10,9 @@ from typing import Any
 
 from radseek.demo.page.page_words import Lang, say, say_or
 from radseek.demo.page.remarks import remarks
+from radseek.demo.page.table_tools import table_tools
 from radseek.prompts.finding import Finding
-from radseek.retrieval.explain.claims.wording import view_name
+from radseek.retrieval.explain.claims.wording import bounded, view_name
 from radseek.retrieval.scoring.score_results import FindingScore, ScreenResult
 
 __all__ = ["Screened", "findings_table", "go_button", "ordered", "view_label"]
@@ -58,7 +59,8 @@ def findings_table(answer: Screened, lang: Lang, place: str = "screen") -> str:
     noise += remarks((), answer.result.suggestions, lang)
     return (
         f'{noise}<table class="rs-table rs-findings"><caption>{caption}</caption><thead><tr>{heads}</tr></thead>'
-        f'<tbody>{body}</tbody></table><p class="rs-hint">{_word("screen.legend", lang)}</p>{_prompts(answer, lang)}'
+        f"<tbody>{body}</tbody></table>{table_tools('findings', lang)}"
+        f'<p class="rs-hint">{_word("screen.legend", lang)}</p>{_prompts(answer, lang)}'
     )
 
 
@@ -71,9 +73,9 @@ def go_button(text: str, moves: Sequence[Mapping[str, Any]], *, kind: str = "rs-
 
 
 def view_label(view: str, z: int, lang: Lang, *, deep: bool = True) -> str:
-    """Return where a slice is, as text."""
+    """Return where a slice is, as text; people count slices from 1, the Volume from 0."""
     named = say_or(f"view.{view}", lang, view_name(view, lang))
-    return say("screen.slice", lang, view=named, z=z) if deep else say("screen.image", lang, view=named)
+    return say("screen.slice", lang, view=named, z=z + 1) if deep else say("screen.image", lang, view=named)
 
 
 def _row(answer: Screened, row: FindingScore, lang: Lang, place: str, scale: tuple[float, float]) -> str:
@@ -88,7 +90,8 @@ def _row(answer: Screened, row: FindingScore, lang: Lang, place: str, scale: tup
             where += f'<span class="rs-why">{_word("screen.flat", lang)}</span>'
     else:
         where = "–"
-    numbers = [_number(row.probability, 2), _bar(row, scale, lang), _number(row.score, 2), _number(row.percentile, 0)]
+    chance = "–" if row.probability is None else bounded(row.probability)  # as the summary writes it
+    numbers = [chance, _bar(row, scale, lang), _number(row.score, 2), _number(row.percentile, 0)]
     probability, bar, score, percentile = numbers
     return (
         f'<tr data-finding="{html.escape(row.finding)}"><th scope="row">{name}</th><td>{_state(row, lang)}</td>'

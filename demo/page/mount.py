@@ -15,12 +15,24 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from radseek.app.session import Session
 from radseek.demo.page.archive_files import archive_routes
 from radseek.demo.page.explanations import WriteExplanation
+from radseek.demo.page.study_list_routes import study_list_routes
+from radseek.demo.page.worklist_routes import worklist_routes
 from radseek.demo.viewer import viewer_routes
 
 __all__ = ["local_page", "mount_page", "page_policy"]
 
 _SCRIPT: Final = "text/javascript; charset=utf-8"
-_MEDIA: Final = {"answers.js": _SCRIPT, "page.js": _SCRIPT, "page.css": "text/css; charset=utf-8"}
+_MEDIA: Final = {
+    "answers.js": _SCRIPT,
+    "page.js": _SCRIPT,
+    "address.js": _SCRIPT,
+    "take_away.js": _SCRIPT,
+    "studies.js": _SCRIPT,
+    "suggest.js": _SCRIPT,
+    "tab_bar.js": _SCRIPT,
+    "worklist.js": _SCRIPT,
+    "page.css": "text/css; charset=utf-8",
+}
 # What Gradio's page asks of others or for others: cards for social networks, an iframe resizer, a manifest.
 _FOREIGN: Final = (
     re.compile(r'<meta\s+(?:property="og:|name="twitter:)[^>]*>', re.S),
@@ -50,6 +62,8 @@ def mount_page(
     app.include_router(viewer_routes(session))
     app.include_router(_files(base))
     app.include_router(archive_routes(session, base))
+    app.include_router(study_list_routes(session, base))
+    app.include_router(worklist_routes(session, base))
     gr.mount_gradio_app(
         app,
         build_page(session, explain=explain, base=base),

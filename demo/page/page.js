@@ -1,10 +1,16 @@
 // The page's own script: the viewers, the buttons that move them, studies opened from anywhere, files dropped anywhere.
 // Data comes in attributes and goes to the viewers and to Python; nothing here writes markup.
 
+import * as address from "./address.js";
+import "./suggest.js";
+import { goTab, onTab } from "./tab_bar.js";
+import "./take_away.js";
+
 const places = new Map(); // name of a place -> {root, handle, shows, request, queue, linked}
 let tellPython = null;
 let unlink = null; // undoes the last pair of viewers that scroll together
-let waiting = null; // where to go in a study that is being opened
+let askMore = null; // a study whose similar cases are asked for once it is chosen
+let waiting = address.read().study ? address.place() : null; // where to go in a study that is being opened
 let chosen = null; // the key of the study chosen; "" for none, null while none was ever told
 const OF_THE_CHOSEN = ["screen", "query"]; // places that show the chosen study and no other
 
@@ -16,9 +22,15 @@ export function wire(trigger) {
 }
 
 /** Open a study in the Screen tab, `at` a series, view and slice if given. */
-export function openStudy(study, at = null) {
+export function openStudy(study, at = null, tab = "screen") {
+  address.noteStudy(study, tab);
+  askMore = tab === "similar" ? study : null;
+  open(study, at, tab);
+}
+
+function open(study, at, tab) {
   waiting = at ? { ...at, study } : null;
-  if (tellPython) tellPython("open", { study });
+  if (tellPython) tellPython("open", { study, tab });
   const screen = places.get("screen");
   if (at && screen && screen.shows && screen.shows.study === study) show("screen", { ...screen.shows });
 }
@@ -58,10 +70,10 @@ async function showNow(name, place, asked, request, fresh) {
     waiting = null;
   }
   if (wanted.name) handle.speak(wanted.lang, { viewer: wanted.name });
-  const { study, series, z, view, finding, lang } = wanted;
+  const { study, series, z, plane, k, view, level, width, finding, lang } = wanted;
   // A study shown anew has no heat map unless one is asked for; a change of language keeps what is shown.
   const heat = finding !== undefined ? finding : fresh ? "" : undefined;
-  await handle.show({ study, series: series || undefined, z, view, lang, ...(heat === undefined ? {} : { finding: heat }) });
+  await handle.show({ study, series: series || undefined, z, plane, k, view, level, width, lang, ...(heat === undefined ? {} : { finding: heat }) });
   if (request !== place.request) return;
   if (asked.linked !== undefined || fresh) place.linked = Boolean(asked.linked);
   if (place.linked) pairUp();
@@ -69,7 +81,10 @@ async function showNow(name, place, asked, request, fresh) {
 
 async function mountIn(place, lang) {
   const { mount } = await import(new URL(`${place.base}/viewer.js`, document.baseURI).href);
-  place.handle ||= mount(place.root, { base: place.base, lang }); // two studies may have waited for the script
+  if (!place.handle) { // two studies may have waited for the script
+    place.handle = mount(place.root, { base: place.base, lang });
+    if (place === places.get("screen")) place.handle.onslice(noteSlice);
+  }
   return place.handle;
 }
 
@@ -101,6 +116,9 @@ function isLate(name, wanted) {
 // Told by study_bar.py in the moment in which another study is chosen: what was shown is not of it.
 document.addEventListener("rs-study", (event) => {
   chosen = event.detail || "";
+  address.noteStudy(chosen);
+  if (askMore === chosen) setTimeout(() => document.querySelector("#rs-similar-run")?.click(), 100); // behind what clears the last answer
+  askMore = null;
   // Gradio writes the next answer over what is hidden here, and takes `hidden` away with it.
   for (const one of document.querySelectorAll(".rs-of-study .rs-of-study > *")) one.hidden = true;
   for (const [name, place] of places) {
@@ -108,17 +126,25 @@ document.addEventListener("rs-study", (event) => {
     leave(place);
     place.root.hidden = !OF_THE_CHOSEN.includes(name);
   }
+  // Python names the study too, but only where that is another one than it named last.
+  for (const name of chosen ? OF_THE_CHOSEN : []) show(name, { study: chosen, lang: document.documentElement.lang });
 });
 
 // ---- clicks --------------------------------------------------------------------------------------------------------
 
 document.addEventListener("click", (event) => {
+  const pressed = event.target.closest("[data-do]");
+  if (pressed && pressed.dataset.do === "synthetic" && tellPython) tellPython("synthetic", {});
+  if (pressed && pressed.dataset.do === "bring") document.querySelector("#rs-bring")?.click();
   const button = event.target.closest("[data-open], [data-go]");
   if (!button) return;
-  if (button.dataset.open) openStudy(button.dataset.open, button.dataset.at ? JSON.parse(button.dataset.at) : null);
+  if (button.dataset.open) openStudy(button.dataset.open, button.dataset.at ? JSON.parse(button.dataset.at) : null, button.dataset.tab);
   if (button.dataset.go) {
     mark(button);
-    for (const move of JSON.parse(button.dataset.go)) show(move.place, move);
+    for (const move of JSON.parse(button.dataset.go)) {
+      show(move.place, move);
+      if (move.place === "screen" && move.finding) address.note({ finding: move.finding }, true);
+    }
   }
 });
 
@@ -129,6 +155,48 @@ function mark(button) {
   for (const old of all ? all.querySelectorAll("[aria-current]") : []) old.removeAttribute("aria-current");
   one.setAttribute("aria-current", "true");
 }
+
+// ---- the address ---------------------------------------------------------------------------------------------------
+
+function noteSlice({ study, series, plane, k, level, width }) {
+  if (study !== chosen) return;
+  const round = (value) => (Number.isFinite(value) ? Number(value.toPrecision(6)) : "");
+  address.note({ series, plane, slice: k + 1, level: round(level), width: round(width) });
+}
+
+onTab((tab) => address.note({ tab }, address.read().tab !== ""));
+
+function noteQuery() {
+  const field = searchField();
+  if (field && field.value.trim()) address.note({ q: field.value.trim() }, true);
+}
+
+const searchField = () => document.querySelector("#rs-search-text textarea, #rs-search-text input");
+
+document.addEventListener("click", (event) => event.target.closest("#rs-search-run") && noteQuery());
+document.addEventListener("keydown", (event) => event.key === "Enter" && event.target === searchField() && noteQuery());
+
+/** Search for words once the field is there: the tab of a link may only be being drawn. */
+function searchFor(words, tries = 100) {
+  const [field, run] = [searchField(), document.querySelector("#rs-search-run")];
+  if (!field || !run) {
+    if (tries) setTimeout(() => searchFor(words, tries - 1), 100);
+    return;
+  }
+  field.value = words;
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+  setTimeout(() => run.click(), 100);
+}
+
+address.listen((now, before) => {
+  if (now.study && now.study !== chosen) open(now.study, address.place(), now.tab || "screen");
+  else {
+    goTab(now.tab || "screen");
+    if (now.study) show("screen", { ...address.place(), finding: now.finding });
+  }
+  if (now.q && now.q !== before.q) searchFor(now.q);
+});
+if (address.read().q && address.read().tab === "search") searchFor(address.read().q);
 
 // ---- files dropped anywhere ----------------------------------------------------------------------------------------
 

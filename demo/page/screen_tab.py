@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Iterator
 from typing import Any, Final
@@ -10,11 +9,13 @@ from typing import Any, Final
 import gradio as gr
 
 from radseek.app.session import Session
-from radseek.demo.page.error_message import answered, said
+from radseek.demo.page.empty_state import empty_state, no_set_state
+from radseek.demo.page.error_message import answered
 from radseek.demo.page.finding_table import Screened, findings_table
 from radseek.demo.page.page_words import Lang, say, say_or
 from radseek.demo.page.shell import EACH, Shell, box
 from radseek.demo.page.viewer_frame import shown, viewer
+from radseek.demo.page.worklist_strip import worklist_strip
 from radseek.prompts import list_sets
 from radseek.retrieval.scoring.screening import choose_findings
 
@@ -26,13 +27,19 @@ Said = tuple[str, Screened | None]
 
 def screen_page(shell: Shell) -> None:
     """Build the tab; it screens by itself whenever another study is chosen."""
+    worklist_strip(shell)
     with gr.Row(elem_classes="rs-columns"):
         with gr.Column(scale=6, min_width=520):
             with gr.Row(elem_classes="rs-controls"):
                 which = gr.Dropdown(set_choices("en"), value="", scale=3, min_width=190, elem_id="rs-screen-set")
                 words = gr.Textbox(scale=5, min_width=240, max_lines=1, max_length=800, elem_id="rs-screen-words")
                 run = gr.Button(variant="primary", scale=1, min_width=110, elem_id="rs-screen-run")
-            table = box(elem_id="rs-screen-table", elem_classes="rs-live rs-of-study", min_height=120)
+            table = box(
+                empty_state(shell.session, "en"),
+                elem_id="rs-screen-table",
+                elem_classes="rs-live rs-of-study",
+                min_height=120,
+            )
         with gr.Column(scale=6, min_width=480, elem_classes="rs-sticky"):
             images = viewer(shell, "screen")
     answer = gr.State(None)
@@ -53,20 +60,26 @@ def screen_page(shell: Shell) -> None:
     gr.on([run.click, words.submit], screen, given, [table, answer], api_visibility="private", **shown_as)
     shell.study.change(afresh, given, [table, answer], **EACH | {"show_progress": "full"} | shown_as)
     shell.study.change(lambda key, lang: shown(key, lang, "screen"), [shell.study, shell.lang], images, **EACH)
-    shell.speak(lambda lang, old: findings_table(old, lang) if old else gr.skip(), [answer], [table])
+
+    def speak(lang: Lang, old: Screened | None, key: str | None) -> Any:
+        if old is None:
+            return gr.skip() if key else empty_state(shell.session, lang)
+        return findings_table(old, lang)
+
+    shell.speak(speak, [answer, shell.study], [table])
     shell.speak(lambda lang, key: shown(key, lang, "screen"), [shell.study], [images])
 
 
 def screened(session: Session, lang: Lang, key: str | None, name: str, typed: str) -> Said:
     """Return the table of a study's findings, and the answer it shows; or what went wrong, and None."""
     if not key:
-        return f'<p class="rs-hint">{html.escape(say("trouble.no_study", lang))}</p>', None
+        return empty_state(session, lang), None
     study = key
 
     def answer() -> Said:
         findings = asked_findings(session, study, name, typed)
         if findings is None:
-            return said("screen.no_set", lang), None
+            return no_set_state(lang), None
         with session.engine() as engine:
             result = engine.screen(session.target(study), findings)
         stated = Screened(result, {one.name: one for one in choose_findings(findings)[0]})

@@ -13,10 +13,12 @@ from radseek.demo.page.error_message import answered, said
 from radseek.demo.page.filter_controls import filter_controls, where_of
 from radseek.demo.page.finding_table import view_label
 from radseek.demo.page.page_words import Lang, say
+from radseek.demo.page.query_chips import asked_chips, unanswered
 from radseek.demo.page.remarks import remarks
 from radseek.demo.page.report_sentences import polarity_word
 from radseek.demo.page.shell import Shell, box
 from radseek.demo.page.study_picker import label_of
+from radseek.demo.page.table_tools import table_tools
 from radseek.demo.page.thumbnails import thumb
 from radseek.retrieval.search.search_results import SearchResult, SentenceRow, StudyRow
 
@@ -69,8 +71,9 @@ def search_page(shell: Shell) -> None:
 def found_html(session: Session, found: SearchResult, lang: Lang) -> str:
     """Return an answer: studies with the slice that answers best, then sentences with what they say."""
     lead = f'<p class="rs-hint">{_word("search.lead", lang)}</p>{remarks(found.notes, found.suggestions, lang)}'
+    lead = f"{asked_chips(found, lang)}{lead}{unanswered(found, lang)}"
     if not found.studies and not found.sentences:
-        return f'{lead}<p class="rs-hint">{_word("search.none", lang)}</p>'
+        return lead
     studies = "".join(f"<li>{_study(session, row, lang)}</li>" for row in found.studies)
     sentences = "".join(_sentence(session, row, lang) for row in found.sentences)
     parts = [lead]
@@ -82,7 +85,7 @@ def found_html(session: Session, found: SearchResult, lang: Lang) -> str:
         )
         parts.append(
             f'<h2>{_word("search.sentences", lang)}</h2><table class="rs-table"><thead><tr>{heads}</tr></thead>'
-            f"<tbody>{sentences}</tbody></table>"
+            f"<tbody>{sentences}</tbody></table>{table_tools('sentences', lang)}"
         )
     return "".join(parts)
 

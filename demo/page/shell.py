@@ -26,7 +26,7 @@ EACH: Final[dict[str, Any]] = QUIET | {"trigger_mode": "multiple"}
 
 # A button anywhere in the page with data-open="KEY" opens that study in the Screen tab; see page.js.
 _WIRE = """import(props.script).then((page) => page.wire((name, data) => trigger(name, data)));
-// The events: 'open'"""
+// The events: 'open', 'synthetic'"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,7 @@ class Shell:
     lang: gr.Radio = field(init=False)
     study: gr.Dropdown = field(init=False)
     tabs: gr.Tabs = field(init=False)
+    wire: gr.HTML = field(init=False)  # what page.js speaks through
     uploaded: gr.State = field(init=False)  # keys of the studies that this visitor uploaded
     spoken: list[Spoken] = field(default_factory=list)
     refreshing: list[Any] = field(default_factory=list)  # events that write what is spoken, in the language they met
@@ -100,7 +101,7 @@ def language_switch() -> gr.Radio:
 
 
 def wire(base: str) -> gr.HTML:
-    """Return the unseen element through which page.js tells Python what was clicked; its event is `open`."""
+    """Return the unseen element through which page.js tells Python what was clicked: `open` and `synthetic`."""
     return gr.HTML(
         html_template="<span hidden></span>",
         js_on_load=_WIRE,

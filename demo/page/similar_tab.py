@@ -14,6 +14,7 @@ from radseek.demo.page.error_message import answered, said
 from radseek.demo.page.filter_controls import filter_controls, where_of
 from radseek.demo.page.mask_button import mask_button
 from radseek.demo.page.page_words import Lang
+from radseek.demo.page.shared_findings import said_of_query
 from radseek.demo.page.shell import EACH, Shell, box
 from radseek.demo.page.viewer_frame import shown, viewer
 from radseek.prompts import find
@@ -62,11 +63,14 @@ def similar_page(shell: Shell) -> None:
         api_visibility="private",
     )
 
-    def fresh(key: str | None, lang: Lang) -> tuple[Any, ...]:
+    def fresh(key: str | None, lang: Lang, old: Compared | None) -> tuple[Any, ...]:
+        if old is not None and old.query == key:  # it was asked about already, as the study was chosen
+            return (gr.skip(),) * 4
         return shown(key, lang, "query"), shown(None, lang, "case"), "", None
 
-    given = [shell.study, shell.lang]
-    shell.study.change(fresh, given, [query, case, cards, answer], concurrency_id=_QUEUE, **EACH)
+    shell.study.change(
+        fresh, [shell.study, shell.lang, answer], [query, case, cards, answer], concurrency_id=_QUEUE, **EACH
+    )
     shell.speak(lambda lang, old: case_cards(shell.session, old, lang) if old else gr.skip(), [answer], [cards])
     shell.speak(lambda lang, key: _renamed(lang, key), [shell.study], [query, case])
 
@@ -89,7 +93,8 @@ def compared(
     with session.engine() as engine:
         mask = None if region is None else Path(region)
         found = engine.similar(target, k, where=where, text=words.strip() or None, mask=mask, contrast=contrast)
-    answer = Compared(found, marked_findings(session, key, contrast, words))
+    findings = marked_findings(session, key, contrast, words)
+    answer = Compared(found, findings, said_of_query(session, key, findings))
     both = [shown(key, lang, "query"), shown(None, lang, "case")]
     first = answer.first
     if first is not None and first.matches:

@@ -9,7 +9,8 @@ import gradio as gr
 from radseek.demo.page.page_words import Lang, say
 from radseek.demo.page.shell import EACH, Shell, box
 from radseek.demo.page.study_picker import choices_of, facts, modality_choices
-from radseek.demo.page.upload_progress import upload_files
+from radseek.demo.page.table_tools import copy_link
+from radseek.demo.page.upload_progress import bring_synthetic, upload_files
 
 __all__ = ["study_bar"]
 
@@ -24,7 +25,10 @@ def study_bar(shell: Shell) -> None:
     uploaded = gr.State([])
     shell.study, modality, upload, stop = _controls(shell)
     status = box(elem_id="rs-status", elem_classes="rs-live")
-    seen = box(elem_id="rs-facts")
+    with gr.Row(elem_id="rs-under"):
+        seen = box(elem_id="rs-facts", scale=5)
+        link = box(copy_link("en"), elem_id="rs-link", scale=0)
+    shell.speak(copy_link, [], [link])
     reading = upload.upload(
         upload_files(shell.session),
         [upload, modality, uploaded, shell.lang],
@@ -33,11 +37,19 @@ def study_bar(shell: Shell) -> None:
         concurrency_limit=2,
         api_visibility="private",
     )
+    making = shell.wire.synthetic(
+        bring_synthetic(shell.session),
+        [uploaded, shell.lang],
+        [status, stop, uploaded, shell.study],
+        show_progress="hidden",
+        concurrency_limit=1,
+        api_visibility="private",
+    )
     stop.click(
         lambda lang: (f"<p>{say('bring.stopped', lang)}</p>", gr.Button(visible=False)),
         [shell.lang],
         [status, stop],
-        cancels=[reading],
+        cancels=[reading, making],
         queue=False,
         api_visibility="private",
     )

@@ -8,12 +8,23 @@ from typing import Final
 
 from radseek.app.session import Session
 from radseek.demo.page.page_words import Lang, say, say_or
+from radseek.prompts.set_choice import set_for
 from radseek.retrieval.errors import UnknownNameError
 from radseek.retrieval.imaging.modality import MODALITIES
 from radseek.retrieval.index.store import Case
 from radseek.retrieval.types import Series, Study
 
-__all__ = ["LISTED", "case_label", "choices_of", "facts", "kind_label", "modality_choices", "short_key", "study_label"]
+__all__ = [
+    "LISTED",
+    "case_label",
+    "choices_of",
+    "facts",
+    "kind_label",
+    "modality_choices",
+    "opening_study",
+    "short_key",
+    "study_label",
+]
 
 LISTED: Final = 500  # studies in the list; the others are reached from search, similar cases and the archive
 _SHORT: Final = 6  # the last digits of a key: enough to distinguish studies of one list
@@ -37,6 +48,13 @@ def choices_of(session: Session, uploaded: Sequence[str], lang: Lang) -> list[tu
     ]
     own = {key for _, key in mine}
     return mine + [(case_label(case, lang), case.key) for case in session.cases(limit=LISTED) if case.key not in own]
+
+
+def opening_study(session: Session) -> str | None:
+    """Return the key of the study that a page opens on: the first with a finding set of its own, else the first."""
+    cases = session.cases(limit=LISTED)
+    fits = (case.key for case in cases if any(set_for(one.modality, one.body_part) for one in case.series))
+    return next(fits, cases[0].key if cases else None)
 
 
 def label_of(session: Session, key: str, lang: Lang) -> str:

@@ -1,4 +1,4 @@
-"""How the page looks to Gradio: a calm dark room, one look whatever the browser prefers, and system fonts only."""
+"""How the page looks to Gradio: a calm dark room, or a light one where the system is light, and system fonts only."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Final
 
 from gradio.themes import Base
 
-__all__ = ["COLOURS", "reading_room"]
+__all__ = ["DARK", "LIGHT", "reading_room"]
 
 # The same values stand in page.css; text on panel and canvas is 7:1 or better, muted text 4.5:1 or better.
-COLOURS: Final = {
+DARK: Final = {
     "canvas": "#12161a",
     "panel": "#1a2026",
     "raised": "#232b33",
@@ -18,6 +18,18 @@ COLOURS: Final = {
     "muted": "#aab6c0",
     "accent": "#7cc4f0",
     "accent_dark": "#1f6f9f",
+    "on_accent": "#e8ecef",
+}
+LIGHT: Final = {
+    "canvas": "#f4f6f8",
+    "panel": "#ffffff",
+    "raised": "#e9edf1",
+    "line": "#b4bfc9",
+    "text": "#14202a",
+    "muted": "#47545f",
+    "accent": "#0b5a86",
+    "accent_dark": "#0f6396",
+    "on_accent": "#ffffff",
 }
 _FONT = ["system-ui", "Noto Sans CJK SC", "PingFang SC", "Microsoft YaHei", "sans-serif"]
 _SET: Final = {
@@ -41,7 +53,7 @@ _SET: Final = {
     "input_placeholder_color": "muted",
     "button_primary_background_fill": "accent_dark",
     "button_primary_background_fill_hover": "accent_dark",
-    "button_primary_text_color": "text",
+    "button_primary_text_color": "on_accent",
     "button_secondary_background_fill": "raised",
     "button_secondary_background_fill_hover": "line",
     "button_secondary_text_color": "text",
@@ -51,7 +63,7 @@ _SET: Final = {
     "checkbox_label_background_fill_hover": "line",
     "checkbox_label_background_fill_selected": "accent_dark",
     "checkbox_label_text_color": "text",
-    "checkbox_label_text_color_selected": "text",
+    "checkbox_label_text_color_selected": "on_accent",
     "color_accent": "accent",
     "color_accent_soft": "raised",
     "link_text_color": "accent",
@@ -62,11 +74,10 @@ _SET: Final = {
 
 
 def reading_room() -> Base:
-    """Return the theme; its light and its dark form are one."""
+    """Return the theme; Gradio takes its dark form where the browser prefers it."""
     theme = Base(
         font=_FONT, font_mono=["ui-monospace", "monospace"], text_size="md", radius_size="sm", spacing_size="sm"
     )
-    plain = {name: COLOURS[colour] for name, colour in _SET.items()}
-    return theme.set(
-        **plain, **{f"{name}_dark": value for name, value in plain.items() if hasattr(theme, f"{name}_dark")}
-    )
+    light = {name: LIGHT[colour] for name, colour in _SET.items()}
+    dark = {f"{name}_dark": DARK[colour] for name, colour in _SET.items() if hasattr(theme, f"{name}_dark")}
+    return theme.set(**light, **dark)

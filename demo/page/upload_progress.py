@@ -13,18 +13,20 @@ from typing import Any, Final
 import gradio as gr
 
 from radseek.app.session import Session
-from radseek.app.uploads import receive
+from radseek.app.uploads import Progress, Received, receive
 from radseek.demo.page.error_message import trouble
 from radseek.demo.page.page_words import Lang, say, say_or
 from radseek.demo.page.study_picker import choices_of
+from radseek.demo.page.synthetic_studies import SYNTHETIC, synthetic_studies
 from radseek.retrieval.types import Skipped
 
-__all__ = ["discard", "upload_files"]
+__all__ = ["bring_synthetic", "discard", "upload_files"]
 
 _TICK: Final = 0.25  # seconds between two looks
 _SILENT: Final = 20.0  # seconds without a look after which the reading is given up: the visitor is gone
 _SHOWN: Final = 8  # files not used that are named
 
+Read = Callable[[Progress, Callable[[], bool]], Received]
 Answer = tuple[str, Any, list[str], Any]  # status, stop button, keys uploaded, picker
 
 
@@ -48,19 +50,40 @@ def upload_files(session: Session) -> Callable[[Sequence[str] | None, str, list[
 
     def upload(sent: Sequence[str] | None, modality: str, uploaded: list[str], lang: Lang) -> Iterator[Answer]:
         files = [Path(name) for name in sent or ()]
-        reading = _Reading()
-        thread = threading.Thread(target=_read, args=(session, files, modality, reading), daemon=True)
-        thread.start()
-        try:
-            while thread.is_alive():
-                reading.looked = time.monotonic()
-                yield _bar(reading.step, len(files), lang), gr.Button(visible=True), uploaded, gr.skip()
-                thread.join(_TICK)
-            yield _answer(session, reading, uploaded, lang)
-        finally:  # stopped: the generator is closed
-            reading.left = True
+
+        def read(step: Progress, stopped: Callable[[], bool]) -> Received:
+            try:
+                return receive(files, modality=modality or None, progress=step, stopped=stopped)
+            finally:
+                discard(files)
+
+        yield from _followed(session, read, len(files), uploaded, lang)
 
     return upload
+
+
+def bring_synthetic(session: Session) -> Callable[[list[str], Lang], Iterator[Answer]]:
+    """Return the page's answer to a visitor without data: makes synthetic studies and reads them into the session."""
+
+    def bring(uploaded: list[str], lang: Lang) -> Iterator[Answer]:
+        yield from _followed(session, lambda step, _: synthetic_studies(step), SYNTHETIC, uploaded, lang)
+
+    return bring
+
+
+def _followed(session: Session, read: Read, count: int, uploaded: list[str], lang: Lang) -> Iterator[Answer]:
+    """Read in a thread, and yield what the page shows until the studies are held."""
+    reading = _Reading()
+    thread = threading.Thread(target=_read, args=(session, read, reading), daemon=True)
+    thread.start()
+    try:
+        while thread.is_alive():
+            reading.looked = time.monotonic()
+            yield _bar(reading.step, count, lang), gr.Button(visible=True), uploaded, gr.skip()
+            thread.join(_TICK)
+        yield _answer(session, reading, uploaded, lang)
+    finally:  # stopped: the generator is closed
+        reading.left = True
 
 
 def discard(files: Sequence[Path]) -> None:
@@ -73,12 +96,12 @@ def discard(files: Sequence[Path]) -> None:
             continue
 
 
-def _read(session: Session, files: Sequence[Path], modality: str, reading: _Reading) -> None:
+def _read(session: Session, read: Read, reading: _Reading) -> None:
     def step(name: str, done: int, total: int | None) -> None:
         reading.step = (name, done, total)
 
     try:
-        received = receive(files, modality=modality or None, progress=step, stopped=reading.stopped)
+        received = read(step, reading.stopped)
         reading.skipped = received.skipped
         for number, study in enumerate(received.studies, 1):
             if reading.stopped():
@@ -87,13 +110,13 @@ def _read(session: Session, files: Sequence[Path], modality: str, reading: _Read
             reading.keys.append(session.upload(study))
     except Exception as error:  # noqa: BLE001 - handed to the page, which says it
         reading.error = error
-    finally:
-        discard(files)
 
 
 def _bar(step: tuple[str, int, int | None], count: int, lang: Lang) -> str:
     name, done, total = step
-    text = say(f"bring.{name}", lang, done=min(done + (name == "read"), total or 1), total=total or 1, count=count)
+    text = say(
+        f"bring.{name}", lang, done=min(done + (name in ("make", "read")), total or 1), total=total or 1, count=count
+    )
     return f'<p>{html.escape(text)}</p><progress class="rs-progress" aria-label="{html.escape(text)}"></progress>'
 
 

@@ -17,10 +17,12 @@ from radseek.demo.page.error_message import answered, said
 from radseek.demo.page.finding_table import ordered
 from radseek.demo.page.page_words import Lang, say
 from radseek.demo.page.shell import EACH, QUIET, Shell, box
+from radseek.demo.page.table_tools import table_tools
 from radseek.prompts.catalogue import find, load_set
+from radseek.retrieval.explain.claims.wording import bounded
 from radseek.retrieval.scoring.score_results import FindingScore
 
-__all__ = ["verdict_panel", "verdicts_html"]
+__all__ = ["save_verdict", "verdict_panel", "verdicts_html"]
 
 
 class _Form(NamedTuple):
@@ -60,7 +62,7 @@ def verdict_panel(shell: Shell) -> None:
         def answer() -> tuple[Any, ...]:
             if not key or not name or not choice:
                 return said("verdict.choose", lang), gr.skip(), gr.skip(), gr.skip()
-            _save(session, key, name, choice, words, who)
+            save_verdict(session, key, name, choice, words, who)
             done = f'<p class="rs-good">{html.escape(say("verdict.saved", lang))}</p>'
             return done, None, "", verdicts_html(session, lang, key, shell.base)
 
@@ -121,7 +123,22 @@ def verdicts_html(session: Session, lang: Lang, key: str | None, base: str) -> s
     return f'{title}{table}<p class="rs-hint">{html.escape(total)}</p>{torn}<p>{links}</p>'
 
 
-def _save(session: Session, key: str, finding: str, opinion: str, note: str, reader: str) -> None:
+def save_verdict(session: Session, key: str, finding: str, opinion: str, note: str, reader: str) -> None:
+    """Add a reader's verdict to the log, with what radseek says of the finding now.
+
+    Args:
+        session: where the study is, and beside whose index the log is.
+        key: the study's.
+        finding: its slug.
+        opinion: agree, disagree or unsure.
+        note: anything, or "".
+        reader: who reads, or "".
+
+    Raises:
+        UsageError: no reader could have meant it.
+        UnknownNameError: there is no such study.
+        BusyError: another verdict is being written.
+    """
     log = archive_of(session).log
     row = _row(session, key, finding)
     with session.engine() as engine:
@@ -145,7 +162,7 @@ def _claim(session: Session, lang: Lang, key: str | None, finding: str | None) -
 
     def answer() -> str:
         row = _row(session, key, finding)
-        chance = "" if row.probability is None else f" ({row.probability:.2f})"
+        chance = "" if row.probability is None else f" ({bounded(row.probability)})"
         text = say(f"verdict.says_{row.state}", lang, chance=chance)
         return f'<p class="rs-claim rs-claim-{row.state}">{html.escape(text)}</p>'
 
@@ -175,11 +192,12 @@ def _table(verdicts: Sequence[Verdict], lang: Lang) -> str:
         f'<th scope="col">{_word(f"verdict.{name}", lang).split(",")[0].split("（")[0]}</th>' for name in names
     )
     body = "".join(_line(one, lang) for one in reversed(verdicts))
-    return f'<table class="rs-table"><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>'
+    table = f'<table class="rs-table"><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>'
+    return f"{table}{table_tools('verdicts', lang)}"
 
 
 def _line(one: Verdict, lang: Lang) -> str:
-    chance = "" if one.probability is None else f" {one.probability:.2f}"
+    chance = "" if one.probability is None else f" {bounded(one.probability)}"
     state = f'<span class="rs-state rs-state-{one.state}">{_word(f"state.{one.state}", lang)}</span>{chance}'
     note = f'<span class="rs-why">{html.escape(one.note)}</span>' if one.note else ""
     when = html.escape(one.time.replace("T", " ").rstrip("Z"))

@@ -11,17 +11,16 @@ import gradio as gr
 from radseek.app.session import Session
 from radseek.demo.page.about_tab import about_page
 from radseek.demo.page.archive_tab import archive_page
-from radseek.demo.page.error_message import code_of
 from radseek.demo.page.explain_tab import explain_page
 from radseek.demo.page.explanations import WriteExplanation
-from radseek.demo.page.page_words import Lang, say
+from radseek.demo.page.opening import listen_to_opening
+from radseek.demo.page.page_words import Lang
 from radseek.demo.page.screen_tab import screen_page
 from radseek.demo.page.search_tab import search_page
-from radseek.demo.page.shell import EACH, QUIET, Shell, Spoken, box, header, language_switch, wire
+from radseek.demo.page.shell import EACH, Shell, Spoken, box, header, language_switch, wire
 from radseek.demo.page.similar_tab import similar_page
+from radseek.demo.page.studies_tab import studies_page
 from radseek.demo.page.study_bar import study_bar
-from radseek.demo.page.study_picker import choices_of, label_of
-from radseek.retrieval.errors import RadseekError
 
 __all__ = ["build_page"]
 
@@ -38,18 +37,20 @@ def build_page(session: Session, *, explain: WriteExplanation, base: str = "") -
         with gr.Row(elem_id="rs-top"):
             head = box(header("en"), elem_id="rs-header", scale=5)
             shell.lang = language_switch()
+        shell.wire = wire(base)
         study_bar(shell)
         with gr.Tabs(selected="screen", elem_id="rs-tabs") as shell.tabs:
             for name, build in _tabs(explain):
                 with shell.labels.name(gr.Tab(id=name, elem_id=f"rs-tab-{name}"), label=f"tab.{name}"):
                     build(shell)
         shell.speak(lambda lang: header(lang), [], [head])
-        _listen(shell, page)
+        listen_to_opening(shell, page, _listen_to_language(shell))
     return page
 
 
 def _tabs(explain: WriteExplanation) -> list[tuple[str, Callable[[Shell], Any]]]:
     return [
+        ("studies", studies_page),
         ("screen", screen_page),
         ("similar", similar_page),
         ("search", search_page),
@@ -59,8 +60,8 @@ def _tabs(explain: WriteExplanation) -> list[tuple[str, Callable[[Shell], Any]]]
     ]
 
 
-def _listen_to_language(shell: Shell) -> None:
-    """Change every word in one stroke, and after that what takes its time."""
+def _listen_to_language(shell: Shell) -> Any:
+    """Change every word in one stroke, and after that what takes its time; return the event of the first."""
     labels, quick = shell.labels, [one for one in shell.spoken if not one.slowly]
 
     def everything(lang: Lang, *given: Any) -> list[Any]:
@@ -79,37 +80,9 @@ def _listen_to_language(shell: Shell) -> None:
     )
     for one in (one for one in shell.spoken if one.slowly):
         changed.then(partial(_slowly, one), [shell.lang, *one.inputs], one.outputs, api_visibility="private")
+    return changed
 
 
 def _slowly(one: Spoken, lang: Lang, *given: Any) -> Any:
     shown = one.say(lang, given)
     return shown if len(shown) > 1 else shown[0]
-
-
-def _listen(shell: Shell, page: gr.Blocks) -> None:
-    """Connect the language switch, the page's own buttons, and the first load."""
-    _listen_to_language(shell)
-
-    def open_study(uploaded: list[str], lang: Lang, event: gr.EventData) -> tuple[Any, Any]:
-        key = str(event._data.get("study", ""))
-        try:
-            shell.session.target(key)
-        except RadseekError as error:
-            gr.Warning(say(f"code.{code_of(error)}", lang))
-            return gr.skip(), gr.skip()
-        choices = choices_of(shell.session, uploaded, lang)
-        if key not in {one for _, one in choices}:
-            choices = [(label_of(shell.session, key, lang), key), *choices]
-        return gr.Dropdown(choices=choices, value=key), gr.Tabs(selected="screen")
-
-    wire(shell.base).open(open_study, [shell.uploaded, shell.lang], [shell.study, shell.tabs], **QUIET)
-
-    def first(request: gr.Request) -> tuple[Any, Any]:
-        cases = shell.session.cases(limit=1)
-        speaks = request.headers.get("accept-language", "").lower()
-        key = cases[0].key if cases else None
-        return gr.Dropdown(choices=choices_of(shell.session, (), "en"), value=key), "zh" if speaks.startswith(
-            "zh"
-        ) else "en"
-
-    page.load(first, None, [shell.study, shell.lang], **QUIET)

@@ -19,6 +19,7 @@ from radseek.demo.page.page_words import Lang, say, say_or
 from radseek.demo.page.shell import QUIET, Shell, box
 from radseek.demo.page.study_picker import case_label
 from radseek.prompts.catalogue import find
+from radseek.retrieval.explain.claims.wording import bounded
 from radseek.retrieval.index.store import Case
 
 __all__ = ["worklist_html", "worklist_panel"]
@@ -106,7 +107,7 @@ def _cells(row: WorklistRow, case: Case, lang: Lang) -> Sequence[str]:
     name = find(row.finding or "").names[lang]
     return (
         f"<td>{html.escape(name)}</td>",
-        f'<td class="rs-num">{chance:.2f} {meter}</td>',
+        f'<td class="rs-num">{bounded(chance)} {meter}</td>',
         f'<td><span class="rs-state rs-state-{row.state}">{state}</span></td>',
         f"<td>{html.escape(_place(row, case, lang))}</td>",
     )

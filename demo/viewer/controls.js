@@ -29,6 +29,11 @@ export function build(root) {
   at.zoomOut = make("button", { type: "button", textContent: "\u2212" });
   at.zoomIn = make("button", { type: "button", textContent: "+" });
   at.fit = make("button", { type: "button", className: "wide" });
+  at.cine = make("button", { type: "button", textContent: "\u25b6", "aria-pressed": "false" });
+  at.measure = make("button", { type: "button", className: "wide", "aria-pressed": "false" });
+  at.help_button = make("button", { type: "button", textContent: "?" });
+  at.keyMap = make("dialog", { className: "keyMap" });
+  at.png = make("button", { type: "button", className: "wide" });
   at.heatOn = make("input", { type: "checkbox", checked: true });
   at.heatName = make("span");
   at.opacity = make("input", { type: "range", min: 0, max: 100, value: 60 });
@@ -37,7 +42,7 @@ export function build(root) {
     field("series", make("select")), at.planes, field("window", make("select")),
     make("div", { className: "numbers" }, field("level", make("input", { type: "number", step: "any" })),
       field("width", make("input", { type: "number", step: "any" }))),
-    make("div", { className: "zooms" }, at.zoomOut, at.zoomIn, at.fit), at.heat);
+    make("div", { className: "zooms" }, at.zoomOut, at.zoomIn, at.fit, at.cine, at.measure, at.png, at.help_button), at.heat);
   at.stage = buildStage(at);
   at.profile = make("canvas", { className: "profile", role: "img", hidden: true });
   at.slider = make("input", { type: "range", className: "slider", min: 0, max: 0, value: 0, step: 1 });
@@ -48,7 +53,7 @@ export function build(root) {
   at.notice = make("p", { className: "notice" });
   at.help = make("p", { className: "help", id: "help" });
   at.whole = make("section", { className: "viewer" }, at.bar, at.stage, at.profile, at.slider,
-    make("div", { className: "under" }, at.keys, at.legend), at.say, at.cautions, at.help, at.notice);
+    make("div", { className: "under" }, at.keys, at.legend), at.say, at.cautions, at.help, at.notice, at.keyMap);
   root.append(at.whole);
   return at;
 }

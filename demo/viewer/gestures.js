@@ -1,5 +1,8 @@
 // Mouse, wheel and keys of a viewer; each says what it means to the viewer, and nothing of how it is drawn.
 
+import { toggleKeyMap } from "./key_map.js";
+import { savePicture } from "./picture_file.js";
+
 const WHEEL = 40; // pixels of wheel for one slice: a notch of a mouse is 100 or so, a trackpad sends many small ones
 const PLANES = { a: "axial", c: "coronal", s: "sagittal" };
 
@@ -23,6 +26,10 @@ export function listen(viewer) {
   on(at.zoomIn, "click", () => viewer.zoomBy(1.25));
   on(at.zoomOut, "click", () => viewer.zoomBy(0.8));
   on(at.fit, "click", () => viewer.restart());
+  on(at.cine, "click", () => viewer.cine.toggle());
+  on(at.measure, "click", () => viewer.ruler.toggle());
+  on(at.help_button, "click", () => toggleKeyMap(viewer));
+  on(at.png, "click", () => savePicture(viewer));
   on(at.heatOn, "change", () => viewer.showHeat(at.heatOn.checked));
   on(at.opacity, "input", () => {
     viewer.opacity = Number(at.opacity.value) / 100;
@@ -63,13 +70,15 @@ function drag(viewer, on) {
   let start = null;
   on(stage, "pointerdown", (event) => {
     stage.focus({ preventScroll: true });
+    stage.setPointerCapture(event.pointerId);
+    if (viewer.ruler.on && event.button === 0 && !event.shiftKey) return viewer.ruler.start(event);
     const pans = event.button !== 0 || event.shiftKey;
     const { level, width } = viewer.display || {};
     start = { x: event.clientX, y: event.clientY, pans, level, width };
-    stage.setPointerCapture(event.pointerId);
   });
   on(stage, "pointermove", (event) => {
     viewer.point(event);
+    viewer.ruler.move(event);
     if (!start) return;
     const [x, y] = [event.clientX - start.x, event.clientY - start.y];
     if (start.pans) {
@@ -80,7 +89,10 @@ function drag(viewer, on) {
       viewer.setWindow(start.level + y * each, start.width + x * each);
     }
   });
-  for (const name of ["pointerup", "pointercancel"]) on(stage, name, () => (start = null));
+  for (const name of ["pointerup", "pointercancel"]) on(stage, name, () => {
+    start = null;
+    if (viewer.ruler.drawing) viewer.ruler.end();
+  });
   on(stage, "pointerleave", () => viewer.point(null));
 }
 
@@ -100,6 +112,8 @@ function action(viewer, { key: pressed, shiftKey }) {
     ArrowLeft: () => viewer.goTo(viewer.k - 1), ArrowRight: () => viewer.goTo(viewer.k + 1),
     Home: () => viewer.goTo(0), End: () => viewer.goTo(Infinity),
     "+": () => viewer.zoomBy(1.25), "=": () => viewer.zoomBy(1.25), "-": () => viewer.zoomBy(0.8), 0: () => viewer.restart(),
+    m: () => viewer.ruler.toggle(), p: () => viewer.cine.toggle(), " ": () => viewer.cine.toggle(), "?": () => toggleKeyMap(viewer),
+    Delete: () => (viewer.ruler.clear(false), viewer.redraw()), Backspace: () => (viewer.ruler.clear(false), viewer.redraw()),
     h: () => viewer.showHeat(!viewer.heatShown),
   };
   const small = pressed.length === 1 ? pressed.toLowerCase() : pressed;

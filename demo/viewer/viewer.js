@@ -1,10 +1,13 @@
 // The viewer: mount(element, {base, study, series, z, finding, lang, words}) -> handle. See docs/viewer.md.
 
+import { Cine } from "./cine.js";
 import { build, choices, make } from "./controls.js";
 import { listen } from "./gestures.js";
+import { writeKeyMap } from "./key_map.js";
 import { paint, placed, positionOf, scaleBar, tidy, wipe } from "./paint.js";
 import { PlaneStore, problemOf, Shader } from "./pixels.js";
 import { drawProfile, sliceAt } from "./profile.js";
+import { Ruler } from "./ruler.js";
 import { presetName, vocabulary } from "./words.js";
 
 const LOADING_AFTER = 150; // ms before "loading" is said
@@ -25,6 +28,8 @@ class Viewer {
     this.heatShown = true;
     this.moved = 0; // when the reader moved last
     this.rests = 0; // the timer of a redraw once it rests
+    this.ruler = new Ruler(this);
+    this.cine = new Cine(this);
     this.reset();
     const root = element.shadowRoot || element.attachShadow({ mode: "open" });
     const sheet = make("link", { rel: "stylesheet", href: new URL("viewer.css", import.meta.url).href });
@@ -58,6 +63,7 @@ class Viewer {
     this.look = { zoom: 1, panX: 0, panY: 0 };
     this.shown = null; // {plane, k, pixels}: what the canvas shows
     this.heat = null; // the server's answer, with `pictures` as they come
+    this.ruler.clear();
     this.displays = new Map(); // series key -> the display chosen for it
   }
 
@@ -68,7 +74,7 @@ class Viewer {
   // ---- what is asked of it -------------------------------------------------------------------------------------
 
   /** Show a study, or a series, slice, view or finding of the one shown; what is left out stays as it is. */
-  async show({ study, series, z, plane, view, finding, lang } = {}) {
+  async show({ study, series, z, plane, k, view, level, width, finding, lang } = {}) {
     if (lang) this.speak(lang);
     const request = ++this.asked;
     try {
@@ -79,10 +85,12 @@ class Viewer {
       if (plane && this.series.planes[plane]) this.choosePlane(plane);
       if (view) this.choosePreset(view);
       if (Number.isInteger(z)) this.goNative(z);
+      if (Number.isInteger(k)) this.goTo(k, true);
       this.anchorAll();
       if (finding !== undefined && finding !== (this.heat ? this.heat.asked : "")) {
-        await this.askHeat(finding, request, Number.isInteger(z));
+        await this.askHeat(finding, request, Number.isInteger(z) || Number.isInteger(k));
       }
+      if (request === this.asked && level !== undefined && width !== undefined) this.setWindow(level, width);
       await this.arrive();
     } catch (error) {
       if (request === this.asked) this.fail(error);
@@ -97,6 +105,7 @@ class Viewer {
 
   /** Let go of the study shown: from here on nothing of it is to be seen, whether or not another can be. */
   empty() {
+    this.cine.toggle(false);
     if (this.store) this.store.close();
     this.store = null;
     this.reset();
@@ -243,6 +252,7 @@ class Viewer {
 
   /** Go down by n slices: towards the feet in axial planes, else as they are numbered. */
   down(n) {
+    this.cine.toggle(false);
     this.goTo(this.k + (this.planeName === "axial" ? -n : n));
   }
 
@@ -338,6 +348,7 @@ class Viewer {
     const layer = this.heatShown ? this.layerOf(this.shown) : null;
     paint(canvas, wide, high, place, picture, layer, this.opacity, this.quality());
     this.place = place;
+    this.measured = this.ruler.draw(canvas.getContext("2d"), place, this.shown);
     this.write(place, wide);
     this.tellOf();
   }
@@ -373,10 +384,11 @@ class Viewer {
 
   tellOf() {
     const { series, planeName, k, plane } = this.shown;
-    const name = `${series.key} ${planeName} ${k}`;
+    const { level, width } = this.display || {};
+    const name = `${series.key} ${planeName} ${k} ${level} ${width}`;
     if (name === this.announced) return;
     this.announced = name;
-    const event = { study: this.scene.study, series: series.key, plane: planeName, k, z: plane.native ? k : null, count: plane.count };
+    const event = { study: this.scene.study, series: series.key, plane: planeName, k, z: plane.native ? k : null, count: plane.count, level, width };
     for (const tell of this.listeners) tell(event);
   }
 
@@ -396,6 +408,14 @@ class Viewer {
     at.zoomOut.setAttribute("aria-label", word("zoom_out"));
     at.zoomIn.setAttribute("aria-label", word("zoom_in"));
     at.fit.textContent = word("fit");
+    at.png.textContent = word("png");
+    at.png.title = word("png_title");
+    for (const name of ["cine", "measure", "help_button"]) {
+      at[name].title = word(name);
+      at[name].setAttribute("aria-label", word(name));
+    }
+    at.measure.textContent = word("measure");
+    writeKeyMap(this);
     at.heatName.textContent = word("heat");
     at.opacity.setAttribute("aria-label", word("opacity"));
     at.slider.setAttribute("aria-label", word("slice_slider"));
@@ -466,7 +486,7 @@ class Viewer {
     else if (heat.profile.length && heat.profile.every(([, margin]) => margin < 0)) this.say("below_zero", { finding });
     at.profile.setAttribute("aria-label", word("profile", { finding }));
     at.keys.replaceChildren(make("span", { textContent: `${word("profile", { finding })} \u00b7 ${word("key_slices")}` }),
-      ...heat.key_slices.map((z) => make("button", { type: "button", textContent: String(z), onclick: () => this.goKey(z) })));
+      ...heat.key_slices.map((z) => make("button", { type: "button", textContent: String(z + 1), onclick: () => this.goKey(z) })));
     const colours = make("span", { className: "colours" });
     colours.style.background = heat.colours;
     at.legend.replaceChildren(make("span", { textContent: word("heat_low") }), colours, make("span", { textContent: word("heat_high") }));
@@ -477,7 +497,7 @@ class Viewer {
     const { at, word, display } = this;
     const { series, plane, planeName, k } = this.shown;
     const last = plane.count - 1;
-    const slice = last ? word("slice", { k, last }) : word("one_slice");
+    const slice = last ? word("slice", { n: k + 1, count: plane.count }) : word("one_slice");
     const position = positionOf(plane, k);
     const what = [series.modality, series.description || series.body_part].filter(Boolean).join(" \u00b7 ");
     at.topLeft.textContent = [what, this.heatWords()].filter(Boolean).join("\n");
@@ -491,7 +511,7 @@ class Viewer {
     if (bar) at.ruler.style.width = `${bar.pixels}px`;
     const where = plane.measured === "detector" ? ` ${word("detector")}` : "";
     at.rulerWords.textContent = bar ? `${bar.mm} mm${where}` : word("unsure");
-    at.stage.setAttribute("aria-label", [series.modality, word(planeName), slice, position].filter(Boolean).join(", "));
+    at.stage.setAttribute("aria-label", [series.modality, word(planeName), slice, position, this.measured].filter(Boolean).join(", "));
     at.slider.setAttribute("aria-valuetext", [slice, position].filter(Boolean).join(", "));
     for (const button of at.planes.children) button.setAttribute("aria-pressed", String(button.value === planeName));
     if (!at.profile.hidden) {
@@ -512,7 +532,7 @@ class Viewer {
     const finding = this.findingName();
     if (this.layerOf(shown)) return word("map_of", { finding });
     const series = this.scene.series.find((one) => one.key === heat.series);
-    const list = Object.keys(heat.layers).join(", ");
+    const list = Object.keys(heat.layers).map((z) => Number(z) + 1).join(", ");
     return series && list ? word("map_elsewhere", { finding, list, plane: word(series.plane) }) : "";
   }
 
@@ -575,6 +595,7 @@ class Viewer {
 
   destroy() {
     this.asked++;
+    this.cine.toggle(false);
     clearTimeout(this.rests);
     cancelAnimationFrame(this.frame);
     for (const other of this.links.keys()) other.links.delete(this);

@@ -5,8 +5,9 @@ const WORDS = {
     viewer: "Image viewer", tools: "Viewer tools", series: "Series", plane: "Plane",
     axial: "Axial", coronal: "Coronal", sagittal: "Sagittal", stack: "Stack",
     window: "Window", level: "Level", width: "Width", zoom: "Zoom", zoom_in: "Zoom in", zoom_out: "Zoom out", fit: "Fit",
+    png: "PNG", png_title: "Save the picture with its scale bar and notice",
     heat: "Heat map", opacity: "Opacity of the heat map", heat_low: "low", heat_high: "peak of this slice",
-    slice: "Slice {k} of 0\u2013{last}", slice_slider: "Slice", one_slice: "One image", value: "Value",
+    slice: "Slice {n} of {count}", slice_slider: "Slice", one_slice: "One image", value: "Value",
     profile: "Margin of each slice for \u201c{finding}\u201d", key_slices: "Key slices", margin: "slice {z}: margin {margin}",
     loading: "Loading\u2026", heat_loading: "Computing the heat map of \u201c{finding}\u201d\u2026",
     no_map: "No heat map: {why}", map_of: "Heat map: {finding}", map_elsewhere: "Heat map: {finding}, on slices {list} ({plane})",
@@ -24,15 +25,20 @@ const WORDS = {
     other_kind: "the encoder learnt it, or was calibrated, on another kind of study", meaningless_encoder: "the encoder has random weights",
     out_of_domain: "the image is unlike every study of its kind in the archive",
     tilted: "Slices were taken with a tilted gantry: this reformat is slanted by as much",
+    cine: "Play the slices", measure: "Ruler", help_button: "Keys and mouse", keys: "Keys and mouse", close: "Close", pixels: "pixels",
+    key_map: "Wheel, \u2191 \u2193\tone slice\nPage Up, Page Down\tten slices\nHome, End\tfirst and last slice\nP, Space\tplay or stop\n"
+      + "Drag\tlevel and width\n1 to 9\twindow\nShift and drag, right button\tmove\nCtrl and wheel, + \u2212\tzoom\n0, double click\tas at first\n"
+      + "A, C, S\tplane\nH\theat map on or off\nM\truler on or off: drag measures\nDelete\ttake the lengths of this slice away\n?\tthis list",
     help: "Wheel or arrow keys: slices. Drag: level and width. Shift and drag: move. Ctrl and wheel, plus or minus: zoom. "
-      + "Digits: window. A, C, S: plane. H: heat map. 0 or double click: as at first.",
+      + "Digits: window. A, C, S: plane. H: heat map. P: play. M: ruler. 0 or double click: as at first. ?: all keys.",
   },
   zh: {
     viewer: "影像浏览器", tools: "浏览工具", series: "序列", plane: "方位",
     axial: "横断面", coronal: "冠状面", sagittal: "矢状面", stack: "原始层面",
     window: "窗", level: "窗位", width: "窗宽", zoom: "缩放", zoom_in: "放大", zoom_out: "缩小", fit: "适合窗口",
+    png: "PNG", png_title: "保存图片（含比例尺与声明）",
     heat: "热图", opacity: "热图不透明度", heat_low: "低", heat_high: "本层峰值",
-    slice: "层面 {k}（0\u2013{last}）", slice_slider: "层面", one_slice: "单幅图像", value: "像素值",
+    slice: "层面 {n} / {count}", slice_slider: "层面", one_slice: "单幅图像", value: "像素值",
     profile: "各层面“{finding}”的差值", key_slices: "关键层面", margin: "层面 {z}：差值 {margin}",
     loading: "正在读取\u2026", heat_loading: "正在计算“{finding}”的热图\u2026",
     no_map: "无热图：{why}", map_of: "热图：{finding}", map_elsewhere: "热图：{finding}，位于层面 {list}（{plane}）",
@@ -50,8 +56,12 @@ const WORDS = {
     other_kind: "编码器在另一类检查上学习或校准", meaningless_encoder: "编码器使用随机权重",
     out_of_domain: "与档案中同类检查均不相似",
     tilted: "扫描时机架倾斜，此重建图像有相应的偏斜",
+    cine: "播放层面", measure: "标尺", help_button: "按键与鼠标", keys: "按键与鼠标", close: "关闭", pixels: "像素",
+    key_map: "滚轮、\u2191 \u2193\t一层\nPage Up、Page Down\t十层\nHome、End\t首层与末层\nP、空格\t播放或停止\n"
+      + "拖动\t窗宽窗位\n1 至 9\t窗\nShift 加拖动、右键\t平移\nCtrl 加滚轮、+ \u2212\t缩放\n0、双击\t还原\n"
+      + "A、C、S\t方位\nH\t热图开关\nM\t标尺开关：拖动测量\nDelete\t删除本层的测量\n?\t本列表",
     help: "滚轮或方向键：切换层面。拖动：窗宽窗位。Shift 加拖动：平移。Ctrl 加滚轮或加减号：缩放。"
-      + "数字键：窗。A、C、S：方位。H：热图。0 或双击：还原。",
+      + "数字键：窗。A、C、S：方位。H：热图。P：播放。M：标尺。0 或双击：还原。?：所有按键。",
   },
 };
 

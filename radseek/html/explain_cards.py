@@ -28,7 +28,7 @@ from radseek.html.explain_words import Words, words_in
 from radseek.html.marked_words import mark
 from radseek.html.screen_report import Fact, FindingRow, MatchPair
 from radseek.prompts.shipped_sets import all_findings
-from radseek.retrieval.explain.claims.wording import view_name
+from radseek.retrieval.explain.claims.wording import bounded, view_name
 from radseek.retrieval.explain.evidence import (
     AgreementItem,
     CaveatItem,
@@ -53,6 +53,14 @@ SIGNS = {
     "abstain": "\N{WHITE CIRCLE}",
 }
 PICTURED = 4
+_LINES = 5  # of an impression
+_WEIGHTS = (
+    ("finding", 3),
+    ("change", 2),
+    ("measurement", 2),
+    ("reports", 2),
+    ("abstained", 1),
+)  # the first of each part
 _STATES = ("present", "uncertain", "absent", "abstain")
 
 
@@ -110,6 +118,7 @@ def page_of(
         encoder=_encoder_facts(result, words),
         warning=words.page["meaningless"] if result.encoder.meaningless else "",
         insufficient=any(sentence.part == "insufficient" for sentence in result.summary),
+        impression=_impression(make, result),
         paragraphs=_paragraphs(make, result),
         narrated=_narrated(result, words),
         scores=tuple(card for card in cards if card.where is not None),
@@ -132,20 +141,24 @@ def verdict(words: Words, code: str, group: str = "polarity", of: str = "") -> V
     return Verdict(code, SIGNS[code], words.of(group, code), of)
 
 
+def _impression(make: _Maker, result: ExplainResult) -> tuple[SummaryLine, ...]:
+    """Return the sentences that are read first: findings, then what changed, was measured, or reports say."""
+    numbered = list(enumerate(result.summary, 1))
+    weighed = [one for part, most in _WEIGHTS for one in [o for o in numbered if o[1].part == part][:most]]
+    return tuple(_line(make, number, sentence) for number, sentence in sorted(weighed[:_LINES], key=lambda one: one[0]))
+
+
+def _line(make: _Maker, number: int, sentence: SummarySentence) -> SummaryLine:
+    cites = tuple(_cite(make, name) for name in sentence.cites)
+    return SummaryLine(number, sentence.text, cites, _why(make.words, sentence))
+
+
 def _paragraphs(make: _Maker, result: ExplainResult) -> tuple[Paragraph, ...]:
     numbered = enumerate(result.summary, 1)
     return tuple(
         Paragraph(
             make.words.of("part", part),
-            tuple(
-                SummaryLine(
-                    number,
-                    sentence.text,
-                    tuple(_cite(make, name) for name in sentence.cites),
-                    _why(make.words, sentence),
-                )
-                for number, sentence in lines
-            ),
+            tuple(_line(make, number, sentence) for number, sentence in lines),
         )
         for part, lines in groupby(numbered, key=lambda one: one[1].part)
     )
@@ -211,7 +224,7 @@ def _score_card(make: _Maker, item: ScoreItem, where: Where | None) -> ScoreCard
     page = make.words.page
     facts: list[Fact] = []
     if item.probability is not None:
-        facts.append(Fact(page["probability"], f"{item.probability:.2f}"))
+        facts.append(Fact(page["probability"], bounded(item.probability)))
     if item.percentile is not None:
         facts.append(Fact(page["percentile"], page["percentile_of"].format(value=f"{item.percentile:.0f}")))
     if item.score is not None:
@@ -219,7 +232,7 @@ def _score_card(make: _Maker, item: ScoreItem, where: Where | None) -> ScoreCard
     if item.not_told_apart:
         facts.append(Fact(page["words"], page["not_told_apart"]))
     if item.view is not None:
-        seen = page["seen_in"].format(view=view_name(item.view, make.words.lang), z=item.key_slice)
+        seen = page["seen_in"].format(view=view_name(item.view, make.words.lang), z=(item.key_slice or 0) + 1)
         facts.append(Fact(page["place"], seen if item.stands_out is not False else page["flat"].format(seen=seen)))
     if item.position is not None:
         facts.append(Fact(page["position"], point(item.position)))

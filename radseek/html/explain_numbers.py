@@ -63,7 +63,7 @@ def _details(details: Mapping[str, Any], words: Words) -> str:
     """What a reader checks a number by: the slice, the two end points, the voxels; then what limits it."""
     shown: list[str] = []
     if isinstance(z := details.get("slice"), int):
-        shown.append(words.page["slice"].format(z=z))
+        shown.append(words.page["slice"].format(z=z + 1))
     if "ends" in details:
         shown.append(words.page["ends"].format(ends=" \N{RIGHTWARDS ARROW} ".join(point(p) for p in details["ends"])))
     if isinstance(count := details.get("voxels"), int):

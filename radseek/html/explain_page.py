@@ -193,7 +193,10 @@ class CaveatLine:
 
 @dataclass(frozen=True, slots=True)
 class ExplainPage:
-    """A whole explanation. `scores` have pictures; `others` are the findings asked that have none."""
+    """A whole explanation. `impression`: the few sentences of the summary that weigh most, in their order.
+
+    `scores` have pictures; `others` are the findings asked that have none.
+    """
 
     lang: Lang
     title: str
@@ -201,6 +204,7 @@ class ExplainPage:
     encoder: tuple[Fact, ...]
     warning: str = ""
     insufficient: bool = False
+    impression: tuple[SummaryLine, ...] = ()
     paragraphs: tuple[Paragraph, ...] = ()
     narrated: str = ""
     scores: tuple[ScoreCard, ...] = ()

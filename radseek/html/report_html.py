@@ -73,7 +73,7 @@ def profile_svg(profile: Profile, label: str = "") -> Markup:
     x, y = points[key]
     zero = at(first, 0.0)[1]
     line = " ".join(f"{px:.1f},{py:.1f}" for px, py in points)
-    label = label or f"margin by slice, {first} to {last}; key slice {profile.key_slice}"
+    label = label or f"margin by slice, {first + 1} to {last + 1}; key slice {profile.key_slice + 1}"
     return Markup(
         '<svg class="profile" viewBox="0 0 {w:.0f} {h:.0f}" role="img" aria-label="{label}">'
         '<line class="zero" x1="0" x2="{w:.0f}" y1="{zero:.1f}" y2="{zero:.1f}"/>'

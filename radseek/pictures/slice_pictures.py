@@ -70,7 +70,7 @@ def picture_of(view: View, z: int, *, caption: str = "", side: int = 320) -> Pic
         src=png_uri(np.asarray(image)),
         width=size[0],
         height=size[1],
-        alt=f"{what}, view {view.name}, slice {int(view.z[row])}",
+        alt=f"{what}, view {view.name}, slice {int(view.z[row]) + 1}",
         caption=caption or _caption(view, row),
         edges=EDGES[volume.provenance.plane],
         bar=bar,
@@ -87,7 +87,7 @@ def png_uri(pixels: NDArray[np.uint8]) -> str:
 
 def _caption(view: View, row: int) -> str:
     count = view.series.volume.voxels.shape[0]
-    return view.name if count == 1 else f"{view.name}, slice {int(view.z[row])} of 0\N{EN DASH}{count - 1}"
+    return view.name if count == 1 else f"{view.name}, slice {int(view.z[row]) + 1} of {count}"
 
 
 def _in_plane(volume: Volume) -> tuple[float, float]:

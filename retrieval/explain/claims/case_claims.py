@@ -26,7 +26,7 @@ def neighbour_claims(cases: Sequence[NeighbourItem], lang: Lang) -> Iterator[Cla
     yield Claim(text, ids, part="neighbours")
     match = next((one for one in cases[0].matches if one.view not in FLAT_VIEWS), None)
     if match is not None:
-        fields = {"case": match.case_slice, "query": match.query_slice, "similarity": f"{match.similarity:.2f}"}
+        fields = {"case": match.case_slice + 1, "query": match.query_slice + 1, "similarity": f"{match.similarity:.2f}"}
         text = say("neighbours", "match", lang, **fields, view=view_name(match.view, lang))
         yield Claim(text, (cases[0].id,), part="neighbours")
 

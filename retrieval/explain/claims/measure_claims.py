@@ -63,7 +63,7 @@ def _measured(item: MeasurementItem, own: dict[str, MeasurementItem], lang: Lang
 
 def _slice(item: MeasurementItem, lang: Lang) -> str:
     z = item.details.get("slice", item.details.get("z"))
-    return say("measurement", "on_slice", lang, slice=int(z)) if isinstance(z, int | float) else ""
+    return say("measurement", "on_slice", lang, slice=int(z) + 1) if isinstance(z, int | float) else ""
 
 
 def _changed(item: ChangeItem, lang: Lang) -> str:

@@ -114,7 +114,7 @@ def _where(item: ScoreItem, lang: Lang) -> str:
         return say("where", "view", lang, view=view)
     if item.stands_out is False:
         return say("where", "flat", lang, view=view)
-    text = say("where", "slice", lang, view=view, slice=item.key_slice)
+    text = say("where", "slice", lang, view=view, slice=item.key_slice + 1)  # people count from 1
     if item.position is None:
         return text
     x, y, z = (_coordinate(one) for one in item.position)

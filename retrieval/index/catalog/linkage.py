@@ -207,6 +207,20 @@ class LinkageFile:
         """
         return {key: row[4] for key, row in self._rows_of(keys).items()}
 
+    def accessions(self, keys: Collection[str]) -> dict[str, str]:
+        """Return the studies' accession numbers, "" for one without.
+
+        Args:
+            keys: of the studies.
+
+        Returns:
+            A number for each study that has a row here.
+
+        Raises:
+            IndexDamagedError: for a row that is not the one that was written.
+        """
+        return {key: row[3] for key, row in self._rows_of(keys).items()}
+
     def get(self, key: str) -> Linkage | None:
         """Return one study's original identifiers and paths, or None. Raises as `paths` does."""
         row = self._rows_of([key]).get(key)

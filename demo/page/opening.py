@@ -1,0 +1,88 @@
+"""What a page opens on, and studies opened from anywhere in it."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+import gradio as gr
+
+from radseek.demo.page.error_message import code_of
+from radseek.demo.page.page_words import Lang, say
+from radseek.demo.page.shell import QUIET, Shell
+from radseek.demo.page.study_picker import choices_of, label_of, opening_study
+from radseek.retrieval.errors import RadseekError
+
+__all__ = ["TABS", "listen_to_opening", "named_in"]
+
+TABS: Final = ("studies", "screen", "similar", "search", "explain", "archive", "about")
+_LONGEST: Final = 2_000  # characters of an address that are read
+_ADDRESS: Final = "() => [window.location.hash]"  # it never comes to a server by itself
+_ADDRESS_TOO: Final = "(_, ...rest) => [window.location.hash, ...rest]"
+
+
+def listen_to_opening(shell: Shell, page: gr.Blocks, spoken: Any) -> None:
+    """Connect the page's first load and its own buttons.
+
+    Args:
+        shell: what the tabs share.
+        page: the page that is loaded.
+        spoken: the event that is over when every word stands in another language.
+    """
+    session = shell.session
+
+    def chosen(address: str, lang: Lang) -> tuple[Any, Any]:
+        named = named_in(address)
+        key, tab = named.get("study", ""), named.get("tab", "")
+        shown = gr.Tabs(selected=tab) if tab in TABS else gr.skip()
+        if key and _is_there(shell, key, lang):
+            return _shown(shell, key, [], lang), shown
+        return gr.Dropdown(choices=choices_of(session, (), lang), value=opening_study(session)), shown
+
+    def first(address: str, request: gr.Request) -> tuple[Any, Any, Any]:
+        if request.headers.get("accept-language", "").lower().startswith("zh"):
+            return gr.skip(), gr.skip(), "zh"  # the study once every word is Chinese: what is said of none comes before
+        return *chosen(address, "en"), gr.skip()  # a reader may have chosen the other language meanwhile
+
+    def afterwards(address: str, lang: Lang, key: str | None) -> tuple[Any, Any]:
+        return (gr.skip(), gr.skip()) if key else chosen(address, lang)
+
+    def open_study(uploaded: list[str], lang: Lang, event: gr.EventData) -> tuple[Any, Any]:
+        key = str(event._data.get("study", ""))
+        tab = str(event._data.get("tab", ""))
+        if not _is_there(shell, key, lang):
+            return gr.skip(), gr.skip()
+        return _shown(shell, key, uploaded, lang), gr.Tabs(selected=tab if tab in TABS else "screen")
+
+    shell.wire.open(open_study, [shell.uploaded, shell.lang], [shell.study, shell.tabs], **QUIET)
+    address = gr.Textbox(visible=False)
+    page.load(first, address, [shell.study, shell.tabs, shell.lang], js=_ADDRESS, **QUIET)
+    given = [address, shell.lang, shell.study]
+    spoken.then(afterwards, given, [shell.study, shell.tabs], js=_ADDRESS_TOO, **QUIET)
+
+
+def named_in(address: str) -> dict[str, str]:
+    """Return what the part of an address behind its `#` names; of a name given twice, the last.
+
+    >>> named_in("#study=2.25.7&tab=similar")
+    {'study': '2.25.7', 'tab': 'similar'}
+    """
+    return dict(parse_qsl(address[:_LONGEST].removeprefix("#")))
+
+
+def _is_there(shell: Shell, key: str, lang: Lang) -> bool:
+    """Say whether a study is known; where not, the reader is told."""
+    try:
+        shell.session.target(key)
+    except RadseekError as error:
+        gr.Warning(say(f"code.{code_of(error)}", lang))
+        return False
+    return True
+
+
+def _shown(shell: Shell, key: str, uploaded: list[str], lang: Lang) -> Any:
+    """Return the picker with a study chosen, one beyond its list too."""
+    choices = choices_of(shell.session, uploaded, lang)
+    if key not in {one for _, one in choices}:
+        choices = [(label_of(shell.session, key, lang), key), *choices]
+    return gr.Dropdown(choices=choices, value=key)

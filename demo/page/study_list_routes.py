@@ -1,0 +1,129 @@
+"""What the Studies tab asks for: rows of the list, and a picture of each study. Words come in POST bodies only."""
+
+from __future__ import annotations
+
+import base64
+from functools import lru_cache
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import APIRouter, Path, Request
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from radseek.app.session import Session
+from radseek.app.study_list import FACETS, ListedStudy, ListQuestion, StudyList
+from radseek.demo.page.page_words import LANGUAGES, Lang, say, say_or
+from radseek.demo.page.study_picker import kind_label, short_key
+from radseek.retrieval.errors import RadseekError
+from radseek.retrieval.index.store import Case
+
+__all__ = ["study_list_routes"]
+
+_MOST: Final = 200  # rows of one answer
+_SIDE: Final = 96  # pixels of the longer side
+_KEPT: Final = {"Cache-Control": "private, no-store"}
+_PICTURE: Final = {"Cache-Control": "private, max-age=600"}
+Order = Literal["key", "kind", "year", "age", "slices", "description"]
+
+
+class RowsQuestion(BaseModel):
+    """Which rows: `words` all of them, `where` one of the values in each facet."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    words: str = Field("", max_length=300)
+    where: dict[Literal["kind", "sex", "year", "report"], list[str]] = Field(default_factory=dict)
+    order: Order = "key"
+    falling: bool = False
+    offset: int = Field(0, ge=0)
+    limit: int = Field(100, ge=1, le=_MOST)
+    lang: Literal["en", "zh"] = "en"
+
+
+def study_list_routes(session: Session, base: str = "") -> APIRouter:
+    """Return the routes under `/archive`; whatever guards the app guards them too.
+
+    Args:
+        session: whose archive is listed.
+        base: what the page's own addresses start with.
+
+    Returns:
+        The routes. Accession numbers and paths are for who may change the archive; `request.state.role` says who.
+    """
+    router = APIRouter(prefix=f"{base}/archive", include_in_schema=False)
+    studies = StudyList(session, _called)
+
+    @router.post("/studies")
+    def rows(asked: RowsQuestion, request: Request) -> Response:
+        named = getattr(request.state, "role", "admin") == "admin"  # no guard: whoever is at this machine
+        given = asked.model_dump(exclude={"lang"})
+        try:
+            found = studies.ask(ListQuestion(**given, named=named))
+        except RadseekError:
+            return JSONResponse({"reason": say("code.index", asked.lang)}, 503, headers=_KEPT)
+        body = {
+            "total": found.total,
+            "of": session.count(),
+            "rows": [_row(one, asked.lang, named=named) for one in found.rows],
+            "facets": [_facet(name, found.facets[name], asked.lang) for name in FACETS],
+        }
+        return JSONResponse(body, headers=_KEPT)
+
+    @router.get("/thumb/{key}")
+    def thumb(key: Annotated[str, Path(max_length=64)]) -> Response:
+        """Return the middle slice of a study, or nothing where its images can no longer be read."""
+        picture = _picture(session, session.editions, key)
+        return Response(status_code=204) if picture is None else Response(picture, 200, _PICTURE, "image/png")
+
+    return router
+
+
+def _called(case: Case) -> str:
+    """Return what a study is called in both languages, for its words to be found in either."""
+    kinds = dict.fromkeys((one.modality, one.body_part) for one in case.series)
+    named = [kind_label(*kind, lang) for kind in kinds for _, lang in LANGUAGES]
+    return " ".join((*named, *(f"{modality} {body}" for modality, body in kinds)))
+
+
+def _row(one: ListedStudy, lang: Lang, *, named: bool) -> dict[str, Any]:
+    person = [say_or(f"sex.{one.sex}", lang, ""), say("study.years", lang, age=one.age) if one.age is not None else ""]
+    size = [say("study.series", lang, count=one.series) if one.series > 1 else "", _slices(one, lang)]
+    facts = [*person, str(one.year or ""), *size, say("list.report", lang) if one.has_report else ""]
+    kinds = [kind_label(*kind, lang) for kind in one.kinds[:2]]
+    row = {
+        "study": one.key,
+        "label": ", ".join(kinds) or short_key(one.key),
+        "facts": " · ".join(text for text in facts if text),
+        "description": one.description,
+        "key": short_key(one.key),
+    }
+    return row | ({"accession": one.accession, "path": one.path} if named else {})
+
+
+def _slices(one: ListedStudy, lang: Lang) -> str:
+    return say("study.image", lang) if one.slices == 1 else say("study.slices", lang, count=one.slices)
+
+
+def _facet(name: str, counts: Any, lang: Lang) -> dict[str, Any]:
+    values = [{"value": value, "label": _value(name, value, lang), "count": count} for value, count in counts.items()]
+    return {"name": name, "label": say(f"list.by_{name}", lang), "values": values}
+
+
+def _value(name: str, value: str, lang: Lang) -> str:
+    if name == "kind":
+        modality, _, body = value.partition("/")
+        return kind_label(modality, body, lang)
+    if name == "report":
+        return say("list.report" if value == "yes" else "list.no_report", lang)
+    return say_or(f"sex.{value}", lang, value) if name == "sex" else value
+
+
+@lru_cache(maxsize=2048)
+def _picture(session: Session, _edition: int, key: str) -> bytes | None:
+    try:
+        series = session.vectors(key).series[0]
+        view = series.views[0]
+        drawn = session.picture(key, series.key, view.view, int(view.z[len(view.z) // 2]), side=_SIDE)
+    except (RadseekError, IndexError):
+        return None
+    return None if drawn is None else base64.b64decode(drawn.src.partition(",")[2])

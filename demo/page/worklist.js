@@ -1,0 +1,123 @@
+// The worklist above the images: on by J, back by K, and a reader's word on what radseek says by Y, N or U.
+
+import { openStudy } from "./page.js";
+import { onTab, tabNow } from "./tab_bar.js";
+
+const OPINIONS = { y: "agree", n: "disagree", u: "unsure" };
+
+let strip = null;
+
+/** Make an element the strip; `base` is where its routes are, `value` {lang, words}. */
+export function attach(root, base, value) {
+  strip = new Strip(root, base, value);
+}
+
+/** Say everything in another language. */
+export function speak(value) {
+  if (strip && value) strip.speak(value);
+}
+
+function make(tag, set = {}, ...children) {
+  const one = Object.assign(document.createElement(tag), set);
+  one.append(...children);
+  return one;
+}
+
+class Strip {
+  constructor(root, base, value) {
+    Object.assign(this, { root, base, rows: [], at: -1 });
+    this.where = make("p", { className: "rs-work-where" });
+    this.where.setAttribute("role", "status");
+    this.buttons = make("div", { className: "rs-buttons" });
+    this.progress = make("progress", { className: "rs-progress", max: 1, value: 0 });
+    this.labels = make("a", { className: "rs-file", href: `${base}/labels.csv`, download: "" });
+    root.replaceChildren(this.where, this.buttons, this.progress, this.labels);
+    root.hidden = true;
+    onTab((tab) => tab === "screen" && this.load());
+    document.addEventListener("keydown", (event) => this.key(event));
+    document.addEventListener("rs-study", (event) => this.follow(event.detail));
+    this.speak(value);
+  }
+
+  speak({ lang, words }) {
+    Object.assign(this, { lang, words });
+    const button = (name, act) => make("button", { type: "button", className: "rs-small", textContent: words[name], onclick: act });
+    this.buttons.replaceChildren(button("previous", () => this.go(-1)), button("next", () => this.go(1)),
+      ...Object.values(OPINIONS).map((opinion) => button(opinion, () => this.say(opinion))));
+    this.labels.textContent = words.labels;
+    this.progress.setAttribute("aria-label", words.progress_label);
+    this.load();
+  }
+
+  async load() {
+    try {
+      const answer = await fetch(`${this.base}/worklist/${this.lang}.json`);
+      if (!answer.ok) return;
+      this.rows = await answer.json();
+      this.write();
+    } catch {
+      // the next look may find the server again
+    }
+  }
+
+  /** The row of a study that was chosen in another way; none where it is on no row. */
+  follow(study) {
+    if (this.rows[this.at]?.study !== study) this.at = this.rows.findIndex((row) => row.study === study);
+    this.write();
+  }
+
+  write(told = "") {
+    const { rows, words } = this;
+    this.root.hidden = !rows.length;
+    const read = rows.filter((row) => row.opinion).length;
+    const row = rows[this.at];
+    const here = row ? fill(words.at, { ...row, n: this.at + 1, count: rows.length }) : fill(words.off, { count: rows.length });
+    const own = row && row.opinion ? ` ${fill(words.own, { opinion: words[row.opinion].split(" ")[0] })}` : "";
+    this.where.textContent = `${told || here + own} ${fill(words.progress, { read, count: rows.length })}`;
+    this.progress.value = rows.length ? read / rows.length : 0;
+    for (const button of [...this.buttons.children].slice(2)) button.disabled = !row;
+  }
+
+  key(event) {
+    const typing = event.composedPath()[0].closest?.("input:not([type=range], [type=checkbox], [type=radio]), textarea, select, [contenteditable]");
+    if (!this.rows.length || typing || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    const pressed = event.key.toLowerCase();
+    const step = { j: 1, k: -1 }[pressed];
+    if (step) this.go(step);
+    else if (OPINIONS[pressed] && tabNow() === "screen" && this.rows[this.at]) this.say(OPINIONS[pressed]);
+    else return;
+    event.preventDefault();
+  }
+
+  /** Open the next row, or the one before; at first the first that nobody has read. */
+  go(step) {
+    const unread = this.rows.findIndex((row) => !row.opinion);
+    const to = this.at < 0 ? Math.max(unread, 0) : this.at + step;
+    if (to < 0 || to >= this.rows.length) return this.write(this.words.end);
+    this.at = to;
+    const { study, at } = this.rows[to];
+    openStudy(study, at);
+    return this.write();
+  }
+
+  /** Keep a word and go on at once; where it could not be kept, it is taken back and said so. */
+  async say(opinion) {
+    const row = this.rows[this.at];
+    if (!row) return;
+    const before = row.opinion;
+    row.opinion = opinion;
+    this.go(1);
+    try {
+      const body = JSON.stringify({ study: row.study, finding: row.finding, opinion, lang: this.lang });
+      const answer = await fetch(`${this.base}/verdict`, { method: "POST", headers: { "Content-Type": "application/json" }, body });
+      if (!answer.ok) throw new Error((await answer.json()).reason);
+    } catch (error) {
+      row.opinion = before;
+      this.write(fill(this.words.failed, { why: error instanceof TypeError ? this.words.offline : error.message }));
+    }
+  }
+}
+
+function fill(text, values) {
+  return text.replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ""));
+}
