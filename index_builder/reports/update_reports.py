@@ -182,7 +182,7 @@ def _series(store: LocalStore, case: Case) -> tuple[SeriesRecord, ...]:
     return tuple(
         SeriesRecord(
             **{name: getattr(one, name) for name in one.__slots__},
-            views=tuple(view for view in views if view.series_uid == one.key),
+            views=tuple(view for view in views if view.series_key == one.key),
         )
         for one in case.series
     )
