@@ -48,7 +48,7 @@ def unanswered(found: SearchResult, lang: Lang) -> str:
 
 def _chips(query: TextQuery, lang: Lang) -> list[str]:
     taken = [(term.text, "minus", "−") for term in query.terms if term.weight < 0]
-    named = [
+    named: list[tuple[str, str, str]] = [
         (want.finding.names[lang] if want.finding is not None else want.words[0], want.polarity, "")
         for want in query.wants
         if want.words

@@ -190,7 +190,7 @@ def _finding_row(
 ) -> FindingRow:
     where = row.view or ""
     if row.series in deep:
-        where += f", slice {row.key_slice + 1}"
+        where += f", slice {(row.key_slice or 0) + 1}"
         where += "; no slice stands out" if row.stands_out is False else ""
     return FindingRow(
         finding=_name(finding),
