@@ -37,8 +37,8 @@ class TextBatcher:
         self._name = name
         self._pad = _padding_id(tokenizer, model)
 
-    def batches(self, texts: Sequence[str]) -> Iterator[tuple[list[int], torch.Tensor]]:
-        """Yield `(rows, ids)`: which texts, and their `(TEXT_BATCH, bucket)` token ids.
+    def batches(self, texts: Sequence[str]) -> Iterator[tuple[list[int], tuple[torch.Tensor, ...]]]:
+        """Yield `(rows, (ids,))`: which texts, and their `(TEXT_BATCH, bucket)` token ids.
 
         Rows of `ids` past `len(rows)` repeat the first. Warns `TextCutWarning` for each text that does not fit.
         """
@@ -55,7 +55,7 @@ class TextBatcher:
             for start in range(0, len(rows), TEXT_BATCH):
                 chosen = rows[start : start + TEXT_BATCH]
                 filled = chosen + chosen[:1] * (TEXT_BATCH - len(chosen))
-                yield chosen, ids[filled, :bucket]
+                yield chosen, (ids[filled, :bucket],)
 
     def _bucket(self, ids: torch.Tensor) -> int:
         if self._pad is None:
