@@ -36,6 +36,7 @@ __all__ = [
     "load_model",
     "load_random",
     "load_tokenizer",
+    "scale_and_bias",
 ]
 
 _DEVICES: dict[str, Callable[[], bool]] = {
@@ -93,7 +94,7 @@ def load_folder(folder: Path, name: str, precision: str, device: str) -> TowerEn
         tokenizer = load_tokenizer(checkpoint)
         model = load_model(checkpoint)
     dim = int(checkpoint.model["embed_dim"])
-    scale, bias = _scale_and_bias(model)
+    scale, bias = scale_and_bias(model)
     spec = EncoderSpec(
         name=name,
         dim=dim,
@@ -116,7 +117,7 @@ def load_random(precision: str, device: str) -> TowerEncoder:
     """Build the small model whose weights are random and whose scores mean nothing."""
     model, tokenizer = build_random()
     parts = random_parts(precision)
-    scale, bias = _scale_and_bias(model)
+    scale, bias = scale_and_bias(model)
     spec = EncoderSpec(
         name="random",
         dim=int(model.text.output_dim),
@@ -181,7 +182,8 @@ def _check_context(checkpoint: Checkpoint) -> None:
         )
 
 
-def _scale_and_bias(model: Any) -> tuple[float, float]:
+def scale_and_bias(model: Any) -> tuple[float, float]:
+    """Return a model's logit scale, exponentiated, and its bias. Raises `EncoderError` where one is not finite."""
     scale = float(model.logit_scale.detach().exp().reshape(-1)[0])
     bias = 0.0 if model.logit_bias is None else float(model.logit_bias.detach().reshape(-1)[0])
     if not math.isfinite(scale) or not math.isfinite(bias):

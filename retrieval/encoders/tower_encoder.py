@@ -36,7 +36,8 @@ class TextBatches(Protocol):
 class TowerEncoder:
     """Slices through the image tower in `spec.precision`, texts through the text tower in fp32.
 
-    `model` has `visual`, `encode_image` and `encode_text`, as open_clip's have. `folder` is where the checkpoint's calibration and concepts may be; None for a model made in code.
+    `model` has `visual`, `encode_image` and `encode_text`, as open_clip's have. `folder` is where the checkpoint's
+    calibration and concepts may be; None for a model made in code.
     """
 
     def __init__(
