@@ -11,6 +11,7 @@ import struct
 import subprocess
 import warnings
 from dataclasses import fields
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import SiglipTokenizer
 
 from radseek.retrieval.encoders.download import pickle_worker
 from radseek.retrieval.encoders.download.fetch import fetch
@@ -26,10 +28,10 @@ from radseek.retrieval.encoders.encoder import Encoder
 from radseek.retrieval.encoders.load_encoder import load_encoder
 from radseek.retrieval.encoders.spec import TowerParts, check_match
 from radseek.retrieval.encoders.transformers_checkpoint import read_transformers, transformers_parts
-from radseek.retrieval.errors import EncoderError, EncoderMismatchError, MissingFileError
+from radseek.retrieval.errors import EncoderError, EncoderMismatchError, MissingExtraError, MissingFileError
 from tests.each_support import each
 from tests.encoder_folder_support import copy_folder, edit_json, write_json
-from tests.transformers_support import WRITERS, write_clip, write_siglip
+from tests.transformers_support import TEXTS, WRITERS, reference_texts, siglip_pieces, write_clip, write_siglip
 
 FILES = [
     "config.json",
@@ -94,6 +96,40 @@ def test_offline_means_offline(folders, monkeypatch):
         assert encoder.encode_texts(["no pneumothorax"]).shape == (1, encoder.spec.dim)
 
 
+@pytest.mark.skipif(find_spec("sentencepiece") is not None, reason="sentencepiece is installed here")
+def test_a_sentencepiece_file_alone_says_what_to_install(folders, tmp_path):
+    old = copy_folder(folders["siglip"], tmp_path / "old")
+    edit_json(old / "tokenizer_config.json", lambda c: c.update(tokenizer_class="SiglipTokenizer"))
+    assert load_encoder(old).encode_texts(["No effusion."]) == pytest.approx(
+        load_encoder(folders["siglip"]).encode_texts(["no effusion"])
+    )
+    (old / "tokenizer.json").rename(old / "spiece.model")
+    with pytest.raises(MissingExtraError, match="pip install sentencepiece protobuf"):
+        load_encoder(old)
+
+
+@pytest.mark.slow
+def test_sentencepiece_and_tokenizer_json_are_the_references(tmp_path):
+    """MedSigLIP's tokenizer as published, where it can be read: lower case, no punctuation, the same pieces."""
+    sentencepiece = pytest.importorskip("sentencepiece")
+    pytest.importorskip("google.protobuf")
+    folder, corpus = tmp_path / "model", [text.lower() for text in TEXTS if text.isascii()] * 20
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(corpus), model_prefix=str(tmp_path / "spiece"), vocab_size=70, pad_id=-1, bos_id=-1,
+        eos_id=0, unk_id=1, hard_vocab_limit=False, add_dummy_prefix=False, minloglevel=2,
+    )  # fmt: skip
+    write_siglip(folder)
+    (folder / "tokenizer.json").unlink()
+    tokenizer = SiglipTokenizer(vocab_file=str(tmp_path / "spiece.model"), model_input_names=["input_ids"])
+    tokenizer.save_pretrained(folder)
+    theirs = reference_texts(folder, tokenizer, TEXTS)
+    assert (load_encoder(folder, precision="fp32").encode_texts(TEXTS) * theirs).sum(axis=1).min() >= 0.99999
+    pieces = sentencepiece.SentencePieceProcessor(model_file=str(tmp_path / "spiece.model"))
+    scored = [(pieces.id_to_piece(one), pieces.get_score(one)) for one in range(pieces.get_piece_size())]
+    siglip_pieces(scored).save(str(folder / "tokenizer.json"))
+    assert (load_encoder(folder, precision="fp32").encode_texts(TEXTS) * theirs).sum(axis=1).min() >= 0.99999
+
+
 @each("kind", list(WRITERS))
 def test_removing_any_one_file_names_that_file(folders, tmp_path, kind):
     assert sorted(path.name for path in folders[kind].iterdir()) == FILES
@@ -130,6 +166,7 @@ def test_a_file_that_is_no_configuration_is_named(folders, tmp_path, name, conte
         ("preprocessor_config.json", {"image_processor_type": "owner/repo--modeling.Evil"}, "owner/repo"),
         ("tokenizer_config.json", {"auto_map": {"AutoTokenizer": ["modeling.Evil", None]}}, "never run"),
         ("tokenizer_config.json", {"tokenizer_class": "EvilTokenizer"}, "EvilTokenizer"),
+        ("tokenizer_config.json", {"sp_model_kwargs": {"enable_sampling": True}}, "sp_model_kwargs"),
     ],
 )
 def test_what_names_code_or_a_hub_is_refused(folders, tmp_path, name, value, said):

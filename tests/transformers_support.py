@@ -123,11 +123,9 @@ def _save(kind: Any, config: Any, folder: Path, seed: int) -> None:
     quiet.setLevel(before)
 
 
-def _siglip_tokenizer(pieces: list[str]) -> PreTrainedTokenizerFast:
-    """As google/siglip's tokenizer.json: unigram pieces, `</s>` at the end and for padding; no attention mask."""
-    tokenizer = Tokenizer(
-        models.Unigram([(piece, -float(len(pieces) - n)) for n, piece in enumerate(pieces)], unk_id=1)
-    )
+def siglip_pieces(scored: list[tuple[str, float]]) -> Tokenizer:
+    """As google/siglip's tokenizer.json: unigram pieces, of which `</s>` is the first, and ends every text."""
+    tokenizer = Tokenizer(models.Unigram(scored, unk_id=1))
     tokenizer.normalizer = normalizers.Sequence(
         [
             normalizers.Lowercase(),
@@ -138,8 +136,14 @@ def _siglip_tokenizer(pieces: list[str]) -> PreTrainedTokenizerFast:
     )
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 0)])
+    return tokenizer
+
+
+def _siglip_tokenizer(pieces: list[str]) -> PreTrainedTokenizerFast:
+    """The tokenizer with its special tokens; as google/siglip's, it gives no attention mask."""
+    scored = [(piece, -float(len(pieces) - number)) for number, piece in enumerate(pieces)]
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
+        tokenizer_object=siglip_pieces(scored),
         eos_token="</s>",
         pad_token="</s>",
         unk_token="<unk>",

@@ -156,6 +156,8 @@ def _tokenizer(folder: Path, kind: str) -> tuple[str, tuple[Path, ...]]:
     name = str(named).removesuffix("Fast")
     if name == "TokenizersBackend":  # what transformers 5 calls any tokenizer.json
         name = "PreTrainedTokenizer"
+    if config.get("sp_model_kwargs"):
+        raise EncoderError(f"{path}: sp_model_kwargs are not read; with sampling a text would have many vectors.")
     if name not in _KNOWN_TOKENIZERS:
         raise EncoderError(f"{path}: tokenizer_class '{named}' is not known; known: {', '.join(_KNOWN_TOKENIZERS)}.")
     groups = [("tokenizer.json",)] if name in ("PreTrainedTokenizer", "Siglip2Tokenizer") else VOCABULARIES
@@ -170,9 +172,9 @@ def _preprocess(folder: Path, config: Mapping[str, Any]) -> Preprocess:
         path = folder / name
         if not path.is_file():
             continue
-        found = read_json(path)
-        check_transformers_config(path, found)
-        found = found.get("image_processor", None if name == PROCESSORS[0] else found)
+        whole = read_json(path)
+        check_transformers_config(path, whole)
+        found = whole.get("image_processor", None if name == PROCESSORS[0] else whole)
         if isinstance(found, dict):
             return read_preprocess(path, found, config.get("vision_config") or {})
     path = _need(folder, PROCESSORS[1], "says how a picture becomes the model's input")

@@ -140,7 +140,7 @@ def _width(checkpoint: TransformersCheckpoint, towers: TransformersTowers) -> in
     if checkpoint.kind == "clip":
         return int(towers.visual.projection.out_features)  # type: ignore[arg-type]
     image = int(towers.visual.vision.config.hidden_size)
-    text = int(towers.text.config.projection_size)  # type: ignore[union-attr,arg-type]
+    text = int(towers.text.config.projection_size)
     if image != text:
         raise EncoderError(f"{checkpoint.folder}: image vectors are {image} wide and text vectors {text}.")
     return image
