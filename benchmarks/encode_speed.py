@@ -19,11 +19,12 @@ import open_clip
 import torch
 
 from radseek.retrieval.encoders.load_encoder import load_encoder
-from radseek.retrieval.encoders.open_clip_encoder import OpenClipEncoder
 from radseek.retrieval.encoders.spec import EncoderSpec, Preprocess
+from radseek.retrieval.encoders.text_batches import TextBatcher
+from radseek.retrieval.encoders.tower_encoder import TowerEncoder
 
 
-def lite0_encoder(precision: str) -> OpenClipEncoder:
+def lite0_encoder(precision: str) -> TowerEncoder:
     """The built-in encoder's towers with fresh weights: speed does not depend on what they hold."""
     torch.manual_seed(0)
     vision = {"timm_model_name": "tf_efficientnet_lite0", "timm_pool": "", "timm_proj": "linear", "image_size": 160}
@@ -31,10 +32,10 @@ def lite0_encoder(precision: str) -> OpenClipEncoder:
     model = open_clip.CustomTextCLIP(256, vision, text).requires_grad_(False)
     preprocess = Preprocess(size=160, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
     spec = EncoderSpec("lite0 (random weights)", 256, preprocess, "-", "-", precision=precision)
-    return OpenClipEncoder(model, open_clip.SimpleTokenizer(), spec)
+    return TowerEncoder(model, TextBatcher(open_clip.SimpleTokenizer(), model, spec.name), spec)
 
 
-def bare_forward(encoder: OpenClipEncoder, batch: int, count: int, clock: Callable[[], float]) -> float:
+def bare_forward(encoder: TowerEncoder, batch: int, count: int, clock: Callable[[], float]) -> float:
     """Slices a second of the image tower alone, on batches that are ready beforehand."""
     size = encoder.spec.preprocess.size
     dtype = torch.bfloat16 if encoder.spec.precision == "bf16" else torch.float32
@@ -47,7 +48,7 @@ def bare_forward(encoder: OpenClipEncoder, batch: int, count: int, clock: Callab
     return (count // batch) * batch / (clock() - started)
 
 
-def ours(encoder: OpenClipEncoder, slices: np.ndarray, clock: Callable[[], float]) -> float:
+def ours(encoder: TowerEncoder, slices: np.ndarray, clock: Callable[[], float]) -> float:
     started = clock()
     encoder.encode_slices(slices)
     return len(slices) / (clock() - started)
@@ -68,7 +69,7 @@ def main() -> None:
         encoder = lite0_encoder(options.precision)
     else:
         loaded = load_encoder(options.model, precision=options.precision, device="cpu")
-        assert isinstance(loaded, OpenClipEncoder)
+        assert isinstance(loaded, TowerEncoder)
         encoder = loaded
     size = encoder.spec.preprocess.size
     slices = np.random.default_rng(0).integers(0, 256, (options.slices, 3, size, size), dtype=np.uint8)

@@ -10,9 +10,11 @@ import open_clip
 import torch
 from numpy.typing import NDArray
 
-from radseek.retrieval.encoders.open_clip_encoder import OpenClipEncoder, build_model
+from radseek.retrieval.encoders.open_clip_model import build_model
 from radseek.retrieval.encoders.random_model import RANDOM_CONFIG
 from radseek.retrieval.encoders.spec import EncoderSpec, Preprocess, TowerParts
+from radseek.retrieval.encoders.text_batches import TextBatcher
+from radseek.retrieval.encoders.tower_encoder import TowerEncoder
 from radseek.retrieval.scoring.text_vectors import TextPair
 
 SIZE = 64
@@ -27,7 +29,7 @@ VISIONS: dict[str, dict[str, Any]] = {
 }
 
 
-def tower_encoder(kind: str, *, mode: str = "longest", size: int = SIZE, seed: int = 0) -> OpenClipEncoder:
+def tower_encoder(kind: str, *, mode: str = "longest", size: int = SIZE, seed: int = 0) -> TowerEncoder:
     """An encoder with random weights and that image tower; ViTs of timm are cut to two blocks."""
     vision = {"timm_model_pretrained": False, **VISIONS[kind]} if kind.startswith("timm") else VISIONS[kind]
     config = {**RANDOM_CONFIG, "vision_cfg": {**vision, "image_size": size}}
@@ -41,7 +43,8 @@ def tower_encoder(kind: str, *, mode: str = "longest", size: int = SIZE, seed: i
     preprocess = Preprocess(size=size, resize_mode=mode, mean=(0.5,) * 3, std=(0.5,) * 3)  # type: ignore[arg-type]
     parts = TowerParts(kind, str(seed), "t", mode, "float")
     spec = EncoderSpec(kind, 64, preprocess, "imaging", parts.hash(), towers=parts)
-    return OpenClipEncoder(model, open_clip.SimpleTokenizer(context_length=77), spec)
+    texts = TextBatcher(open_clip.SimpleTokenizer(context_length=77), model, kind)
+    return TowerEncoder(model, texts, spec)
 
 
 def pair_of(positive: NDArray[Any], negative: NDArray[Any]) -> TextPair:

@@ -105,7 +105,7 @@ def shared_encoder() -> Encoder:
 
 def test_trimming_is_equal_to_the_whole_context(encoder, monkeypatch):
     trimmed = encoder.encode_texts(SENTENCES)
-    monkeypatch.setattr(text_batches, "_BUCKETS", (256,))
+    monkeypatch.setattr(text_batches, "BUCKETS", (256,))
     np.testing.assert_allclose(encoder.encode_texts(SENTENCES), trimmed, atol=2e-6)
 
 

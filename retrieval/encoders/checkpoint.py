@@ -77,7 +77,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     if not folder.is_dir():
         raise MissingFileError(f"There is no checkpoint folder {folder}. Make one with `radseek fetch NAME --to DIR`.")
     check_manifest(folder)
-    config = read_json(_need(folder, CONFIG, "describes the towers"))
+    config = read_json(_need(folder, CONFIG, "describes the towers (or config.json, of type clip or siglip)"))
     model = _model_config(folder, config)
     weights = _find_weights(folder)
     return Checkpoint(

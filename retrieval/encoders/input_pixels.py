@@ -1,4 +1,4 @@
-"""Slices to an encoder's input pixels, exactly as open_clip's own transform does before `ToTensor`.
+"""Slices to an encoder's input pixels, exactly as open_clip's transform does before `ToTensor`, or transformers' does.
 
 Pillow and numpy only: worker processes import this without torch. Grey slices are resized once as one channel and
 repeated after, which gives the same bytes as resizing three equal channels, at about a third of the time.
@@ -53,7 +53,7 @@ def _fit(image: Image.Image, preprocess: Preprocess) -> Image.Image:
         return _resize(image, (size, size), resample)
     if preprocess.resize_mode == "longest":
         return _pad(_shrink_longest(image, size, resample), size, preprocess.fill)
-    return _cover(image, size, resample)
+    return _cover(image, size, resample, floor=preprocess.resize_mode == "shortest_floor")
 
 
 def _resize(image: Image.Image, size: tuple[int, int], resample: Image.Resampling) -> Image.Image:
@@ -76,15 +76,15 @@ def _pad(image: Image.Image, size: int, fill: int) -> Image.Image:
     return canvas
 
 
-def _cover(image: Image.Image, size: int, resample: Image.Resampling) -> Image.Image:
+def _cover(image: Image.Image, size: int, resample: Image.Resampling, *, floor: bool) -> Image.Image:
     """Resize the shorter side to `size` and keep the centre square."""
     width, height = image.size
     short = min(width, height)
     if max(width, height) > _LONGEST_ASPECT * short:
         left, top = (width - short) / 2, (height - short) / 2
         return image.resize((size, size), resample, box=(left, top, left + short, top + short))
-    # torchvision truncates the longer side, and rounds the crop's corner half to even
+    # torchvision truncates the longer side, and rounds the crop's corner half to even; transformers truncates both
     scaled = (size * width // short, size * height // short)
     whole = _resize(image, scaled, resample)
-    left, top = round((whole.width - size) / 2.0), round((whole.height - size) / 2.0)
+    left, top = ((side - size) // 2 if floor else round((side - size) / 2.0) for side in whole.size)
     return whole.crop((left, top, left + size, top + size))

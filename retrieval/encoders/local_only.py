@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from radseek.retrieval.errors import EncoderError
 
-__all__ = ["check_text_config", "check_towers", "check_transformers_config", "offline"]
+__all__ = ["check_links", "check_text_config", "check_towers", "check_transformers_config", "offline"]
 
 # timm's own architectures and their pretrained tags; `hf-hub:`, `local-dir:` and the like have other characters.
 _TIMM: Final = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)?")
@@ -59,6 +59,18 @@ def check_transformers_config(path: Path, config: Mapping[str, Any]) -> None:
             raise EncoderError(f"{path}: {key} '{value}' would be fetched; eager or sdpa are built in. {_REMEDY}")
         if key == "use_kernels" and value:
             raise EncoderError(f"{path}: use_kernels would fetch code. {_REMEDY}")
+
+
+def check_links(folder: Path) -> None:
+    """Check that no link in `folder` leads out of it, but into the store of the hub's cache that the folder is of.
+
+    Raises `EncoderError` naming the link.
+    """
+    home = folder.resolve()
+    allowed = [home, home.parent.parent / "blobs"] if home.parent.name == "snapshots" else [home]
+    for path in sorted(folder.iterdir()):
+        if path.is_symlink() and not any(path.resolve().is_relative_to(one) for one in allowed):
+            raise EncoderError(f"{path} is a link out of the folder, to {path.resolve()}. Put the file itself there.")
 
 
 @contextmanager

@@ -18,11 +18,13 @@ from safetensors import SafetensorError
 from radseek.retrieval.encoders.checkpoint import Checkpoint, read_checkpoint
 from radseek.retrieval.encoders.concepts import concept_names
 from radseek.retrieval.encoders.local_only import offline
-from radseek.retrieval.encoders.open_clip_encoder import OpenClipEncoder, build_model, first_line
 from radseek.retrieval.encoders.open_clip_import import open_clip
+from radseek.retrieval.encoders.open_clip_model import build_model, first_line
 from radseek.retrieval.encoders.pooling.slice_pooling import load_pooling, pooling_hash
 from radseek.retrieval.encoders.random_model import RANDOM_PREPROCESS, build_random, random_parts
 from radseek.retrieval.encoders.spec import EncoderSpec
+from radseek.retrieval.encoders.text_batches import TextBatcher
+from radseek.retrieval.encoders.tower_encoder import TowerEncoder
 from radseek.retrieval.encoders.tower_identity import checkpoint_parts, current_imaging_hash
 from radseek.retrieval.errors import EncoderError, UsageError
 
@@ -34,6 +36,7 @@ __all__ = [
     "load_model",
     "load_random",
     "load_tokenizer",
+    "scale_and_bias",
 ]
 
 _DEVICES: dict[str, Callable[[], bool]] = {
@@ -83,7 +86,7 @@ def default_precision(device: str) -> str:
     return "bf16" if any(flag in flags for flag in _BF16_FLAGS) else "fp32"
 
 
-def load_folder(folder: Path, name: str, precision: str, device: str) -> OpenClipEncoder:
+def load_folder(folder: Path, name: str, precision: str, device: str) -> TowerEncoder:
     """Load a checkpoint folder. Raises what `load_encoder` does."""
     checkpoint = read_checkpoint(folder)
     parts = checkpoint_parts(checkpoint, precision)
@@ -91,7 +94,7 @@ def load_folder(folder: Path, name: str, precision: str, device: str) -> OpenCli
         tokenizer = load_tokenizer(checkpoint)
         model = load_model(checkpoint)
     dim = int(checkpoint.model["embed_dim"])
-    scale, bias = _scale_and_bias(model)
+    scale, bias = scale_and_bias(model)
     spec = EncoderSpec(
         name=name,
         dim=dim,
@@ -106,14 +109,15 @@ def load_folder(folder: Path, name: str, precision: str, device: str) -> OpenCli
         concepts=concept_names(folder),
         towers=parts,
     )
-    return OpenClipEncoder(model, tokenizer, spec, folder=folder, pooling=load_pooling(folder, dim), device=device)
+    texts = TextBatcher(tokenizer, model, name)
+    return TowerEncoder(model, texts, spec, folder=folder, pooling=load_pooling(folder, dim), device=device)
 
 
-def load_random(precision: str, device: str) -> OpenClipEncoder:
+def load_random(precision: str, device: str) -> TowerEncoder:
     """Build the small model whose weights are random and whose scores mean nothing."""
     model, tokenizer = build_random()
     parts = random_parts(precision)
-    scale, bias = _scale_and_bias(model)
+    scale, bias = scale_and_bias(model)
     spec = EncoderSpec(
         name="random",
         dim=int(model.text.output_dim),
@@ -127,7 +131,7 @@ def load_random(precision: str, device: str) -> OpenClipEncoder:
         context=int(tokenizer.context_length),
         towers=parts,
     )
-    return OpenClipEncoder(model, tokenizer, spec, device=device)
+    return TowerEncoder(model, TextBatcher(tokenizer, model, spec.name), spec, device=device)
 
 
 def load_model(checkpoint: Checkpoint) -> Any:
@@ -178,7 +182,8 @@ def _check_context(checkpoint: Checkpoint) -> None:
         )
 
 
-def _scale_and_bias(model: Any) -> tuple[float, float]:
+def scale_and_bias(model: Any) -> tuple[float, float]:
+    """Return a model's logit scale, exponentiated, and its bias. Raises `EncoderError` where one is not finite."""
     scale = float(model.logit_scale.detach().exp().reshape(-1)[0])
     bias = 0.0 if model.logit_bias is None else float(model.logit_bias.detach().reshape(-1)[0])
     if not math.isfinite(scale) or not math.isfinite(bias):

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from radseek.retrieval.encoders.open_clip_encoder import build_model
 from radseek.retrieval.encoders.open_clip_import import open_clip
+from radseek.retrieval.encoders.open_clip_model import build_model
 from radseek.retrieval.encoders.spec import Preprocess, TowerParts, canonical_hash, precision_class
 from radseek.retrieval.encoders.tower_identity import architecture_hash, preprocess_hash
 

@@ -45,11 +45,12 @@ def precision_class(precision: str) -> str:
 class Preprocess:
     """How a slice becomes an encoder's input: open_clip's own words for it.
 
+    `shortest_floor` is `shortest` whose crop begins at the pixel before the half, as transformers crops.
     `mean` and `std` are per RGB channel on the 0 to 1 scale; `fill` (0 to 255) pads in mode `longest`.
     """
 
     size: int = 224
-    resize_mode: Literal["shortest", "longest", "squash"] = "shortest"
+    resize_mode: Literal["shortest", "shortest_floor", "longest", "squash"] = "shortest"
     interpolation: Literal["bicubic", "bilinear"] = "bicubic"
     mean: tuple[float, ...] = (0.48145466, 0.4578275, 0.40821073)
     std: tuple[float, ...] = (0.26862954, 0.26130258, 0.27577711)

@@ -42,7 +42,8 @@ def place(shape: tuple[int, int], preprocess: Preprocess) -> Placement:
         short = min(shape)
         resized = (size * shape[0] // short, size * shape[1] // short)
     scale = (resized[0] / shape[0], resized[1] / shape[1])
-    return Placement(shape, size, scale, (_offset(resized[0], size), _offset(resized[1], size)))
+    floor = preprocess.resize_mode == "shortest_floor"
+    return Placement(shape, size, scale, (_offset(resized[0], size, floor), _offset(resized[1], size, floor)))
 
 
 def spread(
@@ -74,6 +75,8 @@ def to_slice(over_input: NDArray[np.floating], placement: Placement) -> NDArray[
     return np.asarray(drawn, np.float32)
 
 
-def _offset(resized: int, size: int) -> float:
+def _offset(resized: int, size: int, floor: bool) -> float:
     """Return where the resized slice begins: padding before it, or minus what a centred crop takes away."""
-    return float((size - resized) // 2) if resized < size else -float(round((resized - size) / 2.0))
+    if resized < size:
+        return float((size - resized) // 2)
+    return -float((resized - size) // 2 if floor else round((resized - size) / 2.0))

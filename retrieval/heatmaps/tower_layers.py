@@ -1,6 +1,7 @@
 """What a heat map needs of an image tower: its margin, its layers by resolution, and its answer to one cell alone.
 
-open_clip's own ViTs, timm's ViTs and timm's convolutional towers, always in fp32. Importing takes torch's seconds.
+The ViTs of open_clip, timm and transformers and timm's convolutional towers, always in fp32. Importing takes torch's
+seconds.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
 
 from radseek.retrieval.encoders.encoder import Encoder
+from radseek.retrieval.encoders.transformers_encoder import TransformersImages
 
 __all__ = ["Layer", "Tower", "tower_of"]
 
@@ -63,7 +65,7 @@ def tower_of(encoder: Encoder, visual: Any = None) -> Tower | None:
     if tower is None:
         return None
     visual = _exact(tower) if visual is None else visual
-    for read in (_timm_convolutions, _timm_tokens, _open_clip_tokens):
+    for read in (_timm_convolutions, _timm_tokens, _open_clip_tokens, _transformers_tokens):
         found = read(visual)
         if found is not None:
             return Tower(visual, partial(tower.as_input, dtype=torch.float32), *found)
@@ -134,6 +136,17 @@ def _open_clip_tokens(visual: Any) -> _Found | None:
         return _alone(visual.transformer(visual._embeds(inputs))[:, 1:], 1, answer)
 
     return {_patch(visual.patch_size): Layer(blocks[-1].ln_1, 1)}, cells
+
+
+def _transformers_tokens(visual: Any) -> _Found | None:
+    if not isinstance(visual, TransformersImages):
+        return None
+    prefix = visual.prefix
+
+    def cells(inputs: torch.Tensor) -> torch.Tensor:
+        return _alone(visual.tokens(inputs)[:, prefix:], prefix, visual.head)
+
+    return {_patch(visual.patch_size): Layer(visual.layers[-1].layer_norm1, prefix)}, cells
 
 
 def _alone(tokens: torch.Tensor, prefix: int, answer: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:

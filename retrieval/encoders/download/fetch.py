@@ -25,12 +25,18 @@ from radseek.retrieval.encoders.checkpoint import (
 from radseek.retrieval.encoders.download.file_hashes import MANIFEST, write_manifest
 from radseek.retrieval.encoders.download.hub import HubRepository, endpoint, open_repository
 from radseek.retrieval.encoders.download.pickle_conversion import convert_pickle
+from radseek.retrieval.encoders.transformers_checkpoint import (
+    PROCESSORS,
+    TRANSFORMERS_WEIGHTS,
+    is_transformers_folder,
+    read_transformers,
+)
 from radseek.retrieval.errors import EncoderError, MissingFileError, UnknownNameError, UsageError, nearest
 
 __all__ = ["FETCHABLE", "HubSource", "fetch", "fetched_folder"]
 
 HUB_PREFIX = "hf-hub:"
-_PICKLES = ("open_clip_pytorch_model.bin", "open_clip_model.bin", "open_clip_pytorch_model.pt")
+_PICKLES = ("open_clip_pytorch_model.bin", "open_clip_model.bin", "open_clip_pytorch_model.pt", "pytorch_model.bin")
 _EXTRAS = ("slice_pooling.safetensors", "calibration.json", "concepts.json", "model_card.md")
 
 
@@ -98,7 +104,7 @@ def _cached(name: str) -> Path:
 
 def _place(name: str, target: Path, fill: Callable[[Path], dict[str, Any]]) -> Path:
     if (target / MANIFEST).is_file():
-        read_checkpoint(target)
+        _check(target)
         return target
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UsageError(f"{target} already holds something else; give fetch an empty or new folder for '{name}'.")
@@ -119,7 +125,7 @@ def _fill_beside(name: str, target: Path, fill: Callable[[Path], dict[str, Any]]
         source = fill(staging)
         files = [path.name for path in staging.iterdir() if path.is_file()]
         write_manifest(staging, files, {"name": name, **source})
-        read_checkpoint(staging)
+        _check(staging)
         staging.chmod(0o755)
         os.replace(staging, target)  # an empty folder at the target gives way; a full one, made meanwhile, does not
     except BaseException:
@@ -189,33 +195,48 @@ def _complete_tokenizer(folder: Path) -> None:
 
 
 def _from_folder(origin: Path, folder: Path) -> dict[str, Any]:
-    names = (CONFIG, TEXT_CONFIG, *TOKENIZER_FILES, *_EXTRAS)
+    names = (CONFIG, TEXT_CONFIG, *PROCESSORS, *TOKENIZER_FILES, *_EXTRAS)
     for name in names:
         if (origin / name).is_file():
             shutil.copy2(origin / name, folder / name)
-    safe = next((origin / name for name in WEIGHTS if (origin / name).is_file()), None)
+    weights = _weights_of(origin)
+    safe = next((origin / name for name in weights if (origin / name).is_file()), None)
     if safe is not None:
         shutil.copy2(safe, folder / safe.name)
     else:
-        convert_pickle(_pickle_in(origin), folder / WEIGHTS[0])
+        convert_pickle(_pickle_in(origin), folder / weights[0])
     return {"folder": str(origin)}
 
 
 def _convert_in_place(folder: Path) -> Path:
-    if not any((folder / name).is_file() for name in WEIGHTS):
+    weights = _weights_of(folder)
+    if not any((folder / name).is_file() for name in weights):
         with tempfile.TemporaryDirectory(prefix=".radseek.", dir=folder) as staging:
-            converted = Path(staging) / WEIGHTS[0]
+            converted = Path(staging) / weights[0]
             convert_pickle(_pickle_in(folder), converted)
-            os.replace(converted, folder / WEIGHTS[0])
-    read_checkpoint(folder)
+            os.replace(converted, folder / weights[0])
+    _check(folder)
     return folder
+
+
+def _check(folder: Path) -> None:
+    if is_transformers_folder(folder):
+        read_transformers(folder)
+    else:
+        read_checkpoint(folder)
+
+
+def _weights_of(folder: Path) -> tuple[str, ...]:
+    return (TRANSFORMERS_WEIGHTS,) if is_transformers_folder(folder) else WEIGHTS
 
 
 def _pickle_in(folder: Path) -> Path:
     found = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICKLE_SUFFIXES)
     named = [path for path in found if path.name in _PICKLES] or found
     if not named:
-        raise MissingFileError(f"{folder} lacks weights: neither {WEIGHTS[0]} nor a pickle is there to convert.")
+        raise MissingFileError(
+            f"{folder} lacks weights: neither {_weights_of(folder)[0]} nor a pickle is there to convert."
+        )
     if len(named) > 1:
         listed = ", ".join(path.name for path in named)
         raise UsageError(f"{folder} holds several pickles ({listed}); leave the model's own there and try again.")

@@ -1,24 +1,23 @@
-"""The `Encoder` over an open_clip model: fixed batch shapes, one precision, unit rows."""
+"""The `Encoder` over two torch towers, whichever library built them: fixed batch shapes, one precision, unit rows."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from radseek.retrieval.encoders.open_clip_import import compiler_later, open_clip
 from radseek.retrieval.encoders.pooling.slice_pooling import SlicePooling, pool_slices
 from radseek.retrieval.encoders.spec import EncoderSpec
-from radseek.retrieval.encoders.text_batches import TextBatcher, check_texts
+from radseek.retrieval.encoders.text_batches import check_texts
 from radseek.retrieval.encoders.text_rows import read_text_rows, text_key
 from radseek.retrieval.encoders.unit_rows import unit_rows
-from radseek.retrieval.errors import EncoderError, UsageError
+from radseek.retrieval.errors import UsageError
 
-__all__ = ["OpenClipEncoder", "build_model", "first_line"]
+__all__ = ["TextBatches", "TowerEncoder"]
 
 # Matrix kernels give other last bits for other batch sizes, so each batch has one shape, zero padded. Eight rows
 # are as fast as 32 on a CPU (benchmarks/encode_speed.py), and a single radiograph then costs eight, not 32.
@@ -26,16 +25,25 @@ _CPU_BATCH = 8
 _CUDA_BATCH = 64
 
 
-class OpenClipEncoder:
+class TextBatches(Protocol):
+    """Texts as batches of what a text tower takes."""
+
+    def batches(self, texts: Sequence[str]) -> Iterator[tuple[list[int], tuple[torch.Tensor, ...]]]:
+        """Yield `(rows, inputs)`: which texts, and what `encode_text` of the model takes for them, in a fixed shape."""
+        ...
+
+
+class TowerEncoder:
     """Slices through the image tower in `spec.precision`, texts through the text tower in fp32.
 
-    `folder` is where the checkpoint's calibration and concepts may be; None for a model made in code.
+    `model` has `visual`, `encode_image` and `encode_text`, as open_clip's have. `folder` is where the checkpoint's
+    calibration and concepts may be; None for a model made in code.
     """
 
     def __init__(
         self,
         model: Any,
-        tokenizer: Any,
+        texts: TextBatches,
         spec: EncoderSpec,
         *,
         folder: Path | None = None,
@@ -47,7 +55,7 @@ class OpenClipEncoder:
         self.batch_size = _CUDA_BATCH if device.startswith("cuda") else _CPU_BATCH
         self._device = device
         self._model = model.to(device).eval()
-        self._texts = TextBatcher(tokenizer, model, spec.name)
+        self._texts = texts
         self._text_rows = {} if folder is None else read_text_rows(folder, spec.towers_hash, spec.dim)
         self._pooling = pooling
         self._dtype = torch.bfloat16 if spec.precision == "bf16" else torch.float32
@@ -58,13 +66,13 @@ class OpenClipEncoder:
         self._scale, self._shift = 1.0 / (255.0 * std), -mean / std
 
     @property
-    def tower(self) -> OpenClipEncoder:
+    def tower(self) -> TowerEncoder:
         """Return this: `visual` and `as_input` are its image tower."""
         return self
 
     @property
     def visual(self) -> Any:
-        """Return open_clip's image tower as it runs here, for what must look inside it (heat maps)."""
+        """Return the image tower as it runs here, for what must look inside it (heat maps)."""
         return self._model.visual
 
     def encode_slices(self, slices: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -110,8 +118,8 @@ class OpenClipEncoder:
     def _encoded(self, texts: list[str]) -> NDArray[np.float32]:
         rows = np.empty((len(texts), self.spec.dim), np.float32)
         with torch.inference_mode():
-            for which, ids in self._texts.batches(texts):
-                features = self._model.encode_text(ids.to(self._device))
+            for which, inputs in self._texts.batches(texts):
+                features = self._model.encode_text(*(one.to(self._device) for one in inputs))
                 rows[which] = features[: len(which)].float().cpu().numpy()
         return unit_rows(rows, f"text vectors of '{self.spec.name}'")
 
@@ -134,24 +142,3 @@ class OpenClipEncoder:
 
 def _mean_std(spec: EncoderSpec) -> tuple[tuple[float, ...], tuple[float, ...]]:
     return spec.preprocess.mean, spec.preprocess.std
-
-
-def build_model(config: dict[str, Any], source: str) -> Any:
-    """Return open_clip's model of a configuration (`model_cfg`), with fresh fp32 weights; `source` is for messages."""
-    config = dict(config)
-    custom = config.pop("custom_text", False) or "hf_model_name" in config["text_cfg"]
-    kind = open_clip.CustomTextCLIP if custom else open_clip.CLIP
-    try:
-        # A configuration may ask for half precision; weights are always read in full.
-        with compiler_later():  # a text tower of Hugging Face imports its module here
-            return kind(**config).float()
-    except (TypeError, ValueError, KeyError, RuntimeError, AssertionError, OSError, AttributeError) as error:
-        raise EncoderError(
-            f"{source}: open_clip cannot build the towers of its open_clip_config.json: {first_line(error)}"
-        ) from error
-
-
-def first_line(error: BaseException) -> str:
-    """Return the first lines of what a library says of an error, as one sentence."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return " ".join(lines[:2])[:300] + "." if lines else f"{type(error).__name__}."

@@ -1,0 +1,146 @@
+"""A transformers folder to an `Encoder`. Importing this takes torch's seconds.
+
+The model is made from its configuration by its own class and given the weights by name, all of them: nothing here can
+look elsewhere, leave a layer as it was drawn, or load an adapter that lies beside the weights.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from radseek.retrieval.encoders.checkpoint import TOKENIZER_CONFIG, read_json
+from radseek.retrieval.encoders.concepts import concept_names
+from radseek.retrieval.encoders.local_only import offline
+from radseek.retrieval.encoders.open_clip_import import compiler_later
+from radseek.retrieval.encoders.open_clip_loading import scale_and_bias
+from radseek.retrieval.encoders.open_clip_model import first_line
+from radseek.retrieval.encoders.pooling.slice_pooling import load_pooling, pooling_hash
+from radseek.retrieval.encoders.spec import EncoderSpec
+from radseek.retrieval.encoders.tower_encoder import TowerEncoder
+from radseek.retrieval.encoders.tower_identity import current_imaging_hash
+from radseek.retrieval.encoders.transformers_checkpoint import (
+    TransformersCheckpoint,
+    read_transformers,
+    transformers_parts,
+)
+from radseek.retrieval.encoders.transformers_encoder import TransformersTowers
+from radseek.retrieval.encoders.transformers_texts import TransformersTexts
+from radseek.retrieval.errors import EncoderError, MissingExtraError
+
+__all__ = ["load_transformers"]
+
+_FAILURES = (TypeError, ValueError, KeyError, RuntimeError, AssertionError, AttributeError, IndexError)
+
+
+def load_transformers(folder: Path, name: str, precision: str, device: str) -> TowerEncoder:
+    """Load a transformers folder. Raises what `load_encoder` does."""
+    checkpoint = read_transformers(folder)
+    parts = transformers_parts(checkpoint, precision)
+    with offline(), compiler_later():
+        towers = _towers(checkpoint)
+        texts = _texts(checkpoint, name)
+    dim = _width(checkpoint, towers)
+    scale, bias = scale_and_bias(towers)
+    spec = EncoderSpec(
+        name=name,
+        dim=dim,
+        preprocess=checkpoint.preprocess,
+        imaging_hash=current_imaging_hash(),
+        towers_hash=parts.hash(),
+        pooling_hash=pooling_hash(folder),
+        scale=scale,
+        bias=bias,
+        precision=precision,
+        context=texts.context,
+        concepts=concept_names(folder),
+        towers=parts,
+    )
+    return TowerEncoder(towers, texts, spec, folder=folder, pooling=load_pooling(folder, dim), device=device)
+
+
+def _towers(checkpoint: TransformersCheckpoint) -> TransformersTowers:
+    import transformers
+
+    kinds: dict[str, tuple[Any, Any]] = {
+        "clip": (transformers.CLIPConfig, transformers.CLIPModel),
+        "siglip": (transformers.SiglipConfig, transformers.SiglipModel),
+    }
+    config_class, model_class = kinds[checkpoint.kind]
+    config = json.loads(json.dumps(checkpoint.config))
+    config.pop("model_type")
+    try:
+        with torch.random.fork_rng(devices=[]):  # what is drawn here is replaced by the weights
+            model = model_class(config_class(**config)).float()
+    except _FAILURES as error:
+        raise EncoderError(
+            f"{checkpoint.folder}: transformers cannot build the towers of its config.json: {first_line(error)}"
+        ) from error
+    try:
+        state = load_file(checkpoint.weights)
+        # Saved by transformers before 4.31: numbers 0, 1, 2, ..., which the model makes itself.
+        model.load_state_dict({k: v for k, v in state.items() if not k.endswith(".position_ids")}, strict=True)
+    except (RuntimeError, SafetensorError, KeyError, OSError) as error:
+        raise EncoderError(
+            f"{checkpoint.weights} does not fit the towers that config.json describes: {first_line(error)} "
+            "Weights and configuration must come from the same model."
+        ) from error
+    if checkpoint.kind == "siglip" and not model.config.vision_config.vision_use_head:
+        raise EncoderError(f"{checkpoint.folder}: its image tower has no pooling head, so it gives no image vector.")
+    return TransformersTowers(model.eval().requires_grad_(False), checkpoint.kind).eval()
+
+
+def _texts(checkpoint: TransformersCheckpoint, name: str) -> TransformersTexts:
+    tokenizer = _tokenizer(checkpoint)
+    positions = int(
+        (checkpoint.config.get("text_config") or {}).get("max_position_embeddings", _POSITIONS[checkpoint.kind])
+    )
+    context = min(positions, int(tokenizer.model_max_length))
+    lower = None
+    if checkpoint.tokenizer == "SiglipTokenizer":
+        lower = bool(read_json(checkpoint.folder / TOKENIZER_CONFIG).get("do_lower_case", True))
+    if tokenizer.pad_token_id is None or context < 1:
+        raise EncoderError(f"{checkpoint.folder / TOKENIZER_CONFIG} names no pad_token, or a model_max_length below 1.")
+    return TransformersTexts(tokenizer, context, name, trim=checkpoint.kind == "clip", lower=lower)
+
+
+_POSITIONS = {"clip": 77, "siglip": 64}  # transformers' own, where config.json leaves them out
+
+
+def _tokenizer(checkpoint: TransformersCheckpoint) -> Any:
+    import transformers
+
+    named = checkpoint.tokenizer
+    if named == "PreTrainedTokenizer" or (named == "SiglipTokenizer" and _has(checkpoint, "tokenizer.json")):
+        # The same pieces as sentencepiece's of the canonical text, which is made here: no matter what is installed.
+        named = "PreTrainedTokenizerFast"
+    try:
+        kind = getattr(transformers, named)
+        return kind.from_pretrained(str(checkpoint.folder), local_files_only=True)
+    except ImportError as error:
+        raise MissingExtraError(
+            f"The tokenizer in {checkpoint.folder} is a sentencepiece file: pip install sentencepiece protobuf, or put "
+            "the model's tokenizer.json beside it."
+        ) from error
+    except (OSError, *_FAILURES) as error:
+        raise EncoderError(f"The tokenizer in {checkpoint.folder} cannot be read: {first_line(error)}") from error
+
+
+def _has(checkpoint: TransformersCheckpoint, name: str) -> bool:
+    return checkpoint.folder / name in checkpoint.tokenizer_files
+
+
+def _width(checkpoint: TransformersCheckpoint, towers: TransformersTowers) -> int:
+    """Return the width that both towers have, from the model itself."""
+    if checkpoint.kind == "clip":
+        return int(towers.visual.projection.out_features)  # type: ignore[arg-type]
+    image = int(towers.visual.vision.config.hidden_size)
+    text = int(towers.text.config.projection_size)
+    if image != text:
+        raise EncoderError(f"{checkpoint.folder}: image vectors are {image} wide and text vectors {text}.")
+    return image
