@@ -27,7 +27,7 @@ from radseek.retrieval.encoders.encoder import Encoder
 from radseek.retrieval.encoders.load_encoder import load_encoder
 from radseek.retrieval.encoders.spec import check_match
 from radseek.retrieval.errors import UsageError
-from radseek.retrieval.imaging.told_kind import told_kind
+from radseek.retrieval.imaging.stated_kind import stated_kind
 from radseek.retrieval.index.catalog.linkage import linkage_path
 from radseek.retrieval.index.kept_closeness import keep_closeness
 from radseek.retrieval.index.local_store import LocalStore
@@ -142,7 +142,7 @@ def build_index(
     paths = [found_path(source) for source in ([sources] if isinstance(sources, str | Path) else sources)]
     if not paths:
         raise UsageError("no source given; name at least one file or folder")
-    told = told_kind(modality, body_part)
+    stated = stated_kind(modality, body_part)
     encoder = encoder or load_encoder(model)
     key = load_key(make=not is_index(Path(index)))
     unlinked = is_index(Path(index)) and not linkage_path(Path(index)).exists()
@@ -166,7 +166,7 @@ def build_index(
         tables = {"reports": reports, "metadata": metadata}
         named_tables = {name: None if one is None else Path(one) for name, one in tables.items()}
         match_tables(database, key, **named_tables, note=report.notes.append)
-        kinds = KindNotes(told, encoder)
+        kinds = KindNotes(stated, encoder)
         choosing = Choosing(store, database, key, on_duplicate, readmit)
         records = study_records(
             choosing.wanted(),

@@ -8,35 +8,35 @@ from typing import Final
 
 from radseek.index_builder.prepare_study import PreparedSeries, PreparedStudy
 from radseek.retrieval.encoders.encoder import Encoder
-from radseek.retrieval.imaging.told_kind import ToldKind
+from radseek.retrieval.imaging.stated_kind import StatedKind
 from radseek.retrieval.index.store import StudyRecord
 from radseek.retrieval.scoring.kind_guess import guess_kind
 from radseek.retrieval.scoring.text_vectors import TextVectors
 
 __all__ = ["KindNotes"]
 
-_GUESSED: Final = 3  # studies of unknown kind of which a guess is told
+_GUESSED: Final = 3  # studies of unknown kind of which a guess is stated
 _DOUBT: Final = "modality_doubt: "
 
 
 @dataclass(slots=True)
 class KindNotes:
-    """Looks at studies as they are read and encoded; `told`: what was said of all of them."""
+    """Looks at studies as they are read and encoded; `stated`: what was said of all of them."""
 
-    told: ToldKind
+    stated: StatedKind
     encoder: Encoder
     _doubts: dict[str, list[str]] = field(default_factory=dict)  # sentence to the studies that it is of
-    _other: dict[str, list[str]] = field(default_factory=dict)  # what was told to the studies that say something else
+    _other: dict[str, list[str]] = field(default_factory=dict)  # what was stated to the studies that say something else
     _unknown: int = 0
     _guesses: list[str] = field(default_factory=list)
 
-    def read(self, path: str, study: PreparedStudy, told: ToldKind) -> None:
-        """Look at a study that was read; `told`: what was said of it."""
+    def read(self, path: str, study: PreparedStudy, stated: StatedKind) -> None:
+        """Look at a study that was read; `stated`: what was said of it."""
         warnings = [str(one) for series in study.series for one in _listed(series.provenance.get("warnings"))]
         for one in dict.fromkeys(one.removeprefix(_DOUBT) for one in warnings if one.startswith(_DOUBT)):
             self._doubts.setdefault(one, []).append(path)
-        if _is_other(told, study.series):
-            self._other.setdefault(str(told), []).append(path)
+        if _is_other(stated, study.series):
+            self._other.setdefault(str(stated), []).append(path)
 
     def encoded(self, record: StudyRecord) -> None:
         """Look at a study that was encoded: where nobody knows what it is of, guess."""
@@ -52,9 +52,9 @@ class KindNotes:
         """Return what there is to say."""
         said = [f"{_some(paths)}: {doubt}." for doubt, paths in self._doubts.items()]
         said += [
-            f"{_some(paths)}: the files say something else than {told}, and stay what they say; only a body part in "
+            f"{_some(paths)}: the files say something else than {stated}, and stay what they say; only a body part in "
             "the table of `radseek build --metadata FILE` goes before that."
-            for told, paths in self._other.items()
+            for stated, paths in self._other.items()
         ]
         if self._unknown:
             studies = "1 study" if self._unknown == 1 else f"{self._unknown} studies"
@@ -66,12 +66,12 @@ class KindNotes:
         return said
 
 
-def _is_other(told: ToldKind, series: Sequence[PreparedSeries]) -> bool:
-    """Say whether none of a study's series is what was told, where they say what they are of."""
+def _is_other(stated: StatedKind, series: Sequence[PreparedSeries]) -> bool:
+    """Say whether none of a study's series is what was stated, where they say what they are of."""
     modalities = {one.modality for one in series} - {""}
     parts = {part for one in series for part in one.body_part.split("_")} - {""}
-    wanted = set(told.body_part.split("_")) - {""}
-    other = bool(told.modality and modalities and told.modality not in modalities)
+    wanted = set(stated.body_part.split("_")) - {""}
+    other = bool(stated.modality and modalities and stated.modality not in modalities)
     return other or bool(wanted and parts and not wanted & parts)
 
 

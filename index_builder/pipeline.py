@@ -24,7 +24,7 @@ from radseek.index_builder.reports.report_join import Report
 from radseek.index_builder.study_records import GivenFacts, study_record
 from radseek.retrieval.encoders.encoder import Encoder
 from radseek.retrieval.errors import InputError, Reason
-from radseek.retrieval.imaging.told_kind import UNTOLD, ToldKind
+from radseek.retrieval.imaging.stated_kind import UNSTATED, StatedKind
 from radseek.retrieval.imaging.zip_members import unpacking_folder
 from radseek.retrieval.index.store import StudyRecord
 from radseek.retrieval.machine_memory import LEAST, usable_memory
@@ -68,25 +68,25 @@ def study_records(
 
     `keep` sees each study once it is read, with a hash of its pixels, and says whether it goes on to be encoded.
     `report` and `metadata` give what a user's files say of a study; what metadata says of its kind goes before what
-    `notes` was told of all; `notes` sees each study. Studies are read in `workers` processes under a memory and a time
-    limit, so a bad one costs only itself.
+    is stated in `notes` of all; `notes` sees each study. Studies are read in `workers` processes under a memory and a
+    time limit, so a bad one costs only itself.
     """
 
-    def told_of(found: FoundStudy) -> ToldKind:
+    def stated_of(found: FoundStudy) -> StatedKind:
         said = metadata(found)
-        return notes.told if said is None else replace(notes.told, modality=said.modality or notes.told.modality)
+        return notes.stated if said is None else replace(notes.stated, modality=said.modality or notes.stated.modality)
 
     def task(found: FoundStudy, scratch: Path) -> ReadTask:
         said = metadata(found)
         part = said.body_part if said is not None else ""
         return ReadTask(
-            found.headers, told_of(found), part, encoder.spec.preprocess, scratch, hash_pixels=keep is not None
+            found.headers, stated_of(found), part, encoder.spec.preprocess, scratch, hash_pixels=keep is not None
         )
 
     for item, vectors in encode_across(encoder, _read(wanted, task, workers or _default_workers(), skip, keep)):
         given = GivenFacts(report(item.found), metadata(item.found))
         record = study_record(item.found, item.study, vectors, given, encoder=encoder, key=key)
-        notes.read(item.found.source_path, item.study, told_of(item.found))
+        notes.read(item.found.source_path, item.study, stated_of(item.found))
         notes.encoded(record)
         yield record
 
@@ -96,15 +96,15 @@ def embed_sources(
     encoder: Encoder,
     *,
     skip: Skip,
-    told: ToldKind = UNTOLD,
+    stated: StatedKind = UNSTATED,
     note: Callable[[str], None] = lambda _: None,
     workers: int | None = None,
     done: Collection[str] = frozenset(),
 ) -> Iterator[StudyVectors]:
     """Yield every study under some paths as vectors, exactly as an index of them would hold them.
 
-    Studies whose keys are in `done` are not read. `told`: what they are of where they do not say; at the end `note` is
-    called with what there is to say of that. Raises `UsageError` for a path that does not exist.
+    Studies whose keys are in `done` are not read. `stated`: what they are of where they do not say; at the end `note`
+    is called with what there is to say of that. Raises `UsageError` for a path that does not exist.
     """
     paths, key = [found_path(source) for source in sources], load_key()
 
@@ -114,7 +114,7 @@ def embed_sources(
     with scratch_database() as database:
         skip_relative(discover(paths, database, key))
         wanted = (one for one in found_studies(database, key) if one.key not in done)
-        notes = KindNotes(told, encoder)
+        notes = KindNotes(stated, encoder)
         for record in study_records(wanted, encoder=encoder, key=key, skip=skip_relative, notes=notes, workers=workers):
             series = tuple(SeriesVectors(s.key, s.modality, s.body_part, s.views) for s in record.series)
             yield StudyVectors(record.key, record.patient_key, record.source_path, series, record.attributes)

@@ -20,8 +20,8 @@ from radseek.retrieval.encoders.spec import Preprocess
 from radseek.retrieval.errors import InputError
 from radseek.retrieval.imaging.reading_errors import last_catch
 from radseek.retrieval.imaging.scan import FileHeader
+from radseek.retrieval.imaging.stated_kind import StatedKind
 from radseek.retrieval.imaging.study_reader import read_files
-from radseek.retrieval.imaging.told_kind import ToldKind
 from radseek.retrieval.imaging.views.series_views import make_views
 from radseek.retrieval.types import Series, Skipped, Study, View
 
@@ -32,12 +32,12 @@ __all__ = ["PreparedSeries", "PreparedStudy", "PreparedView", "ReadTask", "prepa
 class ReadTask:
     """One study's files, and what the reader and the resize need to know.
 
-    `told`: for what the files do not say; `body_part`: of this very study, whatever its files say, "" where nobody did.
+    `stated`: for what the files do not say; `body_part`: of this very study, whatever its files say, "" for none.
     `hash_pixels`: also tell the study's pixels from others under the same UIDs.
     """
 
     headers: tuple[FileHeader, ...]
-    told: ToldKind
+    stated: StatedKind
     body_part: str
     preprocess: Preprocess
     scratch: Path | None = None  # where archives are unpacked, so that nothing stays behind where a worker dies
@@ -90,7 +90,7 @@ class PreparedStudy:
 def read_prepared(task: ReadTask) -> PreparedStudy:
     """Read one study and prepare it. Raises `InputError` where none of its files can be used."""
     tempfile.tempdir = None if task.scratch is None else str(task.scratch)
-    study = read_files(task.headers, task.told)
+    study = read_files(task.headers, task.stated)
     if task.body_part:
         series = tuple(replace(one, body_part=task.body_part) for one in study.series)
         study = replace(study, series=series)

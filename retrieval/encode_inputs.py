@@ -13,7 +13,7 @@ from radseek.retrieval.encoders.encoder import Encoder
 from radseek.retrieval.encoders.input_pixels import prepare_slices
 from radseek.retrieval.encoders.unit_rows import mean_pool
 from radseek.retrieval.errors import UsageError
-from radseek.retrieval.imaging.told_kind import UNTOLD
+from radseek.retrieval.imaging.stated_kind import UNSTATED
 from radseek.retrieval.scoring.study_vectors import StudyVectors
 from radseek.retrieval.study_targets import StudyTargets
 from radseek.retrieval.types import Study
@@ -101,7 +101,7 @@ def _slice(pixels: NDArray[np.uint8], encoder: Encoder) -> NDArray[np.float32]:
 
 
 def _study(image: str | Path | Study, targets: StudyTargets) -> NDArray[np.float32]:
-    views = targets.one_study(image, UNTOLD).views
+    views = targets.one_study(image, UNSTATED).views
     if not views:
         raise UsageError(f"{image if isinstance(image, str | Path) else 'A study'} has no view that could be encoded.")
     return mean_pool(np.stack([view.pooled for view in views]).astype(np.float32))

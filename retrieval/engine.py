@@ -18,7 +18,7 @@ from radseek.retrieval.explain.explanation import ExplainResult
 from radseek.retrieval.explain.narrators.narrator import Narrator
 from radseek.retrieval.heat_map_answers import HeatMapAnswers
 from radseek.retrieval.heatmaps.study_heatmap import HeatMapper
-from radseek.retrieval.imaging.told_kind import told_kind
+from radseek.retrieval.imaging.stated_kind import stated_kind
 from radseek.retrieval.index.catalog.where import Where
 from radseek.retrieval.index.kept_closeness import KnownCloseness
 from radseek.retrieval.index.local_store import LocalStore
@@ -173,7 +173,7 @@ class Engine(VectorOutput, LabelAnswers, HeatMapAnswers):
         skipped: list[Skipped] = []
         rows: list[FindingScore] = []
         at_hand: dict[int, AtHand] = {}  # by what was asked
-        for study in self._targets.studies(target, told_kind(modality, body_part), skipped):
+        for study in self._targets.studies(target, stated_kind(modality, body_part), skipped):
             of_study = asked.of(study)
             rows.extend(self._screener.rows(study, of_study))
             if target is not None:  # of the open index the screener has said it
@@ -209,7 +209,7 @@ class Engine(VectorOutput, LabelAnswers, HeatMapAnswers):
             UnknownNameError: at once for findings that are not known, at the first row for the rest; as `screen`.
         """
         asked = AskedFindings(findings, self._folder)  # a wrong name is said at once, not at the first row
-        studies = self._targets.studies(target, told_kind(modality, body_part), [] if skipped is None else skipped)
+        studies = self._targets.studies(target, stated_kind(modality, body_part), [] if skipped is None else skipped)
         return (row for study in studies for row in self._screener.rows(study, asked.of(study)))
 
     def prepare(self, findings: Findings) -> None:
@@ -263,11 +263,11 @@ class Engine(VectorOutput, LabelAnswers, HeatMapAnswers):
             MaskError: the mask does not fit.
             InputError: the study cannot be read.
         """
-        store, told = self._targets.need_store("similar"), told_kind(modality, body_part)
+        store, stated = self._targets.need_store("similar"), stated_kind(modality, body_part)
         check_count(k)
         finding = find(contrast) if isinstance(contrast, str) else contrast
-        region = None if mask is None else self._targets.masked(target, told, str(mask), mask_labels)
-        query = self._targets.one_study(target, told) if region is None else region.vectors
+        region = None if mask is None else self._targets.masked(target, stated, str(mask), mask_labels)
+        query = self._targets.one_study(target, stated) if region is None else region.vectors
         patient = frozenset() if include_same_patient else frozenset({query.patient_key} - {""})
         scope = Scope(checked_where(where, store), None, frozenset({query.key, query.stored_as} - {""}), patient)
         words = None if text is None else query_vector(parse_query(text), self._texts)
@@ -317,9 +317,9 @@ class Engine(VectorOutput, LabelAnswers, HeatMapAnswers):
             InputError: the study cannot be read.
         """
         check_count(k)
-        told = told_kind(modality, body_part)
-        study = self._targets.read(target, told)
-        vectors = self._targets.one_study(target if study is None else study, told)
+        stated = stated_kind(modality, body_part)
+        study = self._targets.read(target, stated)
+        vectors = self._targets.one_study(target if study is None else study, stated)
         if study is not None and isinstance(target, str | Path):
             vectors = replace(vectors, path=relative_path(study.paths, found_path(target)))
         asked, version = findings_of_study(findings, vectors, self._folder)

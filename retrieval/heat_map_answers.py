@@ -7,7 +7,7 @@ from pathlib import Path
 from radseek.prompts.finding import Finding
 from radseek.retrieval.errors import UsageError
 from radseek.retrieval.heatmaps.study_heatmap import HeatMap, HeatMapper
-from radseek.retrieval.imaging.told_kind import told_kind
+from radseek.retrieval.imaging.stated_kind import stated_kind
 from radseek.retrieval.privacy.pseudonyms import key_of_target
 from radseek.retrieval.scoring.screening import choose_findings
 from radseek.retrieval.study_targets import StudyTargets
@@ -51,7 +51,7 @@ class HeatMapAnswers:
         """
         if key_of_target(target) is not None:
             raise UsageError(f"A heat map needs the images of {target}, and an index keeps vectors; give their path.")
-        study = target if isinstance(target, Study) else self._targets.pixels(target, told_kind(modality, body_part))
+        study = target if isinstance(target, Study) else self._targets.pixels(target, stated_kind(modality, body_part))
         (asked,), _ = choose_findings([finding], self._folder)
         found = self._mapper.heat_map(study, self._targets.vectors(study), asked, every_slice=every_slice)
         if found is None:

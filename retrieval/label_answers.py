@@ -8,7 +8,7 @@ import numpy as np
 
 from radseek.retrieval.encoders.encoder import Encoder
 from radseek.retrieval.errors import UsageError
-from radseek.retrieval.imaging.told_kind import told_kind
+from radseek.retrieval.imaging.stated_kind import stated_kind
 from radseek.retrieval.scoring.margins import label_probabilities
 from radseek.retrieval.scoring.score_results import ClassifyResult, ClassifyRow, LabelProbability
 from radseek.retrieval.scoring.text_vectors import TextVectors
@@ -52,7 +52,7 @@ class LabelAnswers:
         texts = np.stack([self._texts.text(label) for label in labels])
         rows: list[ClassifyRow] = []
         skipped: list[Skipped] = []
-        for study in self._targets.studies(target, told_kind(modality, body_part), skipped):
+        for study in self._targets.studies(target, stated_kind(modality, body_part), skipped):
             if study.views:
                 shares = label_probabilities(study.views, texts, self.encoder.spec.scale).tolist()
                 rows.append(ClassifyRow(study.key, study.path, tuple(map(LabelProbability, labels, shares))))

@@ -10,8 +10,8 @@ from weakref import WeakKeyDictionary
 from radseek.retrieval.encoders.encoder import Encoder
 from radseek.retrieval.encoders.spec import check_match
 from radseek.retrieval.errors import UsageError
+from radseek.retrieval.imaging.stated_kind import StatedKind
 from radseek.retrieval.imaging.study_reader import read_study
-from radseek.retrieval.imaging.told_kind import ToldKind
 from radseek.retrieval.index.local_store import LocalStore
 from radseek.retrieval.index.manifest import is_index
 from radseek.retrieval.index.repooled_store import RepooledStore
@@ -24,7 +24,7 @@ from radseek.retrieval.search.similar_cases import MaskedRegion, masked_region
 from radseek.retrieval.targets import relative_path, stored_studies, studies_under
 from radseek.retrieval.types import Skipped, Study
 
-__all__ = ["StudyTargets", "Target", "refuse_told", "seen_store"]
+__all__ = ["StudyTargets", "Target", "refuse_stated", "seen_store"]
 
 # A path, an index's path, a study's key in the open index; or a study, read or encoded already.
 Target = str | Path | Study | StudyVectors
@@ -38,12 +38,12 @@ def seen_store(store: Store, encoder: Encoder) -> Store:
     return RepooledStore(store, encoder) if check_match(store.spec, encoder.spec) else store
 
 
-def refuse_told(target: Target | None, told: ToldKind) -> None:
+def refuse_stated(target: Target | None, stated: StatedKind) -> None:
     """Raise `UsageError` where somebody says of which kind stored studies are, which is known."""
     is_stored = target is None or key_of_target(target) is not None
-    if told and (is_stored or (isinstance(target, str | Path) and is_index(Path(target)))):
+    if stated and (is_stored or (isinstance(target, str | Path) and is_index(Path(target)))):
         raise UsageError(
-            f"What stored studies are of is in the index, so '{told}' is not taken for them; build them again with "
+            f"What stored studies are of is in the index, so '{stated}' is not taken for them; build them again with "
             "`radseek build --metadata FILE --on-duplicate replace`, FILE with the columns study, modality, body_part."
         )
 
@@ -74,9 +74,9 @@ class StudyTargets:
                 return stored_study(self._store, case)
         return self.embed(study, relative_path(study.paths, Path(study.paths[0])) if study.paths else "")
 
-    def studies(self, target: Target | None, told: ToldKind, skipped: list[Skipped]) -> Iterator[StudyVectors]:
+    def studies(self, target: Target | None, stated: StatedKind, skipped: list[Skipped]) -> Iterator[StudyVectors]:
         """Yield a target's studies as vectors; what could not be used goes to `skipped`."""
-        refuse_told(target, told)
+        refuse_stated(target, stated)
         if isinstance(target, StudyVectors):
             yield target
         elif isinstance(target, Study):
@@ -87,40 +87,40 @@ class StudyTargets:
             with LocalStore.open(target) as store:
                 yield from stored_studies(seen_store(store, self._encoder))
         else:
-            for found in studies_under(Path(target), told, isolated=self._isolated):
+            for found in studies_under(Path(target), stated, isolated=self._isolated):
                 if isinstance(found, Skipped):
                     skipped.append(found)
                 else:
                     yield self.embed(*found)
 
-    def one_study(self, target: Target, told: ToldKind) -> StudyVectors:
+    def one_study(self, target: Target, stated: StatedKind) -> StudyVectors:
         """Return the one study at a target; raises as `read_study` does."""
         if isinstance(target, Study | StudyVectors) or key_of_target(target) is not None:
-            return next(self.studies(target, told, []))
+            return next(self.studies(target, stated, []))
         path = found_path(target)
-        study = self.pixels(path, told)
+        study = self.pixels(path, stated)
         return self.embed(study, relative_path(study.paths, path))
 
-    def read(self, target: Target, told: ToldKind) -> Study | None:
+    def read(self, target: Target, stated: StatedKind) -> Study | None:
         """Return a target's pixels, or None where there are vectors only; raises as `read_study` does."""
         if isinstance(target, Study):
             return target
         if isinstance(target, StudyVectors) or key_of_target(target) is not None:
             return None
-        return self.pixels(target, told)
+        return self.pixels(target, stated)
 
-    def masked(self, target: Target, told: ToldKind, mask: str, labels: Sequence[str]) -> MaskedRegion:
+    def masked(self, target: Target, stated: StatedKind, mask: str, labels: Sequence[str]) -> MaskedRegion:
         """Return the region that a mask marks in the one study at a target."""
         if isinstance(target, StudyVectors) or key_of_target(target) is not None:
             raise UsageError("A mask needs the images, and an index keeps none; give the path of the study's files.")
-        study = target if isinstance(target, Study) else self.pixels(target, told)
+        study = target if isinstance(target, Study) else self.pixels(target, stated)
         source = found_path(study.paths[0] if isinstance(target, Study) and study.paths else str(target))
         path = relative_path(study.paths, source) if study.paths else None
         return masked_region(study, path, mask, labels, self._encoder, self._own_key())
 
-    def pixels(self, path: str | Path, told: ToldKind) -> Study:
+    def pixels(self, path: str | Path, stated: StatedKind) -> Study:
         """Read the one study at a path; raises as `read_study` does."""
-        return read_study(Path(path), modality=told.modality, body_part=told.body_part, isolated=self._isolated)
+        return read_study(Path(path), modality=stated.modality, body_part=stated.body_part, isolated=self._isolated)
 
     def embed(self, study: Study, path: str) -> StudyVectors:
         """Return a study's vectors, encoded once, and named by `path`."""

@@ -11,8 +11,8 @@ from pathlib import Path
 from radseek.retrieval.errors import InputError, UnknownNameError
 from radseek.retrieval.imaging.isolated_scan import scan_apart
 from radseek.retrieval.imaging.scan import FileHeader, group_key, scan
+from radseek.retrieval.imaging.stated_kind import UNSTATED, StatedKind
 from radseek.retrieval.imaging.study_reader import read_files, read_files_apart
-from radseek.retrieval.imaging.told_kind import UNTOLD, ToldKind
 from radseek.retrieval.index.store import Scope, Store, pages
 from radseek.retrieval.path_text import found_path, printable, shown_path
 from radseek.retrieval.scoring.study_vectors import StudyVectors, stored_study
@@ -36,7 +36,7 @@ def stored_studies(store: Store, key: str | None = None, scope: Scope | None = N
 
 
 def studies_under(
-    path: Path, told: ToldKind = UNTOLD, *, isolated: bool = False
+    path: Path, stated: StatedKind = UNSTATED, *, isolated: bool = False
 ) -> Iterator[tuple[Study, str] | Skipped]:
     """Yield every study under a path, with its path relative to it; what cannot be used comes as `Skipped`.
 
@@ -53,7 +53,7 @@ def studies_under(
     names = _names({key: [one.path for one in headers] for key, headers in groups.items()}, path)
     for key, headers in groups.items():
         try:
-            study = (read_files_apart if isolated else read_files)(headers, told)
+            study = (read_files_apart if isolated else read_files)(headers, stated)
         except InputError as error:
             shown = relative_path([error.path or headers[0].path], path)
             yield Skipped(shown, error.reason, printable(str(error)))

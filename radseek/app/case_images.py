@@ -9,8 +9,8 @@ from pathlib import Path
 
 from radseek.pictures.slice_pictures import Picture, find_view, picture_of
 from radseek.retrieval.errors import RadseekError
+from radseek.retrieval.imaging.stated_kind import UNSTATED, StatedKind
 from radseek.retrieval.imaging.study_reader import read_paths
-from radseek.retrieval.imaging.told_kind import UNTOLD, ToldKind
 from radseek.retrieval.imaging.views.series_views import view_names
 from radseek.retrieval.index.catalog.linkage import LinkageFile, linkage_path
 from radseek.retrieval.privacy.pseudonyms import load_key, series_key
@@ -90,7 +90,7 @@ class CaseImages:
             return None
         paths = link.paths if link.study_uid else link.paths[:1]
         try:
-            return _of_kinds(read_paths(paths, ToldKind(*kinds[0]) if kinds else UNTOLD), kinds)
+            return _of_kinds(read_paths(paths, StatedKind(*kinds[0]) if kinds else UNSTATED), kinds)
         except (RadseekError, OSError):  # moved, changed or gone since the build
             return None
 

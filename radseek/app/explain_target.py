@@ -8,14 +8,14 @@ from typing import Any
 from radseek.retrieval.engine import Engine, Findings
 from radseek.retrieval.errors import UnknownNameError, UsageError
 from radseek.retrieval.explain.explanation import ExplainResult
+from radseek.retrieval.imaging.stated_kind import UNSTATED, StatedKind
 from radseek.retrieval.imaging.study_reader import read_study
-from radseek.retrieval.imaging.told_kind import UNTOLD, ToldKind
 from radseek.retrieval.index.manifest import is_index
 from radseek.retrieval.index.store import Case, Scope
 from radseek.retrieval.path_text import found_path
 from radseek.retrieval.privacy.pseudonyms import key_of_target
 from radseek.retrieval.scoring.study_vectors import StudyVectors, stored_study
-from radseek.retrieval.study_targets import refuse_told
+from radseek.retrieval.study_targets import refuse_stated
 from radseek.retrieval.targets import relative_path
 from radseek.retrieval.types import Skipped, Study
 
@@ -57,17 +57,17 @@ class Asked:
         return replace(engine.vectors(self.study), path=self.path)
 
 
-def find_study(engine: Engine, target: str, told: ToldKind = UNTOLD) -> Asked:
+def find_study(engine: Engine, target: str, stated: StatedKind = UNSTATED) -> Asked:
     """Return the one study at a target: a path, the key of a stored study, or an index that holds one study.
 
     Raises `UsageError` for none or several, `UnknownNameError` for a key that the index does not have, and what
     `read_study` raises.
     """
     path = found_path(target)
-    refuse_told(target, told)
+    refuse_stated(target, stated)
     if key_of_target(target) is not None or is_index(path):
         return _stored(engine, target)
-    study = read_study(path, modality=told.modality, body_part=told.body_part, isolated=engine.isolated)
+    study = read_study(path, modality=stated.modality, body_part=stated.body_part, isolated=engine.isolated)
     return Asked(relative_path(study.paths, path), study=study)
 
 

@@ -14,8 +14,8 @@ from typing import Final
 
 from radseek.retrieval.errors import InputError, Reason
 from radseek.retrieval.imaging.scan import FileHeader, group_key, scan
+from radseek.retrieval.imaging.stated_kind import stated_kind
 from radseek.retrieval.imaging.study_reader import read_files
-from radseek.retrieval.imaging.told_kind import told_kind
 from radseek.retrieval.imaging.zip_members import is_zip, members, open_zip
 from radseek.retrieval.machine_memory import memory_share
 from radseek.retrieval.types import Skipped, Study
@@ -61,7 +61,7 @@ def decode(task: FolderTask | StudyTask) -> Decoded:
     """Do one task, in a worker. Raises `InputError` where nothing of it can be used."""
     tempfile.tempdir = str(task.scratch)  # a worker that is killed leaves nothing elsewhere
     if isinstance(task, StudyTask):
-        return Decoded(studies=(read_files(task.headers, told_kind(task.modality)),))
+        return Decoded(studies=(read_files(task.headers, stated_kind(task.modality)),))
     _check_archives(task)
     groups: dict[str, list[FileHeader]] = {}
     skipped: list[Skipped] = []
@@ -109,7 +109,7 @@ def refused(headers: Sequence[FileHeader], error: InputError) -> tuple[Skipped, 
 
 def _read(headers: tuple[FileHeader, ...], task: FolderTask, skipped: list[Skipped]) -> tuple[Study, ...]:
     try:
-        return (read_files(headers, told_kind(task.modality)),)
+        return (read_files(headers, stated_kind(task.modality)),)
     except InputError as error:
         skipped.extend(refused(headers, error))
         return ()

@@ -23,7 +23,7 @@ from radseek.cli.similar_tables import print_similar
 from radseek.cli.target_studies import only_study, refuse_nothing, refuse_second, studies_of
 from radseek.retrieval.engine import Engine
 from radseek.retrieval.errors import UsageError
-from radseek.retrieval.imaging.told_kind import told_kind
+from radseek.retrieval.imaging.stated_kind import stated_kind
 from radseek.retrieval.index.manifest import is_index
 from radseek.retrieval.scoring.score_results import ClassifyResult
 from radseek.retrieval.scoring.study_vectors import StudyVectors
@@ -50,11 +50,13 @@ def classify(
     json: Json = False,
 ) -> None:
     """Share one between labels that exclude each other, for every study of TARGET."""
-    told = told_kind(modality, body_part)
+    stated = stated_kind(modality, body_part)
     with open_engine(target, None, model) as engine:
         skipped: list[Skipped] = []
         notes: list[str] = []
-        answers = [engine.classify(study, label) for study in studies_of(engine, target, told, workers, skipped, notes)]
+        answers = [
+            engine.classify(study, label) for study in studies_of(engine, target, stated, workers, skipped, notes)
+        ]
         rows = tuple(row for answer in answers for row in answer.results)
         result = ClassifyResult(engine.encoder.spec, rows, tuple(skipped))
     print_remarks(notes, ())
@@ -98,7 +100,7 @@ def similar(
     """Find the earlier cases most like the study at TARGET, or like a masked region of it, and their reports."""
     if mask_label and mask is None:
         raise UsageError("--mask-label names a label of a mask; give the mask too, with --mask FILE.")
-    told = told_kind(modality, body_part)
+    stated = stated_kind(modality, body_part)
     if mask is None:
         refuse_second(target)
     with Engine.open(index, model, isolated=True) as engine:
@@ -106,7 +108,7 @@ def similar(
         notes: list[str] = []
         query: StudyVectors | str
         if mask is None:
-            query = only_study(engine, target, told, skipped, notes, json=json)
+            query = only_study(engine, target, stated, skipped, notes, json=json)
         else:
             query = _with_pixels(engine, target)
         result = engine.similar(

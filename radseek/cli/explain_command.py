@@ -23,7 +23,7 @@ from radseek.retrieval.explain.evidence import CaveatItem
 from radseek.retrieval.explain.explanation import ExplainResult
 from radseek.retrieval.explain.narrators.load_narrator import load_narrator
 from radseek.retrieval.explain.summary import narration_failure
-from radseek.retrieval.imaging.told_kind import told_kind
+from radseek.retrieval.imaging.stated_kind import stated_kind
 from radseek.retrieval.scoring.probe_files import asked_finding
 
 __all__ = ["explain"]
@@ -84,7 +84,7 @@ def explain(
         raise UsageError("Give either --findings SET or --finding TEXT, not both.")
     shown = load_narrator(narrator.value, model=model_file, url=llm_url, allow_remote=allow_remote_llm)
     with open_engine(target, index, model) as engine:
-        study = find_study(engine, target, told_kind(modality, body_part))
+        study = find_study(engine, target, stated_kind(modality, body_part))
         asked = _findings(study, findings, finding, index_of(target, index))
         measured = {"mask": mask, "prior": prior, "prior_mask": prior_mask}
         result = study.explain(engine, asked, k=k, narrator=shown, lang=lang.value, modality=modality, **measured)

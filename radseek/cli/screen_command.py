@@ -1,4 +1,4 @@
-"""The command `screen`: scores of every study, told as they come and never held all together."""
+"""The command `screen`: scores of every study, stated as they come and never held all together."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from radseek.prompts import list_sets
 from radseek.retrieval.disk_errors import temporary_folder, using_temporary_folder
 from radseek.retrieval.engine import Engine
 from radseek.retrieval.errors import UsageError
-from radseek.retrieval.imaging.told_kind import told_kind
+from radseek.retrieval.imaging.stated_kind import stated_kind
 from radseek.retrieval.index.manifest import is_index
 from radseek.retrieval.index.store import Scope
 from radseek.retrieval.language.spelling import spelling_of_findings
@@ -103,7 +103,7 @@ def screen(
     )
     chosen = AskedFindings(asked)
     version, done = chosen.version, set[str]() if resume else None
-    told = told_kind(modality, body_part)
+    stated = stated_kind(modality, body_part)
     skipped: list[Skipped] = []
     notes: list[str] = []
     unfitted: list[str] = []
@@ -127,7 +127,7 @@ def screen(
         answered = bool(done)
         update = outputs.enter_context(progress())
         total = engine.store.passing(scope) if engine.store is not None and is_index(Path(target)) else None
-        studies = studies_of(engine, target, told, workers, skipped, notes, done or frozenset(), scope)
+        studies = studies_of(engine, target, stated, workers, skipped, notes, done or frozenset(), scope)
         for count, study in enumerate(studies, 1 + len(done or ())):
             rows = list(engine.iter_screen(study, asked))
             update("screen", count, total)

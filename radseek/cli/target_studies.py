@@ -11,14 +11,14 @@ from radseek.retrieval.engine import Engine
 from radseek.retrieval.errors import InputError, UsageError
 from radseek.retrieval.imaging.isolated_scan import scan_apart
 from radseek.retrieval.imaging.scan import FileHeader, content_hash, group_key
-from radseek.retrieval.imaging.told_kind import ToldKind
+from radseek.retrieval.imaging.stated_kind import StatedKind
 from radseek.retrieval.index.manifest import is_index
 from radseek.retrieval.index.store import Scope
 from radseek.retrieval.path_text import found_path, shown_path
 from radseek.retrieval.privacy.pseudonyms import key_of_target
 from radseek.retrieval.scoring.study_vectors import StudyVectors
 from radseek.retrieval.search.search_results import SimilarResult
-from radseek.retrieval.study_targets import refuse_told
+from radseek.retrieval.study_targets import refuse_stated
 from radseek.retrieval.targets import stored_studies
 from radseek.retrieval.types import Skipped
 
@@ -28,7 +28,7 @@ __all__ = ["only_study", "refuse_nothing", "refuse_second", "studies_of"]
 def studies_of(
     engine: Engine,
     target: str,
-    told: ToldKind,
+    stated: StatedKind,
     workers: int | None,
     skipped: list[Skipped],
     notes: list[str],
@@ -37,10 +37,10 @@ def studies_of(
 ) -> Iterator[StudyVectors | str]:
     """Yield a target's studies but those in `done`, read in workers under a limit; of an index those in scope.
 
-    `told`: what they are of where their files do not say; at the end `notes` gets what there is to say of that. Raises
-    `UsageError` where it is told of studies of an index.
+    `stated`: what they are of where their files do not say; at the end `notes` gets what there is to say of that.
+    Raises `UsageError` where it is stated of studies of an index.
     """
-    refuse_told(target, told)
+    refuse_stated(target, stated)
     if key_of_target(target) is not None:
         yield target
     elif is_index(Path(target)) and engine.store is not None:
@@ -48,12 +48,12 @@ def studies_of(
     else:
         sources = [Path(target)]
         yield from embed_sources(
-            sources, engine.encoder, skip=skipped.extend, told=told, note=notes.append, workers=workers, done=done
+            sources, engine.encoder, skip=skipped.extend, stated=stated, note=notes.append, workers=workers, done=done
         )
 
 
 def only_study(
-    engine: Engine, target: str, told: ToldKind, skipped: list[Skipped], notes: list[str], *, json: bool
+    engine: Engine, target: str, stated: StatedKind, skipped: list[Skipped], notes: list[str], *, json: bool
 ) -> StudyVectors | str:
     """Return the one study at a target; the rest is as for `studies_of`.
 
@@ -61,7 +61,7 @@ def only_study(
     """
     if is_index(Path(target)) and engine.store is not None:
         _refuse_several(engine.store.passing(Scope()), target)
-    studies = list(studies_of(engine, target, told, None, skipped, notes))
+    studies = list(studies_of(engine, target, stated, None, skipped, notes))
     if json and skipped and not studies:
         print_json(SimilarResult(engine.encoder.spec, {"path": target}, ()).to_dict())
     refuse_nothing(bool(studies), skipped, target)

@@ -15,8 +15,8 @@ from radseek.retrieval.imaging.nifti.nifti_series import read_nifti
 from radseek.retrieval.imaging.picture_file import read_picture
 from radseek.retrieval.imaging.reading_errors import last_catch, unforeseen
 from radseek.retrieval.imaging.scan import FileHeader, group_key, scan
+from radseek.retrieval.imaging.stated_kind import UNSTATED, StatedKind, stated_kind
 from radseek.retrieval.imaging.study_attributes import describe_study
-from radseek.retrieval.imaging.told_kind import UNTOLD, ToldKind, told_kind
 from radseek.retrieval.imaging.zip_members import on_disk, unpacking_folder
 from radseek.retrieval.types import Series, Skipped, Study
 from radseek.retrieval.workers import call_apart
@@ -29,7 +29,7 @@ class Apart:
     """What a worker is to read: the one study at a path, or the study of some files, as paths or headers."""
 
     what: str | Path | tuple[str, ...] | tuple[FileHeader, ...]
-    told: ToldKind
+    stated: StatedKind
     scratch: Path  # where it unpacks, so that nothing stays behind where it dies
 
 
@@ -56,41 +56,41 @@ def read_study(
         UnknownNameError: no such modality or body part.
         WorkerError: isolated, and no worker can be started.
     """
-    told = told_kind(modality, body_part)
-    return _in_worker(path, told) if isolated else _read_here(path, told)
+    stated = stated_kind(modality, body_part)
+    return _in_worker(path, stated) if isolated else _read_here(path, stated)
 
 
-def read_paths(paths: Sequence[str], told: ToldKind = UNTOLD) -> Study:
+def read_paths(paths: Sequence[str], stated: StatedKind = UNSTATED) -> Study:
     """Read files that are one study, in a worker process as `read_study` does with `isolated`.
 
     Raises `InputError` where none of them can be read, `UsageError` for none that is there.
     """
-    return _in_worker(tuple(paths), told)
+    return _in_worker(tuple(paths), stated)
 
 
-def read_files_apart(headers: Sequence[FileHeader], told: ToldKind = UNTOLD) -> Study:
+def read_files_apart(headers: Sequence[FileHeader], stated: StatedKind = UNSTATED) -> Study:
     """Do what `read_files` does in a worker process, as `read_study` does with `isolated`."""
-    return _in_worker(tuple(headers), told)
+    return _in_worker(tuple(headers), stated)
 
 
 def read_apart(task: Apart) -> Study:
     """Do what an `Apart` says; called in a worker."""
     tempfile.tempdir = str(task.scratch)
     if not isinstance(task.what, tuple):
-        return _read_here(task.what, task.told)
+        return _read_here(task.what, task.stated)
     headers: list[FileHeader] = []
     for one in task.what:
         headers += [one] if isinstance(one, FileHeader) else [h for h in scan(one) if isinstance(h, FileHeader)]
-    return read_files(headers, task.told)
+    return read_files(headers, task.stated)
 
 
-def _in_worker(what: str | Path | tuple[str, ...] | tuple[FileHeader, ...], told: ToldKind) -> Study:
+def _in_worker(what: str | Path | tuple[str, ...] | tuple[FileHeader, ...], stated: StatedKind) -> Study:
     with unpacking_folder() as scratch:
-        study: Study = call_apart("radseek.retrieval.imaging.study_reader:read_apart", Apart(what, told, scratch))
+        study: Study = call_apart("radseek.retrieval.imaging.study_reader:read_apart", Apart(what, stated, scratch))
     return study
 
 
-def _read_here(path: str | Path, told: ToldKind) -> Study:
+def _read_here(path: str | Path, stated: StatedKind) -> Study:
     headers: list[FileHeader] = []
     skipped: list[Skipped] = []
     for found in scan(path):
@@ -102,15 +102,15 @@ def _read_here(path: str | Path, told: ToldKind) -> Study:
             f"({_first_of_each(headers)}), or build an index of all"
         )
     if headers:
-        study = read_files(headers, told)
+        study = read_files(headers, stated)
         return replace(study, skipped=(*skipped, *study.skipped))
     if skipped:
         raise _nothing(skipped, str(path))
     raise UsageError(f"{path} is empty; give a file or folder with DICOM, NIfTI, PNG or JPEG")
 
 
-def read_files(headers: Sequence[FileHeader], told: ToldKind = UNTOLD) -> Study:
-    """Read the files of one study, as `scan` found them, in any order; `told` is for what they do not say.
+def read_files(headers: Sequence[FileHeader], stated: StatedKind = UNSTATED) -> Study:
+    """Read the files of one study, as `scan` found them, in any order; `stated` is for what they do not say.
 
     Raises:
         UsageError: no headers were given.
@@ -121,7 +121,7 @@ def read_files(headers: Sequence[FileHeader], told: ToldKind = UNTOLD) -> Study:
     ordered = sorted(headers, key=lambda header: header.path)
     first = ordered[0]
     with last_catch(first.path), on_disk([header.path for header in ordered]) as found:
-        series, skipped = _read(ordered, found, told)
+        series, skipped = _read(ordered, found, stated)
         if not series:
             raise _nothing(skipped, first.path)
         digest = content_hash(list(found.values()))
@@ -139,14 +139,14 @@ def read_files(headers: Sequence[FileHeader], told: ToldKind = UNTOLD) -> Study:
 
 
 def _read(
-    headers: Sequence[FileHeader], found: Mapping[str, Path], told: ToldKind
+    headers: Sequence[FileHeader], found: Mapping[str, Path], stated: StatedKind
 ) -> tuple[list[Series], list[Skipped]]:
     series: list[Series] = []
     skipped: list[Skipped] = []
     dicom = {str(found[header.path]): header.path for header in headers if header.kind == "dicom"}
     if dicom:
-        read, lost = _read_dicom([Path(path) for path in dicom], told.modality)
-        series += [replace(one, modality=one.modality or told.modality) for one in read]
+        read, lost = _read_dicom([Path(path) for path in dicom], stated.modality)
+        series += [replace(one, modality=one.modality or stated.modality) for one in read]
         # A member of a zip was read from a temporary file; name it as the user knows it.
         skipped += [replace(line, path=dicom.get(line.path, line.path)) for line in lost]
     for header in headers:
@@ -155,10 +155,10 @@ def _read(
         reader = read_nifti if header.kind == "nifti" else read_picture
         try:
             with last_catch(header.path):
-                series.append(reader(found[header.path], told.modality))
+                series.append(reader(found[header.path], stated.modality))
         except InputError as error:
             skipped.append(Skipped(header.path, error.reason, str(error)))
-    return [replace(one, body_part=one.body_part or told.body_part) for one in series], skipped
+    return [replace(one, body_part=one.body_part or stated.body_part) for one in series], skipped
 
 
 def _read_dicom(files: list[Path], modality: str) -> tuple[list[Series], list[Skipped]]:

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from radseek.retrieval.encoders.unit_rows import mean_pool
-from radseek.retrieval.imaging.told_kind import ToldKind
+from radseek.retrieval.imaging.stated_kind import StatedKind
 from radseek.retrieval.scoring.margins import label_probabilities
 from radseek.retrieval.scoring.text_vectors import TextVectors
 from radseek.retrieval.types import ViewVectors
@@ -18,32 +18,38 @@ __all__ = ["KindGuess", "guess_kind"]
 
 # What it is, in the words that the built-in encoder's kinds of image are measured with (training/real_questions.py).
 _KINDS: Final = (
-    (ToldKind("CT", "chest"), ("A CT scan showing the chest.", "Tomographic section at the level of the lungs.")),
-    (ToldKind("CT", "head"), ("A CT scan showing the head.", "Tomographic section of the skull and its contents.")),
-    (ToldKind("CT", "abdomen"), ("A CT scan showing the abdomen.", "Tomographic section at the level of the kidneys.")),
-    (ToldKind("MR", "head"), ("An MRI scan showing the brain.", "MR section of the cerebral hemispheres.")),
+    (StatedKind("CT", "chest"), ("A CT scan showing the chest.", "Tomographic section at the level of the lungs.")),
+    (StatedKind("CT", "head"), ("A CT scan showing the head.", "Tomographic section of the skull and its contents.")),
     (
-        ToldKind("MR", "spine"),
+        StatedKind("CT", "abdomen"),
+        ("A CT scan showing the abdomen.", "Tomographic section at the level of the kidneys."),
+    ),
+    (StatedKind("MR", "head"), ("An MRI scan showing the brain.", "MR section of the cerebral hemispheres.")),
+    (
+        StatedKind("MR", "spine"),
         ("An MRI scan showing the lumbar spine.", "MR section of lumbar discs and vertebral bodies."),
     ),
     (
-        ToldKind("MR", "pelvis"),
+        StatedKind("MR", "pelvis"),
         ("An MRI scan showing the prostate.", "MR section of the pelvis at the level of the prostate."),
     ),
-    (ToldKind("DX", "chest"), ("An X-ray showing the chest.", "Conventional radiography of heart and lungs.")),
-    (ToldKind("DX", "extremity"), ("An X-ray showing the wrist.", "Conventional radiography of the forearm and hand.")),
-    (ToldKind("DX", "extremity"), ("An X-ray showing the knee.", "Conventional radiography of the knee joint.")),
-    (ToldKind("US", "abdomen"), ("An ultrasound scan showing the liver.", "B-mode picture of hepatic parenchyma.")),
-    (ToldKind("US", "breast"), ("An ultrasound scan showing the breast.", "B-mode picture of mammary tissue.")),
+    (StatedKind("DX", "chest"), ("An X-ray showing the chest.", "Conventional radiography of heart and lungs.")),
+    (
+        StatedKind("DX", "extremity"),
+        ("An X-ray showing the wrist.", "Conventional radiography of the forearm and hand."),
+    ),
+    (StatedKind("DX", "extremity"), ("An X-ray showing the knee.", "Conventional radiography of the knee joint.")),
+    (StatedKind("US", "abdomen"), ("An ultrasound scan showing the liver.", "B-mode picture of hepatic parenchyma.")),
+    (StatedKind("US", "breast"), ("An ultrasound scan showing the breast.", "B-mode picture of mammary tissue.")),
 )
-_SURE: Final = 0.8  # share from which a kind is told: below it volumes of the head were taken for spines
+_SURE: Final = 0.8  # share from which a kind is stated: below it volumes of the head were taken for spines
 
 
 @dataclass(frozen=True, slots=True)
 class KindGuess:
     """A kind of image, and the share (0 to 1) that the encoder gives it among those that it has words for."""
 
-    kind: ToldKind
+    kind: StatedKind
     share: float
 
     def __str__(self) -> str:
@@ -64,7 +70,7 @@ def guess_kind(views: Sequence[ViewVectors], texts: TextVectors) -> KindGuess | 
     if not views or spec.meaningless:
         return None
     rows = np.stack([mean_pool(np.stack([texts.text(one) for one in said])) for _, said in _KINDS])
-    shares: dict[ToldKind, float] = {}
+    shares: dict[StatedKind, float] = {}
     for (kind, _), share in zip(_KINDS, label_probabilities(views, rows, spec.scale).tolist(), strict=True):
         shares[kind] = shares.get(kind, 0.0) + share
     best = max(shares, key=shares.__getitem__)

@@ -13,8 +13,8 @@ from radseek.index_builder import build_index
 from radseek.retrieval.encoders.load_encoder import load_encoder
 from radseek.retrieval.engine import Engine
 from radseek.retrieval.errors import UnknownNameError, UsageError
+from radseek.retrieval.imaging.stated_kind import StatedKind, stated_kind
 from radseek.retrieval.imaging.study_reader import read_study
-from radseek.retrieval.imaging.told_kind import ToldKind, told_kind
 from radseek.retrieval.scoring import kind_guess
 from radseek.retrieval.scoring.kind_guess import guess_kind
 from radseek.retrieval.scoring.study_vectors import embed_study
@@ -44,11 +44,11 @@ def scans(tmp_path: Path) -> Path:
 
 
 def test_kinds_are_named_in_the_usual_words() -> None:
-    assert told_kind("ct", "Brain") == ToldKind("CT", "head")
-    assert str(told_kind("CT", "chest/abdomen")) == "CT of the chest and abdomen"
-    assert not told_kind(None)
+    assert stated_kind("ct", "Brain") == StatedKind("CT", "head")
+    assert str(stated_kind("CT", "chest/abdomen")) == "CT of the chest and abdomen"
+    assert not stated_kind(None)
     with pytest.raises(UnknownNameError, match="head, neck, spine"):
-        told_kind("CT", "blorb")
+        stated_kind("CT", "blorb")
 
 
 def test_what_files_do_not_say_is_taken_and_what_they_say_stays(scans: Path) -> None:
@@ -72,12 +72,12 @@ def test_a_modality_that_cannot_be_right_is_said_once_and_gives_way(scans: Path)
 @pytest.mark.slow
 def test_a_build_names_each_thing_once(scans: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     index = tmp_path / "a.index"
-    told = ["--modality", "CT", "--body-part", "head"]
+    stated = ["--modality", "CT", "--body-part", "head"]
     assert run(["build", str(scans), "--index", str(index), "--model", "random"]) == 0
     said = " ".join(capsys.readouterr().err.split())
     assert said.count("odd: Modality says NM, and the kind of file is of CT; `--modality CT` takes it as that.") == 1
     assert "Of 1 study modality or body part is not known" in said
-    assert run(["build", str(scans), "--index", str(tmp_path / "b.index"), "--model", "random", *told]) == 0
+    assert run(["build", str(scans), "--index", str(tmp_path / "b.index"), "--model", "random", *stated]) == 0
     said = " ".join(capsys.readouterr().err.split())
     assert "Modality says" not in said
     assert "ct and 1 more study: the files say something else than CT of the head, and stay what they say" in said

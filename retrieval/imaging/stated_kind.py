@@ -8,11 +8,11 @@ from radseek.retrieval.errors import UnknownNameError
 from radseek.retrieval.imaging.body_part import PARTS, body_part
 from radseek.retrieval.imaging.modality import named_modality
 
-__all__ = ["UNTOLD", "ToldKind", "told_kind"]
+__all__ = ["UNSTATED", "StatedKind", "stated_kind"]
 
 
 @dataclass(frozen=True, slots=True)
-class ToldKind:
+class StatedKind:
     """A modality as DICOM writes it and a canonical body part; "" for what nobody said."""
 
     modality: str = ""
@@ -27,10 +27,10 @@ class ToldKind:
         return " ".join(filter(None, (self.modality, f"of the {part}" if part else "")))
 
 
-UNTOLD = ToldKind()
+UNSTATED = StatedKind()
 
 
-def told_kind(modality: str | None, part: str | None = None) -> ToldKind:
+def stated_kind(modality: str | None, part: str | None = None) -> StatedKind:
     """Return what a user named, in the words that are used here.
 
     Raises:
@@ -40,4 +40,4 @@ def told_kind(modality: str | None, part: str | None = None) -> ToldKind:
     found = body_part(part or "")
     if part and part.strip() and not found:
         raise UnknownNameError(f"body part {part!r} is none of those that are known: {', '.join(PARTS)}")
-    return ToldKind(named, found)
+    return StatedKind(named, found)
