@@ -280,7 +280,7 @@ def test_a_mask_is_measured_one_that_does_not_fit_is_refused_and_it_can_be_taken
         button.locator("input[type=file]").set_input_files(file)
         expect(button.locator(".rs-mask-name").first).to_have_text(file.name)
         page.click("#rs-explain-run")
-        expect(inside.locator("body")).to_contain_text(told)
+        expect(inside.locator("body")).to_contain_text(told, timeout=4 * PATIENCE)
     button.get_by_role("button", name="Without masks").click()
     expect(button.locator(".rs-mask-name").first).to_have_text("")
 

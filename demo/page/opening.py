@@ -18,7 +18,6 @@ __all__ = ["TABS", "listen_to_opening", "named_in"]
 TABS: Final = ("studies", "screen", "similar", "search", "explain", "archive", "about")
 _LONGEST: Final = 2_000  # characters of an address that are read
 _ADDRESS: Final = "() => [window.location.hash]"  # it never comes to a server by itself
-_ADDRESS_TOO: Final = "(_, ...rest) => [window.location.hash, ...rest]"
 
 
 def listen_to_opening(shell: Shell, page: gr.Blocks, spoken: Any) -> None:
@@ -39,10 +38,11 @@ def listen_to_opening(shell: Shell, page: gr.Blocks, spoken: Any) -> None:
             return _shown(shell, key, [], lang), shown
         return gr.Dropdown(choices=choices_of(session, (), lang), value=opening_study(session)), shown
 
-    def first(address: str, request: gr.Request) -> tuple[Any, Any, Any]:
+    def first(address: str, request: gr.Request) -> tuple[Any, ...]:
         if request.headers.get("accept-language", "").lower().startswith("zh"):
-            return gr.skip(), gr.skip(), "zh"  # the study once every word is Chinese: what is said of none comes before
-        return *chosen(address, "en"), gr.skip()  # a reader may have chosen the other language meanwhile
+            # The study once every word is Chinese: what is said of none comes before.
+            return gr.skip(), gr.skip(), "zh", address
+        return *chosen(address, "en"), gr.skip(), ""  # a reader may have chosen the other language meanwhile
 
     def afterwards(address: str, lang: Lang, key: str | None) -> tuple[Any, Any]:
         return (gr.skip(), gr.skip()) if key else chosen(address, lang)
@@ -55,10 +55,9 @@ def listen_to_opening(shell: Shell, page: gr.Blocks, spoken: Any) -> None:
         return _shown(shell, key, uploaded, lang), gr.Tabs(selected=tab if tab in TABS else "screen")
 
     shell.wire.open(open_study, [shell.uploaded, shell.lang], [shell.study, shell.tabs], **QUIET)
-    address = gr.Textbox(visible=False)
-    page.load(first, address, [shell.study, shell.tabs, shell.lang], js=_ADDRESS, **QUIET)
-    given = [address, shell.lang, shell.study]
-    spoken.then(afterwards, given, [shell.study, shell.tabs], js=_ADDRESS_TOO, **QUIET)
+    address, asked = gr.Textbox(visible=False), gr.State("")  # as it was at first: a reader may be elsewhere by now
+    page.load(first, address, [shell.study, shell.tabs, shell.lang, asked], js=_ADDRESS, **QUIET)
+    spoken.then(afterwards, [asked, shell.lang, shell.study], [shell.study, shell.tabs], **QUIET)
 
 
 def named_in(address: str) -> dict[str, str]:
