@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 SAGITTAL = (0.0, 1.0, 0.0, 0.0, 0.0, -1.0)
@@ -19,10 +19,11 @@ def dataset(pixels: NDArray[Any] | None, **tags: Any) -> FileDataset:
     """A data set of one image; `tags` are keywords, None deletes one."""
     meta = FileMetaDataset()
     meta.TransferSyntaxUID = tags.pop("syntax", ExplicitVRLittleEndian)
-    meta.MediaStorageSOPClassUID = tags.get("SOPClassUID", CTImageStorage)
+    kind = tags.get("SOPClassUID", MRImageStorage if tags.get("Modality") == "MR" else CTImageStorage)
+    meta.MediaStorageSOPClassUID = kind
     found = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
     values: dict[str, Any] = {
-        "SOPClassUID": CTImageStorage,
+        "SOPClassUID": kind,
         "SOPInstanceUID": generate_uid(),
         "StudyInstanceUID": "1.2.3",
         "SeriesInstanceUID": "1.2.3.4",
