@@ -120,7 +120,7 @@ def test_other_pixels_under_the_same_uids_are_seen(archive: Path, tmp_path: Path
     else:
         assert (report.studies, report.to_dict()["changed"]) == (
             1,
-            [{"path": ".", "what": ["other pixels under the same UIDs"]}],
+            [{"path": "ct0", "what": ["other pixels under the same UIDs"]}],
         )
         assert (after != before).any()
         assert counts(build(source, index)) == (0, 1, 0)

@@ -87,8 +87,9 @@ def test_what_is_not_in_the_description_is_behind_the_token_too(path: str, sessi
 
 
 @pytest.fixture
-def browser(guarded_server: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=guarded_server, timeout=60) as client:
+def browser(session: Session) -> Iterator[httpx.Client]:
+    """A browser at a server of its own: wrong tokens of other tests are counted by address."""
+    with listening(create_app(session, GUARDED)) as base, httpx.Client(base_url=base, timeout=60) as client:
         yield client
 
 

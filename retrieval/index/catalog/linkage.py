@@ -25,8 +25,8 @@ __all__ = ["LinkageFile", "linkage_path"]
 
 _FORMAT = 2  # PRAGMA user_version: every row has a digest; 0 in files that were made before there were any
 _COLUMNS = "key, study_uid, patient_id, accession, source_path, paths, series"
-# `seen` and `date` are no part of the digest: a shortcut, which where it is wrong costs a reading of the files, and the
-# day of the study, "" in rows of before it was kept.
+# `seen` is no part of the digest: a shortcut, which where it is wrong costs a reading of the files. `date` is, where
+# there is one: rows of before it was kept have "" and the digest of before.
 _ADDED = {"digest": "BLOB", "seen": "TEXT NOT NULL DEFAULT ''", "date": "TEXT NOT NULL DEFAULT ''"}
 _HAS = "SELECT name FROM pragma_table_info('studies')"
 _SCHEMA = """
@@ -59,7 +59,7 @@ class LinkageFile:
             if not read_only:
                 self._make_tables()
             self._digests = ("digest",) in self._query(_HAS)
-            self._dates = ("date",) in self._query(_HAS)
+            self._date = "date" if ("date",) in self._query(_HAS) else "''"
         except BaseException:
             self._connection.close()
             raise
@@ -122,18 +122,19 @@ class LinkageFile:
         found = [f"linkage: {row[0]}" for row in self._query("PRAGMA integrity_check(5)") if row[0] != "ok"]
         found += ["linkage: it has not as many studies as were written"] if self.lacks_rows() else []
         strict = self.has_all_digests()
-        rows = self._query(f"SELECT {_COLUMNS}, {'digest' if self._digests else 'NULL'} FROM studies")
+        digest = "digest" if self._digests else "NULL"
+        rows = self._query(f"SELECT {_COLUMNS}, {self._date}, {digest} FROM studies")
         changed = [str(row[0]) for row in rows if not _as_written(row, strict=strict)]
         return found + [f"linkage of study {key}: it is not what was written" for key in changed]
 
     def put(self, records: Iterable[StudyRecord]) -> None:
         """Write the linkage of studies, over what there was of the same keys."""
-        rows = [(_row(record), record) for record in records]
+        rows = [((*_row(record), record.linkage.date), record.linkage.seen) for record in records]
         with self._transaction():
             self._connection.executemany(
-                f"INSERT OR REPLACE INTO studies ({_COLUMNS}, digest, seen, date) "
+                f"INSERT OR REPLACE INTO studies ({_COLUMNS}, date, digest, seen) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [(*row, digest_of([row]), record.linkage.seen, record.linkage.date) for row, record in rows],
+                [(*row, _digest(row), seen) for row, seen in rows],
             )
 
     def drop(self, keys: Collection[str]) -> None:
@@ -165,8 +166,8 @@ class LinkageFile:
             paths = json.loads(row[5])
             moved = [_moved(path, old, new) for path in paths]
             if moved != paths:
-                changed = (*row[:5], json.dumps(moved), row[6])
-                rows.append((changed[5], digest_of([changed]), key))
+                changed = (*row[:5], json.dumps(moved), *row[6:])
+                rows.append((changed[5], _digest(changed), key))
                 found[key] = tuple(moved)
         with self._transaction():
             self._connection.executemany("UPDATE studies SET paths = ?, digest = ? WHERE key = ?", rows)
@@ -226,17 +227,15 @@ class LinkageFile:
         row = self._rows_of([key]).get(key)
         if row is None:
             return None
-        _, study_uid, patient_id, accession, _, paths, series = row
-        dated = self._query("SELECT date FROM studies WHERE key = ?", (key,)) if self._dates else []
-        date = str(dated[0][0]) if dated else ""
+        _, study_uid, patient_id, accession, _, paths, series, date = row
         uids = tuple(json.loads(series).values())
         return Linkage(study_uid, patient_id, accession, tuple(json.loads(paths)), uids, date=date)
 
     def _rows_of(self, keys: Collection[str]) -> dict[str, tuple[str, ...]]:
         digest = "hex(digest)" if self._digests else "''"
-        sql = f"SELECT {_COLUMNS}, {digest} FROM studies WHERE key IN (SELECT value FROM json_each(?))"
+        sql = f"SELECT {_COLUMNS}, {self._date}, {digest} FROM studies WHERE key IN (SELECT value FROM json_each(?))"
         strict = self.has_all_digests()
-        (whole,) = self._query(in_one_step(sql, _COLUMNS.count(",") + 2), (json.dumps(sorted(keys)),))
+        (whole,) = self._query(in_one_step(sql, _COLUMNS.count(",") + 3), (json.dumps(sorted(keys)),))
         found: dict[str, tuple[str, ...]] = {}
         for *row, kept in json.loads(whole[0]):
             if not _as_written((*row, bytes.fromhex(kept) if kept else None), strict=strict):
@@ -273,7 +272,13 @@ def _moved(path: str, old: str, new: str) -> str:
 def _as_written(row: Sequence[object], *, strict: bool) -> bool:
     """Say whether a row, its digest last, is the one that was written; `strict`: one without digest is not."""
     *values, digest = row
-    return digest == digest_of([values]) if strict or digest is not None else True
+    return digest == _digest(values) if strict or digest is not None else True
+
+
+def _digest(row: Sequence[object]) -> bytes:
+    """Return the digest of a row, its date last."""
+    *values, date = row
+    return digest_of([[*values, date]] if date else [values])
 
 
 def _row(record: StudyRecord) -> tuple[str, str, str, str, str, str, str]:
