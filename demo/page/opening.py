@@ -42,7 +42,7 @@ def listen_to_opening(shell: Shell, page: gr.Blocks, spoken: Any) -> None:
         if request.headers.get("accept-language", "").lower().startswith("zh"):
             # The study once every word is Chinese: what is said of none comes before.
             return gr.skip(), gr.skip(), "zh", address
-        return *chosen(address, "en"), gr.skip(), ""  # a reader may have chosen the other language meanwhile
+        return *chosen(address, "en"), gr.skip(), address  # a reader may have chosen the other language meanwhile
 
     def afterwards(address: str, lang: Lang, key: str | None) -> tuple[Any, Any]:
         return (gr.skip(), gr.skip()) if key else chosen(address, lang)
