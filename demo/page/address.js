@@ -5,6 +5,7 @@ const NAMES = ["study", "tab", "finding", "series", "plane", "slice", "level", "
 const OF_A_STUDY = { finding: "", series: "", plane: "", slice: "", level: "", width: "" };
 const REST = 250; // ms: a browser refuses an address that changes with every slice scrolled
 
+window.rsFirstAddress = location.hash; // the tab that is drawn first is noted soon, maybe before a server asked what was named
 let held = read();
 let resting = 0;
 

@@ -17,7 +17,8 @@ __all__ = ["TABS", "listen_to_opening", "named_in"]
 
 TABS: Final = ("studies", "screen", "similar", "search", "explain", "archive", "about")
 _LONGEST: Final = 2_000  # characters of an address that are read
-_ADDRESS: Final = "() => [window.location.hash]"  # it never comes to a server by itself
+# As it was at first (address.js); it never comes to a server by itself.
+_ADDRESS: Final = "() => [window.rsFirstAddress ?? window.location.hash]"
 
 
 def listen_to_opening(shell: Shell, page: gr.Blocks, spoken: Any) -> None:

@@ -177,7 +177,7 @@ document.addEventListener("click", (event) => event.target.closest("#rs-search-r
 document.addEventListener("keydown", (event) => event.key === "Enter" && event.target === searchField() && noteQuery());
 
 /** Search for words once the field is there: the tab of a link may only be being drawn. */
-function searchFor(words, tries = 100) {
+function searchFor(words, tries = 600) {
   const [field, run] = [searchField(), document.querySelector("#rs-search-run")];
   if (!field || !run) {
     if (tries) setTimeout(() => searchFor(words, tries - 1), 100);
