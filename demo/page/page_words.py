@@ -5,9 +5,9 @@ from __future__ import annotations
 import tomllib
 from functools import lru_cache
 from importlib.resources import files
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
-__all__ = ["LANGUAGES", "Lang", "every_word", "say", "say_or"]
+__all__ = ["LANGUAGES", "Lang", "every_word", "say", "say_or", "section_words"]
 
 Lang = Literal["en", "zh"]
 LANGUAGES: Final[tuple[tuple[str, Lang], ...]] = (("English", "en"), ("简体中文", "zh"))
@@ -42,3 +42,9 @@ def say(name: str, lang: str, /, **fill: object) -> str:
 def say_or(name: str, lang: str, otherwise: str) -> str:
     """Return an entry, or `otherwise` where there is none: for codes that come from elsewhere."""
     return say(name, lang) if name in every_word() else otherwise
+
+
+def section_words(section: str, lang: Lang) -> dict[str, Any]:
+    """Return the language and every entry of a section in it, for a script that draws by itself."""
+    names = [name.partition(".")[2] for name in every_word() if name.startswith(f"{section}.")]
+    return {"lang": lang, "words": {name: say(f"{section}.{name}", lang) for name in names}}

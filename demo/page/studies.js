@@ -1,6 +1,7 @@
 // The Studies tab: the archive as a list. Only the rows in sight are in the page, so 10,000 scroll as ten do.
 // Data enters as text, never as markup.
 
+import { make } from "/viewer/controls.js";
 import { openStudy } from "./page.js";
 
 const ROW = 64; // pixels; as in page.css
@@ -19,16 +20,6 @@ export function attach(root, base, value) {
 /** Say everything in another language. */
 export function speak(value) {
   if (list && value) list.speak(value);
-}
-
-function make(tag, set = {}, ...children) {
-  const one = document.createElement(tag);
-  for (const [name, value] of Object.entries(set)) {
-    if (name.includes("-") || name === "role") one.setAttribute(name, value);
-    else one[name] = value;
-  }
-  one.append(...children);
-  return one;
 }
 
 class List {

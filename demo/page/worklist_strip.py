@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final
 
 import gradio as gr
 
-from radseek.demo.page.page_words import Lang, every_word, say
+from radseek.demo.page.page_words import section_words
 from radseek.demo.page.shell import Shell
 
 __all__ = ["worklist_strip"]
@@ -29,13 +30,7 @@ def worklist_strip(shell: Shell) -> None:
         return
     where: dict[str, Any] = {"script": f"{shell.base}/web/worklist.js", "base": f"{shell.base}/archive"}
     strip = gr.HTML(
-        _words("en"), html_template='<div class="rs-work-strip" hidden></div>', js_on_load=_LOAD,
+        section_words("strip", "en"), html_template='<div class="rs-work-strip" hidden></div>', js_on_load=_LOAD,
         apply_default_css=False, elem_id="rs-work-strip", **where,
     )  # fmt: skip
-    shell.speak(_words, [], [strip])
-
-
-def _words(lang: Lang) -> dict[str, Any]:
-    """Return the language, and what the strip says in it."""
-    names = [name.partition(".")[2] for name in every_word() if name.startswith("strip.")]
-    return {"lang": lang, "words": {name: say(f"strip.{name}", lang) for name in names}}
+    shell.speak(partial(section_words, "strip"), [], [strip])

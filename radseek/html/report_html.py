@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from radseek.html.screen_report import FindingRow, Page, Profile
 from radseek.retrieval.disk_errors import writing_to
+from radseek.retrieval.explain.claims.wording import bounded
 
 __all__ = ["NOTICE", "POLICY", "page_environment", "profile_svg", "render_report", "tracks", "write_report"]
 
@@ -40,6 +41,7 @@ def page_environment() -> jinja2.Environment:
     )
     environment.filters["profile"] = profile_svg
     environment.filters["signed"] = _signed
+    environment.filters["bounded"] = bounded  # as summaries write a probability
     return environment
 
 

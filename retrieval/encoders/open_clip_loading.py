@@ -7,7 +7,6 @@ configuration names (its threads 528, 724, 772); here that name is replaced by t
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,10 @@ import torch
 from safetensors import SafetensorError
 
 from radseek.retrieval.encoders.checkpoint import Checkpoint, read_checkpoint
-from radseek.retrieval.encoders.concepts import concept_names
+from radseek.retrieval.encoders.folder_encoder import folder_encoder, scale_and_bias
 from radseek.retrieval.encoders.local_only import offline
 from radseek.retrieval.encoders.open_clip_import import open_clip
 from radseek.retrieval.encoders.open_clip_model import build_model, first_line
-from radseek.retrieval.encoders.pooling.slice_pooling import load_pooling, pooling_hash
 from radseek.retrieval.encoders.random_model import RANDOM_PREPROCESS, build_random, random_parts
 from radseek.retrieval.encoders.spec import EncoderSpec
 from radseek.retrieval.encoders.text_batches import TextBatcher
@@ -36,7 +34,6 @@ __all__ = [
     "load_model",
     "load_random",
     "load_tokenizer",
-    "scale_and_bias",
 ]
 
 _DEVICES: dict[str, Callable[[], bool]] = {
@@ -93,24 +90,17 @@ def load_folder(folder: Path, name: str, precision: str, device: str) -> TowerEn
     with offline():
         tokenizer = load_tokenizer(checkpoint)
         model = load_model(checkpoint)
-    dim = int(checkpoint.model["embed_dim"])
-    scale, bias = scale_and_bias(model)
-    spec = EncoderSpec(
-        name=name,
-        dim=dim,
+    return folder_encoder(
+        folder,
+        name,
+        model,
+        TextBatcher(tokenizer, model, name),
+        dim=int(checkpoint.model["embed_dim"]),
         preprocess=checkpoint.preprocess,
-        imaging_hash=current_imaging_hash(),
-        towers_hash=parts.hash(),
-        pooling_hash=pooling_hash(folder),
-        scale=scale,
-        bias=bias,
+        parts=parts,
         precision=precision,
-        context=int(tokenizer.context_length),
-        concepts=concept_names(folder),
-        towers=parts,
+        device=device,
     )
-    texts = TextBatcher(tokenizer, model, name)
-    return TowerEncoder(model, texts, spec, folder=folder, pooling=load_pooling(folder, dim), device=device)
 
 
 def load_random(precision: str, device: str) -> TowerEncoder:
@@ -180,12 +170,3 @@ def _check_context(checkpoint: Checkpoint) -> None:
         raise EncoderError(
             f"{checkpoint.folder}: context_length {context} is more than the text tower's {positions} positions."
         )
-
-
-def scale_and_bias(model: Any) -> tuple[float, float]:
-    """Return a model's logit scale, exponentiated, and its bias. Raises `EncoderError` where one is not finite."""
-    scale = float(model.logit_scale.detach().exp().reshape(-1)[0])
-    bias = 0.0 if model.logit_bias is None else float(model.logit_bias.detach().reshape(-1)[0])
-    if not math.isfinite(scale) or not math.isfinite(bias):
-        raise EncoderError("The checkpoint's logit scale or bias is not finite; fetch the model again.")
-    return scale, bias

@@ -26,7 +26,9 @@ _CUDA_BATCH = 64
 
 
 class TextBatches(Protocol):
-    """Texts as batches of what a text tower takes."""
+    """Texts as batches of what a text tower takes; `context`: the most tokens of a text that it reads."""
+
+    context: int
 
     def batches(self, texts: Sequence[str]) -> Iterator[tuple[list[int], tuple[torch.Tensor, ...]]]:
         """Yield `(rows, inputs)`: which texts, and what `encode_text` of the model takes for them, in a fixed shape."""

@@ -15,15 +15,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from radseek.retrieval.encoders.checkpoint import TOKENIZER_CONFIG, read_json
-from radseek.retrieval.encoders.concepts import concept_names
+from radseek.retrieval.encoders.folder_encoder import folder_encoder
 from radseek.retrieval.encoders.local_only import offline
 from radseek.retrieval.encoders.open_clip_import import compiler_later
-from radseek.retrieval.encoders.open_clip_loading import scale_and_bias
 from radseek.retrieval.encoders.open_clip_model import first_line
-from radseek.retrieval.encoders.pooling.slice_pooling import load_pooling, pooling_hash
-from radseek.retrieval.encoders.spec import EncoderSpec
 from radseek.retrieval.encoders.tower_encoder import TowerEncoder
-from radseek.retrieval.encoders.tower_identity import current_imaging_hash
 from radseek.retrieval.encoders.transformers_checkpoint import (
     TransformersCheckpoint,
     read_transformers,
@@ -45,23 +41,17 @@ def load_transformers(folder: Path, name: str, precision: str, device: str) -> T
     with offline(), compiler_later():
         towers = _towers(checkpoint)
         texts = _texts(checkpoint, name)
-    dim = _width(checkpoint, towers)
-    scale, bias = scale_and_bias(towers)
-    spec = EncoderSpec(
-        name=name,
-        dim=dim,
+    return folder_encoder(
+        folder,
+        name,
+        towers,
+        texts,
+        dim=_width(checkpoint, towers),
         preprocess=checkpoint.preprocess,
-        imaging_hash=current_imaging_hash(),
-        towers_hash=parts.hash(),
-        pooling_hash=pooling_hash(folder),
-        scale=scale,
-        bias=bias,
+        parts=parts,
         precision=precision,
-        context=texts.context,
-        concepts=concept_names(folder),
-        towers=parts,
+        device=device,
     )
-    return TowerEncoder(towers, texts, spec, folder=folder, pooling=load_pooling(folder, dim), device=device)
 
 
 def _towers(checkpoint: TransformersCheckpoint) -> TransformersTowers:
