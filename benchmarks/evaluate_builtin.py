@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.chance_error import chance_error
 from radseek.retrieval.encoders.concepts import concepts_of
 from radseek.retrieval.encoders.encode_series import encode_padded
 from radseek.retrieval.encoders.load_encoder import load_encoder
@@ -69,9 +70,8 @@ def _calibration(encoder: Any, group: list[Sample]) -> dict[str, Any]:
     if not said:
         return {"ece": None}
     table = [(round(r.mean_probability, 2), round(r.frequency, 2), r.count) for r in reliability(labels, said)]
-    draws = np.random.default_rng(0).random((200, len(said)))
-    chance = float(np.mean([calibration_error(draw < np.array(said), said) for draw in draws]))
-    return {"ece": round(calibration_error(labels, said), 3), "by chance": round(chance, 3), "reliability": table}
+    by_chance = round(chance_error(said)[0], 3)
+    return {"ece": round(calibration_error(labels, said), 3), "by chance": by_chance, "reliability": table}
 
 
 def four_way(encoder: Any, root: Path, repeats: int) -> dict[str, Any]:

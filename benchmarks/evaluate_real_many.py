@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from scipy.stats import spearmanr
 
+from benchmarks.chance_error import chance_error
 from radseek.retrieval.encoders.load_encoder import load_encoder
 from radseek.retrieval.evaluation.metrics import auroc, bootstrap, calibration_error
 from radseek.retrieval.scoring.calibration import calibrator_of
@@ -47,16 +48,25 @@ def question_rows(encoder: Any, data: ImageSet, seen: np.ndarray, names: list[st
             "count": len(labels),
             "alike": [round(float(np.median(alike)), 2), round(float(np.max(alike)), 2)],
             "nonsense": [round(float(np.median(either)), 2), round(float(np.max(either)), 2)],
-            "ece": _ece(encoder, data, rows, labels, own, asked.finding),
+            **_calibration(encoder, data, rows, labels, own, asked.finding),
         }
     return out
 
 
-def _ece(encoder: Any, data: ImageSet, rows: np.ndarray, labels: np.ndarray, own: np.ndarray, finding: str) -> Any:
+def _calibration(
+    encoder: Any, data: ImageSet, rows: np.ndarray, labels: np.ndarray, own: np.ndarray, finding: str
+) -> dict[str, Any]:
+    """Return the calibration error, and what a perfect calibrator shows at this size: its mean and 95th percentile."""
     known = calibrator_of(encoder)
     said = [known.probability(finding, data.view[i], 1, m) for i, m in zip(rows, own, strict=True)]
     kept = [(label, p) for label, p in zip(labels, said, strict=True) if p is not None]
-    return round(calibration_error([k[0] for k in kept], [k[1] for k in kept]), 3) if kept else None
+    if not kept:
+        return {"ece": None}
+    truth, given = [k[0] for k in kept], [k[1] for k in kept]
+    return {
+        "ece": round(calibration_error(truth, given), 3),
+        "by chance": [round(value, 3) for value in chance_error(given)],
+    }
 
 
 def kind_row(encoder: Any, data: ImageSet, seen: np.ndarray, names: list[str], repeats: int) -> dict[str, Any]:
