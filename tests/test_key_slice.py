@@ -105,8 +105,8 @@ def test_the_table_and_the_page_say_it() -> None:
         "2.25.1", None, "2.25.2", finding.name, {}, 0.7, 0.1, (0.0, 0.2), None, 0.9,
         "present", None, "bone", 7, None, stands_out=False,
     )  # fmt: skip
-    assert _place(row) == "bone (z=7, flat)"
-    assert _place(replace(row, stands_out=True)) == "bone z=7"
+    assert _place(row) == "bone (slice 8, flat)"
+    assert _place(replace(row, stands_out=True)) == "bone slice 8"
     assert row.to_dict()["stands_out"] is False
     for lang, words in (("en", "no slice stands out"), ("zh", "无突出层面")):
         for stands_out in (False, True):

@@ -156,3 +156,11 @@ def test_what_does_not_go_together_is_refused(
     assert re.search(said.replace("(", r"\(").replace(")", r"\)"), capsys.readouterr().err)
     assert run(["screen", str(archive / "scans"), "--finding", "coin", "--where", "modality=CT"]) == 2
     assert "is none" in capsys.readouterr().err
+
+
+def test_of_two_indexes_neither_is_asked_in_silence(archive: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    both = ["screen", str(archive / "a.index"), "--finding", "coin", "--index", str(archive / "b.index")]
+    assert run(both) == 2
+    assert "is an index itself" in " ".join(capsys.readouterr().err.split())
+    same = [*both[:-1], str(archive / "scans" / ".." / "a.index"), "--json"]
+    assert run(same) == 0

@@ -16,6 +16,7 @@ from radseek.cli.console import (
     print_remarks,
     print_skipped,
     print_table,
+    slice_number,
 )
 from radseek.cli.open_engine import open_engine
 from radseek.cli.options import BodyPart, Count, Json, Modality, Model, TargetPath, WhereFilters, Workers, WrittenIndex
@@ -151,7 +152,7 @@ def search(
     if within is not Within.REPORTS:
         scores = numbers_apart([s.score for s in result.studies])
         studies = [
-            [s.rank, s.path or s.study, score, f"{s.view} z={s.key_slice}", "" if s.is_read else "no"]
+            [s.rank, s.path or s.study, score, f"{s.view} {slice_number(s.key_slice)}", "" if s.is_read else "no"]
             for s, score in zip(result.studies, scores, strict=True)
         ]
         print_table("Studies, by their best slice", ["", "study", "score", "best slice", "read there"], studies)

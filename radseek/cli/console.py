@@ -47,6 +47,7 @@ __all__ = [
     "print_skipped",
     "print_table",
     "progress",
+    "slice_number",
 ]
 
 MEANINGLESS = "Scores are meaningless: the encoder 'random' has random weights."
@@ -212,3 +213,8 @@ def numbers_apart(values: Sequence[float]) -> list[str]:
         if all(text != after for value, other, text, after in pairs if value != other):
             return shown
     return [number(value, 7) for value in values]
+
+
+def slice_number(z: int | None) -> str:
+    """Return a slice as people count: from 1, as pages and summaries do; JSON and files count from 0."""
+    return "slice -" if z is None else f"slice {z + 1}"

@@ -75,7 +75,10 @@ def _table(words: Words, title: str, name: str, rows: Iterable[Row]) -> None:
 
 def _score(item: ScoreItem, words: Words) -> Row:
     state = words.of("state", item.state)
-    where = "-" if item.view is None else f"{view_name(item.view, words.lang)} z={item.key_slice}"
+    seen = words.page["seen_in"]
+    where = (
+        "-" if item.view is None else seen.format(view=view_name(item.view, words.lang), z=(item.key_slice or 0) + 1)
+    )
     where = words.page["flat"].format(seen=where) if item.stands_out is False else where
     return [
         item.id,

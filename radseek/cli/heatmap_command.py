@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from radseek.cli.console import errors, print_json, print_notice
+from radseek.cli.console import errors, print_json, print_notice, slice_number
 from radseek.cli.open_engine import open_engine
 from radseek.cli.options import BodyPart, Json, Modality, Model
 from radseek.pictures.heat_overlay import overlay_png
@@ -43,7 +43,9 @@ def heatmap(
     elif found.map is None:
         errors.print(f"No map of {found.finding} is drawn: {found.check.reason}.", markup=False, soft_wrap=True)
     else:
-        errors.print(f"{out} written: {found.finding}, {found.view} z={found.z}", markup=False, soft_wrap=True)
+        errors.print(
+            f"{out} written: {found.finding}, {found.view} {slice_number(found.z)}", markup=False, soft_wrap=True
+        )
     if not json:
         print_notice(meaningless=engine.encoder.spec.meaningless)
 

@@ -48,5 +48,11 @@ def open_engine(
 
 
 def index_of(target: str, index: Path | None) -> Path | None:
-    """Return the index that is named, or that the target is; None for neither."""
-    return index if index is not None else Path(target) if is_index(Path(target)) else None
+    """Return the index that is named, or that the target is; None for neither. Raises `UsageError` for two of them."""
+    own = Path(target) if is_index(Path(target)) else None
+    if own is not None and index is not None and own.resolve() != index.resolve():
+        raise UsageError(
+            f"{target} is an index itself, and its studies are asked within it; leave out --index {index}, or give a "
+            "study's key or files to compare with that index."
+        )
+    return index if index is not None else own

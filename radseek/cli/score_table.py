@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 
-from radseek.cli.console import number, print_lines, print_table
+from radseek.cli.console import number, print_lines, print_table, slice_number
 from radseek.cli.ranked_scores import RankedScores, ranked_scores
 from radseek.prompts.finding import Finding
 from radseek.retrieval.remedies import PERCENTILE_REASONS, STATE_REASONS
@@ -156,4 +156,5 @@ def _place(row: FindingScore) -> str:
     """Return the view and key slice; a slice that does not stand out is in brackets."""
     if row.view is None:
         return "-"
-    return f"{row.view} (z={row.key_slice}, flat)" if row.stands_out is False else f"{row.view} z={row.key_slice}"
+    place = slice_number(row.key_slice)
+    return f"{row.view} ({place}, flat)" if row.stands_out is False else f"{row.view} {place}"

@@ -22,7 +22,7 @@ def print_similar(result: SimilarResult, target: str) -> None:
     if result.query.get("mask"):
         mask = result.query["mask"]
         first, last = mask["slices"]
-        asked = f"'{mask['label']}' of {target} (slices {first} to {last})"
+        asked = f"'{mask['label']}' of {target} (slices {first + 1} to {last + 1})"
         for caveat in mask["caveats"]:
             errors.print(f"mask: {caveat}", markup=False, soft_wrap=True)
     title = f"Cases most like {asked}"
@@ -71,7 +71,7 @@ def _cells(row: ContrastRow, score: str) -> list[str]:
 
 
 def _matches(matches: Sequence[Match]) -> str:
-    return " ".join(f"{match.query_slice}:{match.case_slice}" for match in matches[:3])
+    return " ".join(f"{match.query_slice + 1}:{match.case_slice + 1}" for match in matches[:3])
 
 
 def _short(text: str | None, length: int) -> str:
