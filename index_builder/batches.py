@@ -1,4 +1,4 @@
-"""Slices of many series through the encoder in batches of one fixed shape.
+"""Slices of many series through the encoder in batches of one fixed shape; volumes one by one.
 
 A batch is filled across series and studies, so a radiograph does not cost a whole batch; a study comes out once the
 last of its slices is encoded, in the order studies went in. Batches always have the same number of rows (the last is
@@ -15,22 +15,25 @@ from typing import Generic, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from radseek.retrieval.encoders.encode_series import encode_padded
+from radseek.index_builder.prepare_study import PreparedView
+from radseek.retrieval.encoders.encode_series import embed_volume, encode_padded, pool_view
 from radseek.retrieval.encoders.encoder import Encoder
+from radseek.retrieval.imaging.views.volume_input import VolumeInput
+from radseek.retrieval.types import ViewVectors
 
-__all__ = ["HasSlices", "encode_across"]
+__all__ = ["HasViews", "encode_across"]
 
 
-class HasSlices(Protocol):
-    """A study with something to encode: one `(N, C, S, S)` uint8 array per view, C being 1 (grey) or 3."""
+class HasViews(Protocol):
+    """A study with something to encode."""
 
     @property
-    def prepared(self) -> tuple[NDArray[np.uint8], ...]:
-        """Return the prepared slices, view by view."""
+    def views(self) -> tuple[PreparedView | VolumeInput, ...]:
+        """Return what to encode, series by series."""
         ...
 
 
-Item = TypeVar("Item", bound=HasSlices)
+Item = TypeVar("Item", bound=HasViews)
 
 
 @dataclass(slots=True)
@@ -40,27 +43,36 @@ class _Pending(Generic[Item]):
     vectors: list[NDArray[np.float16]] = field(default_factory=list)
 
 
-def encode_across(encoder: Encoder, items: Iterable[Item]) -> Iterator[tuple[Item, tuple[NDArray[np.float16], ...]]]:
-    """Yield each item with its unit slice vectors `(N, D)` float16, one array per view, in the order given."""
+def encode_across(encoder: Encoder, items: Iterable[Item]) -> Iterator[tuple[Item, tuple[ViewVectors, ...]]]:
+    """Yield each item with the vectors of its views, which name no series yet, in the order given."""
+    if encoder.spec.recipe.volume is not None:
+        for item in items:
+            yield item, tuple(embed_volume(one, encoder) for one in item.views if isinstance(one, VolumeInput))
+        return
     pending: deque[_Pending[Item]] = deque()
     rows: list[NDArray[np.uint8]] = []  # slices waiting, each (C, S, S)
     owners: list[_Pending[Item]] = []
     size = encoder.batch_size
     for item in items:
-        entry = _Pending(item, sum(len(array) for array in item.prepared))
+        views = _slice_views(item)
+        entry = _Pending(item, sum(len(view.slices) for view in views))
         pending.append(entry)
-        for array in item.prepared:
-            rows.extend(array)
-            owners.extend([entry] * len(array))
+        for view in views:
+            rows.extend(view.slices)
+            owners.extend([entry] * len(view.slices))
         while len(rows) >= size:
             _encode(encoder, rows[:size], owners[:size])
             del rows[:size], owners[:size]
         while pending and not pending[0].missing:
-            yield _finished(pending.popleft())
+            yield _finished(encoder, pending.popleft())
     if rows:
         _encode(encoder, rows, owners)
     while pending:
-        yield _finished(pending.popleft())
+        yield _finished(encoder, pending.popleft())
+
+
+def _slice_views(item: HasViews) -> list[PreparedView]:
+    return [view for view in item.views if isinstance(view, PreparedView)]
 
 
 def _encode(encoder: Encoder, rows: list[NDArray[np.uint8]], owners: list[_Pending[Item]]) -> None:
@@ -70,9 +82,10 @@ def _encode(encoder: Encoder, rows: list[NDArray[np.uint8]], owners: list[_Pendi
         owner.missing -= 1
 
 
-def _finished(entry: _Pending[Item]) -> tuple[Item, tuple[NDArray[np.float16], ...]]:
+def _finished(encoder: Encoder, entry: _Pending[Item]) -> tuple[Item, tuple[ViewVectors, ...]]:
     views, start = [], 0
-    for array in entry.item.prepared:
-        views.append(np.stack(entry.vectors[start : start + len(array)]))
-        start += len(array)
+    for view in _slice_views(entry.item):
+        slices = np.stack(entry.vectors[start : start + len(view.slices)])
+        views.append(ViewVectors(view.name, "", slices, pool_view(encoder, slices), view.z, view.position))
+        start += len(view.slices)
     return entry.item, tuple(views)

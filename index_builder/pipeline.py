@@ -11,20 +11,18 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from radseek.index_builder.batches import encode_across
 from radseek.index_builder.build_notes import scratch_database
 from radseek.index_builder.discover import FoundStudy, discover, found_studies, relative_to
 from radseek.index_builder.kind_notes import KindNotes
 from radseek.index_builder.metadata.metadata_columns import StudyMetadata
-from radseek.index_builder.prepare_study import PreparedStudy, ReadTask
+from radseek.index_builder.prepare_study import PreparedStudy, PreparedView, ReadTask
 from radseek.index_builder.reports.report_join import Report
 from radseek.index_builder.study_records import GivenFacts, study_record
 from radseek.retrieval.encoders.encoder import Encoder
 from radseek.retrieval.errors import InputError, Reason
 from radseek.retrieval.imaging.stated_kind import UNSTATED, StatedKind
+from radseek.retrieval.imaging.views.volume_input import VolumeInput
 from radseek.retrieval.imaging.zip_members import unpacking_folder
 from radseek.retrieval.index.store import StudyRecord
 from radseek.retrieval.machine_memory import LEAST, usable_memory
@@ -48,8 +46,8 @@ class _Read:
     study: PreparedStudy
 
     @property
-    def prepared(self) -> tuple[NDArray[np.uint8], ...]:
-        return self.study.prepared
+    def views(self) -> tuple[PreparedView | VolumeInput, ...]:
+        return self.study.views
 
 
 def study_records(
@@ -80,7 +78,13 @@ def study_records(
         said = metadata(found)
         part = said.body_part if said is not None else ""
         return ReadTask(
-            found.headers, stated_of(found), part, encoder.spec.preprocess, scratch, hash_pixels=keep is not None
+            found.headers,
+            stated_of(found),
+            part,
+            encoder.spec.preprocess,
+            encoder.spec.recipe,
+            scratch,
+            hash_pixels=keep is not None,
         )
 
     for item, vectors in encode_across(encoder, _read(wanted, task, workers or _default_workers(), skip, keep)):

@@ -23,7 +23,8 @@ from radseek.retrieval.imaging.scan import FileHeader
 from radseek.retrieval.imaging.stated_kind import StatedKind
 from radseek.retrieval.imaging.study_reader import read_files
 from radseek.retrieval.imaging.views.series_views import make_views
-from radseek.retrieval.types import Series, Skipped, Study, View
+from radseek.retrieval.imaging.views.volume_input import VolumeInput, volume_input
+from radseek.retrieval.types import OUR_RECIPE, ImagingRecipe, Series, Skipped, Study, View
 
 __all__ = ["PreparedSeries", "PreparedStudy", "PreparedView", "ReadTask", "prepare_study", "read_prepared"]
 
@@ -40,6 +41,7 @@ class ReadTask:
     stated: StatedKind
     body_part: str
     preprocess: Preprocess
+    recipe: ImagingRecipe = OUR_RECIPE
     scratch: Path | None = None  # where archives are unpacked, so that nothing stays behind where a worker dies
     hash_pixels: bool = False
 
@@ -67,7 +69,7 @@ class PreparedSeries:
     spacing: tuple[float, float, float] | None
     provenance: Mapping[str, object]
     attributes: Mapping[str, str]
-    views: tuple[PreparedView, ...]
+    views: tuple[PreparedView | VolumeInput, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,9 +84,9 @@ class PreparedStudy:
     pixels: str = ""
 
     @property
-    def prepared(self) -> tuple[NDArray[np.uint8], ...]:
-        """Return the slices of every view, series by series."""
-        return tuple(view.slices for series in self.series for view in series.views)
+    def views(self) -> tuple[PreparedView | VolumeInput, ...]:
+        """Return every view, series by series."""
+        return tuple(view for series in self.series for view in series.views)
 
 
 def read_prepared(task: ReadTask) -> PreparedStudy:
@@ -95,11 +97,11 @@ def read_prepared(task: ReadTask) -> PreparedStudy:
         series = tuple(replace(one, body_part=task.body_part) for one in study.series)
         study = replace(study, series=series)
     pixels = _pixels(study) if task.hash_pixels else ""  # before the voxels are let go
-    return replace(prepare_study(study, task.preprocess), pixels=pixels)
+    return replace(prepare_study(study, task.preprocess, task.recipe), pixels=pixels)
 
 
-def prepare_study(study: Study, preprocess: Preprocess) -> PreparedStudy:
-    """Make every view of every series and shrink it for the encoder; a series that cannot be shown is left out.
+def prepare_study(study: Study, preprocess: Preprocess, recipe: ImagingRecipe) -> PreparedStudy:
+    """Make every view of every series and shrink it for the encoder; a series that it cannot be shown is left out.
 
     Raises `InputError` where none can.
     """
@@ -109,7 +111,7 @@ def prepare_study(study: Study, preprocess: Preprocess) -> PreparedStudy:
     for one in study.series:
         try:
             with last_catch(path):
-                series.append(_prepare_series(one, preprocess))
+                series.append(_prepare_series(one, preprocess, recipe))
         except InputError as error:
             lines.append(Skipped(path, error.reason, str(error)))
     if lines and not series:
@@ -140,8 +142,13 @@ def _pixels(study: Study) -> str:
     return hashlib.sha256(" ".join(sorted(found)).encode()).hexdigest()
 
 
-def _prepare_series(series: Series, preprocess: Preprocess) -> PreparedSeries:
+def _prepare_series(series: Series, preprocess: Preprocess, recipe: ImagingRecipe) -> PreparedSeries:
     volume = series.volume
+    views: tuple[PreparedView | VolumeInput, ...]
+    if recipe.volume is not None:
+        views = (volume_input(series, recipe.volume),)
+    else:
+        views = tuple(_prepare_view(view, preprocess) for view in make_views(series, recipe))
     return PreparedSeries(
         uid=series.uid,
         modality=series.modality,
@@ -152,7 +159,7 @@ def _prepare_series(series: Series, preprocess: Preprocess) -> PreparedSeries:
         spacing=volume.provenance.spacing,
         provenance=asdict(volume.provenance),
         attributes=dict(series.attributes),
-        views=tuple(_prepare_view(view, preprocess) for view in make_views(series)),
+        views=views,
     )
 
 

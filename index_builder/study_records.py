@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from radseek.index_builder.discover import FoundStudy
 from radseek.index_builder.metadata.metadata_columns import StudyMetadata
 from radseek.index_builder.prepare_study import PreparedSeries, PreparedStudy
 from radseek.index_builder.reports.report_join import Report
-from radseek.retrieval.encoders.encode_series import pool_view
 from radseek.retrieval.encoders.encoder import Encoder
 from radseek.retrieval.index.store import Linkage, SeriesRecord, StudyRecord
 from radseek.retrieval.language.sentence_split import split_sentences
@@ -36,7 +34,7 @@ class GivenFacts:
 def study_record(
     found: FoundStudy,
     prepared: PreparedStudy,
-    vectors: Sequence[NDArray[np.float16]],
+    vectors: Sequence[ViewVectors],
     given: GivenFacts,
     *,
     encoder: Encoder,
@@ -44,13 +42,12 @@ def study_record(
 ) -> StudyRecord:
     """Assemble what the index keeps of a study.
 
-    `vectors` holds one `(N, D)` float16 array per view, in the order of `prepared.prepared`. Originals go to the
-    record's linkage and nowhere else.
+    `vectors` are of its views, in the order of `prepared.views`. Originals go to the record's linkage and nowhere else.
     """
     study = prepared.study
     remaining = iter(vectors)
     series = tuple(
-        _series_record(one, ordinal, [next(remaining) for _ in one.views], found.key, encoder, key)
+        _series_record(one, ordinal, [next(remaining) for _ in one.views], found.key, key)
         for ordinal, one in enumerate(prepared.series)
     )
     report, metadata = given.report, given.metadata
@@ -95,25 +92,9 @@ def _attributes(prepared: PreparedStudy) -> dict[str, str | int]:
 
 
 def _series_record(
-    series: PreparedSeries,
-    ordinal: int,
-    vectors: Sequence[NDArray[np.float16]],
-    study: str,
-    encoder: Encoder,
-    key: bytes,
+    series: PreparedSeries, ordinal: int, vectors: Sequence[ViewVectors], study: str, key: bytes
 ) -> SeriesRecord:
     pseudonym = series_key(study, series.uid, ordinal, key)
-    views = tuple(
-        ViewVectors(
-            view=view.name,
-            series_key=pseudonym,
-            slices=rows,
-            pooled=pool_view(encoder, rows),
-            z=view.z,
-            position=view.position,
-        )
-        for view, rows in zip(series.views, vectors, strict=True)
-    )
     return SeriesRecord(
         key=pseudonym,
         modality=series.modality,
@@ -123,5 +104,5 @@ def _series_record(
         shape=series.shape,
         spacing=series.spacing,
         provenance=series.provenance,
-        views=views,
+        views=tuple(replace(view, series_key=pseudonym) for view in vectors),
     )

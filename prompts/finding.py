@@ -46,6 +46,10 @@ OTHER_VIEWS = (
 )
 VIEW_NAMES: tuple[str, ...] = CT_VIEWS + MR_VIEWS + OTHER_VIEWS
 
+# What an encoder's own imaging recipe asks for, which no finding names: a CT whose windows are colours, and volumes.
+CT_CHANNELS = "ct_channels"
+VOLUME_VIEWS: Mapping[str, str] = {"CT": "ct_volume", "MR": "mr_volume"}
+
 CODE_SYSTEMS: Mapping[str, str] = {
     "RadElement": r"RDES?\d+",
     "RadLex": r"RID\d+",

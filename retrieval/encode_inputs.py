@@ -97,6 +97,8 @@ def _slice(pixels: NDArray[np.uint8], encoder: Encoder) -> NDArray[np.float32]:
             f"An array is one displayed slice, uint8 of shape (H, W) or (H, W, 3); this one is {pixels.dtype} of shape "
             f"{pixels.shape}. A volume becomes a study with Study.from_array."
         )
+    if encoder.spec.recipe.volume is not None:
+        raise UsageError(f"'{encoder.spec.name}' reads whole volumes; make one a study with Study.from_array.")
     return mean_pool(encode_padded(encoder, prepare_slices(pixels[None], encoder.spec.preprocess)).astype(np.float32))
 
 

@@ -76,6 +76,7 @@ class Reason(StrEnum):
     BURNED_IN = "burned_in"
     BAD_HEADER = "bad_header"
     TIMEOUT = "timeout"
+    NOT_FOR_ENCODER = "not_for_encoder"
 
 
 class InputError(RadseekError, ValueError):

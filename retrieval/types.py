@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from radseek.retrieval.errors import Reason
 
 __all__ = [
+    "OUR_RECIPE",
+    "ImagingRecipe",
     "Modality",
     "Provenance",
     "Series",
@@ -25,10 +27,50 @@ __all__ = [
     "ViewVectors",
     "Voi",
     "Volume",
+    "VolumeGrid",
 ]
 
 Unit = Literal["HU", "SUV", "raw"]
 Modality = str  # DICOM (0008,0060), upper case; "" where nobody said
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeGrid:
+    """The grid of voxels that a volume encoder takes: how a Volume is turned, resampled and scaled for it.
+
+    `modalities`: what it reads ("CT"; units of voxels are HU then). `axes`: where Z, Y and X run to, a letter of the
+    patient's directions each (R L A P S I): "SPL" is the display orientation of axial slices. `spacing` mm and `shape`
+    voxels, `(Z, Y, X)`: larger volumes are cropped about their middle, smaller ones padded with `outside`. `ranges`:
+    one channel a range of values, clipped to it and scaled to `scaled_to`. `pool`: so many patch vectors a side are
+    averaged into one that is kept.
+    """
+
+    modalities: tuple[str, ...]
+    axes: str
+    spacing: tuple[float, float, float]
+    shape: tuple[int, int, int]
+    ranges: tuple[tuple[float, float], ...]
+    scaled_to: tuple[float, float] = (0.0, 1.0)
+    outside: float = -1000.0
+    pool: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ImagingRecipe:
+    """What an encoder asks to be shown, where it differs from the recipe of `radseek.retrieval.imaging.views.recipe`.
+
+    `ct_channels`: three ranges of HU, low to high, that become the red, green and blue of one view of a CT; () for the
+    windows of the body part, a view each. `max_gap_mm`, `max_slices`: the slice rule. `volume`: the grid of an encoder
+    of volumes, None for one of slices.
+    """
+
+    ct_channels: tuple[tuple[float, float], ...] = ()
+    max_gap_mm: float = 5.0
+    max_slices: int = 160
+    volume: VolumeGrid | None = None
+
+
+OUR_RECIPE: Final = ImagingRecipe()  # what most encoders are shown
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from radseek.pictures.slice_pictures import Picture, find_view, picture_of
 from radseek.retrieval.errors import RadseekError
 from radseek.retrieval.imaging.stated_kind import UNSTATED, StatedKind
 from radseek.retrieval.imaging.study_reader import read_paths
-from radseek.retrieval.imaging.views.series_views import view_names
+from radseek.retrieval.imaging.views.series_views import shown_view, view_names
 from radseek.retrieval.index.catalog.linkage import LinkageFile, linkage_path
 from radseek.retrieval.privacy.pseudonyms import load_key, series_key
 from radseek.retrieval.scoring.word_separation import Kind
@@ -77,7 +77,7 @@ class CaseImages:
         if read is None:
             return None
         for ordinal, one in enumerate(read.series):
-            if series_key(study, one.uid, ordinal, self._key) == series and view in view_names(one):
+            if series_key(study, one.uid, ordinal, self._key) == series and shown_view(one, view) in view_names(one):
                 self._views[place] = find_view(one, view)
                 while len(self._views) > _KEPT:
                     self._views.popitem(last=False)

@@ -15,7 +15,6 @@ from radseek.retrieval.disk_errors import writing_to
 from radseek.retrieval.errors import UsageError
 from radseek.retrieval.heatmaps.heatmap_nifti import write_nifti
 from radseek.retrieval.heatmaps.study_heatmap import HeatMap
-from radseek.retrieval.imaging.views.series_views import iter_views
 
 __all__ = ["heatmap"]
 
@@ -51,11 +50,10 @@ def heatmap(
 
 
 def _write(found: HeatMap, out: Path, *, stacked: bool) -> None:
-    series = found.maps.view.series
+    view = found.maps.view
     if stacked:
-        write_nifti(out, found.maps.stacked(), series.volume.affine)
+        write_nifti(out, found.maps.stacked(), view.series.volume.affine)
         return
-    view = next(one for one in iter_views(series) if one.name == found.view)
     row = int((view.z == found.z).argmax())
     if found.map is not None:
         with writing_to(out.parent):

@@ -21,6 +21,7 @@ from radseek.retrieval.explain.evidence import NeighbourItem, ScoreItem
 from radseek.retrieval.heatmaps.study_heatmap import HeatMap as Seen
 from radseek.retrieval.heatmaps.study_heatmap import HeatMapper
 from radseek.retrieval.index.store import Store
+from radseek.retrieval.scoring.margins import slice_profile
 from radseek.retrieval.scoring.states import Judge
 from radseek.retrieval.scoring.study_vectors import StudyVectors, stored_study
 from radseek.retrieval.scoring.text_vectors import TextVectors
@@ -93,7 +94,8 @@ class StudyPictures:
                     and item.key_slice is not None
                 ):
                     margins = view.slices.astype(np.float64) @ self._text_vectors.pair(finding).directions()[:, 0]
-                    return Profile(tuple(map(int, view.z)), tuple(map(float, margins)), item.key_slice)
+                    profile = slice_profile(view.z, margins)
+                    return Profile(tuple(z for z, _ in profile), tuple(margin for _, margin in profile), item.key_slice)
         return None
 
     def _heat(self, item: ScoreItem, finding: Finding, picture: Picture) -> HeatMap:
@@ -117,6 +119,7 @@ class StudyPictures:
         page, check = self._words.page, seen.check
         low, high = (signed(value, "") for value in check.interval)
         facts = [Fact(page["map_order"], f"{signed(check.gain, '')} ({page['between'].format(low=low, high=high)})")]
+        facts = facts if check.slices else [Fact(page["map_places"], page["map_of_score"])]
         if check.correlation is not None:
             facts.append(Fact(page["map_random"], signed(check.correlation, "")))
         if seen.peak_mm is not None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from radseek.retrieval.errors import UnknownNameError
-from radseek.retrieval.imaging.views.series_views import iter_views
+from radseek.retrieval.imaging.views.series_views import iter_views, shown_view
 from radseek.retrieval.types import Series, View, Volume
 
 __all__ = ["EDGES", "Picture", "find_view", "picture_of", "png_uri"]
@@ -45,9 +45,10 @@ class Picture:
 
 
 def find_view(series: Series, name: str) -> View:
-    """Return the series' view of that name. Raises `UnknownNameError` where it has none."""
+    """Return the series' view of that name, or what people are shown of it. Raises `UnknownNameError` for others."""
+    shown = shown_view(series, name)
     for view in iter_views(series):
-        if view.name == name:
+        if view.name == shown:
             return view
     raise UnknownNameError(
         f"this series has no view '{name}'; see radseek.retrieval.imaging.views.series_views.view_names"

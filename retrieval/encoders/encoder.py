@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from radseek.retrieval.encoders.spec import EncoderSpec
 
-__all__ = ["Encoder", "ImageTower", "TextCutWarning"]
+__all__ = ["Encoder", "ImageTower", "TextCutWarning", "VolumeEncoder", "VolumeVectors"]
 
 
 class TextCutWarning(UserWarning):
@@ -85,5 +86,37 @@ class Encoder(Protocol):
 
         Returns:
             One `(D,)` float32 unit vector.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VolumeVectors:
+    """What a volume encoder makes of N volumes.
+
+    `pooled (N, D)` float32 unit rows. `patches (N, P, D)`: unit rows of places in the volume, whose middles are
+    `centres (P, 3)`, `(z, y, x)` in voxels of the grid; both None where the model has none.
+    """
+
+    pooled: NDArray[np.float32]
+    patches: NDArray[np.float32] | None = None
+    centres: NDArray[np.float64] | None = None
+
+
+@runtime_checkable
+class VolumeEncoder(Encoder, Protocol):
+    """An encoder whose `spec.recipe.volume` is a grid: it reads whole volumes, and `encode_slices` refuses."""
+
+    def encode_volumes(self, volumes: NDArray[np.float32]) -> VolumeVectors:
+        """Encode volumes on the recipe's grid.
+
+        Args:
+            volumes: `(N, C, Z, Y, X)` float32, as `radseek.retrieval.imaging.views.volume_input` makes them.
+
+        Returns:
+            A vector a volume, and those of its places where the model has them.
+
+        Raises:
+            EncoderError: it does not fit into memory; the message says what it needs.
         """
         ...

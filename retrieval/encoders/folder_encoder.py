@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from radseek.retrieval.encoders.concepts import concept_names
+from radseek.retrieval.encoders.folder_recipe import folder_recipe
 from radseek.retrieval.encoders.pooling.slice_pooling import load_pooling, pooling_hash
 from radseek.retrieval.encoders.spec import EncoderSpec, Preprocess, TowerParts
 from radseek.retrieval.encoders.tower_encoder import TextBatches, TowerEncoder
-from radseek.retrieval.encoders.tower_identity import current_imaging_hash
 from radseek.retrieval.errors import EncoderError
+from radseek.retrieval.imaging.views.recipe import recipe_hash
 
 __all__ = ["folder_encoder", "scale_and_bias"]
 
@@ -30,14 +31,16 @@ def folder_encoder(
 ) -> TowerEncoder:
     """Return the encoder of a folder whose towers `model` and text batches are made, with the folder's own pooling.
 
-    Raises `EncoderError` where the model's scale or bias is not finite, or the pooling does not fit.
+    Raises `EncoderError` where the model's scale or bias is not finite, or its pooling or imaging recipe does not fit.
     """
     scale, bias = scale_and_bias(model)
+    recipe = folder_recipe(folder)
     spec = EncoderSpec(
         name=name,
         dim=dim,
         preprocess=preprocess,
-        imaging_hash=current_imaging_hash(),
+        imaging_hash=recipe_hash(recipe),
+        recipe=recipe,
         towers_hash=parts.hash(),
         pooling_hash=pooling_hash(folder),
         scale=scale,

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 from radseek.retrieval.errors import EncoderError, EncoderMismatchError
+from radseek.retrieval.types import OUR_RECIPE, ImagingRecipe, VolumeGrid
 
 __all__ = [
     "MEAN_POOLING",
@@ -21,6 +22,7 @@ __all__ = [
     "canonical_hash",
     "check_match",
     "precision_class",
+    "recipe_from_json",
 ]
 
 MEAN_POOLING = "mean-then-normalise"  # the pooling hash where no adapter is present
@@ -93,6 +95,7 @@ class EncoderSpec:
     context: int = 77
     concepts: tuple[str, ...] = ()  # findings named in concepts.json; () where the folder has none
     towers: TowerParts | None = None  # the parts of towers_hash, for messages
+    recipe: ImagingRecipe = OUR_RECIPE  # what imaging_hash stands for, beside our own constants
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-able dictionary that `from_json` reads back to an equal spec."""
@@ -110,6 +113,7 @@ class EncoderSpec:
             known["concepts"] = tuple(data.get("concepts", ()))
             parts = data.get("towers")
             known["towers"] = None if parts is None else TowerParts(**parts)
+            known["recipe"] = recipe_from_json(data.get("recipe", {}))
             return cls(**known)
         except (KeyError, TypeError, ValueError) as error:
             raise EncoderError(
@@ -121,6 +125,29 @@ class EncoderSpec:
 def _preprocess_from_json(data: Mapping[str, Any]) -> Preprocess:
     known = {f.name: data[f.name] for f in fields(Preprocess) if f.name in data}
     return Preprocess(**{**known, "mean": tuple(data["mean"]), "std": tuple(data["std"])})
+
+
+def recipe_from_json(data: Mapping[str, Any]) -> ImagingRecipe:
+    """Return the imaging recipe in `data`: a spec's own, or what a checkpoint folder's `imaging_recipe.json` says.
+
+    Fields that are not there are our own recipe's. Raises `KeyError`, `TypeError` or `ValueError` where one is unknown
+    or malformed.
+    """
+    values = {name: _frozen(value) for name, value in data.items() if name != "volume"}
+    grid = data.get("volume")
+    if grid is not None:
+        values["volume"] = VolumeGrid(**{name: _frozen(value) for name, value in grid.items()})
+    recipe = ImagingRecipe(**values)
+    channels = [*recipe.ct_channels, *(recipe.volume.ranges if recipe.volume is not None else ())]
+    if len(recipe.ct_channels) not in (0, 3) or any(not low < high for low, high in channels):
+        raise ValueError("a range runs from a low value to a higher one, and ct_channels has three of them")
+    if not recipe.max_gap_mm > 0 or recipe.max_slices < 1:
+        raise ValueError("max_gap_mm must be positive, and max_slices at least 1")
+    return recipe
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(_frozen(one) for one in value) if isinstance(value, list | tuple) else value
 
 
 def check_match(index_spec: EncoderSpec, spec: EncoderSpec) -> bool:
@@ -141,12 +168,21 @@ def check_match(index_spec: EncoderSpec, spec: EncoderSpec) -> bool:
 
 
 def _differences(one: EncoderSpec, other: EncoderSpec) -> list[str]:
-    found = ["the imaging recipe"] if one.imaging_hash != other.imaging_hash else []
+    found = [] if one.imaging_hash == other.imaging_hash else _recipe_differences(one.recipe, other.recipe)
     if one.dim != other.dim:
         found.append(f"vector width ({one.dim} and {other.dim})")
     if one.towers_hash != other.towers_hash:
         found.extend(_tower_differences(one.towers, other.towers))
     return found
+
+
+def _recipe_differences(one: ImagingRecipe, other: ImagingRecipe) -> list[str]:
+    """Return which fields of the recipe differ; of two grids, which of theirs."""
+    a, b = asdict(one), asdict(other)
+    if a["volume"] is not None and b["volume"] is not None:
+        a, b = a["volume"], b["volume"]
+    names = [name for name in a if a[name] != b[name]]
+    return [f"the imaging recipe's {name}" for name in names] or ["the imaging recipe"]
 
 
 def _tower_differences(one: TowerParts | None, other: TowerParts | None) -> list[str]:

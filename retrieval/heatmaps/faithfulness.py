@@ -60,6 +60,11 @@ class MapCheck:
         """Return what stands for the check of a map that is not made, for a reason of the score's own."""
         return cls(False, 0.0, 0.0, 0.0, 0.0, (0.0, 0.0), None, 0, reason)
 
+    @classmethod
+    def of_score_parts(cls) -> MapCheck:
+        """Return what stands for the check of a map whose values are the score's own parts: there is none."""
+        return cls(True, 0.0, 0.0, 0.0, 0.0, (0.0, 0.0), None, 0)
+
     @property
     def settles(self) -> bool:
         """Return whether it speaks for the encoder and finding, and not for these few slices only."""

@@ -13,18 +13,20 @@ from radseek.retrieval.encoders.input_pixels import prepare_slices
 from radseek.retrieval.errors import UnknownNameError
 from radseek.retrieval.heatmaps.check_store import CheckStore, check_key
 from radseek.retrieval.heatmaps.faithfulness import MapCheck, check_maps
+from radseek.retrieval.heatmaps.place_maps import PlaceMaps, place_maps
 from radseek.retrieval.heatmaps.volume_heatmap import ViewMaps, key_rows, no_maps, view_maps
-from radseek.retrieval.imaging.views.series_views import iter_views
+from radseek.retrieval.imaging.views.series_views import iter_views, shown_view
 from radseek.retrieval.privacy.pseudonyms import load_key, series_key
-from radseek.retrieval.scoring.margins import Reading, read_finding, slice_margins
+from radseek.retrieval.scoring.margins import Reading, read_finding, slice_margins, slice_profile
 from radseek.retrieval.scoring.states import Judge
 from radseek.retrieval.scoring.study_vectors import StudyVectors
 from radseek.retrieval.scoring.text_vectors import TextPair, TextVectors
-from radseek.retrieval.types import Study, View
+from radseek.retrieval.types import ImagingRecipe, Study, View, ViewVectors
 
 __all__ = ["CHECKED_SLICES", "HeatMap", "HeatMapper"]
 
 CHECKED_SLICES = 8
+_ONE_VECTOR = "one_vector_a_volume"  # nothing says where
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,7 +52,7 @@ class HeatMap:
     profile: tuple[tuple[int, float], ...]
     key_slices: tuple[int, ...]
     check: MapCheck
-    maps: ViewMaps
+    maps: ViewMaps | PlaceMaps
     stands_out: bool = True
 
     def to_dict(self) -> dict[str, Any]:
@@ -91,15 +93,18 @@ class HeatMapper:
         reading = read_finding(vectors, finding, pair, self._text_vectors.kinds())
         if reading is None:
             return None
-        view = _view_of(study, vectors, reading)
+        encoder = self._text_vectors.encoder
+        view = _view_of(study, vectors, reading, encoder.spec.recipe)
         margins = slice_margins(reading.view.slices, pair)[:, 0]
         rows = key_rows(margins, reading.competing)
         refused = self._judge.refuses_map(finding, reading, is_phantom=vectors.is_phantom)
-        if refused is None:
-            check = self._check(finding, pair, view, margins)
-            maps = view_maps(self._text_vectors.encoder, view, pair, None if every_slice else rows)
+        chosen = None if every_slice else rows
+        if encoder.spec.recipe.volume is not None:
+            check, maps = _of_places(view, reading.view, margins, chosen, refused)
+        elif refused is not None:
+            check, maps = MapCheck.refused(refused), no_maps(encoder, view)
         else:
-            check, maps = MapCheck.refused(refused), no_maps(self._text_vectors.encoder, view)
+            check, maps = self._check(finding, pair, view, margins), view_maps(encoder, view, pair, chosen)
         drawn = maps.at(reading.key_slice) if check.passes else None
         peak = None if drawn is None else _peak(drawn, reading.key_slice)
         return HeatMap(
@@ -111,8 +116,8 @@ class HeatMapper:
             map=drawn,
             peak=peak,
             peak_mm=None if peak is None else _position(view, peak),
-            profile=tuple((int(z), float(margin)) for z, margin in zip(view.z, margins, strict=True)),
-            key_slices=tuple(int(view.z[row]) for row in rows),
+            profile=slice_profile(reading.view.z, margins),
+            key_slices=tuple(int(reading.view.z[row]) for row in rows),
             stands_out=reading.stands_out,
             check=check,
             maps=maps,
@@ -131,12 +136,24 @@ class HeatMapper:
         return check
 
 
-def _view_of(study: Study, vectors: StudyVectors, reading: Reading) -> View:
+def _of_places(
+    view: View, read: ViewVectors, margins: NDArray[np.float32], rows: NDArray[np.intp] | None, refused: str | None
+) -> tuple[MapCheck, ViewMaps | PlaceMaps]:
+    """Return the maps of a volume encoder on the slices of `rows`, and why they are not drawn, if they are not."""
+    refused = refused or (_ONE_VECTOR if len(margins) == 1 else None)
+    check = MapCheck.of_score_parts() if refused is None else MapCheck.refused(refused)
+    slices = None if rows is None else [int(read.z[row]) for row in rows]
+    return check, place_maps(view, read.position, margins, slices)
+
+
+def _view_of(study: Study, vectors: StudyVectors, reading: Reading, recipe: ImagingRecipe) -> View:
+    """Return the view that was scored; of a volume encoder what people are shown of the series."""
     key = load_key()
     for ordinal, series in enumerate(study.series):  # by key, as an index may hold them in another order
         if series_key(vectors.key, series.uid, ordinal, key) == reading.series.key:
-            for view in iter_views(series):
-                if view.name == reading.view.view:
+            wanted = reading.view.view if recipe.volume is None else shown_view(series, reading.view.view)
+            for view in iter_views(series, recipe=recipe):
+                if view.name == wanted:
                     return view
     raise UnknownNameError(
         f"The files read hold no view '{reading.view.view}' of series {reading.series.key}, which was scored; "

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from radseek.prompts.finding import VIEW_NAMES, Finding
+from radseek.prompts.finding import CT_CHANNELS, CT_VIEWS, MR_VIEWS, VIEW_NAMES, VOLUME_VIEWS, Finding
 from radseek.retrieval.encoders.unit_rows import mean_pool
 from radseek.retrieval.scoring.key_slice import key_slice, own_kinds
 from radseek.retrieval.scoring.study_vectors import SeriesVectors, StudyVectors
@@ -24,6 +24,7 @@ __all__ = [
     "label_probabilities",
     "read_finding",
     "slice_margins",
+    "slice_profile",
     "squash",
     "study_margins",
     "views_read",
@@ -65,6 +66,14 @@ def slice_margins(slices: NDArray[np.float16], pair: TextPair) -> NDArray[np.flo
     return (slices.astype(np.float64) @ pair.directions()).astype(np.float32)
 
 
+def slice_profile(z: NDArray[np.integer], margins: NDArray[np.floating]) -> tuple[tuple[int, float], ...]:
+    """Return `(z, margin)` of every slice that rows `(N,)` are of, rising: of several rows of a slice the highest."""
+    slices, row = np.unique(z, return_inverse=True)
+    best = np.full(len(slices), -np.inf)
+    np.maximum.at(best, row, margins.astype(np.float64))
+    return tuple((int(one), float(margin)) for one, margin in zip(slices, best, strict=True))
+
+
 def volume_margins(slices: NDArray[np.float16], pair: TextPair) -> tuple[NDArray[np.float32], int]:
     """Return `(1 + K,)` margins of a view, first with all paraphrases, then with each; and the highest slice's row.
 
@@ -77,12 +86,15 @@ def volume_margins(slices: NDArray[np.float16], pair: TextPair) -> tuple[NDArray
 def is_read_in(finding: Finding, view: str, modality: str) -> bool:
     """Say whether a finding is read in a view.
 
-    No views named means all. Where nobody said the modality, unknown is not wrong; and a generic `mr` view serves
-    a finding that is read in any sequence.
+    No views named means all. Where nobody said the modality, unknown is not wrong; a generic `mr` view, or a volume of
+    MR, serves a finding that is read in any sequence, and a volume of CT, or its windows as colours, one that is read
+    in any window.
     """
     if not finding.views or view in finding.views or not modality:
         return True
-    return view == "mr" and any(name.startswith("mr_") for name in finding.views)
+    if view in (CT_CHANNELS, VOLUME_VIEWS["CT"]):
+        return any(name in CT_VIEWS for name in finding.views)
+    return view in ("mr", VOLUME_VIEWS["MR"]) and any(name in MR_VIEWS for name in finding.views)
 
 
 def views_read(findings: Iterable[Finding]) -> frozenset[str] | None:
@@ -91,7 +103,8 @@ def views_read(findings: Iterable[Finding]) -> frozenset[str] | None:
     if not findings or not all(finding.views for finding in findings):
         return None
     known = "any"  # a modality: where nobody said it, every view would do
-    return frozenset(view for view in VIEW_NAMES if any(is_read_in(finding, view, known) for finding in findings))
+    every = (*VIEW_NAMES, CT_CHANNELS, *VOLUME_VIEWS.values())
+    return frozenset(view for view in every if any(is_read_in(finding, view, known) for finding in findings))
 
 
 def read_finding(
@@ -123,9 +136,14 @@ def read_finding(
         key_slice=int(view.z[key.row]),
         position=view.position[key.row] if view.position else None,
         slices=_slices_beside(view, [one[2] for one in found]),
-        stands_out=key.stands_out,
+        stands_out=key.stands_out and not _says_no_slice(view),
         competing=key.chosen,
     )
+
+
+def _says_no_slice(view: ViewVectors) -> bool:
+    """Whether a volume has one vector alone, so that its encoder says nothing of where."""
+    return view.view in VOLUME_VIEWS.values() and len(view.slices) == 1
 
 
 def _slices_beside(view: ViewVectors, read: Sequence[ViewVectors]) -> int:

@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, get_args
 
-from radseek.prompts.finding import CT_VIEWS, MR_VIEWS, Finding
+from radseek.prompts.finding import CT_CHANNELS, CT_VIEWS, MR_VIEWS, Finding
 from radseek.retrieval.encoders.concepts import Source
 from radseek.retrieval.encoders.spec import EncoderSpec, canonical_hash
 from radseek.retrieval.errors import IndexDamagedError
@@ -138,7 +138,7 @@ def view_class(view: str) -> str:
     A study of one class is read in several of its views at once and the best is taken, so which of them wins is part of
     the score; between classes nothing compares.
     """
-    return "ct" if view in CT_VIEWS else "mr" if view in MR_VIEWS else view
+    return "ct" if view in (*CT_VIEWS, CT_CHANNELS) else "mr" if view in MR_VIEWS else view
 
 
 def _refusal(file: Path, others: list[str], fitted: Mapping[str, str], here: Mapping[str, str]) -> str:

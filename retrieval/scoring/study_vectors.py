@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from radseek.retrieval.encoders.encode_series import embed_series
 from radseek.retrieval.encoders.encoder import Encoder
+from radseek.retrieval.errors import InputError
 from radseek.retrieval.index.store import Case, Store
 from radseek.retrieval.privacy.pseudonyms import patient_key, series_key, stored_key, study_key
 from radseek.retrieval.privacy.scrub import allow_list
@@ -60,15 +61,25 @@ def is_synthetic(attributes: Mapping[str, str | int]) -> bool:
 
 
 def embed_study(study: Study, encoder: Encoder, key: bytes, path: str | None) -> StudyVectors:
-    """Encode a study; float16 rows, as an index would hold them."""
+    """Encode a study; float16 rows, as an index would hold them.
+
+    A series that the encoder does not read is left out. Raises `InputError` where it reads none of them.
+    """
     name = study_key(study, key)
-    keys = [series_key(name, one.uid, ordinal, key) for ordinal, one in enumerate(study.series)]
-    series = tuple(
-        SeriesVectors(own, one.modality, one.body_part, tuple(embed_series(one, encoder, own)))
-        for own, one in zip(keys, study.series, strict=True)
-    )
+    series: list[SeriesVectors] = []
+    refused: list[InputError] = []
+    for ordinal, one in enumerate(study.series):
+        own = series_key(name, one.uid, ordinal, key)
+        try:
+            series.append(SeriesVectors(own, one.modality, one.body_part, tuple(embed_series(one, encoder, own))))
+        except InputError as error:
+            refused.append(error)
+    if refused and not series:
+        raise refused[0]
     twin = stored_key(study, key) if study.is_upload else ""
-    return StudyVectors(name, patient_key(study.patient_id, key), path, series, allow_list(study.attributes), twin)
+    return StudyVectors(
+        name, patient_key(study.patient_id, key), path, tuple(series), allow_list(study.attributes), twin
+    )
 
 
 def stored_study(store: Store, case: Case) -> StudyVectors:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from radseek.retrieval.encoders.encode_series import embed_view
 from radseek.retrieval.encoders.encoder import Encoder
+from radseek.retrieval.errors import UsageError
 from radseek.retrieval.imaging.orientation import spacing_zyx
 from radseek.retrieval.imaging.views.series_views import iter_views
 from radseek.retrieval.imaging.views.slice_rule import choose_slices
@@ -18,7 +19,7 @@ from radseek.retrieval.index.store import Scope, Store
 from radseek.retrieval.index.vectors.exact_search import cosines
 from radseek.retrieval.regions.region import Region
 from radseek.retrieval.search.ranking import QueryView, RankedStudy, rank_studies
-from radseek.retrieval.types import Series, ViewVectors, Volume
+from radseek.retrieval.types import OUR_RECIPE, ImagingRecipe, Series, ViewVectors, Volume
 
 __all__ = ["MARGIN_MM", "rank_by_region", "region_views", "surroundings", "touched_slices"]
 
@@ -32,12 +33,18 @@ def region_views(series: Series, region: Region, encoder: Encoder) -> list[ViewV
 
     Only slices that the region touches, at the recipe's distance: whole, but black beyond the region's box and
     `MARGIN_MM` on each side. `benchmarks/region_query.py` compares other looks. Raises `MaskError` where the region
-    has another grid than the series.
+    has another grid than the series, `UsageError` for an encoder of volumes.
     """
     region.affine_on(series.volume)
     rows, columns = surroundings(region, series.volume)
     found = []
-    for view in iter_views(series, touched_slices(region, series.volume)):
+    recipe = encoder.spec.recipe
+    if recipe.volume is not None:
+        raise UsageError(
+            f"'{encoder.spec.name}' reads whole volumes, and a marked region is compared slice by slice; leave out the "
+            "mask, or use an index of an encoder of slices."
+        )
+    for view in iter_views(series, touched_slices(region, series.volume, recipe), recipe):
         shown = np.full_like(view.slices, _BLACK)
         shown[:, rows, columns] = view.slices[:, rows, columns]
         found.append(embed_view(replace(view, slices=shown), encoder))
@@ -71,11 +78,11 @@ def _alike(query: Sequence[ViewVectors], case: Sequence[ViewVectors]) -> float:
     return total / len(query)
 
 
-def touched_slices(region: Region, volume: Volume) -> NDArray[np.int32]:
+def touched_slices(region: Region, volume: Volume, recipe: ImagingRecipe = OUR_RECIPE) -> NDArray[np.int32]:
     """Return the slices of the Volume to look at, `(N,)`: with a voxel inside, as far apart as the recipe allows."""
     inside = np.flatnonzero(region.inside.any(axis=(1, 2)))
     gap = None if volume.affine is None else spacing_zyx(volume.affine)[0]
-    chosen = choose_slices(region.inside.shape[0], gap)
+    chosen = choose_slices(region.inside.shape[0], gap, recipe.max_gap_mm, recipe.max_slices)
     # A chosen slice may fall where the region has a hole; its nearest neighbour that has a voxel stands in.
     near = np.abs(inside[None, :] - chosen[:, None]).argmin(axis=1)
     return (np.unique(inside[near]) + region.start[0]).astype(np.int32)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import asdict
 from typing import Any, Final
 
 from radseek.retrieval.imaging.modality import VIEW_OF_MODALITY
@@ -11,11 +12,13 @@ from radseek.retrieval.imaging.orientation import ORIENTATION_RULE
 from radseek.retrieval.imaging.views.intensity import MR_RULE, PERCENTILES_HIGH, PERCENTILES_LOW, SAMPLE_VOXELS
 from radseek.retrieval.imaging.views.slice_rule import MAX_GAP_MM, MAX_SLICES
 from radseek.retrieval.imaging.views.windows import CT_VIEWS, CT_WINDOWS, SUV_WINDOW
+from radseek.retrieval.types import OUR_RECIPE, ImagingRecipe
 
-__all__ = ["IMAGING_RECIPE", "RECIPE_VERSION", "imaging_hash"]
+__all__ = ["IMAGING_RECIPE", "RECIPE_VERSION", "imaging_hash", "recipe_hash"]
 
 # Raise it whenever code changes what a slice looks like without changing a constant below.
 RECIPE_VERSION: Final = 2
+VOLUME_VERSION: Final = 1  # likewise, of what a volume encoder is given
 
 IMAGING_RECIPE: Final[dict[str, Any]] = {
     "version": RECIPE_VERSION,
@@ -41,3 +44,14 @@ def imaging_hash(recipe: dict[str, Any] | None = None) -> str:
     chosen = IMAGING_RECIPE if recipe is None else recipe
     text = json.dumps(chosen, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def recipe_hash(recipe: ImagingRecipe) -> str:
+    """Return the hash of what an encoder asks to be shown: our own recipe's where it asks for nothing else."""
+    if recipe == OUR_RECIPE:
+        return imaging_hash()
+    if recipe.volume is not None:
+        return imaging_hash({"version": VOLUME_VERSION, "volume": asdict(recipe.volume)})
+    own = {"slices": {"max_gap_mm": recipe.max_gap_mm, "max_count": recipe.max_slices}}
+    channels = {"ct_channels": [list(one) for one in recipe.ct_channels]} if recipe.ct_channels else {}
+    return imaging_hash({**IMAGING_RECIPE, **own, **channels})

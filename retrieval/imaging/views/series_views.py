@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from radseek.prompts.finding import CT_CHANNELS, VOLUME_VIEWS
 from radseek.prompts.finding import VIEW_NAMES as _NAMES
 from radseek.retrieval.imaging.modality import VIEW_OF_MODALITY
 from radseek.retrieval.imaging.mr_sequence import mr_view
@@ -18,7 +19,7 @@ from radseek.retrieval.imaging.views.intensity import finite, sample
 from radseek.retrieval.imaging.views.recipe import imaging_hash
 from radseek.retrieval.imaging.views.slice_rule import choose_slices
 from radseek.retrieval.imaging.views.windows import CT_WINDOWS, SUV_WINDOW, ct_views
-from radseek.retrieval.types import Series, View, Volume
+from radseek.retrieval.types import OUR_RECIPE, ImagingRecipe, Series, View, Volume
 
 __all__ = [
     "VIEW_NAMES",
@@ -26,26 +27,27 @@ __all__ = [
     "imaging_hash",
     "iter_views",
     "make_views",
+    "shown_view",
     "slice_positions",
     "unpadded",
     "view_names",
 ]
 
-VIEW_NAMES: Final = frozenset(_NAMES)
+VIEW_NAMES: Final = frozenset((*_NAMES, CT_CHANNELS, *VOLUME_VIEWS.values()))
 
 _PRESENTED: Final = frozenset({"radiograph", "mammogram", "angiogram", "ultrasound", "capture", "picture"})
 _PICTURES: Final = frozenset({"ultrasound", "capture", "picture"})
 _ABOVE_OTSU: Final = frozenset({"nm"})
 
 
-def view_names(series: Series) -> tuple[str, ...]:
-    """Return the names of the views that a Series has, in a fixed order."""
+def view_names(series: Series, recipe: ImagingRecipe = OUR_RECIPE) -> tuple[str, ...]:
+    """Return the names of the views that a Series has under an encoder's recipe, in a fixed order."""
     modality, volume = series.modality, series.volume
     if volume.is_colour:
         named = VIEW_OF_MODALITY.get(modality, "capture")
         return (named if modality else "picture",)
     if modality == "CT" and volume.unit == "HU":
-        return ct_views(series.body_part)
+        return (CT_CHANNELS,) if recipe.ct_channels else ct_views(series.body_part)
     if modality == "CT" and "BitsStored" in series.attributes and _is_8_bit(series, volume.voxels):
         return ("capture",)  # a picture of a CT: its levels are nobody's HU
     if modality == "MR":
@@ -55,18 +57,24 @@ def view_names(series: Series) -> tuple[str, ...]:
     return (VIEW_OF_MODALITY.get(modality, "percentile"),)
 
 
-def iter_views(series: Series, z: NDArray[np.int32] | None = None) -> Iterator[View]:
+def iter_views(
+    series: Series, z: NDArray[np.int32] | None = None, recipe: ImagingRecipe = OUR_RECIPE
+) -> Iterator[View]:
     """Yield the views of a Series one at a time, so that only one lies in memory.
 
     Slices are uint8; NaN and infinities count as the finite minimum, and a constant volume gives zeros. `z` names
-    slices to show instead of those that the recipe chooses; the display is the whole volume's either way.
+    slices to show instead of those that the recipe chooses; the display is the whole volume's either way. `recipe`: an
+    encoder's own.
     """
     volume = series.volume
     if z is None:
         gap = None if volume.affine is None else spacing_zyx(volume.affine)[0]
-        z = choose_slices(volume.voxels.shape[0], gap)
+        z = choose_slices(volume.voxels.shape[0], gap, recipe.max_gap_mm, recipe.max_slices)
     voxels = finite(volume.voxels)
-    for name in view_names(series):
+    for name in view_names(series, recipe):
+        if name == CT_CHANNELS:
+            yield View(name, series, _in_channels(series, voxels, z, recipe.ct_channels), z)
+            continue
         display = display_of(name, series, voxels)
         slices = np.empty((len(z), *voxels.shape[1:]), np.uint8)
         for row, index in enumerate(z):
@@ -74,9 +82,29 @@ def iter_views(series: Series, z: NDArray[np.int32] | None = None) -> Iterator[V
         yield View(name, series, slices, z)
 
 
-def make_views(series: Series) -> list[View]:
-    """Return every view of a Series, `series`; see `iter_views`."""
-    return list(iter_views(series))
+def shown_view(series: Series, name: str) -> str:
+    """Return the view in which people are shown what an encoder saw as `name`: its own, or the body part's first."""
+    own = view_names(series)
+    return own[0] if name not in own and name in (CT_CHANNELS, *VOLUME_VIEWS.values()) else name
+
+
+def make_views(series: Series, recipe: ImagingRecipe = OUR_RECIPE) -> list[View]:
+    """Return every view of a Series, `series`, under an encoder's `recipe`; see `iter_views`."""
+    return list(iter_views(series, recipe=recipe))
+
+
+def _in_channels(
+    series: Series, voxels: NDArray[Any], z: NDArray[np.int32], ranges: tuple[tuple[float, float], ...]
+) -> NDArray[np.uint8]:
+    """Return slices `(N, H, W, 3)` of a CT whose colours are ranges of HU; a constant volume gives zeros."""
+    levels = [((low + high) / 2, high - low) for low, high in ranges]
+    inverted = series.volume.provenance.inverted
+    shown = [_unless_constant(voxels, Display(*one, inverted=inverted)) for one in levels]
+    slices = np.empty((len(z), *voxels.shape[1:], len(shown)), np.uint8)
+    for row, index in enumerate(z):
+        for channel, display in enumerate(shown):
+            slices[row, ..., channel] = display.apply(voxels[index])
+    return slices
 
 
 def slice_positions(volume: Volume, z: NDArray[np.int32]) -> tuple[tuple[float, float, float], ...]:
