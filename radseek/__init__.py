@@ -25,9 +25,9 @@ if TYPE_CHECKING:
         list_sets,
         load_set,
     )
-    from radseek.retrieval.encoders.encoder import Encoder, TextCutWarning
+    from radseek.retrieval.encoders.encoder import Encoder, TextCutWarning, VolumeEncoder, VolumeVectors
     from radseek.retrieval.encoders.load_encoder import load_encoder
-    from radseek.retrieval.encoders.spec import EncoderSpec
+    from radseek.retrieval.encoders.spec import EncoderSpec, Preprocess
     from radseek.retrieval.engine import Engine
     from radseek.retrieval.errors import (
         BusyError,
@@ -83,7 +83,17 @@ if TYPE_CHECKING:
         SimilarRow,
         StudyRow,
     )
-    from radseek.retrieval.types import Provenance, Series, Skipped, Study, View, ViewVectors, Volume
+    from radseek.retrieval.types import (
+        ImagingRecipe,
+        Provenance,
+        Series,
+        Skipped,
+        Study,
+        View,
+        ViewVectors,
+        Volume,
+        VolumeGrid,
+    )
 
 __version__: str
 
@@ -109,6 +119,7 @@ __all__ = [
     "FindingScore",
     "FindingSet",
     "HeatMap",
+    "ImagingRecipe",
     "IndexBusyError",
     "IndexClosedError",
     "IndexDamagedError",
@@ -125,6 +136,7 @@ __all__ = [
     "MissingFileError",
     "ModelComparison",
     "NarratorError",
+    "Preprocess",
     "PromptError",
     "Provenance",
     "RadseekError",
@@ -154,6 +166,9 @@ __all__ = [
     "View",
     "ViewVectors",
     "Volume",
+    "VolumeEncoder",
+    "VolumeGrid",
+    "VolumeVectors",
     "Where",
     "WorkerError",
     "__version__",
@@ -191,9 +206,9 @@ _PLACES = {
         "list_sets",
         "load_set",
     ),
-    "radseek.retrieval.encoders.encoder": ("Encoder", "TextCutWarning"),
+    "radseek.retrieval.encoders.encoder": ("Encoder", "TextCutWarning", "VolumeEncoder", "VolumeVectors"),
     "radseek.retrieval.encoders.load_encoder": ("load_encoder",),
-    "radseek.retrieval.encoders.spec": ("EncoderSpec",),
+    "radseek.retrieval.encoders.spec": ("EncoderSpec", "Preprocess"),
     "radseek.retrieval.engine": ("Engine",),
     "radseek.retrieval.errors": (
         "BusyError",
@@ -249,7 +264,17 @@ _PLACES = {
         "SimilarRow",
         "StudyRow",
     ),
-    "radseek.retrieval.types": ("Provenance", "Series", "Skipped", "Study", "View", "ViewVectors", "Volume"),
+    "radseek.retrieval.types": (
+        "ImagingRecipe",
+        "Provenance",
+        "Series",
+        "Skipped",
+        "Study",
+        "View",
+        "ViewVectors",
+        "Volume",
+        "VolumeGrid",
+    ),
 }
 
 if Path(__file__).with_name("retrieval").is_file():  # a checkout whose links became files that hold their targets

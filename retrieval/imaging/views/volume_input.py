@@ -61,7 +61,7 @@ class VolumeInput:
 
     def native_voxels(self, places: NDArray[np.floating]) -> NDArray[np.float64]:
         """Return the Volume's voxels `(P, 3)`, `(z, y, x)` with fractions, of places on the grid."""
-        return _moved(np.linalg.inv(self.native), self.position(places))[:, ::-1]
+        return _moved(np.asarray(np.linalg.inv(self.native), np.float64), self.position(places))[:, ::-1]
 
 
 def volume_input(series: Series, grid: VolumeGrid) -> VolumeInput:
