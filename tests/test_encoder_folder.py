@@ -21,7 +21,9 @@ from radseek.retrieval.encoders.encoder import Encoder
 from radseek.retrieval.encoders.input_pixels import prepare_slices
 from radseek.retrieval.encoders.load_encoder import load_encoder
 from radseek.retrieval.encoders.open_clip_loading import default_precision
-from radseek.retrieval.errors import EncoderError, MissingFileError, UnknownNameError, UsageError
+from radseek.retrieval.encoders.spec import check_match
+from radseek.retrieval.errors import EncoderError, EncoderMismatchError, MissingFileError, UnknownNameError, UsageError
+from radseek.retrieval.types import ImagingRecipe
 from tests.each_support import each
 from tests.encoder_folder_support import copy_folder, edit_json, open_clip_reference, write_folder, write_json
 
@@ -342,3 +344,18 @@ def test_the_manual_names_what_a_folder_holds() -> None:
     named = {CONFIG, TEXT_CONFIG, WEIGHTS[0], "tokenizer_config.json", "slice_pooling.safetensors", "calibration.json"}
     assert not {one for one in named if f"`{one}`" not in said}
     assert all(any(f"`{one}`" in said for one in group) for group in VOCABULARIES[:3])
+
+
+def test_a_folder_brings_its_own_imaging_recipe(folder, tmp_path):
+    own = copy_folder(folder, tmp_path / "own")
+    file = own / "imaging_recipe.json"
+    file.write_text('{"ct_channels": [[-1024, 1024], [-135, 215], [0, 80]], "max_slices": 85}', "utf8")
+    plain, shown = load_encoder(folder).spec, load_encoder(own).spec
+    assert shown.recipe == ImagingRecipe(ct_channels=((-1024, 1024), (-135, 215), (0, 80)), max_slices=85)
+    assert plain.towers_hash == shown.towers_hash
+    with pytest.raises(EncoderMismatchError, match="the imaging recipe's ct_channels, the imaging recipe's max_slices"):
+        check_match(plain, shown)
+    for wrong in ('{"windows": []}', '{"ct_channels": [[0, 1]]}', '{"max_gap_mm": 0}', "[1]", '{"volume": {}}'):
+        file.write_text(wrong, "utf8")
+        with pytest.raises(EncoderError, match=r"imaging_recipe\.json"):
+            load_encoder(own)

@@ -120,8 +120,8 @@ def test_which_views_are_read() -> None:
 
 def test_views_of_several_findings_are_those_of_any() -> None:
     lung, brain = (replace(EFFUSION, views=views) for views in (("lung",), ("mr_t1", "brain")))
-    assert views_read([lung]) == {"lung"}
-    assert views_read([lung, brain]) == {"lung", "mr_t1", "mr", "brain"}
+    assert views_read([lung]) == {"lung", "ct_channels", "ct_volume"}
+    assert views_read([lung, brain]) == {"lung", "mr_t1", "mr", "brain", "ct_channels", "ct_volume", "mr_volume"}
     assert views_read([lung, replace(EFFUSION, views=())]) is None
     assert views_read([]) is None
 

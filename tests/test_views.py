@@ -17,11 +17,11 @@ from radseek.retrieval.imaging.body_part import body_part
 from radseek.retrieval.imaging.mr_sequence import mr_view
 from radseek.retrieval.imaging.views import intensity
 from radseek.retrieval.imaging.views.intensity import finite, foreground, sample
-from radseek.retrieval.imaging.views.recipe import IMAGING_RECIPE, imaging_hash
+from radseek.retrieval.imaging.views.recipe import IMAGING_RECIPE, imaging_hash, recipe_hash
 from radseek.retrieval.imaging.views.series_views import VIEW_NAMES, iter_views, make_views, slice_positions
 from radseek.retrieval.imaging.views.slice_rule import MAX_SLICES, choose_slices
 from radseek.retrieval.imaging.views.windows import CT_WINDOWS, WINDOW_FUNCTIONS, window
-from radseek.retrieval.types import Voi
+from radseek.retrieval.types import ImagingRecipe, Voi
 from tests.each_support import each
 from tests.imaging_support import make_series
 
@@ -129,7 +129,26 @@ def test_not_finite_counts_as_the_minimum_and_huge_does_not_overflow():
 
 
 def test_names_agree_with_the_words():
-    assert frozenset(PROMPT_VIEWS) == VIEW_NAMES
+    """But those that an encoder's own recipe makes, which no finding names."""
+    assert VIEW_NAMES - frozenset(PROMPT_VIEWS) == {"ct_channels", "ct_volume", "mr_volume"}
+    assert frozenset(PROMPT_VIEWS) < VIEW_NAMES
+
+
+def test_a_ct_in_the_colours_of_an_encoders_recipe():
+    """Each channel is the window of its range, as scikit-image rescales it; the slice rule is the recipe's too."""
+    voxels = np.random.default_rng(3).integers(-1200, 1500, (40, 6, 5)).astype(np.int16)
+    ranges = ((-1024.0, 1024.0), (-135.0, 215.0), (0.0, 80.0))
+    recipe = ImagingRecipe(ct_channels=ranges, max_gap_mm=3.0, max_slices=12)
+    series = make_series(voxels, "CT", unit="HU", affine=np.diag([1.0, 1.0, 1.5, 1.0]))
+    (view,) = make_views(series, recipe)
+    assert view.name == "ct_channels"
+    assert view.z.tolist() == choose_slices(40, 1.5, 3.0, 12).tolist()
+    assert len(view.z) == 12
+    for channel, (low, high) in enumerate(ranges):
+        expected = np.interp(voxels[view.z], (low, high), (0, 255))
+        assert np.abs(view.slices[..., channel] - expected).max() <= 0.51
+    assert recipe_hash(ImagingRecipe()) == imaging_hash()
+    assert len({recipe_hash(one) for one in (recipe, ImagingRecipe(), ImagingRecipe(max_slices=12))}) == 3
 
 
 @each(
