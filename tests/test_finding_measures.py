@@ -40,10 +40,11 @@ def same(one: float, other: float) -> bool:
 
 
 @pytest.mark.slow
-def test_a_thousand_random_cases_agree_with_the_definitions() -> None:
+@pytest.mark.parametrize("cases", [200, pytest.param(1000, marks=pytest.mark.sweep)])
+def test_random_cases_agree_with_the_definitions(cases: int) -> None:
     rng = np.random.default_rng(15)
     one_class = unjudged = 0
-    for _ in range(1000):
+    for _ in range(cases):
         labels, scores, patients, said = a_case(rng)
         known = (labels >= 0) & ~np.isnan(scores)
         y, s, p = labels[known].tolist(), scores[known].tolist(), said[known].tolist()
@@ -84,8 +85,8 @@ def test_a_thousand_random_cases_agree_with_the_definitions() -> None:
             unjudged += point.unjudged > 0
             for name, value in naive.called_measures(*counts).items():
                 assert same(getattr(point.measures, name).value, value), name
-    assert one_class > 50
-    assert unjudged > 50
+    assert one_class > cases / 20
+    assert unjudged > cases / 20
 
 
 @pytest.mark.slow

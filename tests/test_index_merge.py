@@ -233,7 +233,7 @@ print(json.dumps([found, used, folders, len(os.listdir(sys.argv[1] + "/segments"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", ["merged", "apart"])
+@pytest.mark.parametrize("how", ["merged", pytest.param("apart", marks=pytest.mark.sweep)])
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts descriptors in /proc")
 def test_a_thousand_commits_where_256_files_may_be_open(how: str, tmp_path: Path) -> None:
     """Also where nothing was merged, as an index of the format before has it."""

@@ -84,11 +84,11 @@ def test_python_needs_no_posix(elsewhere: Path) -> None:
 
 def test_the_command_needs_no_posix(elsewhere: Path) -> None:
     main = "from radseek.cli.main import main; main()"
-    index = ["--index", elsewhere / "a.index"]
-    built = json.loads(_run("-c", main, "build", elsewhere / "archive", *index, "--modality", "CT", "--json"))
+    index, model = ["--index", elsewhere / "a.index"], ["--model", "random"]
+    built = json.loads(_run("-c", main, "build", elsewhere / "archive", *index, "--modality", "CT", *model, "--json"))
     assert built["studies"] == 3
     assert not built["skipped"]
-    asked = ["--finding", "pleural effusion", "--json"]
+    asked = ["--finding", "pleural effusion", *model, "--json"]
     assert (
         len(json.loads(_run("-c", main, "screen", elsewhere / "archive", "--modality", "CT", *asked))["results"]) == 3
     )
