@@ -53,7 +53,9 @@ class HeatMapAnswers:
             raise UsageError(f"A heat map needs the images of {target}, and an index keeps vectors; give their path.")
         study = target if isinstance(target, Study) else self._targets.pixels(target, stated_kind(modality, body_part))
         (asked,), _ = choose_findings([finding], self._folder)
-        found = self._mapper.heat_map(study, self._targets.vectors(study), asked, every_slice=every_slice)
+        vectors = self._targets.vectors(study)
+        series = self._targets.keyed_series(study, vectors.key)
+        found = self._mapper.heat_map(series, vectors, asked, every_slice=every_slice)
         if found is None:
             raise UsageError(f"No view of this study is one that {asked.name} is read in ({', '.join(asked.views)}).")
         return found

@@ -18,11 +18,11 @@ from radseek.retrieval.index.repooled_store import RepooledStore
 from radseek.retrieval.index.store import Store
 from radseek.retrieval.index.upkeep import checked_key
 from radseek.retrieval.path_text import found_path
-from radseek.retrieval.privacy.pseudonyms import key_of_target, series_key, study_key
+from radseek.retrieval.privacy.pseudonyms import key_of_target, keyed_series, study_key
 from radseek.retrieval.scoring.study_vectors import StudyVectors, embed_study, stored_study
 from radseek.retrieval.search.similar_cases import MaskedRegion, masked_region
 from radseek.retrieval.targets import relative_path, stored_studies, studies_under
-from radseek.retrieval.types import Skipped, Study
+from radseek.retrieval.types import Series, Skipped, Study
 
 __all__ = ["StudyTargets", "Target", "refuse_stated", "seen_store"]
 
@@ -65,10 +65,7 @@ class StudyTargets:
         """
         key = self._own_key()
         name = study_key(study, key)
-        same = [
-            (series_key(name, one.uid, ordinal, key), one.volume.voxels.shape[:3])
-            for ordinal, one in enumerate(study.series)
-        ]
+        same = [(own, one.volume.voxels.shape[:3]) for own, one in keyed_series(study, name, key).items()]
         for case in self._store.cases(studies=[name]) if self._store is not None else ():
             if self._store is not None and [(one.key, tuple(one.shape[:3])) for one in case.series] == same:
                 return stored_study(self._store, case)
@@ -127,6 +124,10 @@ class StudyTargets:
         if study not in self._embedded:
             self._embedded[study] = embed_study(study, self._encoder, self._own_key(), path)
         return replace(self._embedded[study], path=path)
+
+    def keyed_series(self, study: Study, name: str) -> dict[str, Series]:
+        """Return the series of a study of that key by their own keys."""
+        return keyed_series(study, name, self._own_key())
 
     def _own_key(self) -> bytes:
         self._key = checked_key(self._store) if self._key is None else self._key

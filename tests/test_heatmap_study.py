@@ -115,7 +115,8 @@ def test_vectors_in_another_order_of_series_find_their_own_images(encoder: Any) 
     engine = Engine(encoder)
     vectors = engine._targets.embed(study, "")
     turned = replace(vectors, series=vectors.series[::-1])
-    one, other = (engine._mapper.heat_map(study, given, NODULE) for given in (vectors, turned))
+    series = engine._targets.keyed_series(study, vectors.key)
+    one, other = (engine._mapper.heat_map(series, given, NODULE) for given in (vectors, turned))
     assert one is not None
     assert other is not None
     assert one.to_dict() == other.to_dict()

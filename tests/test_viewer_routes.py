@@ -115,7 +115,7 @@ def test_a_description_is_scrubbed_and_warnings_are_sentences_of_ours() -> None:
 
 def scene_of(*series: Series) -> dict[str, Any]:
     own = tuple(replace(one, uid=f"1.2.{n}") for n, one in enumerate(series))
-    return Scene("2.25.1", Study("", "0" * 64, (), own)).document
+    return Scene("2.25.1", Study("", "0" * 64, (), own), {f"2.25.{n}": one for n, one in enumerate(own)}).document
 
 
 def test_a_radiograph_names_its_sides_and_scale_where_the_file_does() -> None:

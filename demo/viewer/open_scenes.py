@@ -72,12 +72,16 @@ class OpenScenes:
     def _put(self, key: str, study: Study) -> Scene:
         with self._lock:
             known = self._opened.get(key)
-            scene = known.scene if known is not None and known.scene.study is study else Scene(key, study)
+            same = known is not None and known.scene.study is study
+            scene = known.scene if known is not None and same else self._scene(key, study)
             self._opened[key] = _Opened(scene, time.monotonic())
             self._opened.move_to_end(key)
             while len(self._opened) > _SCENES:
                 self._opened.popitem(last=False)
             return scene
+
+    def _scene(self, key: str, study: Study) -> Scene:
+        return Scene(key, study, self._session.keyed_series(key, study))
 
 
 class DrawnHeatMaps:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from math import isfinite
@@ -15,7 +16,6 @@ from radseek.retrieval.errors import UnknownNameError
 from radseek.retrieval.explain.caveats import reading_caveats
 from radseek.retrieval.imaging.views.series_views import view_names
 from radseek.retrieval.imaging.views.slice_rule import choose_slices
-from radseek.retrieval.privacy.pseudonyms import load_key, series_key
 from radseek.retrieval.privacy.scrub import scrub
 from radseek.retrieval.types import Series, Study
 
@@ -27,16 +27,11 @@ _ABSURD: Final = 20.0  # rows so much wider than columns are a mistake in the he
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """A study that is being looked at, and its series by their pseudonyms."""
+    """A study that is being looked at, and its series by their pseudonyms, in the study's order."""
 
     key: str
     study: Study
-
-    @cached_property
-    def series(self) -> dict[str, Series]:
-        """Return the series by their keys, in the study's order."""
-        secret = load_key()
-        return {series_key(self.key, one.uid, n, secret): one for n, one in enumerate(self.study.series)}
+    series: Mapping[str, Series]
 
     @cached_property
     def _planes(self) -> dict[tuple[str, str], Planes]:

@@ -13,9 +13,9 @@ from radseek.retrieval.imaging.stated_kind import UNSTATED, StatedKind
 from radseek.retrieval.imaging.study_reader import read_paths
 from radseek.retrieval.imaging.views.series_views import shown_view, view_names
 from radseek.retrieval.index.catalog.linkage import LinkageFile, linkage_path
-from radseek.retrieval.privacy.pseudonyms import load_key, series_key
+from radseek.retrieval.privacy.pseudonyms import keyed_series
 from radseek.retrieval.scoring.word_separation import Kind
-from radseek.retrieval.types import Study, View
+from radseek.retrieval.types import Series, Study, View
 
 __all__ = ["CaseImages"]
 
@@ -26,14 +26,14 @@ _STUDIES = 8  # studies read again, in memory: those that are looked at side by 
 class CaseImages:
     """Draws slices of stored studies. Without the linkage file, or the files it names, it draws nothing.
 
-    `held`: studies that are read already, by key, which need no index.
+    `key`: the user's, by which studies are called; `held`: studies that are read already, which need no index.
     """
 
-    def __init__(self, index: Path | None, held: Mapping[str, Study] | None = None) -> None:
+    def __init__(self, index: Path | None, key: bytes, held: Mapping[str, Study] | None = None) -> None:
         path = None if index is None else linkage_path(index)
         self._linkage = LinkageFile(path, read_only=True) if path is not None and path.exists() else None
         self._held = {} if held is None else held
-        self._key = load_key()
+        self._key = key
         self._studies: OrderedDict[str, Study | None] = OrderedDict()
         self._views: OrderedDict[tuple[str, str, str], View] = OrderedDict()
 
@@ -52,6 +52,11 @@ class CaseImages:
                 self._studies.popitem(last=False)
         self._studies.move_to_end(key)
         return self._studies[key]
+
+    def series(self, key: str, kinds: Sequence[Kind] = ()) -> dict[str, Series] | None:
+        """Return a study's series by their keys, as `study` reads them; None where it can no longer be read."""
+        found = self.study(key, kinds)
+        return None if found is None else keyed_series(found, key, self._key)
 
     def draw(
         self,
@@ -76,13 +81,13 @@ class CaseImages:
         read = self.study(study, kinds)
         if read is None:
             return None
-        for ordinal, one in enumerate(read.series):
-            if series_key(study, one.uid, ordinal, self._key) == series and shown_view(one, view) in view_names(one):
-                self._views[place] = find_view(one, view)
-                while len(self._views) > _KEPT:
-                    self._views.popitem(last=False)
-                return self._views[place]
-        return None
+        one = keyed_series(read, study, self._key).get(series)
+        if one is None or shown_view(one, view) not in view_names(one):
+            return None
+        self._views[place] = find_view(one, view)
+        while len(self._views) > _KEPT:
+            self._views.popitem(last=False)
+        return self._views[place]
 
     def _read_again(self, study: str, kinds: Sequence[Kind]) -> Study | None:
         link = self._linkage.get(study) if self._linkage is not None else None

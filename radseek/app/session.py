@@ -34,10 +34,10 @@ from radseek.retrieval.errors import (
 )
 from radseek.retrieval.index.local_store import LocalStore
 from radseek.retrieval.index.store import Case, Scope, Store
-from radseek.retrieval.privacy.pseudonyms import StudyKey
+from radseek.retrieval.privacy.pseudonyms import StudyKey, keyed_series, load_key
 from radseek.retrieval.scoring.study_vectors import StudyVectors, stored_study
 from radseek.retrieval.scoring.word_separation import Kind
-from radseek.retrieval.types import Study
+from radseek.retrieval.types import Series, Study
 
 __all__ = ["MOST_BYTES", "MOST_UPLOADED", "Session"]
 
@@ -63,7 +63,8 @@ class Session:
         self._looking = RLock()  # reading a study's files does not wait for the engine
         self._listing = RLock()  # nor does looking up what is stored; it only waits while the index is opened again
         self._uploaded: OrderedDict[str, Study] = OrderedDict()
-        self._images = CaseImages(index, self._uploaded)
+        self._key = load_key()
+        self._images = CaseImages(index, self._key, self._uploaded)
         self.editions = 0  # how often the index was opened again
         self._askers = 0  # calls that have the engine, one inside another
         self._shut = ""  # why there is no index to ask
@@ -99,7 +100,7 @@ class Session:
             with self._listing:
                 self._engine.close()
                 self._images.close()
-                self._engine, self._images = engine, CaseImages(self.index, self._uploaded)
+                self._engine, self._images = engine, CaseImages(self.index, self._key, self._uploaded)
             self.editions += 1
             _log.info("%s was opened again", self.index)
             self._shut = ""
@@ -248,6 +249,10 @@ class Session:
             kinds = _kinds(self.case(key))
         with self._looking:
             return self._images.study(key, kinds)
+
+    def keyed_series(self, key: str, study: Study) -> dict[str, Series]:
+        """Return the series of a study of that key by their own keys."""
+        return keyed_series(study, key, self._key)
 
     def picture(self, key: str, series: str, view: str, z: int, *, side: int = 320) -> Picture | None:
         """Return slice `z` of a view of a series, drawn `side` pixels long; None where it can no longer be read.

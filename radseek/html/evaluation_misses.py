@@ -15,6 +15,7 @@ from radseek.pictures.slice_pictures import Picture
 from radseek.prompts.finding import Finding
 from radseek.retrieval.engine import Engine
 from radseek.retrieval.evaluation.index_evaluation import IndexEvaluation
+from radseek.retrieval.privacy.pseudonyms import load_key
 from radseek.retrieval.scoring.score_results import FindingScore
 
 __all__ = ["pictured_misses", "worst_rows"]
@@ -51,7 +52,7 @@ def pictured_misses(
 
     `progress` is called with "draw", findings done and how many there are.
     """
-    images = CaseImages(index)
+    images = CaseImages(index, load_key())
     found: list[list[Miss]] = []
     try:
         for place, one in enumerate(evaluation.results):

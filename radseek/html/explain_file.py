@@ -17,6 +17,7 @@ from radseek.html.screen_report import Fact
 from radseek.retrieval.disk_errors import writing_to
 from radseek.retrieval.engine import Engine, Findings
 from radseek.retrieval.explain.explanation import ExplainResult
+from radseek.retrieval.privacy.pseudonyms import load_key
 from radseek.retrieval.privacy.scrub import scrub
 from radseek.retrieval.scoring.screening import choose_findings
 from radseek.retrieval.scoring.text_vectors import TextVectors
@@ -58,7 +59,7 @@ def explained_html(
     Pictures of stored studies need the `index`'s linkage file and the files that it names.
     """
     words, vectors = words_in(result.lang), asked.vectors(engine)
-    images = CaseImages(index, {} if asked.study is None else {vectors.key: asked.study})
+    images = CaseImages(index, load_key(), {} if asked.study is None else {vectors.key: asked.study})
     try:
         study = images.study(vectors.key, vectors.kinds)
         pictures = StudyPictures(

@@ -100,11 +100,11 @@ class StudyPictures:
 
     def _heat(self, item: ScoreItem, finding: Finding, picture: Picture) -> HeatMap:
         page = self._words.page
-        study = self._images.study(self._query.key, self._query.kinds)
-        if item.state == "abstain" or study is None:  # a map would claim what the score does not
+        series = self._images.series(self._query.key, self._query.kinds)
+        if item.state == "abstain" or series is None:  # a map would claim what the score does not
             return HeatMap(reason=page["not_judged"])
         try:
-            seen = self._mapper.heat_map(study, self._query, finding)
+            seen = self._mapper.heat_map(series, self._query, finding)
         except RadseekError as error:  # an encoder that lets nobody look inside, say
             return HeatMap(reason=str(error))
         if seen is None or seen.map is None:

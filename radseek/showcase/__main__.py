@@ -34,6 +34,7 @@ from radseek.prompts.set_choice import set_for
 from radseek.retrieval.engine import Engine
 from radseek.retrieval.errors import EncoderError
 from radseek.retrieval.index.store import Case
+from radseek.retrieval.privacy.pseudonyms import load_key
 from radseek.retrieval.scoring.score_results import FindingScore
 from radseek.retrieval.scoring.text_vectors import TextVectors
 from radseek.showcase.showcase_explain import Question, explain_one
@@ -126,7 +127,7 @@ def _ask(
     store, encoder = engine.store, engine.encoder
     if store is None:
         raise EncoderError(f"{index} did not open as an index; run the demonstration again.")
-    images = CaseImages(index)
+    images = CaseImages(index, load_key())
     try:
         drawn = drawn_findings(cohort)
         cards = CardMaker(store, encoder, TextVectors(encoder), images, drawn)

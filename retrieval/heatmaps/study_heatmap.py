@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,12 +17,11 @@ from radseek.retrieval.heatmaps.faithfulness import MapCheck, check_maps
 from radseek.retrieval.heatmaps.place_maps import PlaceMaps, place_maps
 from radseek.retrieval.heatmaps.volume_heatmap import ViewMaps, key_rows, no_maps, view_maps
 from radseek.retrieval.imaging.views.series_views import iter_views, shown_view
-from radseek.retrieval.privacy.pseudonyms import load_key, series_key
 from radseek.retrieval.scoring.margins import Reading, read_finding, slice_margins, slice_profile
 from radseek.retrieval.scoring.states import Judge
 from radseek.retrieval.scoring.study_vectors import StudyVectors
 from radseek.retrieval.scoring.text_vectors import TextPair, TextVectors
-from radseek.retrieval.types import ImagingRecipe, Study, View, ViewVectors
+from radseek.retrieval.types import ImagingRecipe, Series, View, ViewVectors
 
 __all__ = ["CHECKED_SLICES", "HeatMap", "HeatMapper"]
 
@@ -82,11 +82,12 @@ class HeatMapper:
         self._checks = CheckStore(text_vectors.encoder) if checks is None else checks
 
     def heat_map(
-        self, study: Study, vectors: StudyVectors, finding: Finding, *, every_slice: bool = False
+        self, series: Mapping[str, Series], vectors: StudyVectors, finding: Finding, *, every_slice: bool = False
     ) -> HeatMap | None:
         """Return the map of a finding on the key slices of the view that scored it; None where no view admits it.
 
-        `vectors` are the study's, fresh or from an index. `every_slice` maps all slices of the view (seconds), which
+        `series` are those read, by their keys (`keyed_series`); `vectors` are the study's, fresh or from an index.
+        `every_slice` maps all slices of the view (seconds), which
         a NIfTI file wants.
         """
         pair = self._text_vectors.pair(finding)
@@ -94,7 +95,7 @@ class HeatMapper:
         if reading is None:
             return None
         encoder = self._text_vectors.encoder
-        view = _view_of(study, vectors, reading, encoder.spec.recipe)
+        view = _view_of(series, reading, encoder.spec.recipe)
         margins = slice_margins(reading.view.slices, pair)[:, 0]
         rows = key_rows(margins, reading.competing)
         refused = self._judge.refuses_map(finding, reading, is_phantom=vectors.is_phantom)
@@ -146,15 +147,14 @@ def _of_places(
     return check, place_maps(view, read.position, margins, slices)
 
 
-def _view_of(study: Study, vectors: StudyVectors, reading: Reading, recipe: ImagingRecipe) -> View:
+def _view_of(series: Mapping[str, Series], reading: Reading, recipe: ImagingRecipe) -> View:
     """Return the view that was scored; of a volume encoder what people are shown of the series."""
-    key = load_key()
-    for ordinal, series in enumerate(study.series):  # by key, as an index may hold them in another order
-        if series_key(vectors.key, series.uid, ordinal, key) == reading.series.key:
-            wanted = reading.view.view if recipe.volume is None else shown_view(series, reading.view.view)
-            for view in iter_views(series, recipe=recipe):
-                if view.name == wanted:
-                    return view
+    read = series.get(reading.series.key)
+    if read is not None:
+        wanted = reading.view.view if recipe.volume is None else shown_view(read, reading.view.view)
+        for view in iter_views(read, recipe=recipe):
+            if view.name == wanted:
+                return view
     raise UnknownNameError(
         f"The files read hold no view '{reading.view.view}' of series {reading.series.key}, which was scored; "
         "they have changed since, or were read with another key."

@@ -16,7 +16,7 @@ from typing import Final
 from radseek.retrieval.disk_errors import is_storage_error, storage_error
 from radseek.retrieval.errors import UsageError
 from radseek.retrieval.path_text import found_path
-from radseek.retrieval.types import Study
+from radseek.retrieval.types import Series, Study
 
 __all__ = [
     "StudyKey",
@@ -26,6 +26,7 @@ __all__ = [
     "key_of_target",
     "key_path",
     "keyed_hash",
+    "keyed_series",
     "load_key",
     "patient_key",
     "series_key",
@@ -128,6 +129,11 @@ def patient_key(patient_id: str, key: bytes) -> str:
     """Return a patient's pseudonym, or `""` where the patient is unknown."""
     patient_id = patient_id.strip()
     return keyed_hash(key, "patient", patient_id) if patient_id else ""
+
+
+def keyed_series(study: Study, name: str, key: bytes) -> dict[str, Series]:
+    """Return the series of a study, whose own pseudonym is `name`, by their pseudonyms, in the study's order."""
+    return {series_key(name, one.uid, ordinal, key): one for ordinal, one in enumerate(study.series)}
 
 
 def series_key(study: str, series_uid: str, ordinal: int, key: bytes) -> str:
