@@ -74,6 +74,9 @@ class Encoder(Protocol):
 
         Returns:
             `(M, D)` float32 unit rows.
+
+        Raises:
+            NoTextTowerError: `spec.text` says that there is no text tower.
         """
         ...
 

@@ -78,6 +78,7 @@ class EncoderSpec:
 
     `scale` is the model's logit scale, already exponentiated; `bias` its logit bias (0 without one).
     `context` is the text tower's length in tokens. `meaningless` marks random weights: scores are noise.
+    `text` is whether there is a text tower; without one there is no scale either, and it is 1.
     """
 
     name: str
@@ -93,6 +94,7 @@ class EncoderSpec:
     context: int = 77
     concepts: tuple[str, ...] = ()  # findings named in concepts.json; () where the folder has none
     towers: TowerParts | None = None  # the parts of towers_hash, for messages
+    text: bool = True
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-able dictionary that `from_json` reads back to an equal spec."""
