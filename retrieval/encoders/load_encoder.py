@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from radseek.retrieval.encoders.download.fetch import FETCHABLE, fetch, fetched_folder
 from radseek.retrieval.encoders.encoder import Encoder
-from radseek.retrieval.encoders.transformers_checkpoint import is_transformers_folder
+from radseek.retrieval.encoders.folder_kinds import kind_of
 from radseek.retrieval.errors import EncoderError, UnknownNameError, UsageError, nearest
-
-if TYPE_CHECKING:
-    from radseek.retrieval.encoders.tower_encoder import TowerEncoder
 
 __all__ = ["BUILTIN", "NAMES", "check_here", "load_encoder"]
 
@@ -30,7 +26,7 @@ def load_encoder(
     device: str | None = None,
     batch_size: int | None = None,
 ) -> Encoder:
-    """Load an encoder: `builtin`, `random`, `biomedclip`, an open_clip or transformers folder, or `hf-hub:OWNER/NAME`.
+    """Load an encoder: `builtin`, `random`, `biomedclip`, an open_clip, transformers or timm folder, or a hub's id.
 
     Args:
         name_or_path: the name or folder; a hub's model is fetched once, on first use.
@@ -61,7 +57,7 @@ def load_encoder(
         encoder = open_clip_loading.load_random(precision, device)
     else:
         shown = name if _is_name(name) else str(folder.resolve())
-        encoder = _loader(folder)(folder, shown, precision, device)
+        encoder = kind_of(folder).load(folder, shown, precision, device)
     encoder.batch_size = batch_size or encoder.batch_size
     _log.info("encoder %s on %s in %s, %d slices at a time", encoder.spec.name, device, precision, encoder.batch_size)
     return encoder
@@ -78,16 +74,6 @@ def check_here(name: str) -> str:
             f"nothing. If you trust it: radseek fetch {name}, or name its folder with --model."
         )
     return name
-
-
-def _loader(folder: Path) -> Callable[[Path, str, str, str], TowerEncoder]:
-    if is_transformers_folder(folder):
-        from radseek.retrieval.encoders.transformers_loading import load_transformers  # late: as above
-
-        return load_transformers
-    from radseek.retrieval.encoders.open_clip_loading import load_folder
-
-    return load_folder
 
 
 def _is_name(name: str) -> bool:

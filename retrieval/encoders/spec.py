@@ -46,7 +46,8 @@ class Preprocess:
     """How a slice becomes an encoder's input: open_clip's own words for it.
 
     `shortest_floor` is `shortest` whose crop begins at the pixel before the half, as transformers crops.
-    `mean` and `std` are per RGB channel on the 0 to 1 scale; `fill` (0 to 255) pads in mode `longest`.
+    `mean` and `std` are per RGB channel on the 0 to 1 scale; `fill` (0 to 255) pads in mode `longest`. `resize` is the
+    side that is resized to before the centre `size` is cut out, as `shortest` and `squash` of timm do; None is `size`.
     """
 
     size: int = 224
@@ -55,6 +56,7 @@ class Preprocess:
     mean: tuple[float, ...] = (0.48145466, 0.4578275, 0.40821073)
     std: tuple[float, ...] = (0.26862954, 0.26130258, 0.27577711)
     fill: int = 0
+    resize: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

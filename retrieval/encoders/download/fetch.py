@@ -19,18 +19,13 @@ from radseek.retrieval.encoders.checkpoint import (
     TEXT_CONFIG,
     TOKENIZER_FILES,
     WEIGHTS,
-    read_checkpoint,
     read_json,
 )
 from radseek.retrieval.encoders.download.file_hashes import MANIFEST, write_manifest
 from radseek.retrieval.encoders.download.hub import HubRepository, endpoint, open_repository
 from radseek.retrieval.encoders.download.pickle_conversion import convert_pickle
-from radseek.retrieval.encoders.transformers_checkpoint import (
-    PROCESSORS,
-    TRANSFORMERS_WEIGHTS,
-    is_transformers_folder,
-    read_transformers,
-)
+from radseek.retrieval.encoders.folder_kinds import kind_of
+from radseek.retrieval.encoders.transformers_checkpoint import PROCESSORS
 from radseek.retrieval.errors import EncoderError, MissingFileError, UnknownNameError, UsageError, nearest
 
 __all__ = ["FETCHABLE", "HubSource", "fetch", "fetched_folder"]
@@ -104,7 +99,7 @@ def _cached(name: str) -> Path:
 
 def _place(name: str, target: Path, fill: Callable[[Path], dict[str, Any]]) -> Path:
     if (target / MANIFEST).is_file():
-        _check(target)
+        kind_of(target).check(target)
         return target
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UsageError(f"{target} already holds something else; give fetch an empty or new folder for '{name}'.")
@@ -125,7 +120,7 @@ def _fill_beside(name: str, target: Path, fill: Callable[[Path], dict[str, Any]]
         source = fill(staging)
         files = [path.name for path in staging.iterdir() if path.is_file()]
         write_manifest(staging, files, {"name": name, **source})
-        _check(staging)
+        kind_of(staging).check(staging)
         staging.chmod(0o755)
         os.replace(staging, target)  # an empty folder at the target gives way; a full one, made meanwhile, does not
     except BaseException:
@@ -199,7 +194,7 @@ def _from_folder(origin: Path, folder: Path) -> dict[str, Any]:
     for name in names:
         if (origin / name).is_file():
             shutil.copy2(origin / name, folder / name)
-    weights = _weights_of(origin)
+    weights = kind_of(origin).weights
     safe = next((origin / name for name in weights if (origin / name).is_file()), None)
     if safe is not None:
         shutil.copy2(safe, folder / safe.name)
@@ -209,25 +204,14 @@ def _from_folder(origin: Path, folder: Path) -> dict[str, Any]:
 
 
 def _convert_in_place(folder: Path) -> Path:
-    weights = _weights_of(folder)
+    weights = kind_of(folder).weights
     if not any((folder / name).is_file() for name in weights):
         with tempfile.TemporaryDirectory(prefix=".radseek.", dir=folder) as staging:
             converted = Path(staging) / weights[0]
             convert_pickle(_pickle_in(folder), converted)
             os.replace(converted, folder / weights[0])
-    _check(folder)
+    kind_of(folder).check(folder)
     return folder
-
-
-def _check(folder: Path) -> None:
-    if is_transformers_folder(folder):
-        read_transformers(folder)
-    else:
-        read_checkpoint(folder)
-
-
-def _weights_of(folder: Path) -> tuple[str, ...]:
-    return (TRANSFORMERS_WEIGHTS,) if is_transformers_folder(folder) else WEIGHTS
 
 
 def _pickle_in(folder: Path) -> Path:
@@ -235,7 +219,7 @@ def _pickle_in(folder: Path) -> Path:
     named = [path for path in found if path.name in _PICKLES] or found
     if not named:
         raise MissingFileError(
-            f"{folder} lacks weights: neither {_weights_of(folder)[0]} nor a pickle is there to convert."
+            f"{folder} lacks weights: neither {kind_of(folder).weights[0]} nor a pickle is there to convert."
         )
     if len(named) > 1:
         listed = ", ".join(path.name for path in named)
