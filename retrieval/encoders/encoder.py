@@ -35,10 +35,7 @@ class ImageTower(Protocol):
 class Encoder(Protocol):
     """Turns prepared slices and texts into unit vectors of one shared space."""
 
-    @property
-    def batch_size(self) -> int:
-        """Return how many rows every batch of slices has: the last bits of a vector depend on it."""
-        ...
+    batch_size: int  # how many rows every batch of slices has: the last bits of a vector depend on it
 
     @property
     def folder(self) -> Path | None:

@@ -18,6 +18,7 @@ from radseek.retrieval.encoders.checkpoint import (
     PICKLE_SUFFIXES,
     TEXT_CONFIG,
     TOKENIZER_FILES,
+    VOCABULARIES,
     WEIGHTS,
     read_json,
 )
@@ -25,6 +26,7 @@ from radseek.retrieval.encoders.download.file_hashes import MANIFEST, write_mani
 from radseek.retrieval.encoders.download.hub import HubRepository, endpoint, open_repository
 from radseek.retrieval.encoders.download.pickle_conversion import convert_pickle
 from radseek.retrieval.encoders.folder_kinds import kind_of
+from radseek.retrieval.encoders.known_encoders import known_encoders
 from radseek.retrieval.encoders.transformers_checkpoint import PROCESSORS
 from radseek.retrieval.errors import EncoderError, MissingFileError, UnknownNameError, UsageError, nearest
 
@@ -44,32 +46,32 @@ class HubSource:
     text_revisions: Mapping[str, str] = field(default_factory=dict)
 
 
-# Both commits are the heads that public code has recorded since 2024. They were not fetched where this was written;
-# what a fetch took is in the folder's fetch.json.
 FETCHABLE: dict[str, HubSource] = {
-    "biomedclip": HubSource(
-        "microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224",
-        "9f341de24bfb00180f1b847274256e9b65a3a32e",
-        {"microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract": "d673b8835373c6fa116d6d8006b33d48734e305d"},
-    )
+    name: HubSource(known.repository, known.revision, known.text_revisions)
+    for name, known in known_encoders().items()
+    if known.repository
 }
 
 
-def fetch(name: str, to: Path | None = None) -> Path:
+def fetch(name: str, to: Path | None = None, *, accept_terms: bool = False) -> Path:
     """Make a self-contained folder of `name` and return it.
 
-    `name`: `biomedclip`, `hf-hub:OWNER/NAME` or `hf-hub:OWNER/NAME@REVISION` (hub: `HF_ENDPOINT`), or a folder whose
-    weights are a pickle, which gets a safetensors file beside it (or in `to`, a copy). `to` is by default a place in
-    the user's cache, where `load_encoder(name)` looks. A folder that is already there and whole is returned as it is.
+    `name`: one of `FETCHABLE`, `hf-hub:OWNER/NAME` or `hf-hub:OWNER/NAME@REVISION` (hub: `HF_ENDPOINT`), or a folder
+    whose weights are a pickle, which gets a safetensors file beside it (or in `to`, a copy). `to` is by default a place
+    in the user's cache, where `load_encoder(name)` looks. A folder that is already there and whole is returned as it
+    is. `accept_terms` says that the user has read and accepts what binds users of the weights.
 
-    Raises `UnknownNameError` for another name, `UsageError` where `to` holds something else, and `EncoderError`
-    where the hub cannot be reached, lacks a file, sends damaged bytes, or offers a pickle that is more than weights.
+    Raises `UnknownNameError` for another name, `UsageError` where `to` holds something else or terms are not accepted,
+    and `EncoderError` where the hub cannot be reached, lacks a file, gives no access, sends damaged bytes, or offers a
+    pickle that is more than weights.
     """
     if name in ("builtin", "random"):
         raise UsageError(f"'{name}' comes with radseek; there is nothing to fetch.")
     if name in FETCHABLE or name.startswith(HUB_PREFIX):
-        source = FETCHABLE.get(name) or _parse(name)
-        return _place(name, to or _cached(name), lambda folder: _from_hub(source, folder))
+        source, target = FETCHABLE.get(name) or _parse(name), to or _cached(name)
+        if not (target / MANIFEST).is_file():
+            _require_terms(name, accepted=accept_terms)
+        return _place(name, target, lambda folder: {**_from_hub(source, folder), **_licence(name)})
     folder = Path(name).expanduser()
     if not folder.is_dir():
         raise UnknownNameError(
@@ -85,6 +87,22 @@ def fetched_folder(name: str) -> Path | None:
     """Return where an earlier `fetch(name)` put the model, or None."""
     folder = _cached(name)
     return folder if (folder / MANIFEST).is_file() else None
+
+
+def _require_terms(name: str, *, accepted: bool) -> None:
+    known = known_encoders().get(name)
+    if known is None or not known.terms or accepted:
+        return
+    access = f" It is gated, too: ask for access at https://huggingface.co/{known.repository}, and set HF_TOKEN."
+    raise UsageError(
+        f"The weights of '{name}' are under {known.licence}, which binds whoever uses them; read {known.terms}, and if "
+        f"you accept it: `radseek fetch {name} --accept-terms`.{access if known.gated else ''}"
+    )
+
+
+def _licence(name: str) -> dict[str, Any]:
+    known = known_encoders().get(name)
+    return {} if known is None else {"licence": known.licence, "terms": known.terms, "pinned": bool(known.revision)}
 
 
 def _parse(name: str) -> HubSource:
@@ -131,6 +149,8 @@ def _fill_beside(name: str, target: Path, fill: Callable[[Path], dict[str, Any]]
 
 def _from_hub(source: HubSource, folder: Path) -> dict[str, Any]:
     model = open_repository(source.repository, source.revision)
+    if CONFIG not in model.files and TEXT_CONFIG in model.files:
+        return _of_one_repository(model, folder)
     config = read_json(model.download(CONFIG, folder))
     weights = _weights_name(model)
     path = model.download(weights, folder)
@@ -145,12 +165,30 @@ def _from_hub(source: HubSource, folder: Path) -> dict[str, Any]:
 
 
 def _weights_name(model: HubRepository) -> str:
-    for name in (*WEIGHTS, *_PICKLES):
+    return _first_of((*WEIGHTS, *_PICKLES), model)
+
+
+def _of_one_repository(model: HubRepository, folder: Path) -> dict[str, Any]:
+    """Bring what transformers and timm keep in one repository: configurations, a tokenizer if there is one, weights."""
+    for name in (TEXT_CONFIG, *PROCESSORS, *TOKENIZER_FILES, *_EXTRAS):
+        if name in model.files:
+            model.download(name, folder)
+    kind = kind_of(folder)
+    weights = _first_of((*kind.weights, *_PICKLES), model)
+    if any((folder / name).is_file() for group in VOCABULARIES for name in group):
+        _complete_tokenizer(folder)
+    path = model.download(weights, folder)
+    if weights not in kind.weights:
+        convert_pickle(path, folder / kind.weights[0])
+        path.unlink()
+    return {"endpoint": endpoint(), "revisions": {model.name: model.sha}, "weights": weights}
+
+
+def _first_of(names: tuple[str, ...], model: HubRepository) -> str:
+    for name in names:
         if name in model.files:
             return name
-    raise EncoderError(
-        f"{model.name} holds none of {', '.join((*WEIGHTS, *_PICKLES))}, so it is not an open_clip model."
-    )
+    raise EncoderError(f"{model.name} holds none of {', '.join(names)}, so there are no weights that could be read.")
 
 
 def _text_tower(source: HubSource, model: HubRepository, config: Mapping[str, Any], folder: Path) -> dict[str, str]:
