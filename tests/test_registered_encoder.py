@@ -7,6 +7,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,7 @@ def test_the_pages_example_is_short() -> None:
     assert len(CODE[1].strip().splitlines()) <= 40
 
 
+@pytest.mark.slow
 def test_written_by_following_the_page_alone(site: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert CODE is not None
     entry = re.search(r'\[project\.entry-points\."radseek\.encoders"\]\n(.*?)```', PAGE.read_text("utf8"), re.S)
@@ -89,7 +91,7 @@ def test_written_by_following_the_page_alone(site: Path, tmp_path: Path, capsys:
     del sys.modules["corners"]
     importlib.invalidate_caches()
     assert run(["similar", f"{scans}/s0", "--index", index]) == 3
-    assert "the towers' architecture" in capsys.readouterr().err
+    assert "differ in the towers" in capsys.readouterr().err
     (site / "radseek_corners-0.1.dist-info" / "entry_points.txt").write_text("")
     assert run(["similar", f"{scans}/s0", "--index", index]) == 2
     assert "An encoder of another package is known once that is installed" in capsys.readouterr().err
@@ -162,14 +164,12 @@ class Faulty(TinyEncoder):
         return super().encode_slices(slices) if len(slices) else np.zeros((0, self.spec.dim), np.float32)
 
     def encode_texts(self, texts: Any) -> Any:
-        if isinstance(texts, str):
-            raise TypeError("a text")
+        if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
+            raise TypeError("a list of texts")
         return super().encode_texts([text.encode("utf-8", "replace").decode() for text in texts])
 
 
 def _hashed(spec: EncoderSpec, **change: Any) -> EncoderSpec:
-    from dataclasses import replace
-
     return replace(spec, **change)
 
 
@@ -203,7 +203,10 @@ def faults() -> dict[str, tuple[Encoder, str]]:
         "pools to rows": (Faulty(pool=lambda rows: rows[:1]), "pool gives one float32"),
         "drifting": (Faulty(encode_texts=drifting), "a text's row does not depend"),
         "deaf": (Faulty(encode_texts=lambda t: good.encode_texts(["x" for _ in t])), "different texts become"),
-        "fakes words": (Faulty(spec=_hashed(good.spec, text=False, context=0)), "texts become float32"),
+        "fakes words": (
+            Faulty(spec=_hashed(good.spec, text=False, context=0), encode_texts=good.encode_texts),
+            "texts become float32",
+        ),
     }
 
 
@@ -216,9 +219,6 @@ def test_a_fault_breaks_its_rule_and_is_told(fault: str) -> None:
 
 
 def test_a_good_encoder_breaks_none() -> None:
-    for encoder in (Faulty(), TinyEncoder(text=False)):
-        broken = {one.rule for one in check_encoder(encoder) if not one.passed}
-        assert broken <= {"slices of another type or shape are refused", "no slice becomes no row"}
     assert [one for one in check_encoder(Faulty()) if not one.passed] == []
 
 
