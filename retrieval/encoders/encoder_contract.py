@@ -11,6 +11,7 @@ import re
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -140,13 +141,10 @@ def _input_stays_as_it_is(encoder: Encoder) -> None:
 
 def _wrong_slices_are_refused(encoder: Encoder) -> None:
     size = encoder.spec.preprocess.size
-    for shape, dtype in (
-        ((1, 3, size, size), np.float32),
-        ((1, 1, size, size), np.uint8),
-        ((1, 3, size + 1, size), np.uint8),
-        ((3, size, size), np.uint8),
-    ):
-        _check_refused(lambda s=shape, d=dtype: encoder.encode_slices(np.zeros(s, d)), f"{dtype.__name__} {shape}")
+    floats: Any = np.zeros((1, 3, size, size), np.float32)
+    shapes = ((1, 1, size, size), (1, 3, size + 1, size), (3, size, size))
+    for wrong in (floats, *(np.zeros(shape, np.uint8) for shape in shapes)):
+        _check_refused(partial(encoder.encode_slices, wrong), f"{wrong.dtype} {wrong.shape}")
 
 
 def _pool_gives_a_unit_vector(encoder: Encoder) -> None:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from radseek.retrieval.encoders.checkpoint import CONFIG, TEXT_CONFIG, read_json
 from radseek.retrieval.encoders.download.file_hashes import check_manifest, file_sha256
@@ -24,6 +24,7 @@ __all__ = ["TimmCheckpoint", "is_timm_folder", "read_timm", "timm_parts"]
 
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # timm's own, where config.json leaves them out
 _CROP: Final = 0.875
+_INTERPOLATIONS: Final[dict[str, Literal["bicubic", "bilinear"]]] = {"bicubic": "bicubic", "bilinear": "bilinear"}
 _WORD: Final = re.compile(r"\w+")
 # Arguments of timm's factory that would read another file, ask a network, or make a model that gives no vector.
 _NO_ARGUMENTS: Final = frozenset(
@@ -121,7 +122,7 @@ def _preprocess(path: Path, about: Mapping[str, Any]) -> Preprocess:
     if not 0 < share <= 1:
         raise EncoderError(f"{path}: crop_pct {share} is not above 0 and at most 1.")
     mode, interpolation = about.get("crop_mode") or "center", about.get("interpolation") or "bicubic"
-    if mode not in ("center", "squash") or interpolation not in ("bicubic", "bilinear"):
+    if mode not in ("center", "squash") or interpolation not in _INTERPOLATIONS:
         raise EncoderError(
             f"{path}: crop_mode '{mode}' with interpolation '{interpolation}' is not read; center and squash, bicubic "
             "and bilinear are."
@@ -133,7 +134,7 @@ def _preprocess(path: Path, about: Mapping[str, Any]) -> Preprocess:
     return Preprocess(
         size=size,
         resize_mode="shortest" if mode == "center" else "squash",
-        interpolation=interpolation,
+        interpolation=_INTERPOLATIONS[interpolation],
         mean=mean,
         std=std,
         resize=None if side == size else side,
