@@ -6,13 +6,12 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from radseek.index_builder.discover import FoundStudy
 from radseek.index_builder.metadata.metadata_columns import StudyMetadata
 from radseek.index_builder.prepare_study import PreparedSeries, PreparedStudy
 from radseek.index_builder.reports.report_join import Report
 from radseek.retrieval.encoders.encoder import Encoder
+from radseek.retrieval.encoders.text_tower import sentence_rows
 from radseek.retrieval.index.store import Linkage, SeriesRecord, StudyRecord
 from radseek.retrieval.language.sentence_split import split_sentences
 from radseek.retrieval.privacy.allowed_attributes import allow_list
@@ -67,7 +66,7 @@ def study_record(
         series=series,
         report=text,
         sentences=sentences,
-        sentence_vectors=encoder.encode_texts(sentences).astype(np.float16) if sentences else None,
+        sentence_vectors=sentence_rows(encoder, sentences),
         linkage=Linkage(
             study_uid=study.uid,
             patient_id=patient,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from radseek.retrieval.encoders.encode_series import encode_padded
 from radseek.retrieval.encoders.encoder import Encoder
 from radseek.retrieval.encoders.input_pixels import prepare_slices
+from radseek.retrieval.encoders.text_tower import require_text
 from radseek.retrieval.encoders.unit_rows import mean_pool
 from radseek.retrieval.errors import UsageError
 from radseek.retrieval.imaging.stated_kind import UNSTATED
@@ -68,6 +69,7 @@ class VectorOutput:
 
         Raises:
             UsageError: one text in place of a list of them.
+            NoTextTowerError: the encoder reads no texts.
         """
         return _encode_texts(texts, self.encoder)
 
@@ -87,6 +89,7 @@ def _encode_texts(texts: Sequence[str], encoder: Encoder) -> NDArray[np.float32]
     """Return `(M, D)` float32 unit rows. Raises `UsageError` for one text in place of a list."""
     if isinstance(texts, str):
         raise UsageError("encode_texts takes a list: [text] for one.")
+    require_text(encoder.spec)
     return encoder.encode_texts(list(texts)) if len(texts) else np.empty((0, encoder.spec.dim), np.float32)
 
 

@@ -12,6 +12,7 @@ from radseek.prompts.finding import Finding
 from radseek.retrieval.encode_inputs import VectorOutput
 from radseek.retrieval.encoders.encoder import Encoder
 from radseek.retrieval.encoders.load_encoder import check_here, load_encoder
+from radseek.retrieval.encoders.text_tower import images_alone
 from radseek.retrieval.explain.evidence import Lang
 from radseek.retrieval.explain.explain_study import Answers, Measuring, explained, reading_warnings
 from radseek.retrieval.explain.explanation import ExplainResult
@@ -78,7 +79,8 @@ class Engine(VectorOutput, LabelAnswers, HeatMapAnswers):
         self._closeness = None if self.store is None else KnownCloseness(self.store)
         self.domain = None if self._closeness is None else Domain(self._closeness)
         percentiles = None if self.store is None else Percentiles(self.store, self._texts)
-        self._separation = None if self.store is None else WordSeparation(self._texts, self.store)
+        by_words = self.store is not None and self.encoder.spec.text
+        self._separation = WordSeparation(self._texts, self.store) if by_words else None
         self.judge = Judge(self._texts, own_calibration(store, self.encoder.spec))
         self._screener = Screener(self._texts, percentiles, self._separation, self.judge, self.domain)
         self._mapper = HeatMapper(self._texts, judge=self.judge)
@@ -168,15 +170,17 @@ class Engine(VectorOutput, LabelAnswers, HeatMapAnswers):
                 part was given for studies of an index, which have theirs.
             UnknownNameError: no such set, study, modality or body part.
             PromptError: words that are no finding.
+            NoTextTowerError: the encoder reads no words; probes of an index are no words.
         """
         asked = AskedFindings(findings, self._folder)
+        asked.require_read_by(self._texts)
         skipped: list[Skipped] = []
         rows: list[FindingScore] = []
         at_hand: dict[int, AtHand] = {}  # by what was asked
         for study in self._targets.studies(target, stated_kind(modality, body_part), skipped):
             of_study = asked.of(study)
             rows.extend(self._screener.rows(study, of_study))
-            if target is not None:  # of the open index the screener has said it
+            if target is not None and self.encoder.spec.text:  # of the open index the screener has said it
                 at_hand.setdefault(id(of_study), AtHand(self._texts, of_study)).add(study)
         asked.require_some()
         meant = spelling_of_findings(asked.every)
@@ -209,11 +213,14 @@ class Engine(VectorOutput, LabelAnswers, HeatMapAnswers):
             UnknownNameError: at once for findings that are not known, at the first row for the rest; as `screen`.
         """
         asked = AskedFindings(findings, self._folder)  # a wrong name is said at once, not at the first row
+        asked.require_read_by(self._texts)
         studies = self._targets.studies(target, stated_kind(modality, body_part), [] if skipped is None else skipped)
         return (row for study in studies for row in self._screener.rows(study, asked.of(study)))
 
     def prepare(self, findings: Findings) -> None:
         """Do ahead what every question about these findings needs: encode and test words, look through the index.
+
+        Of an encoder without a text tower there is nothing to do for words.
 
         Args:
             findings: as for `screen`.
@@ -221,7 +228,8 @@ class Engine(VectorOutput, LabelAnswers, HeatMapAnswers):
         Raises:
             UnknownNameError: no such set.
         """
-        self._screener.prepare(choose_findings(findings, self._folder)[0], self.store.kinds() if self.store else ())
+        asked = [one for one in choose_findings(findings, self._folder)[0] if self._texts.reads(one)]
+        self._screener.prepare(asked, self.store.kinds() if self.store else ())
 
     def similar(
         self,
@@ -262,6 +270,7 @@ class Engine(VectorOutput, LabelAnswers, HeatMapAnswers):
             UsageError: no index is open, or a filter's value that no study has.
             MaskError: the mask does not fit.
             InputError: the study cannot be read.
+            NoTextTowerError: `text` is asked of an encoder that reads no words.
         """
         store, stated = self._targets.need_store("similar"), stated_kind(modality, body_part)
         check_count(k)
@@ -327,7 +336,7 @@ class Engine(VectorOutput, LabelAnswers, HeatMapAnswers):
         case = next(iter(store.cases(studies=[vectors.key])), None) if store is not None else None
         answers = Answers(
             encoder=self.encoder.spec,
-            scores=tuple(self._screener.rows(vectors, asked)),
+            scores=tuple(self._screener.rows_or_reasons(vectors, asked)),
             findings=asked,
             version=version,
             cases=None if store is None else self.similar(vectors, k).of_one_kind,
@@ -351,27 +360,36 @@ class Engine(VectorOutput, LabelAnswers, HeatMapAnswers):
             within: "images", "reports" or "both".
 
         Returns:
-            Studies and sentences, each best first.
+            Studies and sentences, each best first; without a text tower, sentences by keyword, and a note that says so.
 
         Raises:
             UsageError: no index is open, or a filter's value that no study has.
+            NoTextTowerError: images alone are asked of an encoder that reads no words.
         """
         store = self._targets.need_store("search")
         check_count(k)
         query, scope = parse_query(text), Scope(checked_where(where, store))
-        vector = query_vector(query, self._texts)
-        images = rank_images(store, query.findings, vector, k, scope) if within in ("images", "both") else []
-        floor = similarity_floor(vector, self._texts)
+        by_words = self.encoder.spec.text or within == "images"  # which is refused where it cannot be
+        vector = query_vector(query, self._texts) if by_words else None
+        asks_images = within in ("images", "both")
+        images = rank_images(store, query.findings, vector, k, scope) if vector is not None and asks_images else []
+        floor = -1.0 if vector is None else similarity_floor(vector, self._texts)
         sentences = rank_sentences(store, query, vector, k, scope, floor) if within in ("reports", "both") else []
         paths = self._paths([*(one.hit.study for one in images), *(one.hit.study for one in sentences)])
         seen = [one.hit.study for one in images]
+        without = () if by_words else (images_alone(self.encoder.spec),)
         alike = () if self._separation is None else self._separation.alike(findings_asked(query), seen)
         return SearchResult(
             self.encoder.spec,
             tuple(study_row(rank, one, paths) for rank, one in enumerate(images, 1)),
             tuple(sentence_row(rank, one, paths) for rank, one in enumerate(sentences, 1)),
             {"text": text, "where": scope.where.texts(), "within": within},
-            (*what_is_left(scope, store), *unread_notes(one.hit.text for one in sentences), *map(note, alike)),
+            (
+                *without,
+                *what_is_left(scope, store),
+                *unread_notes(one.hit.text for one in sentences),
+                *map(note, alike),
+            ),
             spelling_of(text),
             alike,
         )

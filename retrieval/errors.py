@@ -21,6 +21,7 @@
     ├── WorkerError (RuntimeError)           a process that reads files cannot start; carries its last words
     ├── BusyError (TimeoutError)             the engine is answering others and did not come free in time
     └── UsageError (ValueError)              the call itself makes no sense
+        └── NoTextTowerError                 words were asked of an encoder that reads images alone
 
 Each message says the object, the rule, and the next step.
 """
@@ -46,6 +47,7 @@ __all__ = [
     "MissingExtraError",
     "MissingFileError",
     "NarratorError",
+    "NoTextTowerError",
     "PromptError",
     "RadseekError",
     "Reason",
@@ -196,6 +198,10 @@ class BusyError(RadseekError, TimeoutError):
 
 class UsageError(RadseekError, ValueError):
     """The call makes no sense as written."""
+
+
+class NoTextTowerError(UsageError):
+    """Words were asked of an encoder that reads images alone; the message names it, and what works with it."""
 
 
 def nearest(name: str, known: Iterable[str], *, count: int = 3) -> str:

@@ -69,6 +69,10 @@ REASON_CODES: Final[Mapping[Reason, Remedy]] = {
 # Why a score claims nothing (`scoring.states.Verdict`).
 STATE_REASONS: Final[Mapping[str, Remedy]] = {
     "no_view": Remedy("no image of the study is of a kind that the finding is read in", "ask it of other studies"),
+    "no_text_tower": Remedy(
+        "the encoder compares images with images alone and reads no words",
+        "fit it to labels with `radseek probe`, or build with another `--model`",
+    ),
     "meaningless_encoder": Remedy("the encoder has random weights", "take a trained one with `--model`"),
     "cannot_judge": Remedy(
         "the encoder does not tell the words from their denial, or was never taught the finding",
@@ -105,6 +109,7 @@ STATE_REASONS: Final[Mapping[str, Remedy]] = {
 # Why a score stands nowhere among others (`scoring.percentiles.Percentiles`).
 PERCENTILE_REASONS: Final[Mapping[str, Remedy]] = {
     "no_view": STATE_REASONS["no_view"],
+    "no_text_tower": STATE_REASONS["no_text_tower"],
     "no_index": Remedy("there is no index to compare with", "name one with `--index`"),
     "unknown_kind": Remedy("modality or body part is not known", "say them when the index is built"),
     "few_comparable": Remedy(

@@ -9,12 +9,14 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from radseek.retrieval.encoders.spec import EncoderSpec, Preprocess, TowerParts, canonical_hash
+from radseek.retrieval.encoders.text_tower import require_text
 
 DIM = 32
 SIZE = 32
@@ -67,14 +69,15 @@ def tiny_spec(name: str = "tiny", seed: int = 0) -> EncoderSpec:
 class TinyEncoder:
     """Implements `radseek.retrieval.encoders.encoder.Encoder`.
 
-    `hears_negation=False` makes an encoder for which "X" and "no X" are the same words.
+    `hears_negation=False` makes an encoder for which "X" and "no X" are the same words, `text=False` one of
+    images alone.
     """
 
     batch_size = 8
     tower = None
 
-    def __init__(self, seed: int = 0, *, name: str = "tiny", hears_negation: bool = True) -> None:
-        self.spec = tiny_spec(name, seed)
+    def __init__(self, seed: int = 0, *, name: str = "tiny", hears_negation: bool = True, text: bool = True) -> None:
+        self.spec = tiny_spec(name, seed) if text else replace(tiny_spec(name, seed), text=False, scale=1.0, context=0)
         self.folder: Path | None = None
         self.seed = seed
         self.hears_negation = hears_negation
@@ -96,6 +99,7 @@ class TinyEncoder:
 
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """M texts to `(M, 32)` unit rows."""
+        require_text(self.spec)
         self.texts_seen += len(texts)
         return _unit(np.stack([self._text(text) for text in texts])) if texts else np.zeros((0, DIM), np.float32)
 

@@ -25,6 +25,7 @@ class Hub:
     url: str = ""
     requests: list[str] = field(default_factory=list)
     damaged: set[str] = field(default_factory=set)  # files whose bytes change on the way
+    gated: set[str] = field(default_factory=set)  # repositories that are listed, and whose files are not given
 
     def commit(self, repository: str, revision: str) -> str | None:
         sha = self.commits.get(repository)
@@ -80,6 +81,9 @@ class Handler(BaseHTTPRequestHandler):
         sha = self.known(repository, revision)
         if sha is None:
             return
+        if repository in self.hub.gated:
+            self.refuse("GatedRepo", sha, status=403)
+            return
         path = self.hub.repositories[repository] / name
         if not path.is_file():
             self.refuse("EntryNotFound", sha)
@@ -99,9 +103,9 @@ class Handler(BaseHTTPRequestHandler):
             self.refuse("RevisionNotFound")
         return sha
 
-    def refuse(self, code: str, sha: str = "") -> None:
+    def refuse(self, code: str, sha: str = "", *, status: int = 404) -> None:
         headers = {"X-Error-Code": code, "X-Error-Message": code} | ({"X-Repo-Commit": sha} if sha else {})
-        self.send(b"{}", headers, status=404)
+        self.send(b"{}", headers, status=status)
 
     def send(self, content: bytes, headers: dict[str, str], *, body: bool = True, status: int = 200) -> None:
         self.send_response(status)

@@ -46,10 +46,13 @@ def planted(
     return records, labels
 
 
-def planted_index(path: Path, count: int, **settings: float) -> LabelTable:
+def planted_index(path: Path, count: int, encoder: TinyEncoder | None = None, **settings: float) -> LabelTable:
     """Write an index of planted studies of count // 2 patients, and return what is known of them."""
     records, labels = planted(count, **settings)  # type: ignore[arg-type]
-    with LocalStore.create(path, TinyEncoder().spec) as writer:
+    encoder = encoder or TinyEncoder()
+    if not encoder.spec.text:  # there are no vectors of sentences
+        records = [replace(one, sentence_vectors=None) for one in records]
+    with LocalStore.create(path, encoder.spec) as writer:
         writer.add(records)
     return table_of(records, labels)
 

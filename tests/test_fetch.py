@@ -11,20 +11,26 @@ from pathlib import Path
 
 import huggingface_hub.constants
 import numpy as np
+import open_clip
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from radseek.cli.main import run
 from radseek.retrieval.encoders import load_encoder as loading
 from radseek.retrieval.encoders.checkpoint import read_checkpoint
 from radseek.retrieval.encoders.download import fetch as fetch_module
 from radseek.retrieval.encoders.download.fetch import FETCHABLE, fetch, fetched_folder
 from radseek.retrieval.encoders.download.pickle_conversion import convert_pickle
+from radseek.retrieval.encoders.known_encoders import known_encoders
 from radseek.retrieval.encoders.load_encoder import load_encoder
 from radseek.retrieval.encoders.spec import check_match
 from radseek.retrieval.errors import EncoderError, MissingFileError, UnknownNameError, UsageError
-from tests.encoder_folder_support import HUB_TEXT, copy_folder, write_folder
+from tests.each_support import each
+from tests.encoder_folder_support import HUB_TEXT, copy_folder, edit_json, write_folder
 from tests.hub_support import serve
+from tests.image_folder_support import write_dinov2, write_timm
+from tests.transformers_support import write_clip, write_siglip
 
 pytestmark = pytest.mark.slow
 
@@ -304,3 +310,110 @@ def test_importing_the_loader_asks_no_hub():
     root = Path(loading.__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root)
     assert done.stdout.split() == ["False", "False"]
+
+
+def hub_of(name, write, tmp_path, monkeypatch):
+    """A hub that holds one known encoder's repository, as `write` makes it, with what else such repositories hold."""
+    source = FETCHABLE[name]
+    folder = write(tmp_path / "hub" / name)
+    (folder / "README.md").write_text("a card")
+    (folder / "training_images.csv").write_text("not wanted")
+    commits = {source.repository: source.revision or "c" * 40}
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    return serve({source.repository: folder}, commits)
+
+
+@each(
+    ("name", "write", "pickled"),
+    [
+        ("rad-dino", write_dinov2, False),
+        ("medsiglip", write_siglip, False),
+        ("xraysiglip", write_siglip, False),
+        ("xrayclip", write_clip, False),
+        ("pubmedclip", write_clip, True),
+    ],
+)
+def test_known_encoders_of_one_repository(tmp_path, monkeypatch, name, write, pickled):
+    known = known_encoders()[name]
+    with hub_of(name, write, tmp_path, monkeypatch) as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        if pickled:
+            folder = hub.repositories[known.repository]
+            torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+            (folder / "model.safetensors").unlink()
+        if known.terms:
+            with pytest.raises(UsageError, match=rf"{known.licence}.*{known.terms}.*radseek fetch {name} --accept-ter"):
+                fetch(name)
+            with pytest.raises(UsageError, match="--accept-terms"):
+                load_encoder(name)
+            assert hub.requests == []
+        made = fetch(name, accept_terms=bool(known.terms))
+        assert not {"README.md", "training_images.csv"} & {path.name for path in made.iterdir()}
+        source = json.loads((made / "fetch.json").read_text())["source"]
+        assert (source["licence"], source["terms"], source["pinned"]) == (
+            known.licence,
+            known.terms,
+            known.revision is not None,
+        )
+        assert source["revisions"] == {known.repository: known.revision or "c" * 40}
+        asked = len(hub.requests)
+        assert load_encoder(name, precision="fp32").spec.text is known.text  # accepted once
+        assert len(hub.requests) == asked
+
+
+def test_an_open_clip_repository_with_its_own_text_tower(tmp_path, monkeypatch):
+    with hub_of("whyxrayclip", write_own_towers, tmp_path, monkeypatch) as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        assert load_encoder(fetch("whyxrayclip", tmp_path / "made")).encode_texts(["effusion"]).shape == (1, 24)
+
+
+def write_own_towers(folder):
+    """An open_clip model without anything of Hugging Face, its weights a pickle."""
+    config = {
+        "embed_dim": 24,
+        "vision_cfg": {"image_size": 32, "layers": 1, "width": 32, "head_width": 16, "patch_size": 16},
+        "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 1},
+    }
+    folder.mkdir(parents=True)
+    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": config, "preprocess_cfg": {}}))
+    torch.save(open_clip.CLIP(**config).state_dict(), folder / "open_clip_pytorch_model.bin")
+    return folder
+
+
+def test_a_timm_repository_by_its_id(tmp_path, monkeypatch):
+    with serve({"timm/test_vit": write_timm(tmp_path / "timm")}, {"timm/test_vit": "d" * 40}) as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+        encoder = load_encoder("hf-hub:timm/test_vit")
+    assert encoder.spec.text is False
+
+
+def test_a_gated_repository_says_how_to_get_access(tmp_path, monkeypatch):
+    with hub_of("medsiglip", write_siglip, tmp_path, monkeypatch) as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        hub.gated.add(FETCHABLE["medsiglip"].repository)
+        with pytest.raises(EncoderError, match=rf"gated.*{hub.url}/google/medsiglip-448.*HF_TOKEN"):
+            fetch("medsiglip", tmp_path / "made", accept_terms=True)
+    with pytest.raises(UsageError, match=r"It is gated, too: .*huggingface\.co/google/medsiglip-448"):
+        fetch("medsiglip", tmp_path / "made")
+
+
+def test_a_repository_of_code_is_refused(tmp_path, monkeypatch):
+    with hub_of("rad-dino", write_dinov2, tmp_path, monkeypatch) as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        config = hub.repositories[FETCHABLE["rad-dino"].repository] / "config.json"
+        edit_json(config, lambda one: one.update(auto_map={"AutoModel": "modeling.Evil"}))
+        with pytest.raises(EncoderError, match="never run"):
+            fetch("rad-dino", tmp_path / "made")
+        assert not (tmp_path / "made").exists()
+
+
+def test_the_command_says_the_licence_and_what_is_not_pinned(tmp_path, monkeypatch, capsys):
+    with hub_of("pubmedclip", write_clip, tmp_path, monkeypatch) as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        assert run(["fetch", "pubmedclip", "--to", str(tmp_path / "made"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["pinned"] is False
+    assert run(["fetch", "pubmedclip", "--to", str(tmp_path / "made")]) == 0
+    assert "licence is MIT; its main branch was taken" in " ".join(capsys.readouterr().err.split())

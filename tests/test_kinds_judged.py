@@ -37,7 +37,7 @@ TUMOUR = find("brain tumour")
 VIEWS = ["mr", "mr_t1"]
 ABSTAINING = (
     "no_view", "meaningless_encoder", "cannot_judge", "phantom_only", "slice_only", "other_kind",
-    "out_of_domain",
+    "out_of_domain", "no_text_tower",
 )  # fmt: skip
 
 

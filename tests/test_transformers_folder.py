@@ -271,7 +271,7 @@ def test_links_within_the_hubs_cache_are_read(folders, tmp_path):
 @each(
     ("kind", "change"),
     [
-        ("clip", {"size": {"shortest_edge": 96}}),
+        ("clip", {"size": {"shortest_edge": 32}}),
         ("clip", {"crop_size": {"height": 64, "width": 32}}),
         ("clip", {"do_center_crop": False}),
         ("clip", {"resample": 0}),

@@ -57,7 +57,7 @@ def write_clip(folder: Path, *, seed: int = 0, size: int = 64, edit: Any = None)
         vision_config={"image_size": size, "patch_size": 16, **TOWER},
         projection_dim=24,
     )
-    _save(CLIPModel, config, folder, seed)
+    save_drawn(CLIPModel, config, folder, seed)
     CLIPTokenizer(vocab=ids, merges=[], model_max_length=77).save_pretrained(folder)
     CLIPImageProcessor(size={"shortest_edge": size}, crop_size={"height": size, "width": size}).save_pretrained(folder)
     return folder
@@ -68,7 +68,7 @@ def write_siglip(folder: Path, *, seed: int = 0, size: int = 64, patch: int = 16
     pieces = ["</s>", "<unk>", "\u2581", *LETTERS[:36], *(f"\u2581{one}" for one in LETTERS[:36])]
     text = {"vocab_size": len(pieces), "bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0, **TOWER}
     vision = {"image_size": size, "patch_size": patch, **TOWER}
-    _save(SiglipModel, SiglipConfig(text_config=text, vision_config=vision), folder, seed)
+    save_drawn(SiglipModel, SiglipConfig(text_config=text, vision_config=vision), folder, seed)
     _siglip_tokenizer(pieces).save_pretrained(folder)
     SiglipImageProcessor(size={"height": size, "width": size}).save_pretrained(folder)
     return folder
@@ -109,7 +109,8 @@ def reference_texts(folder: Path, tokenizer: Any, texts: Sequence[str]) -> Any:
     return torch.nn.functional.normalize(features, dim=-1).numpy()
 
 
-def _save(kind: Any, config: Any, folder: Path, seed: int) -> None:
+def save_drawn(kind: Any, config: Any, folder: Path, seed: int) -> None:
+    """Draw a model's weights and save it as transformers does."""
     folder.mkdir(parents=True, exist_ok=True)
     with torch.random.fork_rng():
         torch.manual_seed(seed)

@@ -33,6 +33,7 @@ from radseek.retrieval.encoders.encoder import Encoder
 from radseek.retrieval.encoders.load_encoder import check_here, load_encoder
 from radseek.retrieval.encoders.pooling.adapted_encoder import Pool
 from radseek.retrieval.encoders.spec import MEAN_POOLING, check_match
+from radseek.retrieval.encoders.text_tower import require_text
 from radseek.retrieval.encoders.unit_rows import mean_pool
 from radseek.retrieval.errors import UsageError
 from radseek.retrieval.evaluation.metrics import Estimate
@@ -126,11 +127,13 @@ def adapt_index(
 
     Raises:
         UsageError: fewer than 20 studies have a report and a view of two slices.
+        NoTextTowerError: the index's encoder reads no words.
         IndexBusyError: another process writes.
         EncoderError: the encoder cannot be loaded.
     """
     started = time.monotonic()
     with LocalStore.open(index, read_only=False) as store:
+        require_text(store.spec)
         report = AdaptReport(str(index), store.spec.to_dict(), store.generation)
 
         def towers() -> Encoder:

@@ -8,8 +8,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from radseek.index_builder.build_notes import scratch_database
 from radseek.index_builder.labels.study_names import StudyNames
 from radseek.index_builder.name_match import three_of
@@ -17,6 +15,7 @@ from radseek.index_builder.reports.report_join import Named, Report, find_report
 from radseek.retrieval.encoders.encoder import Encoder
 from radseek.retrieval.encoders.load_encoder import check_here, load_encoder
 from radseek.retrieval.encoders.spec import check_match
+from radseek.retrieval.encoders.text_tower import sentence_rows
 from radseek.retrieval.errors import UsageError
 from radseek.retrieval.index.kept_closeness import keep_closeness
 from radseek.retrieval.index.local_store import LocalStore
@@ -172,7 +171,7 @@ def _record(store: LocalStore, key: str, database: sqlite3.Connection, encoder: 
         series=_series(store, case),
         report=text,
         sentences=sentences,
-        sentence_vectors=encoder.encode_texts(sentences).astype(np.float16) if sentences else None,
+        sentence_vectors=sentence_rows(encoder, sentences),
         linkage=link,
     )
 

@@ -81,7 +81,7 @@ class ArchiveScreening:
         if self._screener is None or self._screener[0] is not engine:
             screener = Screener(TextVectors(engine.encoder), None, domain=engine.domain, judge=engine.judge)
             self._screener = (engine, screener)
-        rows = self._screener[1].rows(stored_study(engine.store, case), _findings(name))
+        rows = self._screener[1].rows_or_reasons(stored_study(engine.store, case), _findings(name))
         found = tuple(
             Screened(row.finding, row.state, row.probability, row.series, row.view, row.key_slice) for row in rows
         )

@@ -29,6 +29,7 @@ from radseek.index_builder import BuildReport, build_index
 from radseek.index_builder.name_match import three_of
 from radseek.retrieval.disk_errors import writing_to
 from radseek.retrieval.encoders.download.fetch import fetch as fetch_model
+from radseek.retrieval.encoders.known_encoders import known_encoders
 from radseek.retrieval.encoders.load_encoder import load_encoder
 from radseek.retrieval.errors import InputError, UsageError
 from radseek.retrieval.index.kept_closeness import keep_closeness
@@ -222,13 +223,28 @@ def relink(
 
 
 def fetch(
-    name: Annotated[str, typer.Argument(help="biomedclip, hf-hub:OWNER/NAME, or a folder that holds a pickle.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="A name that `radseek encoders` lists, hf-hub:OWNER/NAME, or a folder that holds a pickle."
+        ),
+    ],
     to: Annotated[Path | None, typer.Option(help="Where the folder is made; the user's cache without it.")] = None,
+    accept_terms: Annotated[
+        bool, typer.Option("--accept-terms", help="You have read and accept what binds users of these weights.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Make a self-contained model folder, for this machine or one without a network."""
-    folder = fetch_model(name, to)
-    _said(json, {"model": name, "folder": str(folder)}, f"{name} is in {folder}; use it with --model {folder}")
+    folder = fetch_model(name, to, accept_terms=accept_terms)
+    known = known_encoders().get(name)
+    document: dict[str, object] = {"model": name, "folder": str(folder)}
+    sentence = f"{name} is in {folder}; use it with --model {folder}"
+    if known is not None:
+        document |= {"licence": known.licence, "terms": known.terms, "pinned": known.revision is not None}
+        main = "" if known.revision else "; its main branch was taken, as no commit is pinned"
+        sentence += f". Its licence is {known.licence}{main}"
+    _said(json, document, sentence)
 
 
 def phantoms(

@@ -19,7 +19,7 @@ from radseek.retrieval.errors import RadseekError
 __all__ = ["COMMANDS", "EXAMPLES", "INTERRUPTED_MESSAGE", "InterruptedCommandError", "LateCommands", "import_for"]
 
 # each command's module, and what its own help says first; a module has a function of the command's name, or, for two
-# words, a mapping from the second to its function
+# words, a mapping from the second to its function, and from "" to what the first does alone
 COMMANDS: Final = {
     "build": ("index_commands", "Add every study under SOURCES to an index."),
     "screen": ("screen_command", "Score findings in every study of TARGET: no training, any words."),
@@ -55,6 +55,10 @@ COMMANDS: Final = {
         "Fit one finding to labels, starting from its words; say what labels bring, and keep it as probe:NAME.",
     ),
     "prompts": ("prompts_commands", "Test the words of findings, or choose among them by labels."),
+    "encoders": (
+        "encoders_commands",
+        "List the encoders that are known: input, licence, what they were trained on, whether they are here.",
+    ),
     "reports": ("reports_command", "Add reports to the studies of an index, or replace them: no image is read."),
     "resolve": (
         "resolve_command",
@@ -95,6 +99,8 @@ EXAMPLES: Final = {
     "prompts": "radseek prompts test chest_xray --index archive.index",
     "prompts test": "radseek prompts test chest_xray --index archive.index",
     "prompts tune": "radseek prompts tune archive.index --labels labels.csv --findings chest_xray",
+    "encoders": "radseek encoders --json",
+    "encoders check": "radseek encoders check builtin",
     "reports": "radseek reports archive.index --reports reports.csv",
     "resolve": "radseek resolve 2.25.123456789 --index archive.index",
     "info": "radseek info archive.index --json",
@@ -166,14 +172,19 @@ def command_of(name: str) -> Any:
         raise InterruptedCommandError(INTERRUPTED_MESSAGE) from None
     found, epilog = getattr(module, name), f"Example: {EXAMPLES[name]}"
     if isinstance(found, Mapping):  # of two words, such as `prompts test`
-        group = _plain(no_args_is_help=True)
-        group.callback(help=COMMANDS[name][1], epilog=epilog)(lambda: None)
-        for second, called in found.items():
+        alone = found.get("")
+        group = _plain(no_args_is_help=alone is None, invoke_without_command=alone is not None)
+        group.callback(help=COMMANDS[name][1], epilog=epilog)(_interruptible(alone or _nothing))
+        for second, called in ((one, two) for one, two in found.items() if one):
             group.command(second, epilog=f"Example: {EXAMPLES[f'{name} {second}']}")(_interruptible(called))
         return typer.main.get_group(group)
     one = _plain()
     one.command(name, epilog=epilog)(_interruptible(found))
     return typer.main.get_command(one)
+
+
+def _nothing() -> None:
+    """What a command of two words does before the second."""
 
 
 def _plain(**settings: Any) -> typer.Typer:

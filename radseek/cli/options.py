@@ -48,7 +48,8 @@ TargetPath = Annotated[
 WrittenIndex = Annotated[Path, typer.Option("--index", help="The index folder.")]
 OptionalIndex = Annotated[Path | None, typer.Option("--index", help="The index folder; adds percentiles.")]
 Model = Annotated[
-    str | None, typer.Option("--model", help="builtin, biomedclip, random, a checkpoint folder, or hf-hub:OWNER/NAME.")
+    str | None,
+    typer.Option("--model", help="A name that `radseek encoders` lists, a checkpoint folder, or hf-hub:OWNER/NAME."),
 ]
 Modality = Annotated[
     str | None,

@@ -49,7 +49,7 @@ def _print_probe(report: ProbeReport) -> None:
     probe, curve = report.probe, report.curve
     title = f"{probe.words.names['en']}: AUROC on {curve.zero_shot.patients} patients held out [95 %]"
     columns = ["labels", "with it", "few-shot", "gain", "linear probe", "gain"]
-    print_table(title, columns, _rows(curve))
+    print_table(title, columns, _rows(curve, "none (words)" if report.encoder.text else "none (chance)"))
     if report.unread:
         errors.print(f"{report.unread} labelled studies have no view that shows it.", markup=False)
     how = (
@@ -61,8 +61,8 @@ def _print_probe(report: ProbeReport) -> None:
     print_notice(meaningless=report.encoder.meaningless)
 
 
-def _rows(curve: LearningCurve) -> list[list[object]]:
-    rows: list[list[object]] = [["none (words)", "", str(curve.zero_shot), "", "", ""]]
+def _rows(curve: LearningCurve, first: str) -> list[list[object]]:
+    rows: list[list[object]] = [[first, "", str(curve.zero_shot), "", "", ""]]
     for point in curve.points:
         gains = (_signed(point.few_shot_gain), _signed(point.linear_gain))
         rows.append([point.labels, point.present, str(point.few_shot), gains[0], str(point.linear), gains[1]])

@@ -44,6 +44,7 @@ from radseek.retrieval.scoring.asked_findings import AskedFindings
 from radseek.retrieval.scoring.probe_files import asked_finding
 from radseek.retrieval.scoring.score_results import FindingScore, ScreenResult
 from radseek.retrieval.scoring.screening import Findings
+from radseek.retrieval.scoring.text_vectors import TextVectors
 from radseek.retrieval.search.filter_check import checked_where, what_is_left
 from radseek.retrieval.types import Skipped
 
@@ -110,6 +111,7 @@ def screen(
     with ExitStack() as outputs:
         opening = open_engine(target, index, model, device=device, precision=precision, batch_size=batch_size)
         engine = outputs.enter_context(opening)
+        chosen.require_read_by(TextVectors(engine.encoder))
         scope = _scope(engine, where)
         about = ScreenResult(engine.encoder.spec, version, (), (), spelling_of_findings(chosen.every))
         print_remarks((), about.suggestions)

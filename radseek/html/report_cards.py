@@ -148,7 +148,7 @@ class CardMaker:
 
     def _nearest_sentences(self, query: StudyVectors, case: Case) -> tuple[Sentence, ...]:
         """The case's sentences nearest to the query: an image's score for a sentence is its best slice's cosine."""
-        if not case.sentences or not query.views:
+        if not case.sentences or not query.views or not self.encoder.spec.text:
             return ()
         texts = self.encoder.encode_texts(list(case.sentences)).astype(np.float64)
         slices = np.concatenate([view.slices for view in query.views]).astype(np.float64)

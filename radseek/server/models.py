@@ -184,7 +184,7 @@ class _SentenceRow(_Part):
     path: None
     text: str
     score: float
-    similarity: float
+    similarity: float | None
     polarity: Polarity | None
 
 

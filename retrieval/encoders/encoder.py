@@ -36,10 +36,7 @@ class ImageTower(Protocol):
 class Encoder(Protocol):
     """Turns prepared slices and texts into unit vectors of one shared space."""
 
-    @property
-    def batch_size(self) -> int:
-        """Return how many rows every batch of slices has: the last bits of a vector depend on it."""
-        ...
+    batch_size: int  # how many rows every batch of slices has: the last bits of a vector depend on it
 
     @property
     def folder(self) -> Path | None:
@@ -75,6 +72,9 @@ class Encoder(Protocol):
 
         Returns:
             `(M, D)` float32 unit rows.
+
+        Raises:
+            NoTextTowerError: `spec.text` says that there is no text tower.
         """
         ...
 

@@ -21,7 +21,7 @@ def folder_encoder(
     folder: Path,
     name: str,
     model: Any,
-    texts: TextBatches,
+    texts: TextBatches | None,
     *,
     dim: int,
     preprocess: Preprocess,
@@ -31,9 +31,11 @@ def folder_encoder(
 ) -> TowerEncoder:
     """Return the encoder of a folder whose towers `model` and text batches are made, with the folder's own pooling.
 
+    `texts` is None where there is no text tower; then there is no scale and no bias.
+
     Raises `EncoderError` where the model's scale or bias is not finite, or its pooling or imaging recipe does not fit.
     """
-    scale, bias = scale_and_bias(model)
+    scale, bias = (1.0, 0.0) if texts is None else scale_and_bias(model)
     recipe = folder_recipe(folder)
     spec = EncoderSpec(
         name=name,
@@ -46,9 +48,10 @@ def folder_encoder(
         scale=scale,
         bias=bias,
         precision=precision,
-        context=texts.context,
+        context=0 if texts is None else texts.context,
         concepts=concept_names(folder),
         towers=parts,
+        text=texts is not None,
     )
     return TowerEncoder(model, texts, spec, folder=folder, pooling=load_pooling(folder, dim), device=device)
 

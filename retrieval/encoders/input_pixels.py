@@ -46,14 +46,15 @@ def _check(slices: NDArray[np.uint8]) -> None:
 
 
 def _fit(image: Image.Image, preprocess: Preprocess) -> Image.Image:
-    size = preprocess.size
+    size, side = preprocess.size, preprocess.resize or preprocess.size
     bilinear = preprocess.interpolation == "bilinear"
     resample = Image.Resampling.BILINEAR if bilinear else Image.Resampling.BICUBIC
+    floor = preprocess.resize_mode == "shortest_floor"
     if preprocess.resize_mode == "squash":
-        return _resize(image, (size, size), resample)
+        return _crop(_resize(image, (side, side), resample), size, floor=floor)
     if preprocess.resize_mode == "longest":
         return _pad(_shrink_longest(image, size, resample), size, preprocess.fill)
-    return _cover(image, size, resample, floor=preprocess.resize_mode == "shortest_floor")
+    return _crop(_cover(image, side, resample), size, floor=floor)
 
 
 def _resize(image: Image.Image, size: tuple[int, int], resample: Image.Resampling) -> Image.Image:
@@ -76,15 +77,20 @@ def _pad(image: Image.Image, size: int, fill: int) -> Image.Image:
     return canvas
 
 
-def _cover(image: Image.Image, size: int, resample: Image.Resampling, *, floor: bool) -> Image.Image:
-    """Resize the shorter side to `size` and keep the centre square."""
+def _cover(image: Image.Image, side: int, resample: Image.Resampling) -> Image.Image:
+    """Resize the shorter side to `side`; of a very long strip the centre square alone."""
     width, height = image.size
     short = min(width, height)
     if max(width, height) > _LONGEST_ASPECT * short:
         left, top = (width - short) / 2, (height - short) / 2
-        return image.resize((size, size), resample, box=(left, top, left + short, top + short))
+        return image.resize((side, side), resample, box=(left, top, left + short, top + short))
     # torchvision truncates the longer side, and rounds the crop's corner half to even; transformers truncates both
-    scaled = (size * width // short, size * height // short)
-    whole = _resize(image, scaled, resample)
-    left, top = ((side - size) // 2 if floor else round((side - size) / 2.0) for side in whole.size)
-    return whole.crop((left, top, left + size, top + size))
+    return _resize(image, (side * width // short, side * height // short), resample)
+
+
+def _crop(image: Image.Image, size: int, *, floor: bool) -> Image.Image:
+    """Return the centre square of a picture, `size` pixels wide."""
+    if image.size == (size, size):
+        return image
+    left, top = ((side - size) // 2 if floor else round((side - size) / 2.0) for side in image.size)
+    return image.crop((left, top, left + size, top + size))

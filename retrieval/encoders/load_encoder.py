@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from radseek.retrieval.encoders.download.fetch import FETCHABLE, fetch, fetched_folder
 from radseek.retrieval.encoders.encoder import Encoder
-from radseek.retrieval.encoders.transformers_checkpoint import is_transformers_folder
+from radseek.retrieval.encoders.folder_kinds import kind_of
+from radseek.retrieval.encoders.registered_encoders import load_registered, registered_encoders
 from radseek.retrieval.errors import EncoderError, UnknownNameError, UsageError, nearest
-
-if TYPE_CHECKING:
-    from radseek.retrieval.encoders.tower_encoder import TowerEncoder
 
 __all__ = ["BUILTIN", "NAMES", "check_here", "load_encoder"]
 
@@ -30,7 +27,10 @@ def load_encoder(
     device: str | None = None,
     batch_size: int | None = None,
 ) -> Encoder:
-    """Load an encoder: `builtin`, `random`, `biomedclip`, an open_clip or transformers folder, or `hf-hub:OWNER/NAME`.
+    """Load an encoder by name, folder or hub id.
+
+    Names are those that `radseek encoders` lists: the known ones and those that packages register. Folders are those of
+    open_clip, transformers or timm.
 
     Args:
         name_or_path: the name or folder; a hub's model is fetched once, on first use.
@@ -52,17 +52,22 @@ def load_encoder(
     if precision not in (None, "fp32", "bf16"):
         raise UsageError(f"Precision '{precision}' is not known; use fp32 or bf16.")
     name = str(name_or_path)
-    folder = None if name == "random" else _folder(name)
+    is_registered = not _is_name(name) and name in registered_encoders()
+    folder = None if name == "random" or is_registered else _folder(name)
     from radseek.retrieval.encoders import open_clip_loading  # late: torch takes seconds to import
 
     device = open_clip_loading.checked_device(device)
     precision = precision or open_clip_loading.default_precision(device)
-    if folder is None:
+    encoder: Encoder
+    if is_registered:
+        encoder = load_registered(name, precision, device)
+    elif folder is None:
         encoder = open_clip_loading.load_random(precision, device)
     else:
         shown = name if _is_name(name) else str(folder.resolve())
-        encoder = _loader(folder)(folder, shown, precision, device)
-    encoder.batch_size = batch_size or encoder.batch_size
+        encoder = kind_of(folder).load(folder, shown, precision, device)
+    if batch_size is not None:
+        encoder.batch_size = batch_size
     _log.info("encoder %s on %s in %s, %d slices at a time", encoder.spec.name, device, precision, encoder.batch_size)
     return encoder
 
@@ -78,16 +83,6 @@ def check_here(name: str) -> str:
             f"nothing. If you trust it: radseek fetch {name}, or name its folder with --model."
         )
     return name
-
-
-def _loader(folder: Path) -> Callable[[Path, str, str, str], TowerEncoder]:
-    if is_transformers_folder(folder):
-        from radseek.retrieval.encoders.transformers_loading import load_transformers  # late: as above
-
-        return load_transformers
-    from radseek.retrieval.encoders.open_clip_loading import load_folder
-
-    return load_folder
 
 
 def _is_name(name: str) -> bool:
@@ -107,8 +102,10 @@ def _folder(name: str) -> Path:
         return found if found is not None else fetch(name)
     path = Path(name).expanduser()
     if not path.is_dir():
+        names = (*NAMES, *registered_encoders())
         raise UnknownNameError(
-            f"No model is called '{name}', and there is no such folder{nearest(name, NAMES) or '.'} "
-            f"Known: {', '.join(NAMES)}, a checkpoint folder, or hf-hub:OWNER/NAME."
+            f"No model is called '{name}', and there is no such folder{nearest(name, names) or '.'} "
+            f"Known: {', '.join(names)}, a checkpoint folder, or hf-hub:OWNER/NAME. An encoder of another package is "
+            "known once that is installed."
         )
     return path

@@ -14,7 +14,14 @@ from typing import Any, Final
 
 from radseek.retrieval.errors import EncoderError
 
-__all__ = ["check_links", "check_text_config", "check_towers", "check_transformers_config", "offline"]
+__all__ = [
+    "check_links",
+    "check_text_config",
+    "check_towers",
+    "check_transformers_config",
+    "is_timm_name",
+    "offline",
+]
 
 # timm's own architectures and their pretrained tags; `hf-hub:`, `local-dir:` and the like have other characters.
 _TIMM: Final = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)?")
@@ -28,10 +35,15 @@ _CODE: Final = ("auto_map", "trust_remote_code")
 _REMEDY: Final = "Change it to a part that is in the folder or in timm, or use another model."
 
 
+def is_timm_name(name: object) -> bool:
+    """Return whether a value can be the name of one of timm's architectures, and of nothing that lies elsewhere."""
+    return isinstance(name, str) and _TIMM.fullmatch(name) is not None
+
+
 def check_towers(path: Path, model: Mapping[str, Any]) -> None:
     """Check the `model_cfg` of open_clip's configuration at `path`. Raises `EncoderError` naming the value."""
     timm = model["vision_cfg"].get("timm_model_name")
-    if timm is not None and not (isinstance(timm, str) and _TIMM.fullmatch(timm)):
+    if timm is not None and not is_timm_name(timm):
         raise EncoderError(f"{path}: timm_model_name '{timm}' is not one of timm's architectures. {_REMEDY}")
     options = model["text_cfg"].get("tokenizer_kwargs") or {}
     other = sorted(set(options) - _TOKENIZER_OPTIONS) if isinstance(options, dict) else [str(options)]

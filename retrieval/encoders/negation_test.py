@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radseek.retrieval.encoders.encoder import Encoder
+from radseek.retrieval.encoders.text_tower import require_text
 from radseek.retrieval.encoders.unit_rows import mean_pool
 
 __all__ = ["PASS_MARK", "Paraphrased", "held_out_auroc", "negation_self_test"]
@@ -35,8 +36,10 @@ def negation_self_test(encoder: Encoder, finding: Paraphrased) -> float:
 
     Each k-th pair of sentences is judged, as an image would be, by the prompts made of all other pairs:
     `v.t+ - v.t-` with `t` the unit mean of unit vectors (see `scoring`). The images play no part. A finding with
-    fewer than two paraphrases on either side cannot be tested, and gets 0.
+    fewer than two paraphrases on either side cannot be tested, and gets 0. Raises `NoTextTowerError` without a text
+    tower.
     """
+    require_text(encoder.spec)
     pairs = min(len(finding.present), len(finding.absent))
     if pairs < 2:
         return 0.0

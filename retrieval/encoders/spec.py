@@ -48,7 +48,8 @@ class Preprocess:
     """How a slice becomes an encoder's input: open_clip's own words for it.
 
     `shortest_floor` is `shortest` whose crop begins at the pixel before the half, as transformers crops.
-    `mean` and `std` are per RGB channel on the 0 to 1 scale; `fill` (0 to 255) pads in mode `longest`.
+    `mean` and `std` are per RGB channel on the 0 to 1 scale; `fill` (0 to 255) pads in mode `longest`. `resize` is the
+    side that is resized to before the centre `size` is cut out, as `shortest` and `squash` of timm do; None is `size`.
     """
 
     size: int = 224
@@ -57,6 +58,7 @@ class Preprocess:
     mean: tuple[float, ...] = (0.48145466, 0.4578275, 0.40821073)
     std: tuple[float, ...] = (0.26862954, 0.26130258, 0.27577711)
     fill: int = 0
+    resize: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,7 @@ class EncoderSpec:
 
     `scale` is the model's logit scale, already exponentiated; `bias` its logit bias (0 without one).
     `context` is the text tower's length in tokens. `meaningless` marks random weights: scores are noise.
+    `text` is whether there is a text tower; without one there is no scale either, and it is 1.
     """
 
     name: str
@@ -96,6 +99,7 @@ class EncoderSpec:
     concepts: tuple[str, ...] = ()  # findings named in concepts.json; () where the folder has none
     towers: TowerParts | None = None  # the parts of towers_hash, for messages
     recipe: ImagingRecipe = OUR_RECIPE  # what imaging_hash stands for, beside our own constants
+    text: bool = True
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-able dictionary that `from_json` reads back to an equal spec."""

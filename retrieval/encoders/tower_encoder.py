@@ -14,8 +14,9 @@ from radseek.retrieval.encoders.pooling.slice_pooling import SlicePooling, pool_
 from radseek.retrieval.encoders.spec import EncoderSpec
 from radseek.retrieval.encoders.text_batches import check_texts
 from radseek.retrieval.encoders.text_rows import read_text_rows, text_key
+from radseek.retrieval.encoders.text_tower import images_alone
 from radseek.retrieval.encoders.unit_rows import unit_rows
-from radseek.retrieval.errors import UsageError
+from radseek.retrieval.errors import NoTextTowerError, UsageError
 
 __all__ = ["TextBatches", "TowerEncoder"]
 
@@ -38,14 +39,15 @@ class TextBatches(Protocol):
 class TowerEncoder:
     """Slices through the image tower in `spec.precision`, texts through the text tower in fp32.
 
-    `model` has `visual`, `encode_image` and `encode_text`, as open_clip's have. `folder` is where the checkpoint's
+    `model` has `visual`, `encode_image` and `encode_text`, as open_clip's have; the last and `texts` only where
+    `spec.text` says that there is a text tower. `folder` is where the checkpoint's
     calibration and concepts may be; None for a model made in code.
     """
 
     def __init__(
         self,
         model: Any,
-        texts: TextBatches,
+        texts: TextBatches | None,
         spec: EncoderSpec,
         *,
         folder: Path | None = None,
@@ -98,8 +100,11 @@ class TowerEncoder:
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Encode M texts to `(M, D)` float32 unit rows; each row depends on its own text only.
 
-        Warns `TextCutWarning` for a text longer than the context. Raises `UsageError` for anything but strings.
+        Warns `TextCutWarning` for a text longer than the context. Raises `UsageError` for anything but strings, and
+        `NoTextTowerError` without a text tower.
         """
+        if self._texts is None:
+            raise NoTextTowerError(images_alone(self.spec))
         check_texts(texts)
         rows = np.empty((len(texts), self.spec.dim), np.float32)
         new = []
@@ -110,17 +115,17 @@ class TowerEncoder:
             else:
                 rows[place] = kept
         if new:
-            rows[new] = self._encoded([texts[place] for place in new])
+            rows[new] = self._encoded(self._texts, [texts[place] for place in new])
         return rows
 
     def pool(self, slice_vectors: NDArray[np.floating]) -> NDArray[np.float32]:
         """Pool `(N, D)` slice vectors in Z order to a unit `(D,)`: the adapter where there is one, or the mean."""
         return pool_slices(self._pooling, slice_vectors)
 
-    def _encoded(self, texts: list[str]) -> NDArray[np.float32]:
+    def _encoded(self, read: TextBatches, texts: list[str]) -> NDArray[np.float32]:
         rows = np.empty((len(texts), self.spec.dim), np.float32)
         with torch.inference_mode():
-            for which, inputs in self._texts.batches(texts):
+            for which, inputs in read.batches(texts):
                 features = self._model.encode_text(*(one.to(self._device) for one in inputs))
                 rows[which] = features[: len(which)].float().cpu().numpy()
         return unit_rows(rows, f"text vectors of '{self.spec.name}'")

@@ -38,7 +38,10 @@ def architecture_hash(model: Mapping[str, Any], text_config: Mapping[str, Any] |
 
 def preprocess_hash(preprocess: Preprocess) -> str:
     """Return the hash of how a slice becomes input pixels."""
-    return canonical_hash(asdict(preprocess))
+    values = asdict(preprocess)
+    if preprocess.resize is None:  # so that what was hashed before there was a `resize` keeps its hash
+        del values["resize"]
+    return canonical_hash(values)
 
 
 def checkpoint_parts(checkpoint: Checkpoint, precision: str) -> TowerParts:

@@ -1,7 +1,8 @@
 """A transformers folder, read and checked before anything is loaded: `CLIPModel` or `SiglipModel` with its processor.
 
 What `save_pretrained` of the model and of its processor writes: `config.json`, `model.safetensors`, the image
-processor's configuration and the tokenizer. The fixed-resolution SigLIP 2 models are of type `siglip`, too.
+processor's configuration and the tokenizer. The fixed-resolution SigLIP 2 models are of type `siglip`, too. Of models
+of images alone `Dinov2Model` (RAD-DINO is one), `Dinov2WithRegistersModel` and `ViTModel`: these have no tokenizer.
 """
 
 from __future__ import annotations
@@ -28,9 +29,11 @@ from radseek.retrieval.encoders.transformers_preprocess import read_preprocess
 from radseek.retrieval.errors import EncoderError, MissingFileError
 
 __all__ = [
+    "IMAGE_KINDS",
     "PROCESSORS",
     "TRANSFORMERS_WEIGHTS",
     "TransformersCheckpoint",
+    "find_transformers_weights",
     "is_transformers_folder",
     "read_transformers",
     "transformers_parts",
@@ -39,6 +42,11 @@ __all__ = [
 TRANSFORMERS_WEIGHTS: Final = "model.safetensors"
 PROCESSORS: Final = ("processor_config.json", "preprocessor_config.json")  # in the order in which transformers looks
 _KINDS: Final = ("clip", "siglip")
+IMAGE_KINDS: Final = {  # the class of each that gives features, and no others': theirs end in a head of their own
+    "dinov2": "Dinov2Model",
+    "dinov2_with_registers": "Dinov2WithRegistersModel",
+    "vit": "ViTModel",
+}
 _TOKENIZERS: Final = {  # by the folder's word, without Fast; the class of each kind is the default
     "clip": "CLIPTokenizer",
     "siglip": "SiglipTokenizer",
@@ -53,11 +61,11 @@ class TransformersCheckpoint:
     """A folder whose files have been checked. `config` is without names of places, versions and stored precision."""
 
     folder: Path
-    kind: str  # clip or siglip
+    kind: str  # clip or siglip, or one of IMAGE_KINDS
     config: Mapping[str, Any]
     preprocess: Preprocess
     weights: Path
-    tokenizer: str  # transformers' class
+    tokenizer: str | None  # transformers' class; None without a text tower
     tokenizer_files: tuple[Path, ...]
 
 
@@ -65,7 +73,7 @@ def is_transformers_folder(folder: Path) -> bool:
     """Return whether a folder holds a transformers model (and no open_clip one) of a type that is known by name."""
     if (folder / CONFIG).is_file() or not (folder / TEXT_CONFIG).is_file():
         return False
-    return str(read_json(folder / TEXT_CONFIG).get("model_type")) in (*_KINDS, "siglip2")
+    return str(read_json(folder / TEXT_CONFIG).get("model_type")) in (*_KINDS, *IMAGE_KINDS, "siglip2")
 
 
 def read_transformers(folder: Path) -> TransformersCheckpoint:
@@ -80,13 +88,13 @@ def read_transformers(folder: Path) -> TransformersCheckpoint:
     config = read_json(path)
     check_transformers_config(path, config)
     kind = _kind(path, config)
-    weights = _weights(folder)
-    tokenizer, files = _tokenizer(folder, kind)
+    weights = find_transformers_weights(folder)
+    tokenizer, files = (None, ()) if kind in IMAGE_KINDS else _tokenizer(folder, kind)
     return TransformersCheckpoint(
         folder=folder,
         kind=kind,
         config=_without_names(config),
-        preprocess=_preprocess(folder, config),
+        preprocess=_preprocess(folder, config if kind in IMAGE_KINDS else config.get("vision_config") or {}),
         weights=weights,
         tokenizer=tokenizer,
         tokenizer_files=files,
@@ -114,6 +122,10 @@ def _kind(path: Path, config: Mapping[str, Any]) -> str:
         )
     if "quantization_config" in config:
         raise EncoderError(f"{path}: quantised weights are not read; take the model in full or half precision.")
+    if kind in IMAGE_KINDS and config.get("architectures") not in (None, [IMAGE_KINDS[kind]]):
+        raise EncoderError(f"{path}: of type '{kind}' only {IMAGE_KINDS[kind]} is read, not {config['architectures']}.")
+    if kind in IMAGE_KINDS and config.get("num_channels", 3) != 3:
+        raise EncoderError(f"{path}: pictures of {config['num_channels']} channels are not read; 3 are.")
     for part in ("text_config", "vision_config"):
         if not isinstance(config.get(part, {}), dict):
             raise EncoderError(f"{path}: {part} must be an object, as transformers saves it.")
@@ -130,7 +142,8 @@ def _need(folder: Path, name: str, purpose: str) -> Path:
     return path
 
 
-def _weights(folder: Path) -> Path:
+def find_transformers_weights(folder: Path) -> Path:
+    """Return the weights' file. Raises `MissingFileError` without one, `EncoderError` for a pickle or parts."""
     path = folder / TRANSFORMERS_WEIGHTS
     if path.is_file():
         return path
@@ -167,7 +180,7 @@ def _tokenizer(folder: Path, kind: str) -> tuple[str, tuple[Path, ...]]:
     return name, tuple(sorted({folder / one for one in TOKENIZER_FILES if (folder / one).is_file()}))
 
 
-def _preprocess(folder: Path, config: Mapping[str, Any]) -> Preprocess:
+def _preprocess(folder: Path, vision: Mapping[str, Any]) -> Preprocess:
     for name in PROCESSORS:
         path = folder / name
         if not path.is_file():
@@ -176,7 +189,7 @@ def _preprocess(folder: Path, config: Mapping[str, Any]) -> Preprocess:
         check_transformers_config(path, whole)
         found = whole.get("image_processor", None if name == PROCESSORS[0] else whole)
         if isinstance(found, dict):
-            return read_preprocess(path, found, config.get("vision_config") or {})
+            return read_preprocess(path, found, vision)
     path = _need(folder, PROCESSORS[1], "says how a picture becomes the model's input")
     raise EncoderError(f"{path} must hold the image processor's configuration, as transformers saves it.")
 

@@ -1,12 +1,15 @@
 """A transformers folder to an `Encoder`. Importing this takes torch's seconds.
 
 The model is made from its configuration by its own class and given the weights by name, all of them: nothing here can
-look elsewhere, leave a layer as it was drawn, or load an adapter that lies beside the weights.
+look elsewhere, leave a layer as it was drawn, or load an adapter that lies beside the weights. Models of images alone
+get them from transformers' own renaming, for their names in files are not those of this version's layers.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +19,13 @@ from safetensors.torch import load_file
 
 from radseek.retrieval.encoders.checkpoint import TOKENIZER_CONFIG, read_json
 from radseek.retrieval.encoders.folder_encoder import folder_encoder
+from radseek.retrieval.encoders.images_alone import ClassToken, ImagesAlone
 from radseek.retrieval.encoders.local_only import offline
 from radseek.retrieval.encoders.open_clip_import import compiler_later
 from radseek.retrieval.encoders.open_clip_model import first_line
 from radseek.retrieval.encoders.tower_encoder import TowerEncoder
 from radseek.retrieval.encoders.transformers_checkpoint import (
+    IMAGE_KINDS,
     TransformersCheckpoint,
     read_transformers,
     transformers_parts,
@@ -39,19 +44,69 @@ def load_transformers(folder: Path, name: str, precision: str, device: str) -> T
     checkpoint = read_transformers(folder)
     parts = transformers_parts(checkpoint, precision)
     with offline(), compiler_later():
-        towers = _towers(checkpoint)
-        texts = _texts(checkpoint, name)
+        towers, texts, dim = _images_alone(checkpoint) if checkpoint.kind in IMAGE_KINDS else _both(checkpoint, name)
     return folder_encoder(
         folder,
         name,
         towers,
         texts,
-        dim=_width(checkpoint, towers),
+        dim=dim,
         preprocess=checkpoint.preprocess,
         parts=parts,
         precision=precision,
         device=device,
     )
+
+
+def _both(checkpoint: TransformersCheckpoint, name: str) -> tuple[TransformersTowers, TransformersTexts, int]:
+    towers = _towers(checkpoint)
+    return towers, _texts(checkpoint, name), _width(checkpoint, towers)
+
+
+def _images_alone(checkpoint: TransformersCheckpoint) -> tuple[ImagesAlone, None, int]:
+    """Return the tower of a model of images, no texts, and its width."""
+    import transformers
+
+    kind = getattr(transformers, IMAGE_KINDS[checkpoint.kind])
+    config = json.loads(json.dumps(checkpoint.config))
+    config.pop("model_type")
+    more: dict[str, Any] = {"add_pooling_layer": False} if checkpoint.kind == "vit" else {}
+    try:
+        state = {key: value for key, value in load_file(checkpoint.weights).items() if not key.startswith("pooler.")}
+        with torch.random.fork_rng(devices=[]), _quiet():
+            config = kind.config_class(**config)
+            model, said = kind.from_pretrained(
+                None, config=config, state_dict=state, dtype=torch.float32, output_loading_info=True, **more
+            )
+    except (*_FAILURES, SafetensorError, OSError) as error:
+        raise EncoderError(f"{_not_fitting(checkpoint)} {first_line(error)}") from error
+    left = [str(one) for part in ("missing_keys", "unexpected_keys", "mismatched_keys") for one in said[part]]
+    if left:
+        raise EncoderError(f"{_not_fitting(checkpoint)} {len(left)} weights do not, {sorted(left)[0]} among them.")
+    return ImagesAlone(ClassToken(model.requires_grad_(False))).eval(), None, int(model.config.hidden_size)
+
+
+def _not_fitting(checkpoint: TransformersCheckpoint) -> str:
+    return (
+        f"{checkpoint.weights} does not fit the tower that config.json describes; weights and configuration must come "
+        "from the same model:"
+    )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep transformers from drawing a bar and listing what is refused here by name."""
+    from transformers.utils import logging
+
+    level, drawn = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if drawn:
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def _towers(checkpoint: TransformersCheckpoint) -> TransformersTowers:
@@ -105,7 +160,7 @@ _POSITIONS = {"clip": 77, "siglip": 64}  # transformers' own, where config.json 
 def _tokenizer(checkpoint: TransformersCheckpoint) -> Any:
     import transformers
 
-    named = checkpoint.tokenizer
+    named = str(checkpoint.tokenizer)
     if named == "PreTrainedTokenizer" or (named == "SiglipTokenizer" and _has(checkpoint, "tokenizer.json")):
         # The same pieces as sentencepiece's of the canonical text, which is made here: no matter what is installed.
         named = "PreTrainedTokenizerFast"

@@ -19,6 +19,8 @@ _SQUARE: Final = {"size": {"height": 224, "width": 224}, "do_center_crop": False
 _DEFAULTS: Final[dict[str, dict[str, Any]]] = {
     "CLIP": {**_SHORT, "resample": 3, "image_mean": _CLIP_MEAN, "image_std": _CLIP_STD},
     "Siglip": {**_SQUARE, "resample": 3, "image_mean": _HALF, "image_std": _HALF},
+    "Bit": {**_SHORT, "resample": 3, "image_mean": _CLIP_MEAN, "image_std": _CLIP_STD},
+    "ViT": {**_SQUARE, "resample": 2, "image_mean": _HALF, "image_std": _HALF},
 }
 _SUFFIXES: Final = ("Fast", "Pil", "ImageProcessor", "FeatureExtractor")
 _RESAMPLE: Final[dict[int, Literal["bilinear", "bicubic"]]] = {2: "bilinear", 3: "bicubic"}  # Pillow's numbers
@@ -27,8 +29,9 @@ _RESAMPLE: Final[dict[int, Literal["bilinear", "bicubic"]]] = {2: "bilinear", 3:
 def read_preprocess(path: Path, config: Mapping[str, Any], vision: Mapping[str, Any]) -> Preprocess:
     """Return what the image processor's configuration, read from `path`, does to a picture.
 
-    `vision` is the image tower's configuration. Raises `EncoderError`, naming the value, for a processor that is not
-    known or a step that is not ours, and where the picture does not fit the tower.
+    `vision` is the image tower's configuration; one of type `dinov2` takes any size of whole patches. Raises
+    `EncoderError`, naming the value, for a processor that is not known or a step that is not ours, and where the
+    picture does not fit the tower.
     """
     named = config.get("image_processor_type") or config.get("feature_extractor_type") or "CLIPImageProcessor"
     kind = str(named)
@@ -39,7 +42,7 @@ def read_preprocess(path: Path, config: Mapping[str, Any], vision: Mapping[str, 
         raise EncoderError(f"{path}: image_processor_type '{named}' is not known; known: {known}.")
     given = {**_DEFAULTS[kind], **{key: value for key, value in config.items() if value is not None}}
     try:
-        mode, size = _shape(path, given)
+        mode, size, side = _shape(path, given)
         mean, std = _normalisation(path, given)
         interpolation = _RESAMPLE.get(given["resample"])
     except (TypeError, ValueError, KeyError) as error:
@@ -47,10 +50,12 @@ def read_preprocess(path: Path, config: Mapping[str, Any], vision: Mapping[str, 
     if interpolation is None:
         raise EncoderError(f"{path}: resample {given['resample']} is not read; 2 (bilinear) and 3 (bicubic) are.")
     _check_tower(path, size, vision)
-    return Preprocess(size=size, resize_mode=mode, interpolation=interpolation, mean=mean, std=std)
+    resize = None if side == size else side
+    return Preprocess(size=size, resize_mode=mode, interpolation=interpolation, mean=mean, std=std, resize=resize)
 
 
-def _shape(path: Path, given: Mapping[str, Any]) -> tuple[Literal["shortest_floor", "squash"], int]:
+def _shape(path: Path, given: Mapping[str, Any]) -> tuple[Literal["shortest_floor", "squash"], int, int]:
+    """Return the mode, the input's side, and the side that is resized to before the crop."""
     for step in ("do_resize", "do_rescale"):
         if given.get(step, True) is not True:
             raise EncoderError(f"{path}: {step} must be true; a slice is resized, and its values are scaled once.")
@@ -59,11 +64,13 @@ def _shape(path: Path, given: Mapping[str, Any]) -> tuple[Literal["shortest_floo
     size, crop = given["size"], given.get("crop_size")
     size = {"shortest_edge": size} if isinstance(size, int) and given["do_center_crop"] else size
     if given["do_center_crop"]:
-        square = _square(path, "crop_size", crop)
-        if size not in ({"shortest_edge": square}, {"height": square, "width": square}):
-            raise EncoderError(f"{path}: a crop of {square} after a resize to {size} is not read; they must agree.")
-        return ("shortest_floor" if "shortest_edge" in size else "squash"), square
-    return "squash", _square(path, "size", size)
+        square, short = _square(path, "crop_size", crop), size.get("shortest_edge")
+        side = _square(path, "size", size if short is None else short)
+        if side < square or (short is not None and len(size) > 1):
+            raise EncoderError(f"{path}: a crop of {square} after a resize to {size} is not read; it must not be less.")
+        return ("squash" if short is None else "shortest_floor"), square, side
+    square = _square(path, "size", size)
+    return "squash", square, square
 
 
 def _square(path: Path, name: str, value: Any) -> int:
@@ -93,6 +100,11 @@ def _three(value: Any, factor: float) -> tuple[float, ...]:
 
 
 def _check_tower(path: Path, size: int, vision: Mapping[str, Any]) -> None:
+    if str(vision.get("model_type", "")).startswith("dinov2"):  # it interpolates its positions
+        patch = vision.get("patch_size", 16)
+        if not isinstance(patch, int) or patch < 1 or size % patch:
+            raise EncoderError(f"{path}: pictures of {size} pixels are not whole patches of {patch}.")
+        return
     side = vision.get("image_size", 224)
     sides = list(side) if isinstance(side, list | tuple) else [side, side]
     if sides != [size, size]:

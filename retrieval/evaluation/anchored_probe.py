@@ -51,7 +51,7 @@ def fit_anchored(
         features: `(N, D)`, one vector a study.
         labels: `(N,)` in 1, 0.
         patients: whose the N studies are.
-        prior: `(D,)`, the words' direction.
+        prior: `(D,)`, the words' direction; zeros without words, and then chance must be bettered.
         seed: of the folds.
 
     Returns:
@@ -126,12 +126,12 @@ def correction(
 
 
 def _moved(features: Floats, labels: NDArray[np.int8], prior: Floats, strength: float, mean: Floats) -> Floats:
-    """Return the prior with its correction, as long as the prior."""
+    """Return the prior with its correction, as long as the prior; of unit length where there are no words."""
     slope = _slope(features @ prior, labels)
     offsets = slope * ((features - mean) @ prior)
     ((moved, _),) = correction(_across(features, mean), labels, offsets, [strength])
     direction = slope * prior + moved
-    return np.asarray(direction * (np.linalg.norm(prior) / np.linalg.norm(direction)))
+    return np.asarray(direction * ((np.linalg.norm(prior) or 1.0) / np.linalg.norm(direction)))
 
 
 def _across(features: Floats, mean: Floats) -> Floats:

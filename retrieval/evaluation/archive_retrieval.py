@@ -200,9 +200,10 @@ def report_similarity(
     """Return which studies have a report and a view, M of them, their reports, and `(M, M)`: report by study.
 
     A report's vector is the unit mean of its sentences'; `whole`: those of the studies, as `study_similarity` has them.
+    Of an encoder without a text tower no report has a vector.
     """
     cases = {case.key: case for case in store.cases(studies=studies)}
-    asking = [row for row, key in enumerate(studies) if cases[key].sentences and whole[row].any()]
+    asking = [row for row, key in enumerate(studies) if store.spec.text and cases[key].sentences and whole[row].any()]
     texts = [_report_vector(store.sentence_vectors(studies[row])) for row in asking]
     similarity = np.stack(texts) @ whole[asking].T if asking else np.zeros((0, 0), np.float32)
     return asking, [cases[studies[row]].report or "" for row in asking], np.asarray(similarity, np.float32)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from radseek.retrieval.document import NOTICE, describe_encoder
 from radseek.retrieval.encoders.spec import EncoderSpec, canonical_hash
+from radseek.retrieval.errors import UsageError
 from radseek.retrieval.evaluation.anchored_probe import fit_anchored, resampled_directions
 from radseek.retrieval.evaluation.label_table import LabelTable
 from radseek.retrieval.evaluation.labelled_finding import LabelledFinding, labelled_features, labelled_finding
@@ -64,10 +65,11 @@ def probe_index(
 
     Raises:
         UnknownNameError: no such finding in the table.
-        UsageError: fewer than four patients with either label, or no view shows the finding.
+        UsageError: fewer than four patients with either label, or no view shows the finding; of an encoder without a
+            text tower, labels that show no more than chance, as then there are no words that would stand.
     """
     known = labelled_finding(table, finding)
-    pair = text_vectors.pair(known.finding)
+    pair = text_vectors.start(known.finding)
     labelled = len(known.studies)
     known, vectors = labelled_features(store, known, pair)
     studies = LabelledFeatures(vectors, known.values, known.patients)
@@ -89,6 +91,12 @@ def _fitted(
     prior, replicates = pair.directions()[:, 0], pair.directions()[:, 1:].T
     data = (studies.features, studies.labels, studies.patients, prior)
     fitted = fit_anchored(*data, seed=seed)
+    if fitted.strength is None and not spec.text:
+        raise UsageError(
+            f"The labels of {len(set(known.patients))} patients do not show {known.finding.name} to '{spec.name}', "
+            "which has no text tower, so that there are no words that would stand in their place. Label studies of "
+            "more patients (20 are needed at least), or build with a --model that reads words."
+        )
     if fitted.strength is not None:
         replicates = resampled_directions(*data, fitted.strength, count=_REPLICATES, seed=seed)
     return Probe(

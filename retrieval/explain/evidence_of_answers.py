@@ -204,7 +204,8 @@ def _answer_caveats(
         yield caveat("meaningless")
     reasons = {one.reason for one in scores}
     for code in (
-        "uncalibrated", "other_words", "phantom_only", "slice_only", "other_kind", "out_of_domain", "unknown_modality",
+        "no_text_tower", "uncalibrated", "other_words", "phantom_only", "slice_only", "other_kind", "out_of_domain",
+        "unknown_modality",
     ):  # fmt: skip
         if code in reasons:
             yield caveat(code)

@@ -32,15 +32,15 @@ class Placement:
 
 def place(shape: tuple[int, int], preprocess: Preprocess) -> Placement:
     """Return where `prepare_slices` puts a slice of `shape (H, W)`, its rounding included."""
-    size = preprocess.size
+    size, side = preprocess.size, preprocess.resize or preprocess.size
     if preprocess.resize_mode == "squash":
-        resized = (size, size)
+        resized = (side, side)
     elif preprocess.resize_mode == "longest":
         ratio = max(shape) / size
         resized = (max(1, round(shape[0] / ratio)), max(1, round(shape[1] / ratio)))
     else:
         short = min(shape)
-        resized = (size * shape[0] // short, size * shape[1] // short)
+        resized = (side * shape[0] // short, side * shape[1] // short)
     scale = (resized[0] / shape[0], resized[1] / shape[1])
     floor = preprocess.resize_mode == "shortest_floor"
     return Placement(shape, size, scale, (_offset(resized[0], size, floor), _offset(resized[1], size, floor)))

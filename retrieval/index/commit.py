@@ -42,7 +42,7 @@ def add(
     The linkage is written first: a killed writer may leave linkage of a study that is not there, and never
     a study without its linkage. Raises `StorageError` before anything is written where the disk lacks room.
     """
-    packing = Packing(dim)
+    packing = Packing(dim, catalog.has_text())
     packing.add_all(records)
     keys = [packed.record.key for packed in packing.studies]
     if not keys:

@@ -335,7 +335,7 @@ class LocalStore(StoredVectors):
         return self._now.search_slices(query, k, scope)
 
     def search_sentences(
-        self, query: NDArray[np.floating], text: str, k: int, scope: Scope | None = None
+        self, query: NDArray[np.floating] | None, text: str, k: int, scope: Scope | None = None
     ) -> list[SentenceHit]:
         """Return the union of the k best sentences by cosine and the k best by keyword, in key order."""
         return self._now.search_sentences(query, text, k, scope)

@@ -126,7 +126,7 @@ class RepooledStore(StoredVectors):
         return self._store.search_slices(query, k, scope)
 
     def search_sentences(
-        self, query: NDArray[np.floating], text: str, k: int, scope: Scope | None = None
+        self, query: NDArray[np.floating] | None, text: str, k: int, scope: Scope | None = None
     ) -> list[SentenceHit]:
         """Return the store's answer; sentences know no pooling."""
         return self._store.search_sentences(query, text, k, scope)

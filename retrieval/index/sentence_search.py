@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,15 +15,22 @@ from radseek.retrieval.index.catalog.row_tables import SentenceTable
 from radseek.retrieval.index.store import SentenceHit
 from radseek.retrieval.index.vectors.sentence_vectors import SentenceIndex
 
-__all__ = ["find_sentences"]
+__all__ = ["Nearest", "find_sentences"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Nearest:
+    """What meaning is compared by: the sentences' vectors, and the query's `(D,)`."""
+
+    vectors: SentenceIndex
+    query: NDArray[np.floating]
 
 
 def find_sentences(
     catalog: Catalog,
     table: SentenceTable,
-    vectors: SentenceIndex,
+    by_meaning: Nearest | None,
     keywords: KeywordIndex,
-    query: NDArray[np.floating],
     text: str,
     k: int,
     allowed: NDArray[np.bool_],
@@ -30,20 +38,27 @@ def find_sentences(
 ) -> list[SentenceHit]:
     """Return the k nearest allowed sentences by cosine and the k best by keyword (BM25), each once.
 
+    Without `by_meaning`, by keyword alone.
+
     Ties are broken by study key and place in the report. A sentence that only one way found has no rank in
     the other. In table order, so the caller decides how to rank them. `check` is given the studies answered from.
     """
-    nearest, _ = vectors.search(query, k, allowed)
-    dense = {place: rank for rank, place in enumerate(nearest.tolist(), 1)}
-    keyword = {place: rank for rank, place in enumerate(_by_keyword(keywords, table, text, k, allowed).tolist(), 1)}
+    dense = {} if by_meaning is None else _ranked(by_meaning.vectors.search(by_meaning.query, k, allowed)[0])
+    keyword = _ranked(_by_keyword(keywords, table, text, k, allowed))
     places = np.array(sorted({*dense, *keyword}), np.int64)
     check(table.study[places].tolist())
     rows = _texts(catalog, table.id[places].tolist())
-    scores = vectors.cosines(places, query).tolist()
+    scores: list[float | None] = [None] * len(places)
+    if by_meaning is not None:
+        scores = by_meaning.vectors.cosines(places, by_meaning.query).tolist()
     return [
         SentenceHit(*rows[row], score, dense.get(place), keyword.get(place))
         for place, row, score in zip(places.tolist(), table.id[places].tolist(), scores, strict=True)
     ]
+
+
+def _ranked(places: NDArray[np.int64]) -> dict[int, int]:
+    return {place: rank for rank, place in enumerate(places.tolist(), 1)}
 
 
 def _by_keyword(

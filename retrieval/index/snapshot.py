@@ -19,7 +19,7 @@ from radseek.retrieval.index.catalog.columns import VIEWS_OF_UNKNOWN, Mask, Stud
 from radseek.retrieval.index.catalog.file_sums import changed_files
 from radseek.retrieval.index.segments.places import Places
 from radseek.retrieval.index.segments.segment_folders import Segment
-from radseek.retrieval.index.sentence_search import find_sentences
+from radseek.retrieval.index.sentence_search import Nearest, find_sentences
 from radseek.retrieval.index.store import Case, Scope, SentenceHit, SliceHit, TopMeans, TopQuery, ViewHit
 from radseek.retrieval.index.vectors.exact_search import FlatIndex
 from radseek.retrieval.index.vectors.sentence_vectors import SentenceIndex
@@ -136,10 +136,11 @@ class Snapshot:
         return views
 
     def sentence_vectors(self, study: str) -> NDArray[np.float16]:
-        """Return the `(S, D)` vectors of a study's sentences in their order; `(0, 0)` without any."""
+        """Return the `(S, D)` vectors of a study's sentences in their order; `(0, 0)` without any, or text tower."""
         self.contains([study])  # one that is not there has no sentences, unless the catalogue is damaged
         self._check_rows(catalog_read.ids_of_keys(self.catalog, [study], self.generation))
-        found = catalog_read.sentence_places(self.catalog, study, self.generation)
+        has_text = self.catalog.has_text()
+        found = catalog_read.sentence_places(self.catalog, study, self.generation) if has_text else []
         rows = [self._rows("sentences", segment, row, 1)[0] for segment, row in found]
         return np.stack(rows) if rows else np.zeros((0, 0), np.float16)
 
@@ -178,15 +179,21 @@ class Snapshot:
         ]
 
     def search_sentences(
-        self, query: NDArray[np.floating], text: str, k: int, scope: Scope | None
+        self, query: NDArray[np.floating] | None, text: str, k: int, scope: Scope | None
     ) -> list[SentenceHit]:
-        """Return the union of the k best sentences by cosine and the k best by keyword, in both orders' ranks."""
+        """Return the union of the k best sentences by cosine and the k best by keyword, in both orders' ranks.
+
+        Without a `query` by keyword alone, as where the index has no vectors of sentences.
+        """
         self._check_for_all()
         table = self._sentences()
-        vectors = self._cached("vectors of sentences", lambda: SentenceIndex(self._sentence_rows(table)))
         keywords = self._cached("keywords", lambda: KeywordIndex(self.catalog))
+        nearest = None
+        if query is not None:
+            vectors = self._cached("vectors of sentences", lambda: SentenceIndex(self._sentence_rows(table)))
+            nearest = Nearest(vectors, query)
         allowed = self._mask(scope)[table.owner]
-        return find_sentences(self.catalog, table, vectors, keywords, query, text, k, allowed, self._check_said)
+        return find_sentences(self.catalog, table, nearest, keywords, text, k, allowed, self._check_said)
 
     def top_means(self, query: TopQuery, scope: Scope) -> Iterator[TopMeans]:
         """Yield, block by block, each view's mean of the top share of its slices' products."""

@@ -73,7 +73,8 @@ class StudyRecord:
     """One study on its way into an index.
 
     `attributes`: what `radseek.retrieval.privacy.scrub.allow_list` lets through. `report` and `sentences` are
-    scrubbed; `sentence_vectors` is `(len(sentences), D)` float16 unit rows, or None without sentences.
+    scrubbed; `sentence_vectors` is `(len(sentences), D)` float16 unit rows, or None without sentences and of an
+    encoder without a text tower.
     `source_path` (relative to the source given) goes to the linkage file only.
     """
 
@@ -155,12 +156,14 @@ class SliceHit:
 
 @dataclass(frozen=True, slots=True)
 class SentenceHit:
-    """A stored report sentence. `similarity` is its cosine; `keyword_rank` (from 1) is None without a match."""
+    """A stored report sentence. `similarity` is its cosine, None where the index has no vectors of sentences;
+    `keyword_rank` (from 1) is None without a match.
+    """
 
     study: str
     ordinal: int
     text: str
-    similarity: float
+    similarity: float | None
     dense_rank: int | None
     keyword_rank: int | None
 
@@ -315,7 +318,7 @@ class Store(Protocol):
         ...
 
     def search_sentences(
-        self, query: NDArray[np.floating], text: str, k: int, scope: Scope | None = None
+        self, query: NDArray[np.floating] | None, text: str, k: int, scope: Scope | None = None
     ) -> list[SentenceHit]:
         """Return the best report sentences, by meaning and by keyword.
 

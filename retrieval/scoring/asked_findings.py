@@ -7,10 +7,12 @@ from pathlib import Path
 from radseek.prompts.catalogue import list_sets, load_set
 from radseek.prompts.finding import Finding
 from radseek.prompts.set_choice import set_for
+from radseek.retrieval.encoders.text_tower import require_text
 from radseek.retrieval.errors import UsageError
 from radseek.retrieval.scoring.score_results import findings_version
 from radseek.retrieval.scoring.screening import Findings, choose_findings
 from radseek.retrieval.scoring.study_vectors import StudyVectors
+from radseek.retrieval.scoring.text_vectors import TextVectors
 
 __all__ = ["FITTING", "AskedFindings", "findings_of_study", "fitting_set"]
 
@@ -31,6 +33,11 @@ class AskedFindings:
             self.every, self.version = choose_findings(findings, index)
         self._unfitted: list[StudyVectors] = []
         self._is_answered = False
+
+    def require_read_by(self, texts: TextVectors) -> None:
+        """Raise `NoTextTowerError` where words are asked, and not probes alone, of an encoder that reads none."""
+        if not all(map(texts.reads, self.every)):
+            require_text(texts.encoder.spec)
 
     def of(self, study: StudyVectors) -> tuple[Finding, ...]:
         """Return what is asked of a study; () where each is asked its own and no shipped set fits this one."""

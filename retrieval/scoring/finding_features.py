@@ -24,8 +24,12 @@ __all__ = ["finding_feature", "stored_features"]
 
 
 def finding_feature(study: StudyVectors, finding: Finding, pair: TextPair) -> NDArray[np.float64] | None:
-    """Return a study's vector `(D,)` for a finding, not of unit length; None where no view admits the finding."""
+    """Return a study's vector `(D,)` for a finding, not of unit length; None where no view admits the finding.
+
+    Without words (a direction of zeros) the mean of all slices of its first view, as no slice is told from another.
+    """
     direction = pair.directions()[:, 0]
+    share = TOP_SHARE if direction.any() else 1.0
     best: tuple[float, NDArray[np.float64]] | None = None
     for series in study.series:
         for view in series.views:
@@ -33,7 +37,7 @@ def finding_feature(study: StudyVectors, finding: Finding, pair: TextPair) -> ND
                 continue
             slices = view.slices.astype(np.float64)
             margins = slices @ direction
-            top = np.argsort(-margins, kind="stable")[: math.ceil(TOP_SHARE * len(margins))]
+            top = np.argsort(-margins, kind="stable")[: math.ceil(share * len(margins))]
             margin = float(margins[top].mean())
             if best is None or margin > best[0]:
                 best = (margin, slices[top].mean(axis=0))

@@ -61,13 +61,15 @@ class KindGuess:
 
 
 def guess_kind(views: Sequence[ViewVectors], texts: TextVectors) -> KindGuess | None:
-    """Return what kind of image views look like; None where no kind has most of it, and for random weights.
+    """Return what kind of image views look like; None where no kind has most of it.
+
+    None, too, for random weights, and for an encoder without a text tower.
 
     The built-in encoder tells single images apart so (12 of 12 or nearly of each set that it was tried on); of whole
     volumes, seen without their windows, it is seldom sure, and then nothing is said.
     """
     spec = texts.encoder.spec
-    if not views or spec.meaningless:
+    if not views or spec.meaningless or not spec.text:
         return None
     rows = np.stack([mean_pool(np.stack([texts.text(one) for one in said])) for _, said in _KINDS])
     shares: dict[StatedKind, float] = {}

@@ -79,6 +79,14 @@ class Screener:
                     self._percentiles.prepare(together, *kind)
             yield self._row(study, finding, outside)
 
+    def rows_or_reasons(self, study: StudyVectors, findings: Sequence[Finding]) -> Iterator[FindingScore]:
+        """Yield as `rows`, but of words that the encoder does not read a row that abstains and says why."""
+        for finding in findings:
+            if self._text_vectors.reads(finding):
+                yield from self.rows(study, [finding])
+            else:
+                yield _unread(study, finding)
+
     def _not_told_apart(self, finding: Finding, study: StudyVectors) -> bool | None:
         """Say whether the open index's studies of this kind are ordered alike by other words."""
         return None if self._separation is None else self._separation.not_told_apart(finding, kind_of(study))
@@ -121,6 +129,29 @@ class Screener:
             asked=finding.asked,
             percentile_reason=standing if isinstance(standing, str) else None,
         )
+
+
+def _unread(study: StudyVectors, finding: Finding) -> FindingScore:
+    """Return the row of words that an encoder without a text tower does not read."""
+    return FindingScore(
+        study=study.key,
+        path=study.path,
+        series=None,
+        finding=finding.name,
+        prompts={"present": list(finding.present), "absent": list(finding.absent)},
+        score=None,
+        margin=None,
+        interval=None,
+        percentile=None,
+        probability=None,
+        state="abstain",
+        reason="no_text_tower",
+        view=None,
+        key_slice=None,
+        position=None,
+        asked=finding.asked,
+        percentile_reason="no_text_tower",
+    )
 
 
 class AtHand:

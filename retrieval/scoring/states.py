@@ -30,12 +30,13 @@ _EVEN = 0.5
 class Verdict:
     """A state, its reason where it is not plain (a stable word), and a probability where one is calibrated.
 
-    Reasons of `abstain`: `no_view`, `meaningless_encoder`, `cannot_judge`, and what was taught or calibrated on another
-    kind of study than this: `phantom_only` (on phantoms, and this is real), `slice_only` (on single slices, and
-    this is a volume), `other_kind` (any other way round). With an index that has enough studies of the kind,
-    `out_of_domain`: the image is not one of its kind (`scoring.domain`). Of `uncertain`: `unknown_modality`,
-    `uncalibrated`, `other_words` (the index's labels calibrated the finding with other prompts), `near_threshold`, and
-    `undecided` (of the index's own calibration: its thresholds leave both answers, or none).
+    Reasons of `abstain`: `no_view`, `no_text_tower` (the encoder reads no words, and this is no probe),
+    `meaningless_encoder`, `cannot_judge`, and what was taught or calibrated on another kind of study than this:
+    `phantom_only` (on phantoms, and this is real), `slice_only` (on single slices, and this is a volume), `other_kind`
+    (any other way round). With an index that has enough studies of the kind, `out_of_domain`: the image is not one of
+    its kind (`scoring.domain`). Of `uncertain`: `unknown_modality`, `uncalibrated`, `other_words` (the index's labels
+    calibrated the finding with other prompts), `near_threshold`, and `undecided` (of the index's own calibration: its
+    thresholds leave both answers, or none).
     """
 
     state: State

@@ -13,6 +13,7 @@ from radseek.prompts.catalogue import translate
 from radseek.prompts.finding import Finding
 from radseek.retrieval.encoders.encoder import Encoder
 from radseek.retrieval.encoders.negation_test import held_out_auroc
+from radseek.retrieval.encoders.text_tower import require_text
 from radseek.retrieval.encoders.unit_rows import mean_pool
 from radseek.retrieval.scoring.key_slice import KINDS
 from radseek.retrieval.scoring.probe import Probe, ProbedFinding
@@ -51,8 +52,9 @@ def forget_oldest(kept: dict[Any, Any], most: int | None = None) -> None:
 def finding_vectors(encoder: Encoder, finding: Finding) -> TextPair:
     """Return a finding's text vectors: `t+ = norm(mean_k norm(E(present_k)))`, `t-` likewise from the absent ones.
 
-    They depend on this finding's sentences and nothing else.
+    They depend on this finding's sentences and nothing else. Raises `NoTextTowerError` without a text tower.
     """
+    require_text(encoder.spec)
     count = len(finding.present)
     rows = encoder.encode_texts([*finding.present, *finding.absent])
     positives, negatives = rows[:count], rows[count:]
@@ -81,7 +83,8 @@ class TextVectors:
     def pair(self, finding: Finding) -> TextPair:
         """Return a finding's text vectors; one whose views alone differ has the same.
 
-        Raises `EncoderMismatchError` for the probe of another encoder.
+        Raises `EncoderMismatchError` for the probe of another encoder, `NoTextTowerError` for words without a text
+        tower.
         """
         if isinstance(finding, ProbedFinding):
             finding.probe.require_encoder(self.encoder.spec)
@@ -104,8 +107,24 @@ class TextVectors:
                 forget_oldest(self._tests)
             return self._tests[finding]
 
-    def kinds(self) -> NDArray[np.float32]:
-        """Return the unit vectors `(len(KINDS), D)` of the kinds of image that are distinguished from one another."""
+    def reads(self, finding: Finding) -> bool:
+        """Say whether the encoder can be asked a finding: its words, or a probe, which needs none."""
+        return self.encoder.spec.text or isinstance(finding, ProbedFinding)
+
+    def start(self, finding: Finding) -> TextPair:
+        """Return what a probe starts from: a finding's text vectors, or zeros without a text tower."""
+        if self.encoder.spec.text:
+            return self.pair(finding)
+        zeros = np.zeros((1, self.encoder.spec.dim), np.float32)
+        return TextPair(zeros[0], zeros[0], zeros, zeros)
+
+    def kinds(self) -> NDArray[np.float32] | None:
+        """Return the unit vectors `(len(KINDS), D)` of the kinds of image that are distinguished from one another.
+
+        None without a text tower.
+        """
+        if not self.encoder.spec.text:
+            return None
         if self._kinds is None:
             rows = self.encoder.encode_texts([text for _, _, texts in KINDS for text in texts])
             ends = np.cumsum([len(texts) for _, _, texts in KINDS])[:-1]
@@ -113,7 +132,11 @@ class TextVectors:
         return self._kinds
 
     def text(self, text: str) -> NDArray[np.float32]:
-        """Return the `(D,)` unit vector of any text; Chinese finding terms are put into English first."""
+        """Return the `(D,)` unit vector of any text; Chinese finding terms are put into English first.
+
+        Raises `NoTextTowerError` without a text tower.
+        """
+        require_text(self.encoder.spec)
         with self._lock:
             if text not in self._texts:
                 self._texts[text] = self.encoder.encode_texts([translate(text)])[0]

@@ -65,6 +65,8 @@ def status_of(finding: Finding, case: Case, sources: StatusSources) -> CaseStatu
     said, sentence = _reported(finding, case)
     if said is not None:
         return CaseStatus(_SIDES[said], "report", sentence) if said in _SIDES else None
+    if not sources.text_vectors.reads(finding):  # without a text tower reports alone decide
+        return None
     study = stored_study(sources.store, case)
     reading = read_finding(study, finding, sources.text_vectors.pair(finding))
     verdict = sources.judge.verdict(finding, reading, is_phantom=study.is_phantom)

@@ -153,20 +153,21 @@ def rank_images(
 
 
 def rank_sentences(
-    store: Store, query: TextQuery, vector: NDArray[np.floating], k: int, scope: Scope, floor: float = -1.0
+    store: Store, query: TextQuery, vector: NDArray[np.floating] | None, k: int, scope: Scope, floor: float = -1.0
 ) -> list[RankedSentence]:
     """Return the k best report sentences: reciprocal-rank fusion of cosine and keyword order, ties by key.
 
     A sentence that says the opposite of the query ("no pneumothorax" for "pneumothorax") is no match, nor is one that
     does not name what is asked and denies something else ("The lungs are clear"), nor one that does not name it and
-    whose cosine is below the `floor`. So there may be fewer than k, or none.
+    whose cosine is below the `floor`. So there may be fewer than k, or none. Without a `vector` by keyword alone, and
+    then no sentence is near that does not name what is asked.
     """
     depth = max(_DEPTH, 4 * k)
     is_answered = cache(query.is_answered_by)  # reports repeat themselves
     while True:
         hits = store.search_sentences(vector, query.words, depth, scope)
         ranked = sorted(hits, key=lambda hit: (-_fused(hit), hit.study, hit.ordinal))
-        fitting = list(islice((hit for hit in ranked if is_answered(hit.text, hit.similarity >= floor)), k))
+        fitting = list(islice((hit for hit in ranked if is_answered(hit.text, _is_near(hit, floor))), k))
         if len(fitting) >= k or _is_all(hits, depth, floor):
             return [RankedSentence(hit, _fused(hit), query.polarity_of(hit.text)) for hit in fitting]
         depth *= 4
@@ -174,11 +175,17 @@ def rank_sentences(
 
 def _is_all(hits: Sequence[SentenceHit], depth: int, floor: float) -> bool:
     """Say whether looking deeper can find nothing more, or no more than words that were met often enough in vain."""
-    dense = [hit.similarity for hit in hits if hit.dense_rank is not None]
-    if len(dense) < depth:
+    dense = [hit.similarity for hit in hits if hit.dense_rank is not None and hit.similarity is not None]
+    if len(dense) < depth and len(hits) < depth:
         return True
+    if not dense:
+        return depth >= _DEEPEST
     words = sum(hit.keyword_rank is not None for hit in hits)
     return min(dense) < floor and (words < depth or depth >= _DEEPEST)
+
+
+def _is_near(hit: SentenceHit, floor: float) -> bool:
+    return hit.similarity is not None and hit.similarity >= floor
 
 
 def _fetch(store: Store, views: Sequence[QueryView], k: int, scope: Scope) -> list[list[tuple[str, float]]]:

@@ -177,7 +177,8 @@ class StudyRow:
 
 @dataclass(frozen=True, slots=True)
 class SentenceRow:
-    """A report sentence. `score`: reciprocal-rank fusion, which only orders; `similarity`: the cosine.
+    """A report sentence. `score`: reciprocal-rank fusion, which only orders; `similarity`: the cosine, None
+    where the encoder has no text tower.
 
     `polarity`: what the sentence says of the finding asked for; None where it does not name it.
     """
@@ -187,7 +188,7 @@ class SentenceRow:
     path: str | None
     text: str
     score: float
-    similarity: float
+    similarity: float | None
     polarity: Polarity | None
 
     def to_dict(self) -> dict[str, Any]:

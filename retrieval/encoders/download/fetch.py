@@ -18,19 +18,16 @@ from radseek.retrieval.encoders.checkpoint import (
     PICKLE_SUFFIXES,
     TEXT_CONFIG,
     TOKENIZER_FILES,
+    VOCABULARIES,
     WEIGHTS,
-    read_checkpoint,
     read_json,
 )
 from radseek.retrieval.encoders.download.file_hashes import MANIFEST, write_manifest
 from radseek.retrieval.encoders.download.hub import HubRepository, endpoint, open_repository
 from radseek.retrieval.encoders.download.pickle_conversion import convert_pickle
-from radseek.retrieval.encoders.transformers_checkpoint import (
-    PROCESSORS,
-    TRANSFORMERS_WEIGHTS,
-    is_transformers_folder,
-    read_transformers,
-)
+from radseek.retrieval.encoders.folder_kinds import kind_of
+from radseek.retrieval.encoders.known_encoders import known_encoders
+from radseek.retrieval.encoders.transformers_checkpoint import PROCESSORS
 from radseek.retrieval.errors import EncoderError, MissingFileError, UnknownNameError, UsageError, nearest
 
 __all__ = ["FETCHABLE", "HubSource", "fetch", "fetched_folder"]
@@ -49,32 +46,32 @@ class HubSource:
     text_revisions: Mapping[str, str] = field(default_factory=dict)
 
 
-# Both commits are the heads that public code has recorded since 2024. They were not fetched where this was written;
-# what a fetch took is in the folder's fetch.json.
 FETCHABLE: dict[str, HubSource] = {
-    "biomedclip": HubSource(
-        "microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224",
-        "9f341de24bfb00180f1b847274256e9b65a3a32e",
-        {"microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract": "d673b8835373c6fa116d6d8006b33d48734e305d"},
-    )
+    name: HubSource(known.repository, known.revision, known.text_revisions)
+    for name, known in known_encoders().items()
+    if known.repository
 }
 
 
-def fetch(name: str, to: Path | None = None) -> Path:
+def fetch(name: str, to: Path | None = None, *, accept_terms: bool = False) -> Path:
     """Make a self-contained folder of `name` and return it.
 
-    `name`: `biomedclip`, `hf-hub:OWNER/NAME` or `hf-hub:OWNER/NAME@REVISION` (hub: `HF_ENDPOINT`), or a folder whose
-    weights are a pickle, which gets a safetensors file beside it (or in `to`, a copy). `to` is by default a place in
-    the user's cache, where `load_encoder(name)` looks. A folder that is already there and whole is returned as it is.
+    `name`: one of `FETCHABLE`, `hf-hub:OWNER/NAME` or `hf-hub:OWNER/NAME@REVISION` (hub: `HF_ENDPOINT`), or a folder
+    whose weights are a pickle, which gets a safetensors file beside it (or in `to`, a copy). `to` is by default a place
+    in the user's cache, where `load_encoder(name)` looks. A folder that is already there and whole is returned as it
+    is. `accept_terms` says that the user has read and accepts what binds users of the weights.
 
-    Raises `UnknownNameError` for another name, `UsageError` where `to` holds something else, and `EncoderError`
-    where the hub cannot be reached, lacks a file, sends damaged bytes, or offers a pickle that is more than weights.
+    Raises `UnknownNameError` for another name, `UsageError` where `to` holds something else or terms are not accepted,
+    and `EncoderError` where the hub cannot be reached, lacks a file, gives no access, sends damaged bytes, or offers a
+    pickle that is more than weights.
     """
     if name in ("builtin", "random"):
         raise UsageError(f"'{name}' comes with radseek; there is nothing to fetch.")
     if name in FETCHABLE or name.startswith(HUB_PREFIX):
-        source = FETCHABLE.get(name) or _parse(name)
-        return _place(name, to or _cached(name), lambda folder: _from_hub(source, folder))
+        source, target = FETCHABLE.get(name) or _parse(name), to or _cached(name)
+        if not (target / MANIFEST).is_file():
+            _require_terms(name, accepted=accept_terms)
+        return _place(name, target, lambda folder: {**_from_hub(source, folder), **_licence(name)})
     folder = Path(name).expanduser()
     if not folder.is_dir():
         raise UnknownNameError(
@@ -92,6 +89,22 @@ def fetched_folder(name: str) -> Path | None:
     return folder if (folder / MANIFEST).is_file() else None
 
 
+def _require_terms(name: str, *, accepted: bool) -> None:
+    known = known_encoders().get(name)
+    if known is None or not known.terms or accepted:
+        return
+    access = f" It is gated, too: ask for access at https://huggingface.co/{known.repository}, and set HF_TOKEN."
+    raise UsageError(
+        f"The weights of '{name}' are under {known.licence}, which binds whoever uses them; read {known.terms}, and if "
+        f"you accept it: `radseek fetch {name} --accept-terms`.{access if known.gated else ''}"
+    )
+
+
+def _licence(name: str) -> dict[str, Any]:
+    known = known_encoders().get(name)
+    return {} if known is None else {"licence": known.licence, "terms": known.terms, "pinned": bool(known.revision)}
+
+
 def _parse(name: str) -> HubSource:
     repository, _, revision = name.removeprefix(HUB_PREFIX).partition("@")
     return HubSource(repository, revision or None)
@@ -104,7 +117,7 @@ def _cached(name: str) -> Path:
 
 def _place(name: str, target: Path, fill: Callable[[Path], dict[str, Any]]) -> Path:
     if (target / MANIFEST).is_file():
-        _check(target)
+        kind_of(target).check(target)
         return target
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UsageError(f"{target} already holds something else; give fetch an empty or new folder for '{name}'.")
@@ -125,7 +138,7 @@ def _fill_beside(name: str, target: Path, fill: Callable[[Path], dict[str, Any]]
         source = fill(staging)
         files = [path.name for path in staging.iterdir() if path.is_file()]
         write_manifest(staging, files, {"name": name, **source})
-        _check(staging)
+        kind_of(staging).check(staging)
         staging.chmod(0o755)
         os.replace(staging, target)  # an empty folder at the target gives way; a full one, made meanwhile, does not
     except BaseException:
@@ -136,6 +149,8 @@ def _fill_beside(name: str, target: Path, fill: Callable[[Path], dict[str, Any]]
 
 def _from_hub(source: HubSource, folder: Path) -> dict[str, Any]:
     model = open_repository(source.repository, source.revision)
+    if CONFIG not in model.files and TEXT_CONFIG in model.files:
+        return _of_one_repository(model, folder)
     config = read_json(model.download(CONFIG, folder))
     weights = _weights_name(model)
     path = model.download(weights, folder)
@@ -150,12 +165,30 @@ def _from_hub(source: HubSource, folder: Path) -> dict[str, Any]:
 
 
 def _weights_name(model: HubRepository) -> str:
-    for name in (*WEIGHTS, *_PICKLES):
+    return _first_of((*WEIGHTS, *_PICKLES), model)
+
+
+def _of_one_repository(model: HubRepository, folder: Path) -> dict[str, Any]:
+    """Bring what transformers and timm keep in one repository: configurations, a tokenizer if there is one, weights."""
+    for name in (TEXT_CONFIG, *PROCESSORS, *TOKENIZER_FILES, *_EXTRAS):
+        if name in model.files:
+            model.download(name, folder)
+    kind = kind_of(folder)
+    weights = _first_of((*kind.weights, *_PICKLES), model)
+    if any((folder / name).is_file() for group in VOCABULARIES for name in group):
+        _complete_tokenizer(folder)
+    path = model.download(weights, folder)
+    if weights not in kind.weights:
+        convert_pickle(path, folder / kind.weights[0])
+        path.unlink()
+    return {"endpoint": endpoint(), "revisions": {model.name: model.sha}, "weights": weights}
+
+
+def _first_of(names: tuple[str, ...], model: HubRepository) -> str:
+    for name in names:
         if name in model.files:
             return name
-    raise EncoderError(
-        f"{model.name} holds none of {', '.join((*WEIGHTS, *_PICKLES))}, so it is not an open_clip model."
-    )
+    raise EncoderError(f"{model.name} holds none of {', '.join(names)}, so there are no weights that could be read.")
 
 
 def _text_tower(source: HubSource, model: HubRepository, config: Mapping[str, Any], folder: Path) -> dict[str, str]:
@@ -199,7 +232,7 @@ def _from_folder(origin: Path, folder: Path) -> dict[str, Any]:
     for name in names:
         if (origin / name).is_file():
             shutil.copy2(origin / name, folder / name)
-    weights = _weights_of(origin)
+    weights = kind_of(origin).weights
     safe = next((origin / name for name in weights if (origin / name).is_file()), None)
     if safe is not None:
         shutil.copy2(safe, folder / safe.name)
@@ -209,25 +242,14 @@ def _from_folder(origin: Path, folder: Path) -> dict[str, Any]:
 
 
 def _convert_in_place(folder: Path) -> Path:
-    weights = _weights_of(folder)
+    weights = kind_of(folder).weights
     if not any((folder / name).is_file() for name in weights):
         with tempfile.TemporaryDirectory(prefix=".radseek.", dir=folder) as staging:
             converted = Path(staging) / weights[0]
             convert_pickle(_pickle_in(folder), converted)
             os.replace(converted, folder / weights[0])
-    _check(folder)
+    kind_of(folder).check(folder)
     return folder
-
-
-def _check(folder: Path) -> None:
-    if is_transformers_folder(folder):
-        read_transformers(folder)
-    else:
-        read_checkpoint(folder)
-
-
-def _weights_of(folder: Path) -> tuple[str, ...]:
-    return (TRANSFORMERS_WEIGHTS,) if is_transformers_folder(folder) else WEIGHTS
 
 
 def _pickle_in(folder: Path) -> Path:
@@ -235,7 +257,7 @@ def _pickle_in(folder: Path) -> Path:
     named = [path for path in found if path.name in _PICKLES] or found
     if not named:
         raise MissingFileError(
-            f"{folder} lacks weights: neither {_weights_of(folder)[0]} nor a pickle is there to convert."
+            f"{folder} lacks weights: neither {kind_of(folder).weights[0]} nor a pickle is there to convert."
         )
     if len(named) > 1:
         listed = ", ".join(path.name for path in named)

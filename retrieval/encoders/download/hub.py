@@ -85,6 +85,11 @@ def _explained(what: str) -> Iterator[None]:
     transport: type[Exception] = errors.HTTPError  # type: ignore[attr-defined]  # httpx's, whichever the client uses
     try:
         yield
+    except errors.GatedRepoError as error:
+        raise EncoderError(
+            f"{what} is gated: its makers decide who gets it. Ask for access on its page ({_page(what)}), then set "
+            f"HF_TOKEN to a token of that account and fetch again ({_short(error)})."
+        ) from error
     except (errors.RepositoryNotFoundError, errors.RevisionNotFoundError, errors.HFValidationError) as error:
         raise EncoderError(
             f"{endpoint()} has no such model, or not for you: {what} ({_short(error)}). Check the name; a gated "
@@ -95,6 +100,10 @@ def _explained(what: str) -> Iterator[None]:
             f"Could not fetch {what} from {endpoint()} ({_short(error)}). Without a network: run `radseek fetch NAME "
             "--to DIR` where there is one, copy DIR here, and use --model DIR. Behind a mirror: set HF_ENDPOINT."
         ) from error
+
+
+def _page(what: str) -> str:
+    return f"{endpoint()}/{what.split(' of ')[-1]}"
 
 
 def _short(error: BaseException) -> str:

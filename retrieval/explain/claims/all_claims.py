@@ -43,6 +43,7 @@ _FOLDED = (
     "slice_only",
     "other_kind",
     "out_of_domain",
+    "no_text_tower",
     "meaningless",
     "meaningless_encoder",
 )

@@ -163,6 +163,10 @@ class Catalog:
             raise IndexDamagedError(f"{self.path} lacks its '{name}'; restore it from a copy.")
         return str(rows[0][0])
 
+    def has_text(self) -> bool:
+        """Say whether the index's encoder has a text tower: without one no sentence has a vector."""
+        return bool(json.loads(self.setting("encoder")).get("text", True))
+
     def generation(self) -> int:
         """Return the last committed generation."""
         return int(self.setting("generation"))

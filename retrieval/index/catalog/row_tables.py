@@ -36,7 +36,8 @@ class ViewTable:
 class SentenceTable:
     """All visible sentences in order of study key and place in the report.
 
-    `place`: where a sentence stands, by row id; -1 for one that is not visible.
+    `place`: where a sentence stands, by row id; -1 for one that is not visible. Without a text tower nothing lies in
+    `segment` and `row`.
     """
 
     id: Column
@@ -70,7 +71,7 @@ def load_sentences(catalog: Catalog, studies: StudyColumns, places: Places) -> S
     order, owner = _in_key_order(studies, numbers[1], numbers[2])
     ids, study, _, segment, row = (column[order] for column in numbers)
     at = places.find(segment)
-    _require(catalog, (row >= 0) & (row < places.count["sentences"][at]))
+    _require(catalog, (row >= 0) & ((row < places.count["sentences"][at]) | (not catalog.has_text())))
     place = np.full(int(ids.max(initial=0)) + 1, -1, np.int64)
     place[ids] = np.arange(len(ids))
     return SentenceTable(ids, place, study, owner, places.folder[at], places.first["sentences"][at] + row)

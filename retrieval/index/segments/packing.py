@@ -42,9 +42,10 @@ class PackedStudy:
 
 @dataclass(slots=True)
 class Packing:
-    """Collects records; `parts` are what a segment is written from."""
+    """Collects records; `parts` are what a segment is written from. `text`: whether sentences have vectors."""
 
     dim: int
+    text: bool = True
     studies: list[PackedStudy] = field(default_factory=list)
     parts: dict[str, list[NDArray[np.float16]]] = field(
         default_factory=lambda: {"slices": [], "views": [], "sentences": []}
@@ -65,8 +66,11 @@ class Packing:
         self._keys.add(record.key)
         views = tuple(self._views(record))
         first = self._rows["sentences"]
-        if record.sentences or record.sentence_vectors is not None:
-            vectors = record.sentence_vectors
+        vectors = record.sentence_vectors
+        if not self.text:
+            _require(vectors is None, record, "its sentences have vectors, and the encoder has no text tower")
+            self._rows["sentences"] += len(record.sentences)  # their places in the catalogue
+        elif record.sentences or vectors is not None:
             _require(
                 vectors is not None and len(vectors) == len(record.sentences), record, "sentences and vectors differ"
             )

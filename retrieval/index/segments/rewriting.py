@@ -132,7 +132,9 @@ def _copy(
     view_rows = (views[2] + places.first["views"][places.find(views[1])]).tolist()
     starts = (views[3] + places.first["slices"][places.find(views[1])]).tolist()
     slices = [old.rows("slices", start, start + n) for start, n in zip(starts, views[4].tolist(), strict=True)]
-    sentence_rows = (sentences[2] + places.first["sentences"][places.find(sentences[1])]).tolist()
+    has_text = catalog.has_text()  # else sentences have no vectors
+    at = places.first["sentences"][places.find(sentences[1])]
+    sentence_rows = (sentences[2] + at).tolist() if has_text else []
     parts = {
         "slices": slices,
         "views": [old.rows("views", row, row + 1) for row in view_rows]

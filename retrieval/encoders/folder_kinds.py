@@ -1,0 +1,57 @@
+"""What kinds of checkpoint folder there are: how each is told, checked and loaded. A new kind is one more line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from radseek.retrieval.encoders.checkpoint import WEIGHTS, read_checkpoint
+from radseek.retrieval.encoders.timm_checkpoint import is_timm_folder, read_timm
+from radseek.retrieval.encoders.transformers_checkpoint import (
+    TRANSFORMERS_WEIGHTS,
+    is_transformers_folder,
+    read_transformers,
+)
+
+if TYPE_CHECKING:
+    from radseek.retrieval.encoders.encoder import Encoder
+
+__all__ = ["FolderKind", "kind_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class FolderKind:
+    """`holds` tells a folder of this kind, `check` reads it and raises what is wrong with it, without torch.
+
+    `weights`: what its weights may be called; `loader`: `module:function`, imported late, as torch takes seconds.
+    """
+
+    holds: Callable[[Path], bool]
+    check: Callable[[Path], object]
+    weights: tuple[str, ...]
+    loader: str
+
+    def load(self, folder: Path, name: str, precision: str, device: str) -> Encoder:
+        """Load a folder of this kind. Raises what `load_encoder` does."""
+        module, _, function = self.loader.partition(":")
+        encoder: Encoder = getattr(import_module(f"radseek.retrieval.encoders.{module}"), function)(
+            folder, name, precision, device
+        )
+        return encoder
+
+
+_KINDS: Final = (
+    FolderKind(
+        is_transformers_folder, read_transformers, (TRANSFORMERS_WEIGHTS,), "transformers_loading:load_transformers"
+    ),
+    FolderKind(is_timm_folder, read_timm, (TRANSFORMERS_WEIGHTS,), "timm_loading:load_timm"),
+)
+_OPEN_CLIP: Final = FolderKind(lambda folder: True, read_checkpoint, WEIGHTS, "open_clip_loading:load_folder")
+
+
+def kind_of(folder: Path) -> FolderKind:
+    """Return the kind that a folder is of; one that none tells is open_clip's, whose check says what it lacks."""
+    return next((kind for kind in _KINDS if kind.holds(folder)), _OPEN_CLIP)
