@@ -16,7 +16,7 @@ import pytest
 
 from radseek.cli.main import run
 from radseek.retrieval.encoders.encoder import Encoder
-from radseek.retrieval.encoders.encoder_contract import RULES, check_encoder
+from radseek.retrieval.encoders.encoder_contract import OF_ALL, OF_SLICES, OF_TEXTS, check_encoder
 from radseek.retrieval.encoders.known_encoders import known_encoders
 from radseek.retrieval.encoders.load_encoder import NAMES, load_encoder
 from radseek.retrieval.encoders.spec import EncoderSpec
@@ -75,7 +75,7 @@ def test_written_by_following_the_page_alone(site: Path, tmp_path: Path, capsys:
     assert run(["encoders", "check", "corners", "--json"]) == 0
     checked = json.loads(capsys.readouterr().out)
     assert checked["passed"]
-    assert [one["rule"] for one in checked["rules"]] == list(RULES)
+    assert [one["rule"] for one in checked["rules"]] == [*OF_ALL, *OF_SLICES, *OF_TEXTS]
     assert run(["build", scans, "--index", index, "--model", "corners"]) == 0
     capsys.readouterr()
     assert run(["similar", f"{scans}/s0", "--index", index, "--json"]) == 0  # opened by the name that it remembers

@@ -19,7 +19,9 @@ from radseek.index_builder.build import build_index
 from radseek.prompts import find
 from radseek.retrieval.encoders.encode_series import embed_series
 from radseek.retrieval.encoders.encoder import Encoder, VolumeEncoder, VolumeVectors
+from radseek.retrieval.encoders.encoder_contract import OF_ALL, OF_TEXTS, OF_VOLUMES, check_encoder
 from radseek.retrieval.encoders.spec import EncoderSpec, Preprocess, canonical_hash
+from radseek.retrieval.encoders.text_batches import check_texts
 from radseek.retrieval.engine import Engine
 from radseek.retrieval.errors import EncoderMismatchError, InputError, Reason, UsageError
 from radseek.retrieval.imaging.views.recipe import recipe_hash
@@ -56,7 +58,8 @@ class Planted:
         return VolumeVectors(pooled, patches, centres) if self._places else VolumeVectors(pooled)
 
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        absent = np.array([" no " in f" {text.lower()}" or "normal" in text.lower() for text in texts])
+        check_texts(texts)
+        absent = np.array([" no " in f" {text.lower()}" or "normal" in text.lower() for text in texts], np.bool_)
         return np.stack([absent, ~absent], axis=1).astype(np.float32)
 
     def encode_slices(self, slices: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -238,3 +241,20 @@ def test_a_study_in_memory(archive: Any) -> None:
     with Engine(Planted()) as engine:
         (row,) = engine.screen(study, [find("a bright ball")])
     assert np.linalg.norm(np.array(row.position) - at) <= 9 + np.sqrt(3) * 8
+
+
+def test_the_contract_of_volume_encoders() -> None:
+    """A whole one keeps every rule; each that lacks something breaks the rule that says so."""
+
+    class Careless(Planted):
+        def encode_volumes(self, volumes: NDArray[np.float32]) -> VolumeVectors:
+            made = super().encode_volumes(volumes)
+            return replace(made, pooled=made.pooled * 2, centres=None if made.centres is None else made.centres * 9)
+
+        def encode_slices(self, slices: NDArray[np.uint8]) -> NDArray[np.float32]:
+            return np.ones((len(slices), 2), np.float32)
+
+    assert [one for one in check_encoder(Planted()) if not one.passed] == []
+    assert len(check_encoder(Planted())) == len({**OF_ALL, **OF_VOLUMES, **OF_TEXTS})
+    broken = {one.rule for one in check_encoder(Careless()) if not one.passed}
+    assert broken == {next(iter(OF_VOLUMES)), "slices are refused"}

@@ -18,12 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radseek.retrieval.encoders.encode_series import encode_padded
-from radseek.retrieval.encoders.encoder import Encoder, TextCutWarning
+from radseek.retrieval.encoders.encoder import Encoder, TextCutWarning, VolumeEncoder
 from radseek.retrieval.encoders.spec import EncoderSpec, check_match
-from radseek.retrieval.encoders.tower_identity import current_imaging_hash
 from radseek.retrieval.errors import NoTextTowerError, RadseekError
+from radseek.retrieval.imaging.views.recipe import recipe_hash
+from radseek.retrieval.types import OUR_RECIPE
 
-__all__ = ["RULES", "Checked", "check_encoder"]
+__all__ = ["OF_ALL", "OF_SLICES", "OF_TEXTS", "OF_VOLUMES", "Checked", "check_encoder", "rules_for"]
 
 _UNIT: Final = 1e-3  # off unit length
 _SAME: Final = 1e-5  # cosines and values of rows that should be the same; an index keeps steps of 5e-4
@@ -54,8 +55,14 @@ class _BrokenError(Exception):
 
 
 def check_encoder(encoder: Encoder) -> tuple[Checked, ...]:
-    """Return each rule of `RULES` with whether an encoder keeps it; one that raises does not."""
-    return tuple(_checked(name, rule, encoder) for name, rule in RULES.items())
+    """Return each rule of `rules_for` it with whether an encoder keeps it; one that raises does not."""
+    return tuple(_checked(name, rule, encoder) for name, rule in rules_for(encoder).items())
+
+
+def rules_for(encoder: Encoder) -> dict[str, Callable[[Encoder], None]]:
+    """Return the rules for an encoder of slices, or of volumes where its recipe has a grid."""
+    volumes = getattr(getattr(encoder, "spec", None), "recipe", OUR_RECIPE).volume is not None
+    return {**OF_ALL, **(OF_VOLUMES if volumes else OF_SLICES), **OF_TEXTS}
 
 
 def _checked(name: str, rule: Callable[[Encoder], None], encoder: Encoder) -> Checked:
@@ -90,7 +97,7 @@ def _identity_is_hashed(encoder: Encoder) -> None:
     spec = encoder.spec
     _require(bool(_HASH.fullmatch(spec.towers_hash)), f"towers_hash is {spec.towers_hash!r}, not a SHA-256 in hex")
     _require(spec.towers is None or spec.towers.hash() == spec.towers_hash, "towers_hash is not the hash of towers")
-    _require(spec.imaging_hash == current_imaging_hash(), "imaging_hash is not that of the imaging recipe in force")
+    _require(spec.imaging_hash == recipe_hash(spec.recipe), "imaging_hash is not that of its recipe in force")
 
 
 def _numbers_are_usable(encoder: Encoder) -> None:
@@ -201,11 +208,74 @@ def _of_words(rule: Callable[[Encoder], None]) -> Callable[[Encoder], None]:
     return checked
 
 
-RULES: Final[dict[str, Callable[[Encoder], None]]] = {
+def _volumes_are_unit_rows(encoder: Encoder) -> None:
+    made = _volume_encoder(encoder).encode_volumes(_volumes(encoder))
+    _check_rows(made.pooled, 2, encoder)
+    grid = encoder.spec.recipe.volume
+    if made.patches is None or made.centres is None or grid is None:
+        _require(made.patches is None and made.centres is None, "patches and centres come together or not at all")
+        return
+    _require(
+        made.patches.shape[:2] == (2, len(made.centres)), f"{made.patches.shape} patches, {len(made.centres)} centres"
+    )
+    _check_rows(made.patches.reshape(-1, made.patches.shape[2]), made.patches.shape[0] * made.patches.shape[1], encoder)
+    inside = (made.centres > -1) & (made.centres < np.array(grid.shape))
+    _require(bool(inside.all()), "a centre lies outside the grid; they are (z, y, x) in voxels of it")
+
+
+def _volumes_are_independent(encoder: Encoder) -> None:
+    volumes = _volumes(encoder)
+    encode = _volume_encoder(encoder).encode_volumes
+    rows = encode(volumes).pooled
+    _check_same(encode(volumes).pooled, rows, "a second call")
+    _check_same(encode(volumes[1:]).pooled, rows[1:], "a volume alone")
+
+
+def _volumes_are_told_apart(encoder: Encoder) -> None:
+    rows = _volume_encoder(encoder).encode_volumes(_volumes(encoder)).pooled
+    _require(float(np.abs(rows[0] - rows[1]).max()) > _SAME, "noise and a bright cube become the same row")
+
+
+def _volume_stays_as_it_is(encoder: Encoder) -> None:
+    volumes = _volumes(encoder)
+    before = volumes.copy()
+    volumes.setflags(write=False)
+    _volume_encoder(encoder).encode_volumes(volumes)
+    _require(np.array_equal(volumes, before), "encode_volumes changed the volumes that it was given")
+
+
+def _slices_are_refused(encoder: Encoder) -> None:
+    _check_refused(partial(encoder.encode_slices, np.zeros((1, 3, 8, 8), np.uint8)), "a slice")
+
+
+def _volume_encoder(encoder: Encoder) -> VolumeEncoder:
+    if not isinstance(encoder, VolumeEncoder):
+        raise _BrokenError("its recipe has a grid of volumes, and it has no encode_volumes")
+    return encoder
+
+
+def _volumes(encoder: Encoder) -> NDArray[np.float32]:
+    """Return noise and a bright cube on the encoder's grid, `(2, C, Z, Y, X)`, within the range it is scaled to."""
+    grid = encoder.spec.recipe.volume
+    if grid is None:
+        raise _BrokenError("its recipe has no grid")
+    low, high = grid.scaled_to
+    made = np.full((2, len(grid.ranges), *grid.shape), low, np.float32)
+    made[0] = np.random.default_rng(17).uniform(low, high, made[0].shape)
+    z, y, x = (slice(size // 3, size // 2 + 1) for size in grid.shape)
+    made[1, :, z, y, x] = high
+    return made
+
+
+Rules = dict[str, Callable[[Encoder], None]]
+
+OF_ALL: Final[Rules] = {
     "it has every part of radseek.Encoder": _has_all_parts,
     "its spec survives an index's manifest": _spec_survives_its_manifest,
-    "its identity is hashed, with the imaging recipe in force": _identity_is_hashed,
+    "its identity is hashed, with its imaging recipe": _identity_is_hashed,
     "its width, size, scale, bias and context are usable": _numbers_are_usable,
+}
+OF_SLICES: Final[Rules] = {
     "slices become float32 unit rows, black ones too": _images_are_unit_rows,
     "no slice becomes no row": _no_image_is_no_row,
     "the same slices become the same rows": _images_are_deterministic,
@@ -214,6 +284,15 @@ RULES: Final[dict[str, Callable[[Encoder], None]]] = {
     "slices that are read-only are taken and none is changed": _input_stays_as_it_is,
     "slices of another type or shape are refused": _wrong_slices_are_refused,
     "pool gives one float32 unit vector, the same each time": _pool_gives_a_unit_vector,
+}
+OF_VOLUMES: Final[Rules] = {
+    "volumes become float32 unit rows, and their places within the grid too": _volumes_are_unit_rows,
+    "a volume's row is the same each time and does not depend on the others": _volumes_are_independent,
+    "different volumes become different rows": _volumes_are_told_apart,
+    "volumes that are read-only are taken and none is changed": _volume_stays_as_it_is,
+    "slices are refused": _slices_are_refused,
+}
+OF_TEXTS: Final[Rules] = {
     "texts become float32 unit rows, awkward ones too": _of_words(_texts_are_unit_rows),
     "a text's row does not depend on the others": _of_words(_texts_are_independent),
     "different texts become different rows": _of_words(_texts_are_told_apart),
