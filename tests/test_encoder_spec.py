@@ -140,7 +140,15 @@ def test_every_field_of_the_parts_and_of_preprocess_enters_its_hash():
     parts = TowerParts("a", "b", "c", "d", "e")
     hashes = {dataclasses.replace(parts, **{f.name: "x"}).hash() for f in dataclasses.fields(parts)} | {parts.hash()}
     assert len(hashes) == 1 + len(dataclasses.fields(parts))
-    other = {"size": 1, "resize_mode": "x", "interpolation": "x", "mean": (1.0,), "std": (1.0,), "fill": 9}
+    other = {
+        "size": 1,
+        "resize_mode": "x",
+        "interpolation": "x",
+        "mean": (1.0,),
+        "std": (1.0,),
+        "fill": 9,
+        "resize": 300,
+    }
     changed = {preprocess_hash(dataclasses.replace(Preprocess(), **{k: v})) for k, v in other.items()}
     assert len(changed | {preprocess_hash(Preprocess())}) == 1 + len(dataclasses.fields(Preprocess))
 
