@@ -13,6 +13,7 @@ __all__ = [
     "BodyPart",
     "Count",
     "Device",
+    "Duplicates",
     "Json",
     "LabelFindings",
     "LabelStudyColumn",
@@ -21,8 +22,10 @@ __all__ = [
     "LabelsFile",
     "Modality",
     "Model",
+    "OnDuplicate",
     "OptionalIndex",
     "Precision",
+    "Readmit",
     "ReportColumn",
     "StudyColumn",
     "TargetPath",
@@ -32,6 +35,14 @@ __all__ = [
     "Workers",
     "WrittenIndex",
 ]
+
+
+class OnDuplicate(StrEnum):
+    """What to do with a study that is in the index with other files."""
+
+    SKIP = "skip"
+    ERROR = "error"
+    REPLACE = "replace"
 
 
 class UncertainLabel(StrEnum):
@@ -75,6 +86,8 @@ ReportColumn = Annotated[
     str | None,
     typer.Option("--report-column", help="The heading in --reports that holds the text, where it is unusual."),
 ]
+Duplicates = Annotated[OnDuplicate, typer.Option("--on-duplicate", help="A study that is there with other files.")]
+Readmit = Annotated[bool, typer.Option("--readmit", help="Take in again what was forgotten.")]
 Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Reading processes.")]
 Device = Annotated[str | None, typer.Option(help="Where to compute: cpu, cuda, cuda:1, mps; without, a GPU if any.")]
 Precision = Annotated[str | None, typer.Option(help="fp32 or bf16; without, bf16 where the device computes in it.")]
