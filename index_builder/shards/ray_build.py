@@ -255,7 +255,7 @@ def _resources(ray: Any, actor: Mapping[str, Any], shards: int) -> dict[str, Any
     cpus = max(1, actor["task"].workers)
     on_gpu = there.get("GPU", 0) >= 1 and actor["computing"].get("device", "cuda") != "cpu"
     most = int(there["GPU"]) if on_gpu else int(there.get("CPU", 1) // cpus)
-    pool = ray.data.ActorPoolStrategy(min_size=1, max_size=max(1, min(most, shards)))
+    pool = ray.data.ActorPoolStrategy(size=max(1, min(most, shards)))
     return {"compute": pool, "num_cpus": cpus, **({"num_gpus": 1} if on_gpu else {})}
 
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 __all__ = [
+    "AskedIndexes",
     "BatchSize",
     "BodyPart",
     "Count",
@@ -27,6 +28,7 @@ __all__ = [
     "Precision",
     "Readmit",
     "ReportColumn",
+    "SiteTokens",
     "StudyColumn",
     "TargetPath",
     "UncertainLabel",
@@ -55,6 +57,15 @@ class UncertainLabel(StrEnum):
 
 TargetPath = Annotated[
     str, typer.Argument(help="A path (every study under it), an index (every study in it), or a study's key.")
+]
+AskedIndexes = Annotated[
+    list[str], typer.Option("--index", help="The index folder, or the https:// address of a site; repeatable.")
+]
+SiteTokens = Annotated[
+    Path | None,
+    typer.Option(
+        "--site-tokens", help="A file of lines `https://HOST TOKEN`, each shown to that site; or RADSEEK_SITE_TOKENS."
+    ),
 ]
 WrittenIndex = Annotated[Path, typer.Option("--index", help="The index folder.")]
 OptionalIndex = Annotated[Path | None, typer.Option("--index", help="The index folder; adds percentiles.")]

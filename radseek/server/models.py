@@ -125,6 +125,7 @@ class _CaseRow(_Part):
     matches: list[_Match]
     report: str | None
     other_kind: bool | None
+    site: None
 
 
 class _ContrastRow(_CaseRow):
@@ -155,6 +156,13 @@ class _NothingClose(_Part):
     best: float
 
 
+class _SiteState(_Part):
+    site: str
+    answered: bool
+    reports: bool
+    trouble: str | None
+
+
 class SimilarAnswer(_Answer):
     """The cases most like a study, best first; those under the floor are left out."""
 
@@ -165,6 +173,7 @@ class SimilarAnswer(_Answer):
     nothing_close_enough: _NothingClose | None
     results: list[_CaseRow]
     contrast: _Contrast | None
+    sites: list[_SiteState]
 
 
 class _StudyRow(_Part):
@@ -176,6 +185,7 @@ class _StudyRow(_Part):
     series: str
     view: str
     is_read: bool
+    site: None
 
 
 class _SentenceRow(_Part):
@@ -186,6 +196,7 @@ class _SentenceRow(_Part):
     score: float
     similarity: float
     polarity: Polarity | None
+    site: None
 
 
 class _Searched(_Part):
@@ -203,6 +214,7 @@ class SearchAnswer(_Answer):
     not_told_apart: list[str]
     studies: list[_StudyRow]
     sentences: list[_SentenceRow]
+    sites: list[_SiteState]
 
 
 class _Item(_Part):

@@ -41,6 +41,7 @@ from radseek.retrieval.index.store import (
     TopMeans,
     TopQuery,
     ViewHit,
+    WordStatistics,
 )
 from radseek.retrieval.index.upkeep import Upkeep
 from radseek.retrieval.index.vectors.vector_table import StoredVectors
@@ -334,11 +335,20 @@ class LocalStore(StoredVectors):
         """Return the k studies whose best slice has the highest cosine with `(D,)`; ties by key."""
         return self._now.search_slices(query, k, scope)
 
+    def word_statistics(self, text: str) -> WordStatistics:
+        """Return what BM25 needs to know of the words of `text`."""
+        return self._now.word_statistics(text)
+
     def search_sentences(
-        self, query: NDArray[np.floating], text: str, k: int, scope: Scope | None = None
+        self,
+        query: NDArray[np.floating],
+        text: str,
+        k: int,
+        scope: Scope | None = None,
+        statistics: WordStatistics | None = None,
     ) -> list[SentenceHit]:
         """Return the union of the k best sentences by cosine and the k best by keyword, in key order."""
-        return self._now.search_sentences(query, text, k, scope)
+        return self._now.search_sentences(query, text, k, scope, statistics)
 
     def top_means(self, query: TopQuery, scope: Scope | None = None) -> Iterator[TopMeans]:
         """Yield, block by block, each view's mean of the top share of its slices' products."""

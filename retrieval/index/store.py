@@ -30,6 +30,7 @@ __all__ = [
     "TopMeans",
     "TopQuery",
     "ViewHit",
+    "WordStatistics",
     "pages",
 ]
 
@@ -155,7 +156,9 @@ class SliceHit:
 
 @dataclass(frozen=True, slots=True)
 class SentenceHit:
-    """A stored report sentence. `similarity` is its cosine; `keyword_rank` (from 1) is None without a match."""
+    """A stored report sentence. `similarity` is its cosine; `keyword_rank` (from 1) and `keyword_score` (BM25) are None
+    without a match.
+    """
 
     study: str
     ordinal: int
@@ -163,6 +166,25 @@ class SentenceHit:
     similarity: float
     dense_rank: int | None
     keyword_rank: int | None
+    keyword_score: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WordStatistics:
+    """What BM25 needs to know of a collection of sentences: their number, that of their words, and in how many of them
+    each word of a question is. `having` is None where the words are found as phrases, each index by itself.
+    """
+
+    sentences: int
+    words: float
+    having: tuple[int, ...] | None
+
+    def __add__(self, other: WordStatistics) -> WordStatistics:
+        """Return those of two collections together."""
+        known = self.having is not None and other.having is not None and len(self.having) == len(other.having)
+        both = zip(self.having or (), other.having or (), strict=False)
+        having = tuple(one + another for one, another in both) if known else None
+        return WordStatistics(self.sentences + other.sentences, self.words + other.words, having)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -314,8 +336,17 @@ class Store(Protocol):
         """
         ...
 
+    def word_statistics(self, text: str) -> WordStatistics:
+        """Return what BM25 needs to know of the words of `text`, so that several indexes can rank as one."""
+        ...
+
     def search_sentences(
-        self, query: NDArray[np.floating], text: str, k: int, scope: Scope | None = None
+        self,
+        query: NDArray[np.floating],
+        text: str,
+        k: int,
+        scope: Scope | None = None,
+        statistics: WordStatistics | None = None,
     ) -> list[SentenceHit]:
         """Return the best report sentences, by meaning and by keyword.
 
@@ -324,6 +355,7 @@ class Store(Protocol):
             text: its words, for BM25 over the keyword index.
             k: how many each way.
             scope: which studies; None for all.
+            statistics: of the words in a larger collection that this index is part of; None for this index alone.
 
         Returns:
             The union of both ways, in key order, with the rank that each way gives; one to k each.
