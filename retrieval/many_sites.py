@@ -235,7 +235,7 @@ class _Answers:
     def __init__(self, sites: Sequence[Site]) -> None:
         self._sites = sites
         self._trouble: dict[str, str] = {}
-        self._meant_nothing: dict[str, UsageError | UnknownNameError] = {}  # by a filter
+        self._meant_nothing: dict[str, UsageError | UnknownNameError] = {}  # of a filter, there
         self._kept: set[str] = set()  # who lets no report out
 
     def ask(self, question: Callable[[Site], _T], only: Collection[str] | None = None) -> dict[str, _T]:
@@ -247,7 +247,7 @@ class _Answers:
             here = {site.name: partial(question, site) for site in asked if site.name not in waiting}
             calls = {site.name: waiting[site.name].result if site in remote else here[site.name] for site in asked}
             answers = {name: self._answer(name, call) for name, call in calls.items()}
-        self._require_some()
+        self._require_some(asked)
         return {name: answer for name, answer in answers.items() if answer is not None}
 
     def states(self) -> tuple[SiteState, ...]:
@@ -258,6 +258,7 @@ class _Answers:
     def notes(self, said: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
         """Return what sites said, and which are not in the answer, as sentences that name them."""
         notes = [f"{site}: {note}" for site, some in said.items() for note in some]
+        notes += [f"{site}: {error}" for site, error in self._meant_nothing.items()]
         notes += [f"Not in this answer: {trouble}" for trouble in self._trouble.values()]
         notes += [f"{site} lets no reports out, so none of its are in this answer." for site in sorted(self._kept)]
         return tuple(notes)
@@ -270,15 +271,17 @@ class _Answers:
         except UnreachableError as error:
             self._trouble[name] = str(error)
         except (UsageError, UnknownNameError) as error:
-            self._trouble[name], self._meant_nothing[name] = f"{name}: {error}", error
+            self._meant_nothing[name] = error  # nothing of this site passes; it is asked the rest, as part of the whole
         return None
 
-    def _require_some(self) -> None:
-        if len(self._trouble) < len(self._sites):
-            return
-        if len(self._meant_nothing) == len(self._sites):
-            raise next(iter(self._meant_nothing.values()))
-        raise UnreachableError(f"No site answers. {' '.join(self._trouble.values())}")
+    def _require_some(self, asked: Sequence[Site]) -> None:
+        """Raise where no site answers at all, and where a filter means nothing at any that does."""
+        if len(self._trouble) == len(self._sites):
+            raise UnreachableError(f"No site answers. {' '.join(self._trouble.values())}")
+        there = [site.name for site in asked if site.name not in self._trouble]
+        everyone = len(there) == len(self._sites) - len(self._trouble)
+        if everyone and all(name in self._meant_nothing for name in there):
+            raise self._meant_nothing[there[0]]
 
 
 def _encoder(store: LocalStore | None, model: str | Path | None) -> Encoder:

@@ -1,4 +1,4 @@
-"""Several sites answer as one index of all their studies would; what they may not say they do not, and who is down is named."""
+"""Several sites answer as one index of all their studies would; who is down is named, and what is kept is kept."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from radseek.retrieval.engine import Engine
@@ -87,7 +87,7 @@ def same_as_one(many: ManySites, whole: Engine, *, reports: bool = True) -> None
 
 
 @pytest.mark.slow
-@settings(max_examples=10)
+@settings(max_examples=6, phases=[Phase.generate])  # each writes indexes, so what fails is not made smaller
 @given(st.lists(st.integers(0, 2), min_size=len(RECORDS), max_size=len(RECORDS)))
 def test_any_split_gives_the_ids_and_the_order_of_one_index(
     whole: Engine, tmp_path_factory: pytest.TempPathFactory, split: list[int]
@@ -125,7 +125,7 @@ def test_a_site_token_gets_scores_and_no_word(parts: list[Path], caplog: pytest.
     with serving(parts[0], GUARDED) as base:
         site, reader = RemoteSite(base, HASHES, SITE), RemoteSite(base, HASHES, READ)
         many = ManySites(Engine(TinyEncoder()), [site])
-        cases, search = many.similar(stranger(), 9), many.search("nodule", 9)
+        cases, search = many.similar(stranger(), 9), many.search("pleural effusion", 9)
         assert [row.score for row in cases.results] == [
             row.score for row in ManySites(Engine(TinyEncoder()), [reader]).similar(stranger(), 9).results
         ]
@@ -136,7 +136,7 @@ def test_a_site_token_gets_scores_and_no_word(parts: list[Path], caplog: pytest.
         assert "no reports" in " ".join(search.notes)
         read = ManySites(Engine(TinyEncoder()), [reader])
         assert any(row.report for row in read.similar(stranger(), 9).results)
-        assert read.search("nodule", 9).sentences
+        assert read.search("pleural effusion", 9).sentences
         for path in ("/v1/studies", "/v1/search", "/", "/openapi.json", f"/v1/studies/{RECORDS[0].key}"):
             assert httpx.get(base + path, headers=bearer(SITE)).status_code == 403
         assert httpx.post(f"{base}/login", data={"token": SITE}).status_code == 401
@@ -166,7 +166,7 @@ def test_what_fits_no_question_is_refused(parts: list[Path]) -> None:
         (question, 200),
         (question, 429),
     ]
-    with serving(parts[0], Settings(site_questions=len(several) - 6)) as base:
+    with serving(parts[0], Settings(site_questions=len(several) - 1)) as base:
         for body, status in several:
             answer = httpx.post(f"{base}/v1/site/similar", json=body)
             assert answer.status_code == status, (body, answer.text)
@@ -182,7 +182,7 @@ def test_what_fits_no_question_is_refused(parts: list[Path]) -> None:
 class _Rogue(BaseHTTPRequestHandler):
     """Something else that answers on a port."""
 
-    told: dict[str, Any] = {}
+    told: ClassVar[dict[str, Any]] = {}
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["content-length"]))
@@ -271,7 +271,7 @@ def test_an_address_that_is_no_site_is_refused_without_its_secrets(url: str) -> 
 
 
 def test_a_filter_counts_where_it_means_something(parts: list[Path], whole: Engine) -> None:
-    with asked(parts) as many, pytest.raises(UsageError, match="XX"):
+    with asked(parts) as many, pytest.raises(UsageError, match="modality=xx"):
         many.similar(stranger(), 3, where=["modality=XX"])
     some = [write_site(parts[0].parent / "mr.index", [r for r in RECORDS if r.series[0].modality == "MR"]), parts[0]]
     with asked(some) as many:
