@@ -17,6 +17,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from radseek.cli.main import run
 from radseek.retrieval.engine import Engine
 from radseek.retrieval.errors import EncoderMismatchError, UnreachableError, UsageError
 from radseek.retrieval.index.local_store import LocalStore
@@ -29,9 +30,11 @@ from radseek.retrieval.search.sites.site_tokens import read_site_tokens
 from radseek.retrieval.search.sites.stored_site import StoredSite
 from radseek.server.settings import Settings
 from tests.encoder_support import TinyEncoder
-from tests.server_support import bearer
+from tests.server_support import Archive, bearer
+from tests.test_json_schemas import valid
 from tests.site_support import ENCODER, archive_records, query_of, serving, stranger, write_site
 
+pytest_plugins = ["tests.server_support"]
 RECORDS = archive_records()
 HASHES = EncoderHashes.of(ENCODER.spec)
 SITE, READ = "site-token-0123456789abcdef", "read-token-0123456789abcdef"
@@ -296,3 +299,29 @@ def test_tokens_are_read_and_never_repeated(tmp_path: Path) -> None:
     file.chmod(0o644)
     with pytest.raises(UsageError, match="chmod 600"):
         read_site_tokens(file)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("own_key")
+def test_the_commands_ask_a_folder_and_a_site(
+    archive: Archive, server: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """The same archive twice, here and behind a server: the answer is that of one."""
+    both = ["--index", str(archive.index), "--index", server]
+    for words in (["search", "nodule", "-k", "3"], ["similar", str(archive.extra), "-k", "3", "--modality", "CT"]):
+        assert run([*words, "--index", str(archive.index), "--json"]) == 0
+        alone = json.loads(capsys.readouterr().out)
+        assert run([*words, *both, "--json"]) == 0
+        together = valid(words[0], capsys.readouterr().out)
+        assert [one["site"] for one in together["sites"]] == [str(archive.index), server]
+        for rows in ("results", "studies", "sentences"):
+            named = [{**row, "site": None} for row in together.get(rows, [])]
+            assert named == alone.get(rows, [])
+    assert run(["search", "nodule", "--index", str(archive.index), "--index", "http://127.0.0.1:9"]) == 0
+    assert "127.0.0.1:9 does not answer" in capsys.readouterr().err
+    assert run(["search", "nodule", "--index", "http://127.0.0.1:9", "--model", "random"]) == 7
+    assert run(["similar", str(archive.extra), *both, "--contrast", "nodule"]) == 2
+    assert run(["search", "nodule", "--index", server, "--model", "builtin"]) == 3
+    file = tmp_path / "tokens"
+    file.touch(0o600)
+    assert run(["search", "nodule", "--index", str(archive.index), "--site-tokens", str(file)]) == 2
