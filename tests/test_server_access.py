@@ -32,8 +32,11 @@ DOCUMENT = json.loads((ROOT / "docs" / "openapi.json").read_text("utf-8"))
 OPERATIONS = [(path, method) for path, methods in sorted(DOCUMENT["paths"].items()) for method in sorted(methods)]
 SITE = "site-token-0123456789abcdef"
 TOKENS = {
-    **{"none": {}, "wrong": bearer("wrong-token-0123456789"), "site": bearer(SITE)},
-    **{"read": bearer(READ), "admin": bearer(ADMIN)},
+    "none": {},
+    "wrong": bearer("wrong-token-0123456789"),
+    "site": bearer(SITE),
+    "read": bearer(READ),
+    "admin": bearer(ADMIN),
 }
 MAY = {"admin": ("admin", "read", "site"), "read": ("read", "site"), "site": ("site",)}  # ask what needs such a token
 

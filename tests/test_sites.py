@@ -31,8 +31,8 @@ from radseek.retrieval.search.sites.stored_site import StoredSite
 from radseek.server.settings import Settings
 from tests.encoder_support import TinyEncoder
 from tests.server_support import Archive, bearer
-from tests.test_json_schemas import valid
 from tests.site_support import ENCODER, archive_records, query_of, serving, stranger, write_site
+from tests.test_json_schemas import valid
 
 pytest_plugins = ["tests.server_support"]
 RECORDS = archive_records()

@@ -1,7 +1,6 @@
-"""What is answered, as models: the documents that the command prints with --json, field by field, but for paths.
+"""What is answered, as models: the documents that the command prints with --json, field by field.
 
-`path` is null in every answer: where a file lies is nobody's business who asks from outside. A field more or less than
-here is an error, so a document cannot change without its description.
+`path` is null in every answer: where a file lies is nobody's business. A field more or less than here is an error.
 """
 
 from __future__ import annotations
@@ -9,6 +8,8 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from radseek.server.site_answers import SiteAnswered
 
 __all__ = [
     "ClassifyAnswer",
@@ -156,13 +157,6 @@ class _NothingClose(_Part):
     best: float
 
 
-class _SiteState(_Part):
-    site: str
-    answered: bool
-    reports: bool
-    trouble: str | None
-
-
 class SimilarAnswer(_Answer):
     """The cases most like a study, best first; those under the floor are left out."""
 
@@ -173,7 +167,7 @@ class SimilarAnswer(_Answer):
     nothing_close_enough: _NothingClose | None
     results: list[_CaseRow]
     contrast: _Contrast | None
-    sites: list[_SiteState]
+    sites: list[SiteAnswered]
 
 
 class _StudyRow(_Part):
@@ -214,7 +208,7 @@ class SearchAnswer(_Answer):
     not_told_apart: list[str]
     studies: list[_StudyRow]
     sentences: list[_SentenceRow]
-    sites: list[_SiteState]
+    sites: list[SiteAnswered]
 
 
 class _Item(_Part):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
-__all__ = ["SiteCasesAnswer", "SiteImagesAnswer", "SiteSentencesAnswer", "SiteWordsAnswer"]
+__all__ = ["SiteAnswered", "SiteCasesAnswer", "SiteImagesAnswer", "SiteSentencesAnswer", "SiteWordsAnswer"]
 
 
 class _SiteAnswerPart(BaseModel):
@@ -95,3 +95,12 @@ class SiteSentencesAnswer(_SiteAnswer):
 
     sentences: list[_SiteSentence]
     notes: list[str]
+
+
+class SiteAnswered(_SiteAnswerPart):
+    """Of several indexes that were asked together: whether one answered."""
+
+    site: str
+    answered: bool
+    reports: bool
+    trouble: str | None

@@ -38,6 +38,7 @@ from radseek.retrieval.index.store import (
     SentenceHit,
     SliceHit,
     StudyRecord,
+    Together,
     TopMeans,
     TopQuery,
     ViewHit,
@@ -75,10 +76,9 @@ class LocalStore(StoredVectors):
                 clear_sums(path)
                 if (manifest.format, manifest.key_check) != (FORMAT, self._key_check):  # it lags behind the catalogue
                     write_manifest(path, manifest.spec, self._key_check)
-                layout = self._catalog.layout()
                 with writing_to(path):
                     clean_adapters(path, self._adapter)
-                    clean_orphans(self._folder, {info.folder_name for info in layout.folders})
+                    clean_orphans(self._folder, {info.folder_name for info in self._catalog.layout().folders})
                 self._newest = self._first_written = self._catalog.next_folder()
             self._now = Snapshot(self._catalog, self._folder, self._spec.dim, in_doubt=self._in_doubt)
             self._file = identity(path / CATALOG)
@@ -177,8 +177,7 @@ class LocalStore(StoredVectors):
         Raises `UnknownNameError` where one is not there.
         """
         linkage = self._writable()
-        missing = sorted(set(studies) - self.contains(studies))
-        if missing:
+        if missing := sorted(set(studies) - self.contains(studies)):
             raise UnknownNameError(f"{self.path} has no study {missing[0]}; `radseek screen` lists what it has.")
         commit.remove(self._catalog, linkage, studies)
         return self._moved_on()
@@ -275,8 +274,7 @@ class LocalStore(StoredVectors):
         """Return the original identifiers and paths of `study`, a key, where the linkage file is there."""
         if self._linkage is None:
             return None
-        found = self._linkage.get(study)
-        if found is None and self.contains([study]):
+        if (found := self._linkage.get(study)) is None and self.contains([study]):
             self._check_linkage(self._linkage)
         return found
 
@@ -340,12 +338,7 @@ class LocalStore(StoredVectors):
         return self._now.word_statistics(text)
 
     def search_sentences(
-        self,
-        query: NDArray[np.floating],
-        text: str,
-        k: int,
-        scope: Scope | None = None,
-        statistics: WordStatistics | None = None,
+        self, query: NDArray[np.floating], text: str, k: int, scope: Scope | None = None, statistics: Together = None
     ) -> list[SentenceHit]:
         """Return the union of the k best sentences by cosine and the k best by keyword, in key order."""
         return self._now.search_sentences(query, text, k, scope, statistics)
@@ -377,8 +370,7 @@ class LocalStore(StoredVectors):
 
     def _pool_again(self, spec: EncoderSpec, pool: rewriting.Pool, adapter: str) -> int:
         """Rewrite the index with another pooling; the manifest follows the catalogue, old adapters go last."""
-        now = self._now
-        rewriting.repool(self._catalog, self._folder, now.segments, now.places, spec, pool, adapter)
+        rewriting.repool(self._catalog, self._folder, self._now.segments, self._now.places, spec, pool, adapter)
         self._spec, self._adapter = spec, adapter
         write_manifest(self.path, spec, self._key_check)
         clean_adapters(self.path, adapter)
@@ -392,8 +384,7 @@ class LocalStore(StoredVectors):
         return self._now.generation
 
     def _moved_on(self) -> int:
-        newest = self._catalog.next_folder()
-        if (self._catalog.generation(), newest) != (self._now.generation, self._newest):
+        if (self._catalog.generation(), newest := self._catalog.next_folder()) != (self._now.generation, self._newest):
             self._newest = newest
             self._now = Snapshot(self._catalog, self._folder, self._spec.dim, self._now.segments)
         return self._now.generation

@@ -19,6 +19,7 @@ from radseek.retrieval.index.store import (
     SliceHit,
     Store,
     StudyRecord,
+    Together,
     TopMeans,
     TopQuery,
     ViewHit,
@@ -131,12 +132,7 @@ class RepooledStore(StoredVectors):
         return self._store.word_statistics(text)
 
     def search_sentences(
-        self,
-        query: NDArray[np.floating],
-        text: str,
-        k: int,
-        scope: Scope | None = None,
-        statistics: WordStatistics | None = None,
+        self, query: NDArray[np.floating], text: str, k: int, scope: Scope | None = None, statistics: Together = None
     ) -> list[SentenceHit]:
         """Return the store's answer; sentences know no pooling."""
         return self._store.search_sentences(query, text, k, scope, statistics)

@@ -25,6 +25,7 @@ from radseek.retrieval.index.store import (
     Scope,
     SentenceHit,
     SliceHit,
+    Together,
     TopMeans,
     TopQuery,
     ViewHit,
@@ -192,12 +193,7 @@ class Snapshot:
         return self._keywords().statistics(text)
 
     def search_sentences(
-        self,
-        query: NDArray[np.floating],
-        text: str,
-        k: int,
-        scope: Scope | None,
-        statistics: WordStatistics | None = None,
+        self, query: NDArray[np.floating], text: str, k: int, scope: Scope | None, statistics: Together = None
     ) -> list[SentenceHit]:
         """Return the union of the k best sentences by cosine and the k best by keyword, in both orders' ranks."""
         self._check_for_all()

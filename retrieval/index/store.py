@@ -27,6 +27,7 @@ __all__ = [
     "SliceHit",
     "Store",
     "StudyRecord",
+    "Together",
     "TopMeans",
     "TopQuery",
     "ViewHit",
@@ -214,6 +215,9 @@ class TopMeans:
     slices: NDArray[np.int64]
 
 
+Together = WordStatistics | None  # of a larger collection that an index is part of; None for the index alone
+
+
 class Store(Protocol):
     """An index as the engine sees it. A reader answers from one pinned generation."""
 
@@ -341,12 +345,7 @@ class Store(Protocol):
         ...
 
     def search_sentences(
-        self,
-        query: NDArray[np.floating],
-        text: str,
-        k: int,
-        scope: Scope | None = None,
-        statistics: WordStatistics | None = None,
+        self, query: NDArray[np.floating], text: str, k: int, scope: Scope | None = None, statistics: Together = None
     ) -> list[SentenceHit]:
         """Return the best report sentences, by meaning and by keyword.
 
