@@ -23,6 +23,7 @@ from radseek.index_builder.metadata.metadata_file import load_metadata, unmatche
 from radseek.index_builder.name_match import match_tables
 from radseek.index_builder.pipeline import study_records
 from radseek.index_builder.reports.report_join import Named, load_reports, unmatched_reports
+from radseek.index_builder.shards.shard import Shard
 from radseek.retrieval.encoders.encoder import Encoder
 from radseek.retrieval.encoders.load_encoder import load_encoder
 from radseek.retrieval.encoders.spec import check_match
@@ -38,7 +39,17 @@ from radseek.retrieval.path_text import found_path, printable
 from radseek.retrieval.privacy.pseudonyms import load_key
 from radseek.retrieval.types import Skipped
 
-__all__ = ["SEGMENT_STUDIES", "BuildReport", "Progress", "build_index"]
+__all__ = [
+    "SEGMENT_STUDIES",
+    "BuildReport",
+    "Commits",
+    "Progress",
+    "Tables",
+    "build_index",
+    "commit_all",
+    "gather",
+    "open_or_create",
+]
 
 SEGMENT_STUDIES = 32  # studies a commit; what an interruption can cost
 Progress = Callable[[str, int, int | None], None]  # stage, done, total (None while unknown)
@@ -87,6 +98,16 @@ class BuildReport:
             self.skipped.append(replace(line, path=path, message=message))
 
 
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """A user's files of reports and of metadata, and the headings in them that are unusual."""
+
+    reports: str | Path | None = None
+    metadata: str | Path | None = None
+    study_column: str | None = None
+    report_column: str | None = None
+
+
 def build_index(
     sources: Iterable[str | Path] | str | Path,
     index: str | Path,
@@ -102,6 +123,7 @@ def build_index(
     workers: int | None = None,
     on_duplicate: OnDuplicate = "skip",
     readmit: bool = False,
+    shard: Shard | None = None,
     progress: Progress | None = None,
 ) -> BuildReport:
     """Add every study under `sources` to the index folder, made if it is not there.
@@ -124,6 +146,7 @@ def build_index(
         on_duplicate: a study that is there with other files is skipped with a line in the report ("skip"), raises
             ("error"), or is replaced ("replace").
         readmit: take in again what was forgotten, which else stays out and is counted.
+        shard: of the studies found only those of this part of them.
         progress: called as `progress(stage, done, total)`, total None while it is not known.
 
     Returns:
@@ -146,30 +169,17 @@ def build_index(
     encoder = encoder or load_encoder(model)
     key = load_key(make=not is_index(Path(index)))
     unlinked = is_index(Path(index)) and not linkage_path(Path(index)).exists()
-    with scratch_database() as database, _open_or_create(Path(index), encoder, key) as store:
+    with scratch_database() as database, open_or_create(Path(index), encoder, key) as store:
         encoder = store.with_own_pooling(encoder)
         report = BuildReport(str(index), encoder.spec.to_dict(), tuple(paths), store.generation)
         before = store.counts()["studies"] if unlinked else 0
-        bad_rows: list[Skipped] = []
-        if reports is not None:
-            named = Named(study_column, report_column)
-            load_reports(found_path(reports), database, named=named, skip=bad_rows.append, note=report.notes.append)
-        if metadata is not None:
-            load_metadata(
-                found_path(metadata),
-                database,
-                study_column=study_column,
-                skip=bad_rows.append,
-                note=report.notes.append,
-            )
-        _discover(paths, database, key, report, progress)
-        tables = {"reports": reports, "metadata": metadata}
-        named_tables = {name: None if one is None else Path(one) for name, one in tables.items()}
-        match_tables(database, key, **named_tables, note=report.notes.append)
+        bad_rows = gather(
+            paths, Tables(reports, metadata, study_column, report_column), database, key, report, progress
+        )
         kinds = KindNotes(stated, encoder)
         choosing = Choosing(store, database, key, on_duplicate, readmit)
         records = study_records(
-            choosing.wanted(),
+            (found for found in choosing.wanted() if shard is None or shard.holds(found.key)),
             encoder=encoder,
             key=key,
             skip=report.skip,
@@ -179,7 +189,7 @@ def build_index(
             notes=kinds,
             workers=workers,
         )
-        _commit_all(records, _Commits(store, report, progress))
+        commit_all(records, Commits(store, report, progress))
         store.check_written()  # opening checks sizes and headers alone
         keep_closeness(store)
         if before:
@@ -196,7 +206,10 @@ def build_index(
     return report
 
 
-def _open_or_create(index: Path, encoder: Encoder, key: bytes) -> LocalStore:
+def open_or_create(index: Path, encoder: Encoder, key: bytes) -> LocalStore:
+    """Return an index open for writing, made where it is not there, pooled as `encoder` pools. Raises as opening does,
+    and where it was built with another key or encoder.
+    """
     if not is_index(index):
         return LocalStore.create(index, encoder.spec, key)
     store = LocalStore.open(index, read_only=False)
@@ -209,6 +222,39 @@ def _open_or_create(index: Path, encoder: Encoder, key: bytes) -> LocalStore:
         store.close()
         raise
     return store
+
+
+def gather(
+    paths: Sequence[Path],
+    tables: Tables,
+    database: sqlite3.Connection,
+    key: bytes,
+    report: BuildReport,
+    progress: Progress | None,
+) -> list[Skipped]:
+    """Fill the scratch database with the files found and the rows of the tables; return the rows that cannot be used.
+
+    Raises `UsageError` for a source that is missing, and where no row of a table names a study found.
+    """
+    bad_rows: list[Skipped] = []
+    found = {
+        name: None if one is None else found_path(one)
+        for name, one in (("reports", tables.reports), ("metadata", tables.metadata))
+    }
+    if found["reports"] is not None:
+        named = Named(tables.study_column, tables.report_column)
+        load_reports(found["reports"], database, named=named, skip=bad_rows.append, note=report.notes.append)
+    if found["metadata"] is not None:
+        load_metadata(
+            found["metadata"],
+            database,
+            study_column=tables.study_column,
+            skip=bad_rows.append,
+            note=report.notes.append,
+        )
+    _discover(paths, database, key, report, progress)
+    match_tables(database, key, reports=found["reports"], metadata=found["metadata"], note=report.notes.append)
+    return bad_rows
 
 
 def _discover(
@@ -234,7 +280,7 @@ def _linkage_lost(path: Path, store: LocalStore, before: int) -> str:
     )
 
 
-def _commit_all(records: Iterable[StudyRecord], commits: _Commits) -> None:
+def commit_all(records: Iterable[StudyRecord], commits: Commits) -> None:
     """Commit every record; whatever ends it early, finished studies are kept."""
     try:
         for record in records:
@@ -244,7 +290,7 @@ def _commit_all(records: Iterable[StudyRecord], commits: _Commits) -> None:
 
 
 @dataclass(slots=True)
-class _Commits:
+class Commits:
     """Records waiting for their segment, and the counts of what was committed."""
 
     store: LocalStore

@@ -137,6 +137,11 @@ class Engine(VectorOutput, LabelAnswers, HeatMapAnswers):
         if self._owned is not None:
             self._owned.close()
 
+    @property
+    def known_closeness(self) -> KnownCloseness | None:
+        """Return how near the open index's studies lie to each other; None without one."""
+        return self._closeness
+
     def is_current(self) -> bool:
         """Say whether the index that `open` opened still is what this engine answers from; True without one.
 

@@ -47,6 +47,7 @@ ROOMS = [
     "retrieval.heat_map_answers",
     "retrieval.label_answers",
     "retrieval.engine",
+    "retrieval.many_sites",
     "retrieval",
     "index_builder",
     "radseek.pictures",

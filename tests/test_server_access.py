@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,27 +30,41 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("own_key")]
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENT = json.loads((ROOT / "docs" / "openapi.json").read_text("utf-8"))
 OPERATIONS = [(path, method) for path, methods in sorted(DOCUMENT["paths"].items()) for method in sorted(methods)]
-TOKENS = {"none": {}, "wrong": bearer("wrong-token-0123456789"), "read": bearer(READ), "admin": bearer(ADMIN)}
+SITE = "site-token-0123456789abcdef"
+TOKENS = {
+    "none": {},
+    "wrong": bearer("wrong-token-0123456789"),
+    "site": bearer(SITE),
+    "read": bearer(READ),
+    "admin": bearer(ADMIN),
+}
+MAY = {"admin": ("admin", "read", "site"), "read": ("read", "site"), "site": ("site",)}  # ask what needs such a token
 
 
 def allowed(path: str, method: str, role: str) -> bool:
     needed = DOCUMENT["paths"][path][method]["security"]
     if not needed:
         return True
-    return role == "admin" or (role == "read" and needed == [{"token": ["read"]}])
+    return needed[0]["token"][0] in MAY.get(role, ())
+
+
+@pytest.fixture(scope="module")
+def server_with_sites(session: Session) -> Iterator[str]:
+    with listening(create_app(session, replace(GUARDED, site_token=SITE))) as base:
+        yield base
 
 
 @pytest.mark.slow
 @each("role", sorted(TOKENS))
 @each(("path", "method"), OPERATIONS)
-def test_every_operation_by_every_token(path: str, method: str, role: str, guarded_server: str) -> None:
+def test_every_operation_by_every_token(path: str, method: str, role: str, server_with_sites: str) -> None:
     body = questions("2.25.1").get(path)  # no such study: what is allowed ends in 404, 422 or 200, and changes nothing
-    address = guarded_server + path.replace("{study}", "2.25.1")
+    address = server_with_sites + path.replace("{study}", "2.25.1")
     status = httpx.request(method, address, json=body, headers=TOKENS[role], timeout=60).status_code
     if allowed(path, method, role):
         assert status not in (401, 403)
     else:
-        assert status == (403 if role == "read" else 401)
+        assert status == (403 if role in MAY else 401)
 
 
 def test_the_matrix_has_every_route_and_roles_that_differ() -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from radseek.cli.asked_indexes import ask_indexes, is_many, place
 from radseek.cli.console import (
     number,
     numbers_apart,
@@ -19,7 +20,18 @@ from radseek.cli.console import (
     slice_number,
 )
 from radseek.cli.open_engine import open_engine
-from radseek.cli.options import BodyPart, Count, Json, Modality, Model, TargetPath, WhereFilters, Workers, WrittenIndex
+from radseek.cli.options import (
+    AskedIndexes,
+    BodyPart,
+    Count,
+    Json,
+    Modality,
+    Model,
+    SiteTokens,
+    TargetPath,
+    WhereFilters,
+    Workers,
+)
 from radseek.cli.similar_tables import print_similar
 from radseek.cli.target_studies import only_study, refuse_nothing, refuse_second, studies_of
 from radseek.retrieval.engine import Engine
@@ -74,7 +86,7 @@ def classify(
 
 def similar(
     target: TargetPath,
-    index: WrittenIndex,
+    index: AskedIndexes,
     k: Count = 10,
     where: WhereFilters = None,
     text: Annotated[str | None, typer.Option(help='Words that the cases should match too: "with effusion".')] = None,
@@ -96,6 +108,7 @@ def similar(
     model: Model = None,
     modality: Modality = None,
     body_part: BodyPart = None,
+    site_tokens: SiteTokens = None,
     json: Json = False,
 ) -> None:
     """Find the earlier cases most like the study at TARGET, or like a masked region of it, and their reports."""
@@ -104,7 +117,10 @@ def similar(
     stated = stated_kind(modality, body_part)
     if mask is None:
         refuse_second(target)
-    with Engine.open(index, model, isolated=True) as engine:
+    if contrast is not None and is_many(index):
+        raise UsageError("--contrast asks one index what its reports say; give one --index folder, or leave it out.")
+    sides: dict[str, Any] = {} if contrast is None else {"contrast": contrast}
+    with ask_indexes(index, model, site_tokens) as (engine, asked):
         skipped: list[Skipped] = []
         notes: list[str] = []
         query: StudyVectors | str
@@ -112,17 +128,17 @@ def similar(
             query = only_study(engine, target, stated, skipped, notes, json=json)
         else:
             query = _with_pixels(engine, target)
-        result = engine.similar(
+        result = asked.similar(
             query,
             k,
             where=where or (),
             text=text,
             mask=mask,
             mask_labels=mask_label or (),
-            contrast=contrast,
             include_same_patient=include_same_patient,
             modality=modality if isinstance(query, str) else None,
             body_part=body_part if isinstance(query, str) else None,
+            **sides,
         )
     print_remarks((*notes, *result.notes), result.suggestions)
     if json:
@@ -135,16 +151,17 @@ def similar(
 
 def search(
     text: Annotated[str, typer.Argument(help='A sentence, or "a" + "b" - "c"; English or Chinese.')],
-    index: WrittenIndex,
+    index: AskedIndexes,
     within: Annotated[Within, typer.Option("--within", "--in", help="images, reports or both.")] = Within.BOTH,
     k: Count = 10,
     where: WhereFilters = None,
     model: Model = None,
+    site_tokens: SiteTokens = None,
     json: Json = False,
 ) -> None:
     """Find studies and report sentences in words."""
-    with Engine.open(index, model, isolated=True) as engine:
-        result = engine.search(text, k, where=where or (), within=within.value)
+    with ask_indexes(index, model, site_tokens) as (_, asked):
+        result = asked.search(text, k, where=where or (), within=within.value)
     print_remarks(result.notes, result.suggestions)
     if json:
         print_json(result.to_dict())
@@ -152,12 +169,12 @@ def search(
     if within is not Within.REPORTS:
         scores = numbers_apart([s.score for s in result.studies])
         studies = [
-            [s.rank, s.path or s.study, score, f"{s.view} {slice_number(s.key_slice)}", "" if s.is_read else "no"]
+            [s.rank, place(s), score, f"{s.view} {slice_number(s.key_slice)}", "" if s.is_read else "no"]
             for s, score in zip(result.studies, scores, strict=True)
         ]
         print_table("Studies, by their best slice", ["", "study", "score", "best slice", "read there"], studies)
     if within is not Within.IMAGES:
-        sentences = [[s.rank, s.path or s.study, s.polarity or "", s.text] for s in result.sentences]
+        sentences = [[s.rank, place(s), s.polarity or "", s.text] for s in result.sentences]
         print_table("Report sentences", ["", "study", "says", "sentence"], sentences)
     print_notice(meaningless=result.encoder.meaningless)
 

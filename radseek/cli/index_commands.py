@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import suppress
 from dataclasses import asdict
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,24 +12,28 @@ import typer
 
 from radseek.app.forget_study import Named
 from radseek.app.forget_study import forget as forget_all
-from radseek.cli.console import errors, interruptible, print_json, print_notice, print_skipped, print_table, progress
+from radseek.cli.build_engines import BuildEngine, build_by
+from radseek.cli.build_tables import print_build
+from radseek.cli.console import errors, interruptible, print_json, print_notice, print_table, progress
 from radseek.cli.options import (
     BatchSize,
     BodyPart,
     Device,
+    Duplicates,
     Json,
     Modality,
+    OnDuplicate,
     Precision,
+    Readmit,
     ReportColumn,
     StudyColumn,
     Workers,
 )
-from radseek.index_builder import BuildReport, build_index
+from radseek.index_builder.build import BuildReport, Tables
 from radseek.index_builder.name_match import three_of
 from radseek.retrieval.disk_errors import writing_to
 from radseek.retrieval.encoders.download.fetch import fetch as fetch_model
 from radseek.retrieval.encoders.known_encoders import known_encoders
-from radseek.retrieval.encoders.load_encoder import load_encoder
 from radseek.retrieval.errors import InputError, UsageError
 from radseek.retrieval.index.kept_closeness import keep_closeness
 from radseek.retrieval.index.local_store import LocalStore
@@ -41,14 +44,6 @@ from radseek.retrieval.privacy.pseudonyms import KEY_PREFIX, keyed_hash, load_ke
 __all__ = ["build", "compact", "fetch", "forget", "info", "phantoms", "relink", "verify"]
 
 IndexPath = Annotated[Path, typer.Argument(help="The index folder.")]
-
-
-class OnDuplicate(StrEnum):
-    """What to do with a study that is in the index with other files."""
-
-    SKIP = "skip"
-    ERROR = "error"
-    REPLACE = "replace"
 
 
 def build(
@@ -66,10 +61,17 @@ def build(
     study_column: StudyColumn = None,
     report_column: ReportColumn = None,
     workers: Workers = None,
-    on_duplicate: Annotated[
-        OnDuplicate, typer.Option(help="A study that is there with other files.")
-    ] = OnDuplicate.SKIP,
-    readmit: Annotated[bool, typer.Option("--readmit", help="Take in again what was forgotten.")] = False,
+    on_duplicate: Duplicates = OnDuplicate.SKIP,
+    readmit: Readmit = False,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            help="Write only one part of the studies, such as 3/64, beside the index; `radseek merge` is next."
+        ),
+    ] = None,
+    engine: Annotated[
+        BuildEngine, typer.Option(help="local, or ray: a Ray cluster whose machines see the same folders.")
+    ] = BuildEngine.LOCAL,
     device: Device = None,
     precision: Precision = None,
     batch_size: BatchSize = None,
@@ -81,17 +83,16 @@ def build(
     given = {"device": device, "precision": precision, "batch_size": batch_size}
     computing: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     with progress() as update, interruptible(index, json=json):
-        report = build_index(
+        report = build_by(
+            engine,
+            shard,
             sources,
             index,
             model=model,
-            encoder=load_encoder(model, **computing) if computing else None,
+            computing=computing,
             modality=modality,
             body_part=body_part,
-            reports=reports,
-            metadata=metadata,
-            study_column=study_column,
-            report_column=report_column,
+            tables=Tables(reports, metadata, study_column, report_column),
             workers=workers,
             on_duplicate=on_duplicate.value,
             readmit=readmit,
@@ -103,8 +104,8 @@ def build(
     if json:
         print_json(report.to_dict())
     else:
-        _build_summary(report)
-    if not report.studies and not report.already and not report.forgotten:
+        print_build(report)
+    if shard is None and not report.studies and not report.already and not report.forgotten:
         _refuse(report, sources)
 
 
@@ -295,24 +296,6 @@ def _said_gone(paths: list[str]) -> str:
 
 def _key_of(study: str, key: bytes | None) -> list[str]:
     return [] if key is None else [keyed_hash(key, "study", study)]
-
-
-def _build_summary(report: BuildReport) -> None:
-    names = ["files", "studies", "already", "series", "slices", "sentences", "seconds"]
-    if report.forgotten:
-        names.insert(3, "forgotten")
-        errors.print(
-            f"{report.forgotten} studies found here were forgotten and stay out; --readmit takes them in again.",
-            markup=False,
-            soft_wrap=True,
-        )
-    for one in report.changed:
-        errors.print(f"{one.path}: replaced; it had {' and '.join(one.what)}.", markup=False, soft_wrap=True)
-    print_table(
-        f"{report.index}, generation {report.generation}", ["", ""], [[name, getattr(report, name)] for name in names]
-    )
-    print_skipped(report.skipped)
-    print_notice(meaningless=bool(report.encoder.get("meaningless")))
 
 
 def _undigested(studies: int) -> str:

@@ -22,6 +22,7 @@ __all__ = ["COMMANDS", "EXAMPLES", "INTERRUPTED_MESSAGE", "InterruptedCommandErr
 # words, a mapping from the second to its function, and from "" to what the first does alone
 COMMANDS: Final = {
     "build": ("index_commands", "Add every study under SOURCES to an index."),
+    "merge": ("merge_command", "Merge the shards that `radseek build --shard` wrote into one index."),
     "screen": ("screen_command", "Score findings in every study of TARGET: no training, any words."),
     "classify": ("ask_commands", "Share one between labels that exclude each other, for every study of TARGET."),
     "similar": (
@@ -85,6 +86,7 @@ COMMANDS: Final = {
 # what each command's own help ends with; tests/test_command_help.py holds that the command takes it
 EXAMPLES: Final = {
     "build": "radseek build scans --index archive.index --reports reports.csv",
+    "merge": "radseek merge archive.index archive.index.shards/*",
     "screen": "radseek screen archive.index --findings chest_ct --format parquet --out scores.parquet --resume",
     "classify": "radseek classify image.png --label 'a chest radiograph' --label 'a hand radiograph'",
     "similar": "radseek similar scan.nii.gz --index archive.index -k 5 --where age=40-60",

@@ -9,10 +9,12 @@ from typing import Annotated
 import typer
 
 __all__ = [
+    "AskedIndexes",
     "BatchSize",
     "BodyPart",
     "Count",
     "Device",
+    "Duplicates",
     "Json",
     "LabelFindings",
     "LabelStudyColumn",
@@ -21,9 +23,12 @@ __all__ = [
     "LabelsFile",
     "Modality",
     "Model",
+    "OnDuplicate",
     "OptionalIndex",
     "Precision",
+    "Readmit",
     "ReportColumn",
+    "SiteTokens",
     "StudyColumn",
     "TargetPath",
     "UncertainLabel",
@@ -32,6 +37,14 @@ __all__ = [
     "Workers",
     "WrittenIndex",
 ]
+
+
+class OnDuplicate(StrEnum):
+    """What to do with a study that is in the index with other files."""
+
+    SKIP = "skip"
+    ERROR = "error"
+    REPLACE = "replace"
 
 
 class UncertainLabel(StrEnum):
@@ -44,6 +57,15 @@ class UncertainLabel(StrEnum):
 
 TargetPath = Annotated[
     str, typer.Argument(help="A path (every study under it), an index (every study in it), or a study's key.")
+]
+AskedIndexes = Annotated[
+    list[str], typer.Option("--index", help="The index folder, or the https:// address of a site; repeatable.")
+]
+SiteTokens = Annotated[
+    Path | None,
+    typer.Option(
+        "--site-tokens", help="A file of lines `https://HOST TOKEN`, each shown to that site; or RADSEEK_SITE_TOKENS."
+    ),
 ]
 WrittenIndex = Annotated[Path, typer.Option("--index", help="The index folder.")]
 OptionalIndex = Annotated[Path | None, typer.Option("--index", help="The index folder; adds percentiles.")]
@@ -76,6 +98,8 @@ ReportColumn = Annotated[
     str | None,
     typer.Option("--report-column", help="The heading in --reports that holds the text, where it is unusual."),
 ]
+Duplicates = Annotated[OnDuplicate, typer.Option("--on-duplicate", help="A study that is there with other files.")]
+Readmit = Annotated[bool, typer.Option("--readmit", help="Take in again what was forgotten.")]
 Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Reading processes.")]
 Device = Annotated[str | None, typer.Option(help="Where to compute: cpu, cuda, cuda:1, mps; without, a GPU if any.")]
 Precision = Annotated[str | None, typer.Option(help="fp32 or bf16; without, bf16 where the device computes in it.")]

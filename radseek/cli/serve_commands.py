@@ -51,6 +51,10 @@ def serve(
     admin_token_file: Annotated[
         Path | None, typer.Option(help="A file with the token that may also change the index; or RADSEEK_ADMIN_TOKEN.")
     ] = None,
+    site_token_file: Annotated[
+        Path | None,
+        typer.Option(help="A file with the token for other sites, which reads no report; or RADSEEK_SITE_TOKEN."),
+    ] = None,
     allow_host: Annotated[
         list[str] | None, typer.Option(help="A name under which others reach this server; repeatable.")
     ] = None,
@@ -61,7 +65,14 @@ def serve(
     from radseek.server.settings import read_settings
 
     names = tuple(allow_host or ())
-    settings = read_settings(host, port, token_file=token_file, admin_token_file=admin_token_file, names=names)
+    settings = read_settings(
+        host,
+        port,
+        token_file=token_file,
+        admin_token_file=admin_token_file,
+        site_token_file=site_token_file,
+        names=names,
+    )
     with Session.open(index, model) as session:
         _run(session, settings, page=not no_page)
 

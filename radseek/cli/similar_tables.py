@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import zip_longest
 
+from radseek.cli.asked_indexes import place
 from radseek.cli.console import errors, number, numbers_apart, print_lines, print_table
 from radseek.retrieval.search.ranking import Match
 from radseek.retrieval.search.search_results import Contrast, ContrastRow, SimilarResult, SimilarRow
@@ -40,7 +41,7 @@ def print_similar(result: SimilarResult, target: str) -> None:
 
 def _line(row: SimilarRow, score: str) -> list[object]:
     report = _short(row.report, _REPORT)
-    return [row.rank, row.path or row.study, score, _KINDS[row.other_kind], _matches(row.matches), report]
+    return [row.rank, place(row), score, _KINDS[row.other_kind], _matches(row.matches), report]
 
 
 def _print_contrast(contrast: Contrast) -> None:

@@ -22,9 +22,10 @@ from radseek.server.failed_tokens import Failures
 from radseek.server.problems import problem
 from radseek.server.settings import Settings
 
-__all__ = ["COOKIE", "OPEN", "Guard", "LoginSessions", "Role", "need_admin", "role_of_token", "too_many"]
+__all__ = ["COOKIE", "FOR_SITES", "OPEN", "Guard", "LoginSessions", "Role", "need_admin", "role_of_token", "too_many"]
 
-Role = Literal["read", "admin"]
+Role = Literal["site", "read", "admin"]
+FOR_SITES: Final = "/v1/site/"  # all that a token for other sites may ask
 COOKIE: Final = "radseek_session"
 OPEN: Final = ("/healthz", "/readyz", "/login", "/logout")
 _LIFE: Final = 12 * 3600.0  # seconds of a session
@@ -90,6 +91,9 @@ class Guard:
                 else:
                     await (too_many(wait) if wait else _refusal(asked, scope["method"]))(scope, receive, send)
                 return
+            if role == "site" and not scope["path"].startswith(FOR_SITES):
+                await _for_sites_only(scope, receive, send)
+                return
         scope.setdefault("state", {})["role"] = role
         await self.app(scope, receive, send)
 
@@ -117,12 +121,11 @@ class Guard:
 
 
 def role_of_token(token: str, settings: Settings) -> Role | None:
-    """Return what a token may do. Both are always compared, in constant time."""
+    """Return what a token may do. All are always compared, in constant time."""
     given = token.encode("utf-8", "replace")
     same = [known is not None and hmac.compare_digest(given, known.encode()) for known in _tokens(settings)]
-    if same[1]:
-        return "admin"
-    return "read" if same[0] else None
+    roles: tuple[Role, ...] = ("site", "read", "admin")
+    return next((role for role, is_it in zip(reversed(roles), reversed(same), strict=True) if is_it), None)
 
 
 def too_many(wait: int) -> Response:
@@ -141,8 +144,16 @@ def _bearer(asked: HTTPConnection) -> str | None:
     return token.strip() if kind.lower() == "bearer" else None
 
 
-def _tokens(settings: Settings) -> tuple[str | None, str | None]:
-    return settings.token, settings.admin_token
+def _tokens(settings: Settings) -> tuple[str | None, str | None, str | None]:
+    return settings.site_token, settings.token, settings.admin_token
+
+
+async def _for_sites_only(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1008})
+        return
+    detail = f"This token is for other sites' questions, under {FOR_SITES}; ask whoever keeps this server for another."
+    await problem(403, detail)(scope, receive, send)
 
 
 def _refusal(asked: HTTPConnection, method: str) -> Response:

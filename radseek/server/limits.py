@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from typing import Final
 
 from fastapi import HTTPException
@@ -33,15 +34,13 @@ class _RefusedError(HTTPException):
 class BodyLimit:
     """Refuses bodies above a limit: by the length announced before any of it is read, else while it is counted.
 
-    `large`: routes that take uploads, whose limit is `most`; any other body ends at `ordinary` bytes. A sender that
+    `limits`: beginnings of routes, each with its most bytes; any other body ends at `ordinary` bytes. A sender that
     pauses for more than `idle` seconds gets 408, and so does one that after as many sends fewer than `pace` bytes a
     second.
     """
 
-    def __init__(
-        self, app: ASGIApp, *, most: int, ordinary: int, large: tuple[str, ...], idle: float, pace: float
-    ) -> None:
-        self.app, self.most, self.ordinary, self.large = app, most, ordinary, large
+    def __init__(self, app: ASGIApp, *, limits: Mapping[str, int], ordinary: int, idle: float, pace: float) -> None:
+        self.app, self.limits, self.ordinary = app, dict(limits), ordinary
         self.idle, self.pace = idle, pace
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -49,7 +48,8 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        limit = self.most if scope["path"].startswith(self.large) else self.ordinary
+        found = (most for beginning, most in self.limits.items() if scope["path"].startswith(beginning))
+        limit = next(found, self.ordinary)
         announced = Headers(scope=scope).get("content-length", "0")
         if not announced.isdecimal() or int(announced[:20]) > limit:
             await problem(413, _rule(limit), headers=_CLOSE)(scope, receive, send)

@@ -55,7 +55,7 @@ def login_routes(settings: Settings, sessions: LoginSessions) -> APIRouter:
         if wait := failures.wait(address):
             return too_many(wait)
         role = role_of_token(token.strip(), settings)
-        if role is None:
+        if role is None or role == "site":  # the page is not for other sites
             failures.add(address)
             return _form(_WRONG, 401)
         answer = RedirectResponse("/", 303)

@@ -1,7 +1,6 @@
-"""What is answered, as models: the documents that the command prints with --json, field by field, but for paths.
+"""What is answered, as models: the documents that the command prints with --json, field by field.
 
-`path` is null in every answer: where a file lies is nobody's business who asks from outside. A field more or less than
-here is an error, so a document cannot change without its description.
+`path` is null in every answer: where a file lies is nobody's business. A field more or less than here is an error.
 """
 
 from __future__ import annotations
@@ -9,6 +8,8 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from radseek.server.site_answers import SiteAnswered
 
 __all__ = [
     "ClassifyAnswer",
@@ -125,6 +126,7 @@ class _CaseRow(_Part):
     matches: list[_Match]
     report: str | None
     other_kind: bool | None
+    site: None
 
 
 class _ContrastRow(_CaseRow):
@@ -165,6 +167,7 @@ class SimilarAnswer(_Answer):
     nothing_close_enough: _NothingClose | None
     results: list[_CaseRow]
     contrast: _Contrast | None
+    sites: list[SiteAnswered]
 
 
 class _StudyRow(_Part):
@@ -176,6 +179,7 @@ class _StudyRow(_Part):
     series: str
     view: str
     is_read: bool
+    site: None
 
 
 class _SentenceRow(_Part):
@@ -186,6 +190,7 @@ class _SentenceRow(_Part):
     score: float
     similarity: float | None
     polarity: Polarity | None
+    site: None
 
 
 class _Searched(_Part):
@@ -203,6 +208,7 @@ class SearchAnswer(_Answer):
     not_told_apart: list[str]
     studies: list[_StudyRow]
     sentences: list[_SentenceRow]
+    sites: list[SiteAnswered]
 
 
 class _Item(_Part):

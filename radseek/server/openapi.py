@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from radseek.retrieval.document import NOTICE
-from radseek.server.auth import OPEN
+from radseek.server.auth import FOR_SITES, OPEN
 from radseek.server.models import Problem
 
 __all__ = ["describe"]
@@ -26,7 +26,7 @@ _ERRORS: Final = {
     413: "More than may be sent at once.",
     421: "This server is not asked by that name.",
     422: "The request makes no sense; `reason_code` says why.",
-    429: "Too many wrong tokens from there: come back after `Retry-After` seconds.",
+    429: "Too many wrong tokens, or questions of another site, from there: come back after `Retry-After` seconds.",
     500: "The server failed.",
     503: "Busy, or the index cannot be read now: come back after `Retry-After` seconds.",
     507: "The server's disk has no room.",
@@ -46,9 +46,16 @@ def describe(app: FastAPI) -> dict[str, Any]:
         parts["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
         for path, operations in document["paths"].items():
             for method, operation in operations.items():
-                _complete(operation, path in OPEN, "admin" if method in _ADMIN or path in _ADMIN_PATHS else "read")
+                _complete(operation, path in OPEN, _role(path, method))
         app.openapi_schema = document
     return app.openapi_schema
+
+
+def _role(path: str, method: str) -> str:
+    """Return the least role that may ask."""
+    if path.startswith(FOR_SITES):
+        return "site"
+    return "admin" if method in _ADMIN or path in _ADMIN_PATHS else "read"
 
 
 def _complete(operation: dict[str, Any], is_open: bool, role: str) -> None:

@@ -18,6 +18,7 @@ from radseek.retrieval.explain.evidence import Item, Lang
 from radseek.retrieval.explain.narrators.load_narrator import load_narrator
 from radseek.retrieval.explain.narrators.narrator import Narrator
 from radseek.retrieval.scoring.probe_files import asked_finding
+from radseek.server.question_rate import QuestionRate
 from radseek.server.questions import ExplainQuestion, ScreenQuestion
 from radseek.server.settings import Settings
 
@@ -33,7 +34,11 @@ class RequestContext:
     session: Session
     settings: Settings
     _local: Narrator = field(default_factory=lambda: _OneAtATime(load_narrator("local")))
+    site_rate: QuestionRate = field(init=False)
     _uploads: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(_UPLOADS))
+
+    def __post_init__(self) -> None:
+        self.site_rate = QuestionRate(self.settings.site_questions)
 
     @contextmanager
     def engine(self) -> Iterator[Engine]:

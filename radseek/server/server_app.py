@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from radseek.app.session import Session
-from radseek.server.auth import OPEN, Guard, LoginSessions
+from radseek.server.auth import FOR_SITES, OPEN, Guard, LoginSessions
 from radseek.server.headers import Marked
 from radseek.server.limits import BodyLimit, Senders, WaitingLimit, Whole
 from radseek.server.login import login_routes
@@ -18,12 +18,14 @@ from radseek.server.problems import answer_errors
 from radseek.server.request_context import RequestContext
 from radseek.server.routes import api, health
 from radseek.server.settings import Settings
+from radseek.server.site_routes import site_api
 from radseek.server.upload_route import uploads
 
 __all__ = ["UPLOAD_PATHS", "create_api", "create_app", "guarded"]
 
 UPLOAD_PATHS: Final = ("/v1/uploads", "/gradio_api/upload")
 _ORDINARY: Final = 1 << 20  # bytes of any other body
+_VECTORS: Final = 16 << 20  # bytes of a study's vectors: some 4,000 slices of 1,024 numbers
 _MARGIN: Final = 1 << 20  # bytes of an upload's own form around its files
 _UPLOADS: Final = ("/v1/uploads",)
 _AT_ONCE: Final = 4  # questions at work: one has the engine, the next are read and the last written
@@ -54,7 +56,7 @@ def create_api(session: Session, settings: Settings, sessions: LoginSessions) ->
     )
     app.state.at = RequestContext(session, settings)
     answer_errors(app)
-    for router in (api, uploads, health, login_routes(settings, sessions)):
+    for router in (api, site_api, uploads, health, login_routes(settings, sessions)):
         app.include_router(router)
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]  # as FastAPI's own documentation does
     return app
@@ -71,8 +73,8 @@ def guarded(app: ASGIApp, settings: Settings, sessions: LoginSessions) -> ASGIAp
     app = Senders(app, most=_SENDERS, prefix=_UPLOADS)
     app = Whole(app, prefix=ours, but=_UPLOADS)
     app = Guard(app, settings, sessions)
-    most = settings.uploads.stored + _MARGIN
-    app = BodyLimit(app, most=most, ordinary=_ORDINARY, large=UPLOAD_PATHS, idle=idle, pace=settings.pace)
+    limits = dict.fromkeys(UPLOAD_PATHS, settings.uploads.stored + _MARGIN) | {FOR_SITES: _VECTORS}
+    app = BodyLimit(app, limits=limits, ordinary=_ORDINARY, idle=idle, pace=settings.pace)
     app = OwnOrigin(app, settings.names, settings.host)
     return Marked(app)
 

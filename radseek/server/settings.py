@@ -19,6 +19,7 @@ __all__ = ["SHORTEST_TOKEN", "Settings", "is_loopback", "read_settings"]
 SHORTEST_TOKEN: Final = 16  # characters; fewer could be guessed
 _FEWEST_DIFFERENT: Final = 6  # characters of a token; "aaaaaaaaaaaaaaaa" is none
 _TOKEN: Final = "RADSEEK_TOKEN"  # noqa: S105 - the name of a variable
+_SITE_TOKEN: Final = "RADSEEK_SITE_TOKEN"  # noqa: S105 - the name of a variable
 _ADMIN_TOKEN: Final = "RADSEEK_ADMIN_TOKEN"  # noqa: S105 - the name of a variable
 
 
@@ -41,11 +42,13 @@ class Settings:
     timeout: float = 60.0  # seconds that a question waits for the engine
     idle: float = 30.0  # seconds between two pieces of a body, after which its sender is given up
     pace: float = 16 << 10  # bytes a second, all in all, that a body must come with after as many seconds
+    site_token: str | None = field(default=None, repr=False)
+    site_questions: int = 120  # of one address a minute, by other sites
 
     @property
     def guarded(self) -> bool:
         """Say whether a token is asked for."""
-        return self.token is not None or self.admin_token is not None
+        return any(one is not None for one in (self.token, self.admin_token, self.site_token))
 
 
 def read_settings(
@@ -54,25 +57,30 @@ def read_settings(
     *,
     token_file: Path | None = None,
     admin_token_file: Path | None = None,
+    site_token_file: Path | None = None,
     names: tuple[str, ...] = (),
     environment: Mapping[str, str] | None = None,
 ) -> Settings:
-    """Return settings with the tokens of the files, or of `RADSEEK_TOKEN` and `RADSEEK_ADMIN_TOKEN`.
+    """Return settings with the tokens of the files, or of `RADSEEK_TOKEN`, `RADSEEK_ADMIN_TOKEN`
+    and `RADSEEK_SITE_TOKEN`.
 
-    Raises `UsageError` for an address beyond loopback without a token, and for a token that is short, shared by both
+    Raises `UsageError` for an address beyond loopback without a token, and for a token that is short, shared by two
     roles, or in a file that others can read.
     """
     environment = os.environ if environment is None else environment
     token = _token(token_file, _TOKEN, environment)
     admin = _token(admin_token_file, _ADMIN_TOKEN, environment)
+    site = _token(site_token_file, _SITE_TOKEN, environment)
     if token is not None and token == admin:
         raise UsageError("The read token and the admin token are the same; make two, so that one can be handed out.")
-    if token is None and admin is None and not is_loopback(host):
+    if site is not None and site in (token, admin):
+        raise UsageError("The token for other sites is also another role's; make one that can ask them nothing else.")
+    if token is None and admin is None and site is None and not is_loopback(host):
         raise UsageError(
             f"{host} can be reached from other machines, and there is no token: whoever finds the port could read the "
             f"archive. Put one in {_TOKEN} or --token-file (`openssl rand -hex 32`), or leave --host out."
         )
-    return Settings(host, port, token, admin, tuple(name.lower() for name in names))
+    return Settings(host, port, token, admin, tuple(name.lower() for name in names), site_token=site)
 
 
 def is_loopback(host: str) -> bool:

@@ -38,9 +38,11 @@ from radseek.retrieval.index.store import (
     SentenceHit,
     SliceHit,
     StudyRecord,
+    Together,
     TopMeans,
     TopQuery,
     ViewHit,
+    WordStatistics,
 )
 from radseek.retrieval.index.upkeep import Upkeep
 from radseek.retrieval.index.vectors.vector_table import StoredVectors
@@ -74,10 +76,9 @@ class LocalStore(StoredVectors):
                 clear_sums(path)
                 if (manifest.format, manifest.key_check) != (FORMAT, self._key_check):  # it lags behind the catalogue
                     write_manifest(path, manifest.spec, self._key_check)
-                layout = self._catalog.layout()
                 with writing_to(path):
                     clean_adapters(path, self._adapter)
-                    clean_orphans(self._folder, {info.folder_name for info in layout.folders})
+                    clean_orphans(self._folder, {info.folder_name for info in self._catalog.layout().folders})
                 self._newest = self._first_written = self._catalog.next_folder()
             self._now = Snapshot(self._catalog, self._folder, self._spec.dim, in_doubt=self._in_doubt)
             self._file = identity(path / CATALOG)
@@ -176,8 +177,7 @@ class LocalStore(StoredVectors):
         Raises `UnknownNameError` where one is not there.
         """
         linkage = self._writable()
-        missing = sorted(set(studies) - self.contains(studies))
-        if missing:
+        if missing := sorted(set(studies) - self.contains(studies)):
             raise UnknownNameError(f"{self.path} has no study {missing[0]}; `radseek screen` lists what it has.")
         commit.remove(self._catalog, linkage, studies)
         return self._moved_on()
@@ -274,8 +274,7 @@ class LocalStore(StoredVectors):
         """Return the original identifiers and paths of `study`, a key, where the linkage file is there."""
         if self._linkage is None:
             return None
-        found = self._linkage.get(study)
-        if found is None and self.contains([study]):
+        if (found := self._linkage.get(study)) is None and self.contains([study]):
             self._check_linkage(self._linkage)
         return found
 
@@ -334,11 +333,20 @@ class LocalStore(StoredVectors):
         """Return the k studies whose best slice has the highest cosine with `(D,)`; ties by key."""
         return self._now.search_slices(query, k, scope)
 
+    def word_statistics(self, text: str) -> WordStatistics:
+        """Return what BM25 needs to know of the words of `text`."""
+        return self._now.word_statistics(text)
+
     def search_sentences(
-        self, query: NDArray[np.floating] | None, text: str, k: int, scope: Scope | None = None
+        self,
+        query: NDArray[np.floating] | None,
+        text: str,
+        k: int,
+        scope: Scope | None = None,
+        statistics: Together = None,
     ) -> list[SentenceHit]:
         """Return the union of the k best sentences by cosine and the k best by keyword, in key order."""
-        return self._now.search_sentences(query, text, k, scope)
+        return self._now.search_sentences(query, text, k, scope, statistics)
 
     def top_means(self, query: TopQuery, scope: Scope | None = None) -> Iterator[TopMeans]:
         """Yield, block by block, each view's mean of the top share of its slices' products."""
@@ -367,8 +375,7 @@ class LocalStore(StoredVectors):
 
     def _pool_again(self, spec: EncoderSpec, pool: rewriting.Pool, adapter: str) -> int:
         """Rewrite the index with another pooling; the manifest follows the catalogue, old adapters go last."""
-        now = self._now
-        rewriting.repool(self._catalog, self._folder, now.segments, now.places, spec, pool, adapter)
+        rewriting.repool(self._catalog, self._folder, self._now.segments, self._now.places, spec, pool, adapter)
         self._spec, self._adapter = spec, adapter
         write_manifest(self.path, spec, self._key_check)
         clean_adapters(self.path, adapter)
@@ -382,8 +389,7 @@ class LocalStore(StoredVectors):
         return self._now.generation
 
     def _moved_on(self) -> int:
-        newest = self._catalog.next_folder()
-        if (self._catalog.generation(), newest) != (self._now.generation, self._newest):
+        if (self._catalog.generation(), newest := self._catalog.next_folder()) != (self._now.generation, self._newest):
             self._newest = newest
             self._now = Snapshot(self._catalog, self._folder, self._spec.dim, self._now.segments)
         return self._now.generation

@@ -19,9 +19,11 @@ from radseek.retrieval.index.store import (
     SliceHit,
     Store,
     StudyRecord,
+    Together,
     TopMeans,
     TopQuery,
     ViewHit,
+    WordStatistics,
 )
 from radseek.retrieval.index.vectors.exact_search import FlatIndex
 from radseek.retrieval.index.vectors.vector_table import StoredVectors
@@ -125,11 +127,20 @@ class RepooledStore(StoredVectors):
         """Return the store's answer; slices know no pooling."""
         return self._store.search_slices(query, k, scope)
 
+    def word_statistics(self, text: str) -> WordStatistics:
+        """Return what BM25 needs to know of the words of `text`."""
+        return self._store.word_statistics(text)
+
     def search_sentences(
-        self, query: NDArray[np.floating] | None, text: str, k: int, scope: Scope | None = None
+        self,
+        query: NDArray[np.floating] | None,
+        text: str,
+        k: int,
+        scope: Scope | None = None,
+        statistics: Together = None,
     ) -> list[SentenceHit]:
         """Return the store's answer; sentences know no pooling."""
-        return self._store.search_sentences(query, text, k, scope)
+        return self._store.search_sentences(query, text, k, scope, statistics)
 
     def top_means(self, query: TopQuery, scope: Scope | None = None) -> Iterator[TopMeans]:
         """Return the store's answer; slices know no pooling."""

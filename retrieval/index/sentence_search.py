@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from radseek.retrieval.index.catalog.bm25 import KeywordIndex
 from radseek.retrieval.index.catalog.catalog_file import Catalog
 from radseek.retrieval.index.catalog.row_tables import SentenceTable
 from radseek.retrieval.index.store import SentenceHit
@@ -30,8 +29,7 @@ def find_sentences(
     catalog: Catalog,
     table: SentenceTable,
     by_meaning: Nearest | None,
-    keywords: KeywordIndex,
-    text: str,
+    scored: tuple[NDArray[np.int64], NDArray[np.float64]],
     k: int,
     allowed: NDArray[np.bool_],
     check: Callable[[Iterable[int]], None],
@@ -41,10 +39,12 @@ def find_sentences(
     Without `by_meaning`, by keyword alone.
 
     Ties are broken by study key and place in the report. A sentence that only one way found has no rank in
-    the other. In table order, so the caller decides how to rank them. `check` is given the studies answered from.
+    the other. In table order, so the caller decides how to rank them. `scored`: the row ids and the scores of the
+    sentences that have any of the words. `check` is given the studies answered from.
     """
     dense = {} if by_meaning is None else _ranked(by_meaning.vectors.search(by_meaning.query, k, allowed)[0])
-    keyword = _ranked(_by_keyword(keywords, table, text, k, allowed))
+    best, worth = _by_keyword(table, *scored, k, allowed)
+    keyword = {place: (rank, of) for rank, (place, of) in enumerate(zip(best.tolist(), worth.tolist(), strict=True), 1)}
     places = np.array(sorted({*dense, *keyword}), np.int64)
     check(table.study[places].tolist())
     rows = _texts(catalog, table.id[places].tolist())
@@ -52,7 +52,7 @@ def find_sentences(
     if by_meaning is not None:
         scores = by_meaning.vectors.cosines(places, by_meaning.query).tolist()
     return [
-        SentenceHit(*rows[row], score, dense.get(place), keyword.get(place))
+        SentenceHit(*rows[row], score, dense.get(place), *keyword.get(place, (None, None)))
         for place, row, score in zip(places.tolist(), table.id[places].tolist(), scores, strict=True)
     ]
 
@@ -62,10 +62,9 @@ def _ranked(places: NDArray[np.int64]) -> dict[int, int]:
 
 
 def _by_keyword(
-    keywords: KeywordIndex, table: SentenceTable, text: str, k: int, allowed: NDArray[np.bool_]
-) -> NDArray[np.int64]:
-    """Return the places in the table of the k best keyword matches, best first."""
-    rows, scores = keywords.scores(text)
+    table: SentenceTable, rows: NDArray[np.int64], scores: NDArray[np.float64], k: int, allowed: NDArray[np.bool_]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the places in the table of the k best keyword matches and their scores, best first."""
     known = rows < len(table.place)
     places, scores = table.place[rows[known]], scores[known]
     good = (places >= 0) & allowed[places]
@@ -73,7 +72,8 @@ def _by_keyword(
     if k < len(places):
         close = scores >= np.partition(scores, len(scores) - k)[len(scores) - k]
         places, scores = places[close], scores[close]
-    return places[np.lexsort((places, -scores))[:k]]
+    order = np.lexsort((places, -scores))[:k]
+    return places[order], scores[order]
 
 
 def _texts(catalog: Catalog, ids: list[int]) -> dict[int, tuple[str, int, str]]:

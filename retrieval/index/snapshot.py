@@ -20,7 +20,17 @@ from radseek.retrieval.index.catalog.file_sums import changed_files
 from radseek.retrieval.index.segments.places import Places
 from radseek.retrieval.index.segments.segment_folders import Segment
 from radseek.retrieval.index.sentence_search import Nearest, find_sentences
-from radseek.retrieval.index.store import Case, Scope, SentenceHit, SliceHit, TopMeans, TopQuery, ViewHit
+from radseek.retrieval.index.store import (
+    Case,
+    Scope,
+    SentenceHit,
+    SliceHit,
+    Together,
+    TopMeans,
+    TopQuery,
+    ViewHit,
+    WordStatistics,
+)
 from radseek.retrieval.index.vectors.exact_search import FlatIndex
 from radseek.retrieval.index.vectors.sentence_vectors import SentenceIndex
 from radseek.retrieval.index.vectors.slice_scan import best_slices, top_means
@@ -178,8 +188,18 @@ class Snapshot:
             for _, place, at, score in found
         ]
 
+    def word_statistics(self, text: str) -> WordStatistics:
+        """Return what BM25 needs to know of the words of `text`."""
+        self._check_for_all()
+        return self._keywords().statistics(text)
+
     def search_sentences(
-        self, query: NDArray[np.floating] | None, text: str, k: int, scope: Scope | None
+        self,
+        query: NDArray[np.floating] | None,
+        text: str,
+        k: int,
+        scope: Scope | None,
+        statistics: Together = None,
     ) -> list[SentenceHit]:
         """Return the union of the k best sentences by cosine and the k best by keyword, in both orders' ranks.
 
@@ -187,13 +207,12 @@ class Snapshot:
         """
         self._check_for_all()
         table = self._sentences()
-        keywords = self._cached("keywords", lambda: KeywordIndex(self.catalog))
         nearest = None
         if query is not None:
             vectors = self._cached("vectors of sentences", lambda: SentenceIndex(self._sentence_rows(table)))
             nearest = Nearest(vectors, query)
-        allowed = self._mask(scope)[table.owner]
-        return find_sentences(self.catalog, table, nearest, keywords, text, k, allowed, self._check_said)
+        allowed, scored = self._mask(scope)[table.owner], self._keywords().scores(text, statistics)
+        return find_sentences(self.catalog, table, nearest, scored, k, allowed, self._check_said)
 
     def top_means(self, query: TopQuery, scope: Scope) -> Iterator[TopMeans]:
         """Yield, block by block, each view's mean of the top share of its slices' products."""
@@ -208,6 +227,9 @@ class Snapshot:
                 places = np.flatnonzero(mask[table.owner] & (table.name == code) & (unknown == is_unknown))
                 for views, means in top_means(table, self.segments, query.directions, places, query.share):
                     yield TopMeans(place[table.owner[views]], name, not is_unknown, means, table.count[views])
+
+    def _keywords(self) -> KeywordIndex:
+        return self._cached("keywords", lambda: KeywordIndex(self.catalog))
 
     def _check_for_all(self) -> None:
         self._check()

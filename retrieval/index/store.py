@@ -27,9 +27,11 @@ __all__ = [
     "SliceHit",
     "Store",
     "StudyRecord",
+    "Together",
     "TopMeans",
     "TopQuery",
     "ViewHit",
+    "WordStatistics",
     "pages",
 ]
 
@@ -157,7 +159,7 @@ class SliceHit:
 @dataclass(frozen=True, slots=True)
 class SentenceHit:
     """A stored report sentence. `similarity` is its cosine, None where the index has no vectors of sentences;
-    `keyword_rank` (from 1) is None without a match.
+    `keyword_rank` (from 1) and `keyword_score` (BM25) are None without a match.
     """
 
     study: str
@@ -166,6 +168,25 @@ class SentenceHit:
     similarity: float | None
     dense_rank: int | None
     keyword_rank: int | None
+    keyword_score: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WordStatistics:
+    """What BM25 needs to know of a collection of sentences: their number, that of their words, and in how many of them
+    each word of a question is. `having` is None where the words are found as phrases, each index by itself.
+    """
+
+    sentences: int
+    words: float
+    having: tuple[int, ...] | None
+
+    def __add__(self, other: WordStatistics) -> WordStatistics:
+        """Return those of two collections together."""
+        known = self.having is not None and other.having is not None and len(self.having) == len(other.having)
+        both = zip(self.having or (), other.having or (), strict=False)
+        having = tuple(one + another for one, another in both) if known else None
+        return WordStatistics(self.sentences + other.sentences, self.words + other.words, having)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -193,6 +214,9 @@ class TopMeans:
     knows_modality: bool
     means: NDArray[np.float32]
     slices: NDArray[np.int64]
+
+
+Together = WordStatistics | None  # of a larger collection that an index is part of; None for the index alone
 
 
 class Store(Protocol):
@@ -317,8 +341,17 @@ class Store(Protocol):
         """
         ...
 
+    def word_statistics(self, text: str) -> WordStatistics:
+        """Return what BM25 needs to know of the words of `text`, so that several indexes can rank as one."""
+        ...
+
     def search_sentences(
-        self, query: NDArray[np.floating] | None, text: str, k: int, scope: Scope | None = None
+        self,
+        query: NDArray[np.floating] | None,
+        text: str,
+        k: int,
+        scope: Scope | None = None,
+        statistics: Together = None,
     ) -> list[SentenceHit]:
         """Return the best report sentences, by meaning and by keyword.
 
@@ -327,6 +360,7 @@ class Store(Protocol):
             text: its words, for BM25 over the keyword index.
             k: how many each way.
             scope: which studies; None for all.
+            statistics: of the words in a larger collection that this index is part of; None for this index alone.
 
         Returns:
             The union of both ways, in key order, with the rank that each way gives; one to k each.

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import islice
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +24,10 @@ __all__ = [
     "RankedImage",
     "RankedSentence",
     "RankedStudy",
+    "SearchesSentences",
     "match_slices",
     "rank_images",
+    "rank_read",
     "rank_sentences",
     "rank_studies",
     "score_studies",
@@ -80,6 +83,16 @@ class RankedSentence:
     hit: SentenceHit
     score: float
     polarity: Polarity | None
+
+
+class SearchesSentences(Protocol):
+    """What sentences are asked of: an index, or several as one."""
+
+    def search_sentences(
+        self, query: NDArray[np.floating] | None, text: str, k: int, scope: Scope | None = None
+    ) -> list[SentenceHit]:
+        """Return the best report sentences, as `Store` does."""
+        ...
 
 
 def rank_studies(store: Store, views: Sequence[QueryView], k: int, scope: Scope) -> list[RankedStudy]:
@@ -143,7 +156,13 @@ def rank_images(
     Studies in which one of the findings is read come first, since cosines of different organs do not compare: a head
     may lie nearer to "pleural effusion" than every chest. Others follow only where k is more than those.
     """
-    views = views_read(findings)
+    return rank_read(store, views_read(findings), vector, k, scope)
+
+
+def rank_read(
+    store: Store, views: frozenset[str] | None, vector: NDArray[np.floating], k: int, scope: Scope
+) -> list[RankedImage]:
+    """Return what `rank_images` does, of words that are read in `views`, None for in any."""
     first = store.search_slices(vector, k, replace(scope, with_views=views))
     found = [RankedImage(hit, True) for hit in first]
     if views is not None and len(found) < k:
@@ -153,7 +172,12 @@ def rank_images(
 
 
 def rank_sentences(
-    store: Store, query: TextQuery, vector: NDArray[np.floating] | None, k: int, scope: Scope, floor: float = -1.0
+    store: SearchesSentences,
+    query: TextQuery,
+    vector: NDArray[np.floating] | None,
+    k: int,
+    scope: Scope,
+    floor: float = -1.0,
 ) -> list[RankedSentence]:
     """Return the k best report sentences: reciprocal-rank fusion of cosine and keyword order, ties by key.
 

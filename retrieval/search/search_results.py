@@ -21,6 +21,7 @@ __all__ = [
     "SentenceRow",
     "SimilarResult",
     "SimilarRow",
+    "SiteState",
     "StudyRow",
     "sentence_row",
     "study_row",
@@ -28,12 +29,30 @@ __all__ = [
 
 _SIMILAR_COLUMNS: Mapping[str, ColumnType] = {
     "rank": "whole", "study": "text", "path": "text", "score": "number", "view": "text", "query_slice": "whole",
-    "case_slice": "whole", "similarity": "number", "report": "text", "other_kind": "flag",
+    "case_slice": "whole", "similarity": "number", "report": "text", "other_kind": "flag", "site": "text",
 }  # fmt: skip
 _SEARCH_COLUMNS: Mapping[str, ColumnType] = {
     "kind": "text", "rank": "whole", "study": "text", "path": "text", "score": "number", "key_slice": "whole",
     "series": "text", "view": "text", "is_read": "flag", "text": "text", "similarity": "number", "polarity": "text",
+    "site": "text",
 }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class SiteState:
+    """One of several indexes that were asked together: its folder or URL, and whether it answered.
+
+    `reports`: whether it lets out what reports say; `trouble`: why there is nothing from it, in a sentence.
+    """
+
+    site: str
+    answered: bool
+    reports: bool
+    trouble: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON-able values."""
+        return json_row(asdict(self))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +60,7 @@ class SimilarRow:
     """One earlier case. `matches`: the most alike slices; `report`: the case's scrubbed report, where it has one.
 
     `other_kind`: whether it is of another modality or body part than the query; None where one of them is unknown.
+    `site`: where it is, of several indexes that were asked together; None of one.
     """
 
     rank: int
@@ -50,6 +70,7 @@ class SimilarRow:
     matches: tuple[Match, ...]
     report: str | None
     other_kind: bool | None = None
+    site: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the row as JSON-able values."""
@@ -103,7 +124,8 @@ class SimilarResult(ResultTable[SimilarRow]):
 
     `notes`: sentences on why there is nothing, or less than asked for; `suggestions`: what misspelt words may have
     meant. `floor`: the similarity that a case must reach by the query's kind of study, None where too few studies of
-    the kind are there to say; `nothing_close_enough`: where there are cases, and none reaches it.
+    the kind are there to say; `nothing_close_enough`: where there are cases, and none reaches it. `sites`: of several
+    indexes that were asked together, whether each answered.
     """
 
     encoder: EncoderSpec
@@ -114,6 +136,7 @@ class SimilarResult(ResultTable[SimilarRow]):
     suggestions: tuple[Suggestion, ...] = ()
     floor: float | None = None
     nothing_close_enough: NothingClose | None = None
+    sites: tuple[SiteState, ...] = ()
 
     @property
     def rows(self) -> tuple[SimilarRow, ...]:
@@ -151,6 +174,7 @@ class SimilarResult(ResultTable[SimilarRow]):
             "nothing_close_enough": None if self.nothing_close_enough is None else self.nothing_close_enough.to_dict(),
             "results": [row.to_dict() for row in self.results],
             "contrast": None if self.contrast is None else self.contrast.to_dict(),
+            "sites": [one.to_dict() for one in self.sites],
         }
 
 
@@ -159,6 +183,7 @@ class StudyRow:
     """A study whose best slice (`key_slice`, Z of the Volume of `series` seen as `view`) answers the words.
 
     `is_read`: False where the words name findings that are read in no view of the study; such studies come last.
+    `site`: as for `SimilarRow`.
     """
 
     rank: int
@@ -169,6 +194,7 @@ class StudyRow:
     series: str
     view: str
     is_read: bool
+    site: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the row as JSON-able values."""
@@ -180,7 +206,8 @@ class SentenceRow:
     """A report sentence. `score`: reciprocal-rank fusion, which only orders; `similarity`: the cosine, None
     where the encoder has no text tower.
 
-    `polarity`: what the sentence says of the finding asked for; None where it does not name it.
+    `polarity`: what the sentence says of the finding asked for; None where it does not name it. `site`: as for
+    `SimilarRow`.
     """
 
     rank: int
@@ -190,6 +217,7 @@ class SentenceRow:
     score: float
     similarity: float | None
     polarity: Polarity | None
+    site: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the row as JSON-able values."""
@@ -202,7 +230,7 @@ class SearchResult(ResultTable[StudyRow | SentenceRow]):
 
     `query`: what was searched, as written, and the filter as it was understood; `notes`: sentences on why there is
     nothing, or what the order is worth; `suggestions`: what misspelt words may have meant; `not_told_apart`: the
-    kinds of study found (`MR head`) that meaningless words order alike.
+    kinds of study found (`MR head`) that meaningless words order alike; `sites`: as for `SimilarResult`.
     """
 
     encoder: EncoderSpec
@@ -212,6 +240,7 @@ class SearchResult(ResultTable[StudyRow | SentenceRow]):
     notes: tuple[str, ...] = ()
     suggestions: tuple[Suggestion, ...] = ()
     not_told_apart: tuple[str, ...] = ()
+    sites: tuple[SiteState, ...] = ()
 
     @property
     def rows(self) -> tuple[StudyRow | SentenceRow, ...]:
@@ -241,16 +270,19 @@ class SearchResult(ResultTable[StudyRow | SentenceRow]):
             "suggestions": [one.to_dict() for one in self.suggestions],
             "studies": [row.to_dict() for row in self.studies],
             "sentences": [row.to_dict() for row in self.sentences],
+            "sites": [one.to_dict() for one in self.sites],
         }
 
 
-def study_row(rank: int, one: RankedImage, paths: Mapping[str, str | None]) -> StudyRow:
+def study_row(rank: int, one: RankedImage, paths: Mapping[str, str | None], site: str | None = None) -> StudyRow:
     """Return a found study as a row; `paths` by study."""
     hit = one.hit
-    return StudyRow(rank, hit.study, paths[hit.study], hit.similarity, hit.z, hit.series, hit.view, is_read=one.is_read)
+    return StudyRow(rank, hit.study, paths[hit.study], hit.similarity, hit.z, hit.series, hit.view, one.is_read, site)
 
 
-def sentence_row(rank: int, one: RankedSentence, paths: Mapping[str, str | None]) -> SentenceRow:
+def sentence_row(
+    rank: int, one: RankedSentence, paths: Mapping[str, str | None], site: str | None = None
+) -> SentenceRow:
     """Return a found sentence as a row; `paths` by study."""
     hit = one.hit
-    return SentenceRow(rank, hit.study, paths[hit.study], hit.text, one.score, hit.similarity, one.polarity)
+    return SentenceRow(rank, hit.study, paths[hit.study], hit.text, one.score, hit.similarity, one.polarity, site)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from radseek.retrieval.index.catalog.catalog_file import Catalog
 from radseek.retrieval.index.catalog.columns import read_columns
 from radseek.retrieval.index.catalog.keywords import query_terms, query_words
+from radseek.retrieval.index.store import WordStatistics
 
 __all__ = ["KeywordIndex"]
 
@@ -46,25 +47,40 @@ class KeywordIndex:
         self._sizes = np.zeros(int(rows.max(initial=0)) + 1)
         self._sizes[rows] = [number[size] for size in sizes]
         self._count = len(rows)
-        self._average = float(self._sizes.sum()) / max(1, self._count)
         self._kept: dict[tuple[str, bool], _Postings] = {}
 
-    def scores(self, text: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Return the row ids of the sentences that have any of the words of `text`, and their scores, higher better."""
-        terms = [(self._token(word), is_start) for word, is_start in query_terms(text)]
-        if not all(token for token, _ in terms):
+    def statistics(self, text: str) -> WordStatistics:
+        """Return how many sentences there are, their words, and how many sentences have each word of `text`."""
+        found = self._found(text)
+        having = None if found is None else tuple(len(one.rows) for one in found)
+        return WordStatistics(self._count, float(self._sizes.sum()), having)
+
+    def scores(self, text: str, of: WordStatistics | None = None) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Return the row ids of the sentences that have any of the words of `text`, and their scores, higher better.
+
+        `of`: the statistics of a larger collection that these sentences are part of, in place of their own.
+        """
+        found = self._found(text)
+        if found is None:
             return self._by_fts5(text)
-        found = [self._postings(token, is_start) for token, is_start in terms]
+        if of is None or of.having is None or len(of.having) != len(found):
+            of = self.statistics(text)
+        count, average = of.sentences, of.words / max(1, of.sentences)
         total = np.zeros(len(self._sizes))
         met = np.zeros(len(self._sizes), bool)
-        for one in found:
-            weight = math.log((self._count - len(one.rows) + 0.5) / (len(one.rows) + 0.5))
+        for one, having in zip(found, of.having or (), strict=True):
+            weight = math.log((count - having + 0.5) / (having + 0.5))
             weight = weight if weight > 0 else _LEAST
-            length = 1 - _B + _B * self._sizes[one.rows] / self._average
+            length = 1 - _B + _B * self._sizes[one.rows] / average
             total[one.rows] += weight * ((one.counts * (_K1 + 1.0)) / (one.counts + _K1 * length))
             met[one.rows] = True
         rows = np.flatnonzero(met)
         return rows, total[rows]
+
+    def _found(self, text: str) -> list[_Postings] | None:
+        """Return the rows of each word; None for words that FTS5 takes apart and finds as phrases."""
+        terms = [(self._token(word), is_start) for word, is_start in query_terms(text)]
+        return [self._postings(*one) for one in terms] if all(token for token, _ in terms) else None
 
     def _by_fts5(self, text: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """As `scores`, for words that FTS5 takes apart and finds as phrases."""
