@@ -82,6 +82,7 @@ if TYPE_CHECKING:
         SentenceRow,
         SimilarResult,
         SimilarRow,
+        SiteState,
         StudyRow,
     )
     from radseek.retrieval.types import (
@@ -151,6 +152,7 @@ __all__ = [
     "Series",
     "SimilarResult",
     "SimilarRow",
+    "SiteState",
     "Skipped",
     "StoppedError",
     "StorageError",
@@ -265,6 +267,7 @@ _PLACES = {
         "SentenceRow",
         "SimilarResult",
         "SimilarRow",
+        "SiteState",
         "StudyRow",
     ),
     "radseek.retrieval.types": (

@@ -76,8 +76,8 @@ class Engine(VectorOutput, LabelAnswers, HeatMapAnswers):
         self._targets = StudyTargets(self.encoder, self.store, isolated=isolated)
         self._folder = store.path if isinstance(store, LocalStore) else None  # where probes are
         self._texts = TextVectors(self.encoder)
-        self._closeness = None if self.store is None else KnownCloseness(self.store)
-        self.domain = None if self._closeness is None else Domain(self._closeness)
+        self.known_closeness = None if self.store is None else KnownCloseness(self.store)
+        self.domain = None if self.known_closeness is None else Domain(self.known_closeness)
         percentiles = None if self.store is None else Percentiles(self.store, self._texts)
         by_words = self.store is not None and self.encoder.spec.text
         self._separation = WordSeparation(self._texts, self.store) if by_words else None
@@ -136,11 +136,6 @@ class Engine(VectorOutput, LabelAnswers, HeatMapAnswers):
         """Close the index that `open` opened; a store that was given stays its giver's."""
         if self._owned is not None:
             self._owned.close()
-
-    @property
-    def known_closeness(self) -> KnownCloseness | None:
-        """Return how near the open index's studies lie to each other; None without one."""
-        return self._closeness
 
     def is_current(self) -> bool:
         """Say whether the index that `open` opened still is what this engine answers from; True without one.
@@ -285,7 +280,7 @@ class Engine(VectorOutput, LabelAnswers, HeatMapAnswers):
         patient = frozenset() if include_same_patient else frozenset({query.patient_key} - {""})
         scope = Scope(checked_where(where, store), None, frozenset({query.key, query.stored_as} - {""}), patient)
         words = None if text is None else query_vector(parse_query(text), self._texts)
-        asked = Comparison(store, query, scope, words, region is not None, self._closeness)
+        asked = Comparison(store, query, scope, words, region is not None, self.known_closeness)
         found, sources = asked.nearest(k), StatusSources(store, self._texts, self.judge)
         sides = None if finding is None else asked.contrast(finding, sources, k)
         about: dict[str, Any] = {"study": query.key, "path": query.path, "text": text, "where": scope.where.texts()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial, reduce
@@ -205,14 +205,14 @@ class ManySites:
         if within in ("images", "both"):
             asked = ImagesAsked(vector, views_read(query.findings), k, tuple(where))
             found = answers.ask(lambda site: site.images(asked))
-            paths = {key: path for one in found.values() for key, path in one.paths.items()}
+            paths = _paths(one.paths for one in found.values())
             best = enumerate(merge_images(found, k), 1)
             studies = tuple(study_row(rank, one, paths, site) for rank, (site, one) in best)
             notes |= {site: one.notes for site, one in found.items()}
         if within in ("reports", "both"):
             joined = self._joined(query, vector, tuple(where), answers)
             ranked = rank_sentences(joined, query, vector, k, Scope(), similarity_floor(vector, self._texts))
-            paths = {key: path for one in joined.found.values() for key, path in one.paths.items()}
+            paths = _paths(one.paths for one in joined.found.values())
             rows = enumerate(ranked, 1)
             sentences = tuple(sentence_row(r, one, paths, joined.site_of[one.hit.study]) for r, one in rows)
             notes |= {site: one.notes for site, one in joined.found.items()}
@@ -237,6 +237,14 @@ class ManySites:
             return answers.ask(lambda site: site.sentences(asked), only=known)
 
         return JoinedSentences(ask)
+
+
+def _paths(found: Iterable[Mapping[str, str | None]]) -> dict[str, str | None]:
+    """Return each study's path, from the first site that gives one: sites elsewhere give none."""
+    known: dict[str, str | None] = {}
+    for one in found:
+        known |= {key: path for key, path in one.items() if known.get(key) is None}
+    return known
 
 
 class _Answers:

@@ -47,6 +47,10 @@ STARTED = {
         *("--all-extras", "--constraints", "--extra", "--generate-hashes", "--no-annotate", "--no-deps", "--no-header"),
         *("--python-version", "--quiet", "--universal", "--upgrade"),
     },
+    "docs/shards.md": {
+        *("--array", "--cpus-per-task", "--dependency", "--job-name", "--mem", "--parsable", "--requeue", "--time"),
+        "--wrap",
+    },
     "benchmarks/server_fuzz.py": {
         *("--checks", "--continue-on-failure", "--exclude-method", "--exclude-path", "--generation-database"),
         *("--header", "--include-method", "--include-path", "--max-examples", "--no-color", "--phases", "--report"),

@@ -36,9 +36,9 @@ from radseek.retrieval.index.store import (
     Linkage,
     Scope,
     SentenceHit,
+    SentenceQuery,
     SliceHit,
     StudyRecord,
-    Together,
     TopMeans,
     TopQuery,
     ViewHit,
@@ -339,11 +339,11 @@ class LocalStore(StoredVectors):
 
     def search_sentences(
         self,
-        query: NDArray[np.floating] | None,
+        query: SentenceQuery,
         text: str,
         k: int,
         scope: Scope | None = None,
-        statistics: Together = None,
+        statistics: WordStatistics | None = None,
     ) -> list[SentenceHit]:
         """Return the union of the k best sentences by cosine and the k best by keyword, in key order."""
         return self._now.search_sentences(query, text, k, scope, statistics)

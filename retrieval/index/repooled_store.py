@@ -16,6 +16,7 @@ from radseek.retrieval.index.store import (
     Case,
     Scope,
     SentenceHit,
+    SentenceQuery,
     SliceHit,
     Store,
     StudyRecord,
@@ -132,12 +133,7 @@ class RepooledStore(StoredVectors):
         return self._store.word_statistics(text)
 
     def search_sentences(
-        self,
-        query: NDArray[np.floating] | None,
-        text: str,
-        k: int,
-        scope: Scope | None = None,
-        statistics: Together = None,
+        self, query: SentenceQuery, text: str, k: int, scope: Scope | None = None, statistics: Together = None
     ) -> list[SentenceHit]:
         """Return the store's answer; sentences know no pooling."""
         return self._store.search_sentences(query, text, k, scope, statistics)

@@ -24,6 +24,7 @@ from radseek.retrieval.index.store import (
     Case,
     Scope,
     SentenceHit,
+    SentenceQuery,
     SliceHit,
     Together,
     TopMeans,
@@ -194,12 +195,7 @@ class Snapshot:
         return self._keywords().statistics(text)
 
     def search_sentences(
-        self,
-        query: NDArray[np.floating] | None,
-        text: str,
-        k: int,
-        scope: Scope | None,
-        statistics: Together = None,
+        self, query: SentenceQuery, text: str, k: int, scope: Scope | None, statistics: Together = None
     ) -> list[SentenceHit]:
         """Return the union of the k best sentences by cosine and the k best by keyword, in both orders' ranks.
 

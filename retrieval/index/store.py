@@ -23,6 +23,7 @@ __all__ = [
     "Linkage",
     "Scope",
     "SentenceHit",
+    "SentenceQuery",
     "SeriesRecord",
     "SliceHit",
     "Store",
@@ -216,6 +217,7 @@ class TopMeans:
     slices: NDArray[np.int64]
 
 
+SentenceQuery = NDArray[np.floating] | None  # a vector of words; None where keywords alone are asked
 Together = WordStatistics | None  # of a larger collection that an index is part of; None for the index alone
 
 
@@ -346,12 +348,7 @@ class Store(Protocol):
         ...
 
     def search_sentences(
-        self,
-        query: NDArray[np.floating] | None,
-        text: str,
-        k: int,
-        scope: Scope | None = None,
-        statistics: Together = None,
+        self, query: SentenceQuery, text: str, k: int, scope: Scope | None = None, statistics: Together = None
     ) -> list[SentenceHit]:
         """Return the best report sentences, by meaning and by keyword.
 
