@@ -50,7 +50,7 @@ def allowed(path: str, method: str, role: str) -> bool:
 
 @pytest.fixture(scope="module")
 def server_with_sites(session: Session) -> Iterator[Callable[[str, str], str]]:
-    """The address of a server for a role and a path: two of them, since ten wrong tokens are all that one address has."""
+    """The address of a server for a role and a path: two of them, since an address has ten wrong tokens a minute."""
     app = [create_app(session, replace(GUARDED, site_token=SITE)) for _ in range(2)]
     with listening(app[0]) as first, listening(app[1]) as second:
         yield lambda role, path: second if role == "wrong" and path.startswith("/v1/si") else first
