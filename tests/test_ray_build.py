@@ -60,7 +60,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 def _two_nodes(cluster: Any) -> Any:
-    """Start two nodes of one processor; an agent of Ray's has 15 s to start, which a busy machine may not give."""
+    """Start two nodes of one processor; Ray gives an agent 15 seconds to start, and a busy machine may not."""
     for left in range(4, -1, -1):
         started = cluster()
         try:

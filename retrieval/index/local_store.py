@@ -39,6 +39,7 @@ from radseek.retrieval.index.store import (
     SentenceQuery,
     SliceHit,
     StudyRecord,
+    Together,
     TopMeans,
     TopQuery,
     ViewHit,
@@ -56,8 +57,7 @@ class LocalStore(StoredVectors):
     """Implements `radseek.retrieval.index.store.Store`. Get one from `open` or `create`; close it, or use `with`."""
 
     def __init__(self, path: Path, lock: FileLock | None) -> None:
-        self.path = path
-        self._folder = path / "segments"
+        self.path, self._folder = path, path / "segments"
         self._lock = lock
         self._linkage: LinkageFile | None = None
         self._newest = self._first_written = 0
@@ -338,12 +338,7 @@ class LocalStore(StoredVectors):
         return self._now.word_statistics(text)
 
     def search_sentences(
-        self,
-        query: SentenceQuery,
-        text: str,
-        k: int,
-        scope: Scope | None = None,
-        statistics: WordStatistics | None = None,
+        self, query: SentenceQuery, text: str, k: int, scope: Scope | None = None, statistics: Together = None
     ) -> list[SentenceHit]:
         """Return the union of the k best sentences by cosine and the k best by keyword, in key order."""
         return self._now.search_sentences(query, text, k, scope, statistics)
