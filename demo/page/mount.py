@@ -31,6 +31,7 @@ _MEDIA: Final = {
     "suggest.js": _SCRIPT,
     "tab_bar.js": _SCRIPT,
     "worklist.js": _SCRIPT,
+    "prior.js": _SCRIPT,
     "page.css": "text/css; charset=utf-8",
 }
 # What Gradio's page asks of others or for others: cards for social networks, an iframe resizer, a manifest.

@@ -13,6 +13,7 @@ from radseek.demo.page.empty_state import empty_state, no_set_state
 from radseek.demo.page.error_message import answered
 from radseek.demo.page.finding_table import Screened, findings_table
 from radseek.demo.page.page_words import Lang, say, say_or
+from radseek.demo.page.prior_bar import prior_bar
 from radseek.demo.page.shell import EACH, Shell, box
 from radseek.demo.page.viewer_frame import shown, viewer
 from radseek.demo.page.worklist_strip import worklist_strip
@@ -41,7 +42,10 @@ def screen_page(shell: Shell) -> None:
                 min_height=120,
             )
         with gr.Column(scale=6, min_width=480, elem_classes="rs-sticky"):
-            images = viewer(shell, "screen")
+            prior_bar(shell)
+            with gr.Row(elem_classes="rs-two-viewers"):
+                images = viewer(shell, "screen")
+                viewer(shell, "prior")
     answer = gr.State(None)
     shell.labels.set(which, lambda lang: {"label": say("screen.set", lang), "choices": set_choices(lang)})
     shell.labels.name(words, label="screen.words", placeholder="screen.words_hint")

@@ -8,7 +8,7 @@ const ROW = 64; // pixels; as in page.css
 const PAGE = 100; // rows of one question
 const AROUND = 6; // rows beyond the edges
 const REST = 150; // ms without a key before the words are looked for
-const ORDERS = ["key", "kind", "year", "age", "slices", "description"];
+const ORDERS = ["key", "kind", "date", "year", "age", "slices", "description"];
 
 let list = null;
 
