@@ -192,6 +192,7 @@ def judge_worklist(hand: Hand) -> None:
     expect(strip).to_be_visible()
     hand.press("j")
     for n in range(JUDGED):
+        expect(hand.page.locator(".rs-work-strip[aria-busy=false]")).to_have_count(1)
         with hand.page.expect_response("**/archive/verdict") as kept:
             hand.press("ynuyy"[n])
         assert kept.value.ok

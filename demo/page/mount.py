@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from radseek.app.session import Session
 from radseek.demo.page.archive_files import archive_routes
 from radseek.demo.page.explanations import WriteExplanation
+from radseek.demo.page.notebook_routes import notebook_routes
 from radseek.demo.page.study_list_routes import study_list_routes
 from radseek.demo.page.worklist_routes import worklist_routes
 from radseek.demo.viewer import viewer_routes
@@ -32,6 +33,7 @@ _MEDIA: Final = {
     "tab_bar.js": _SCRIPT,
     "worklist.js": _SCRIPT,
     "prior.js": _SCRIPT,
+    "notebook.js": _SCRIPT,
     "page.css": "text/css; charset=utf-8",
 }
 # What Gradio's page asks of others or for others: cards for social networks, an iframe resizer, a manifest.
@@ -65,6 +67,7 @@ def mount_page(
     app.include_router(archive_routes(session, base))
     app.include_router(study_list_routes(session, base))
     app.include_router(worklist_routes(session, base))
+    app.include_router(notebook_routes(session, base))
     gr.mount_gradio_app(
         app,
         build_page(session, explain=explain, base=base),

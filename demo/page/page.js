@@ -70,13 +70,18 @@ async function showNow(name, place, asked, request, fresh) {
     waiting = null;
   }
   if (wanted.name) handle.speak(wanted.lang, { viewer: wanted.name });
-  const { study, series, z, plane, k, view, level, width, finding, lang, like } = wanted;
+  const { study, series, z, plane, k, view, level, width, finding, lang, like, shapes } = wanted;
   // A study shown anew has no heat map unless one is asked for; a change of language keeps what is shown.
   const heat = finding !== undefined ? finding : fresh ? "" : undefined;
-  await handle.show({ study, series: series || undefined, z, plane, k, view, level, width, lang, like, ...(heat === undefined ? {} : { finding: heat }) });
+  await handle.show({ study, series: series || undefined, z, plane, k, view, level, width, lang, like, shapes, ...(heat === undefined ? {} : { finding: heat }) });
   if (request !== place.request) return;
   if (asked.linked !== undefined || fresh) place.linked = Boolean(asked.linked);
   if (place.linked) pairUp();
+}
+
+/** The key of the study chosen; "" for none. */
+export function chosenStudy() {
+  return chosen || "";
 }
 
 /** The viewer at a place; undefined before it showed anything. */
@@ -88,7 +93,10 @@ async function mountIn(place, lang) {
   const { mount } = await import(new URL(`${place.base}/viewer.js`, document.baseURI).href);
   if (!place.handle) { // two studies may have waited for the script
     place.handle = mount(place.root, { base: place.base, lang });
-    if (place === places.get("screen")) place.handle.onslice(noteSlice);
+    if (place === places.get("screen")) {
+      place.handle.onslice(noteSlice);
+      place.handle.onkeep((kept) => document.dispatchEvent(new CustomEvent("rs-keep", { detail: kept })));
+    }
   }
   return place.handle;
 }
@@ -182,7 +190,7 @@ document.addEventListener("click", (event) => event.target.closest("#rs-search-r
 document.addEventListener("keydown", (event) => event.key === "Enter" && event.target === searchField() && noteQuery());
 
 /** Search for words once the field is there: the tab of a link may only be being drawn. */
-function searchFor(words, tries = 600) {
+export function searchFor(words, tries = 600) {
   const [field, run] = [searchField(), document.querySelector("#rs-search-run")];
   if (!field || !run) {
     if (tries) setTimeout(() => searchFor(words, tries - 1), 100);

@@ -12,6 +12,7 @@ from radseek.app.session import Session
 from radseek.demo.page.empty_state import empty_state, no_set_state
 from radseek.demo.page.error_message import answered
 from radseek.demo.page.finding_table import Screened, findings_table
+from radseek.demo.page.notebook_panel import notebook_panel
 from radseek.demo.page.page_words import Lang, say, say_or
 from radseek.demo.page.prior_bar import prior_bar
 from radseek.demo.page.shell import EACH, Shell, box
@@ -46,6 +47,7 @@ def screen_page(shell: Shell) -> None:
             with gr.Row(elem_classes="rs-two-viewers"):
                 images = viewer(shell, "screen")
                 viewer(shell, "prior")
+            notebook_panel(shell, of_study=True)
     answer = gr.State(None)
     shell.labels.set(which, lambda lang: {"label": say("screen.set", lang), "choices": set_choices(lang)})
     shell.labels.name(words, label="screen.words", placeholder="screen.words_hint")

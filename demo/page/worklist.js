@@ -1,8 +1,9 @@
 // The worklist above the images: on by J, back by K, and a reader's word on what radseek says by Y, N or U.
 
-import { openStudy } from "./page.js";
+import { chosenStudy, openStudy } from "./page.js";
 import { onTab, tabNow } from "./tab_bar.js";
 
+const PATIENCE = 15_000; // ms
 const OPINIONS = { y: "agree", n: "disagree", u: "unsure" };
 
 let strip = null;
@@ -25,7 +26,7 @@ function make(tag, set = {}, ...children) {
 
 class Strip {
   constructor(root, base, value) {
-    Object.assign(this, { root, base, rows: [], at: -1 });
+    Object.assign(this, { root, base, rows: [], at: -1, asked: [] }); // asked: studies on their way to the screen
     this.where = make("p", { className: "rs-work-where" });
     this.where.setAttribute("role", "status");
     this.buttons = make("div", { className: "rs-buttons" });
@@ -62,6 +63,11 @@ class Strip {
 
   /** The row of a study that was chosen in another way; none where it is on no row. */
   follow(study) {
+    const n = this.asked.indexOf(study);
+    if (n >= 0) {
+      this.asked.splice(0, n + 1);
+      if (this.asked.length) return; // the reader is farther on already
+    } else this.asked = [];
     if (this.rows[this.at]?.study !== study) this.at = this.rows.findIndex((row) => row.study === study);
     this.write();
   }
@@ -75,7 +81,8 @@ class Strip {
     const own = row && row.opinion ? ` ${fill(words.own, { opinion: words[row.opinion].split(" ")[0] })}` : "";
     this.where.textContent = `${told || here + own} ${fill(words.progress, { read, count: rows.length })}`;
     this.progress.value = rows.length ? read / rows.length : 0;
-    for (const button of [...this.buttons.children].slice(2)) button.disabled = !row;
+    this.root.setAttribute("aria-busy", String(this.asked.length > 0));
+    for (const button of [...this.buttons.children].slice(2)) button.disabled = !row || this.asked.length > 0;
   }
 
   key(event) {
@@ -96,14 +103,26 @@ class Strip {
     if (to < 0 || to >= this.rows.length) return this.write(this.words.end);
     this.at = to;
     const { study, at } = this.rows[to];
+    if (study !== (this.asked.at(-1) ?? chosenStudy())) this.ask(study);
     openStudy(study, at);
     return this.write();
+  }
+
+  /** Remember a study as on its way; not for ever, should nobody tell that it came. */
+  ask(study) {
+    this.asked.push(study);
+    clearTimeout(this.patience);
+    this.patience = setTimeout(() => ((this.asked = []), this.write()), PATIENCE);
   }
 
   /** Keep a word and go on at once; where it could not be kept, it is taken back and said so. */
   async say(opinion) {
     const row = this.rows[this.at];
     if (!row) return;
+    if (this.asked.length) {
+      this.write(this.words.wait); // a word is on what stands on the screen
+      return;
+    }
     const before = row.opinion;
     row.opinion = opinion;
     this.go(1);

@@ -45,6 +45,7 @@ class Viewer {
       show: (what) => this.show(what),
       link: (other, how) => this.link(other.viewer, how),
       picked: () => this.picked(),
+      onkeep: (tell) => ((this.keeper = tell), this.redraw()),
       onslice: (tell) => (this.listeners.add(tell), () => this.listeners.delete(tell)),
       speak: (to, own) => this.speak(to, own),
       clear: () => this.clear(),
@@ -75,7 +76,7 @@ class Viewer {
   // ---- what is asked of it -------------------------------------------------------------------------------------
 
   /** Show a study, or a series, slice, view or finding of the one shown; what is left out stays as it is. */
-  async show({ study, series, z, plane, k, view, level, width, finding, lang, like } = {}) {
+  async show({ study, series, z, plane, k, view, level, width, finding, lang, like, shapes } = {}) {
     if (lang) this.speak(lang);
     const request = ++this.asked;
     try {
@@ -94,6 +95,7 @@ class Viewer {
       }
       if (request === this.asked && level !== undefined && width !== undefined) this.setWindow(level, width);
       await this.arrive();
+      if (shapes && request === this.asked && this.shown) this.ruler.restore(shapes, this.shown);
     } catch (error) {
       if (request === this.asked) this.fail(error);
     }
@@ -335,6 +337,14 @@ class Viewer {
     return this.plane && this.plane.centres ? along(this.plane, centreOf(this.plane, this.k)) : null;
   }
 
+  /** Hand what is measured on this slice to whoever keeps it. */
+  keepMeasured() {
+    if (!this.keeper || !this.shown) return;
+    const { text, shapes } = this.ruler.kept(this.shown);
+    const { series, planeName, k } = this.shown;
+    if (shapes.length) this.keeper({ study: this.scene.study, text, place: { series: series.key, plane: planeName, k, shapes } });
+  }
+
   /** What is looked at, for another study to be hung like it. */
   picked() {
     if (!this.series || !this.display) return {};
@@ -380,6 +390,7 @@ class Viewer {
     paint(canvas, wide, high, place, picture, layer, this.opacity, this.quality());
     this.place = place;
     this.measured = this.ruler.draw(canvas.getContext("2d"), place, this.shown);
+    this.at.keep.hidden = !this.measured || !this.keeper;
     this.write(place, wide);
     this.tellOf();
   }
@@ -445,7 +456,8 @@ class Viewer {
       at[name].title = word(name);
       at[name].setAttribute("aria-label", word(name));
     }
-    at.measure.textContent = word("measure");
+    for (const name of ["measure", "oval", "keep"]) at[name].textContent = word(name);
+    at.keep.title = word("keep_title");
     writeKeyMap(this);
     at.heatName.textContent = word("heat");
     at.opacity.setAttribute("aria-label", word("opacity"));

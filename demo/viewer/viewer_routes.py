@@ -37,7 +37,7 @@ _log: Final = logging.getLogger(__name__)
 _TYPES: Final = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}
 _SCRIPTS: Final = (
     *("viewer.js", "viewer.css", "controls.js", "gestures.js", "cine.js", "key_map.js", "ruler.js"),
-    *("paint.js", "picture_file.js", "pixels.js", "profile.js", "words.js"),
+    *("paint.js", "picture_file.js", "pixels.js", "profile.js", "region_values.js", "words.js"),
 )
 # Kept by the visitor's own browser only, and asked for again each time, so that a logout takes effect at once.
 _PRIVATE: Final = "private, no-cache"

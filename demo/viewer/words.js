@@ -25,12 +25,13 @@ const WORDS = {
     other_kind: "the encoder learnt it, or was calibrated, on another kind of study", meaningless_encoder: "the encoder has random weights",
     out_of_domain: "the image is unlike every study of its kind in the archive",
     tilted: "Slices were taken with a tilted gantry: this reformat is slanted by as much",
-    cine: "Play the slices", measure: "Ruler", help_button: "Keys and mouse", keys: "Keys and mouse", close: "Close", pixels: "pixels",
+    cine: "Play the slices", measure: "Ruler", oval: "Region", keep: "Keep", keep_title: "Keep what is measured on this slice as a note",
+    region: "mean {mean}, sd {sd}, min {min}, max {max}{unit} \u00b7 {size}", help_button: "Keys and mouse", keys: "Keys and mouse", close: "Close", pixels: "pixels",
     key_map: "Wheel, \u2191 \u2193\tone slice\nPage Up, Page Down\tten slices\nHome, End\tfirst and last slice\nP, Space\tplay or stop\n"
       + "Drag\tlevel and width\n1 to 9\twindow\nShift and drag, right button\tmove\nCtrl and wheel, + \u2212\tzoom\n0, double click\tas at first\n"
-      + "A, C, S\tplane\nH\theat map on or off\nM\truler on or off: drag measures\nDelete\ttake the lengths of this slice away\n?\tthis list",
+      + "A, C, S\tplane\nH\theat map on or off\nM\truler on or off: drag measures\nO\tregion on or off: drag measures its values\nDelete\ttake the measurements of this slice away\n?\tthis list",
     help: "Wheel or arrow keys: slices. Drag: level and width. Shift and drag: move. Ctrl and wheel, plus or minus: zoom. "
-      + "Digits: window. A, C, S: plane. H: heat map. P: play. M: ruler. 0 or double click: as at first. ?: all keys.",
+      + "Digits: window. A, C, S: plane. H: heat map. P: play. M: ruler. O: region. 0 or double click: as at first. ?: all keys.",
   },
   zh: {
     viewer: "影像浏览器", tools: "浏览工具", series: "序列", plane: "方位",
@@ -56,12 +57,13 @@ const WORDS = {
     other_kind: "编码器在另一类检查上学习或校准", meaningless_encoder: "编码器使用随机权重",
     out_of_domain: "与档案中同类检查均不相似",
     tilted: "扫描时机架倾斜，此重建图像有相应的偏斜",
-    cine: "播放层面", measure: "标尺", help_button: "按键与鼠标", keys: "按键与鼠标", close: "关闭", pixels: "像素",
+    cine: "播放层面", measure: "标尺", oval: "区域", keep: "保存", keep_title: "将本层的测量保存为备注",
+    region: "均值 {mean}，标准差 {sd}，最小 {min}，最大 {max}{unit} \u00b7 {size}", help_button: "按键与鼠标", keys: "按键与鼠标", close: "关闭", pixels: "像素",
     key_map: "滚轮、\u2191 \u2193\t一层\nPage Up、Page Down\t十层\nHome、End\t首层与末层\nP、空格\t播放或停止\n"
       + "拖动\t窗宽窗位\n1 至 9\t窗\nShift 加拖动、右键\t平移\nCtrl 加滚轮、+ \u2212\t缩放\n0、双击\t还原\n"
-      + "A、C、S\t方位\nH\t热图开关\nM\t标尺开关：拖动测量\nDelete\t删除本层的测量\n?\t本列表",
+      + "A、C、S\t方位\nH\t热图开关\nM\t标尺开关：拖动测量\nO\t区域开关：拖动测量区域内的值\nDelete\t删除本层的测量\n?\t本列表",
     help: "滚轮或方向键：切换层面。拖动：窗宽窗位。Shift 加拖动：平移。Ctrl 加滚轮或加减号：缩放。"
-      + "数字键：窗。A、C、S：方位。H：热图。P：播放。M：标尺。0 或双击：还原。?：所有按键。",
+      + "数字键：窗。A、C、S：方位。H：热图。P：播放。M：标尺。O：区域。0 或双击：还原。?：所有按键。",
   },
 };
 

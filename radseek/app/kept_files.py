@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from radseek.retrieval.disk_errors import using_temporary_folder
 
-__all__ = ["keeping_folder", "kept_studies_path"]
+__all__ = ["delete_kept", "keeping_folder", "kept_studies_path"]
 
 
 def kept_studies_path(index: Path) -> Path:
@@ -49,3 +49,24 @@ def keeping_folder(index: Path, needed: Callable[[], bool]) -> Iterator[Path]:
     finally:
         if not needed():
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def delete_kept(index: Path, paths: Iterable[str]) -> int:
+    """Delete those of some files that the archive keeps as its own, and folders that are empty then.
+
+    Args:
+        index: whose studies' files they are.
+        paths: absolute; files that lie anywhere else are left alone.
+
+    Returns:
+        How many files were deleted.
+    """
+    root = kept_studies_path(index).resolve()
+    own = [path for path in map(Path, paths) if path.resolve().is_relative_to(root)]
+    for path in own:
+        path.unlink(missing_ok=True)
+        for folder in path.resolve().parents:
+            if folder == root or not folder.is_relative_to(root) or any(folder.iterdir()):
+                break
+            folder.rmdir()
+    return len(own)
