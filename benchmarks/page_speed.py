@@ -19,7 +19,7 @@ from statistics import median, quantiles
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from benchmarks.page_archive import TriedArchive, make_archive
-from benchmarks.page_tasks import VIEWER, serving
+from benchmarks.page_tasks import serving
 from benchmarks.viewer_speed import CLOCK, ct, summary
 from radseek.app.session import Session
 from tests.viewer_support import bare_app, served
@@ -29,10 +29,13 @@ PATIENCE = 120_000  # ms
 STEPS = 60
 PAUSE = 50  # ms between notches of the wheel
 # The moment in which something first shows, by the page's own clock.
-WATCH = """window.shown = {}; new MutationObserver(() => {
+WATCH = """const SHOWN = { header: '.rs-head', rows: '.rs-list-row .rs-list-said', findings: '.rs-findings caption' };
+window.shown = {};
+new MutationObserver(() => {
   const now = performance.now();
-  for (const [name, what] of Object.entries({ header: '.rs-head', rows: '.rs-list-row .rs-list-said', findings: '.rs-findings caption' })) {
-    if (!(name in window.shown) && document.querySelector(what)) requestAnimationFrame(() => (window.shown[name] ??= now));
+  for (const [name, what] of Object.entries(SHOWN)) {
+    if (name in window.shown || !document.querySelector(what)) continue;
+    requestAnimationFrame(() => (window.shown[name] ??= now));
   }
 }).observe(document, { subtree: true, childList: true });"""
 FRAMES = """() => { window.frames_ = []; let last = performance.now();
@@ -108,7 +111,11 @@ def long_series(browser: Browser, slices: int) -> dict[str, list[float]]:
         page.goto(base)
         page.wait_for_function("window.isReady")
         page.evaluate(
-            "(study) => new Promise((drawn) => { const one = mountViewer('one', {}); one.onslice(drawn); one.show({ study }); })",
+            """(study) => new Promise((drawn) => {
+              const one = mountViewer("one", {});
+              one.onslice(drawn);
+              one.show({ study });
+            })""",
             key,
         )
         page.evaluate(CLOCK)
@@ -123,7 +130,16 @@ def many(folder: Path, studies: int) -> TriedArchive:
     env = environment(folder / "home")
     if not (folder / "many.index").exists():
         folder.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "benchmarks.many_studies", str(folder), "--studies", str(studies), "--rounds", "1"]
+        command = [
+            sys.executable,
+            "-m",
+            "benchmarks.many_studies",
+            str(folder),
+            "--studies",
+            str(studies),
+            "--rounds",
+            "1",
+        ]
         subprocess.run(command, env=env, check=True, cwd=ROOT)
     none = folder / "none"
     return TriedArchive(folder / "many.index", none, none, none, none, env)
@@ -146,7 +162,11 @@ def main() -> None:
             changed = changes(browser, base)
         scrolled = long_series(browser, asked.slices)
         browser.close()
-    found = {"paint_ms": painted, "change_ms": summary(changed), **{name: summary(one) for name, one in scrolled.items()}}
+    found = {
+        "paint_ms": painted,
+        "change_ms": summary(changed),
+        **{name: summary(one) for name, one in scrolled.items()},
+    }
     high = quantiles(scrolled["between frames"], n=20)[-1]
     found["frames_p95_ms"] = {"value": round(high, 1)}
     sys.stdout.write(f"{json.dumps(found, indent=2)}\nload {os.getloadavg()[0]:.1f}\n")

@@ -11,6 +11,7 @@ from radseek.app.archive_facts import Noticed, count_cases, noticed_in
 from radseek.app.archive_state import generation_of
 from radseek.app.session import Session
 from radseek.demo.page.add_studies import build_page
+from radseek.demo.page.label_work import label_work
 from radseek.demo.page.map_panel import map_panel
 from radseek.demo.page.notebook_panel import notebook_panel
 from radseek.demo.page.page_words import Lang, say, say_or
@@ -42,6 +43,8 @@ def archive_page(shell: Shell) -> None:
             worklist_panel(shell)
         with _part(shell, "verdicts", "verdict.lead"):
             verdict_panel(shell)
+        with _part(shell, "labels", "labels.lead"):
+            label_work(shell)
         with _part(shell, "kept", "notes.lead"):
             notebook_panel(shell, of_study=False)
         with _part(shell, "reading", "reading.lead"):

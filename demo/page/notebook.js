@@ -19,6 +19,22 @@ export function speak(root, value) {
   if (value) lists.get(root)?.speak(value);
 }
 
+// A search is kept from the Search tab, whether or not a list was drawn yet.
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-do=keep-search]");
+  const { q } = address.read();
+  if (!button || !q) return;
+  const body = JSON.stringify({ kind: "search", text: q, lang: button.dataset.lang });
+  const told = new URL("../archive/notes", import.meta.url);
+  try {
+    const answer = await fetch(told, { method: "POST", headers: { "Content-Type": "application/json" }, body });
+    button.textContent = answer.ok ? button.dataset.done : (await answer.json()).reason;
+    document.dispatchEvent(new CustomEvent("rs-notes"));
+  } catch {
+    button.textContent = button.dataset.failed;
+  }
+});
+
 class List {
   constructor(root, base, value, ofStudy) {
     Object.assign(this, { root, base, ofStudy, rows: [], study: address.read().study, over: new AbortController() });
@@ -35,7 +51,6 @@ class List {
       document.addEventListener("rs-keep", (event) => this.keep({ ...event.detail, kind: "measurement" }), { signal });
     } else {
       onTab((tab) => tab === "archive" && this.load());
-      document.addEventListener("click", (event) => event.target.closest("[data-do=keep-search]") && this.keepSearch(), { signal });
     }
     this.speak(value);
   }
@@ -85,11 +100,6 @@ class List {
     } catch (error) {
       this.fail(error);
     }
-  }
-
-  keepSearch() {
-    const { q } = address.read();
-    if (q) this.keep({ kind: "search", text: q });
   }
 
   write(rows) {

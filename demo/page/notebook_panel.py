@@ -1,4 +1,4 @@
-"""What readers keep, in two places: that of the chosen study under its images, and all of it; notebook.js draws both."""
+"""What readers keep: that of the chosen study under its images, and all of it elsewhere; notebook.js draws both."""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 // Data comes in attributes and goes to the viewers and to Python; nothing here writes markup.
 
 import * as address from "./address.js";
+import "./notebook.js";
+import "./skeleton.js";
 import "./suggest.js";
 import { goTab, onTab } from "./tab_bar.js";
 import "./take_away.js";

@@ -74,7 +74,11 @@ def search_page(shell: Shell) -> None:
 def found_html(session: Session, found: SearchResult, lang: Lang) -> str:
     """Return an answer: studies with the slice that answers best, then sentences with what they say."""
     lead = f'<p class="rs-hint">{_word("search.lead", lang)}</p>{remarks(found.notes, found.suggestions, lang)}'
-    keep = f'<button type="button" class="rs-small" data-do="keep-search">{_word("tools.keep_search", lang)}</button>'
+    keep = (
+        f'<button type="button" class="rs-small" data-do="keep-search" data-lang="{lang}" '
+        f'data-done="{_word("tools.kept", lang)}" data-failed="{_word("tools.not_kept", lang)}">'
+        f"{_word('tools.keep_search', lang)}</button>"
+    )
     lead = f'{asked_chips(found, lang)}{lead}<p class="rs-tools">{keep}</p>{unanswered(found, lang)}'
     if not found.studies and not found.sentences:
         return lead

@@ -32,7 +32,9 @@ class Strip {
     this.buttons = make("div", { className: "rs-buttons" });
     this.progress = make("progress", { className: "rs-progress", max: 1, value: 0 });
     this.labels = make("a", { className: "rs-file", href: `${base}/labels.csv`, download: "" });
-    root.replaceChildren(this.where, this.buttons, this.progress, this.labels);
+    this.reader = make("input", { type: "text", maxLength: 120, className: "rs-note-words rs-work-reader", autocomplete: "off" });
+    this.reader.addEventListener("change", () => this.load());
+    root.replaceChildren(this.where, this.buttons, this.reader, this.progress, this.labels);
     root.hidden = true;
     onTab((tab) => tab === "screen" && this.load());
     document.addEventListener("keydown", (event) => this.key(event));
@@ -46,13 +48,15 @@ class Strip {
     this.buttons.replaceChildren(button("previous", () => this.go(-1)), button("next", () => this.go(1)),
       ...Object.values(OPINIONS).map((opinion) => button(opinion, () => this.say(opinion))));
     this.labels.textContent = words.labels;
+    this.reader.placeholder = words.reader;
+    this.reader.setAttribute("aria-label", words.reader);
     this.progress.setAttribute("aria-label", words.progress_label);
     this.load();
   }
 
   async load() {
     try {
-      const answer = await fetch(`${this.base}/worklist/${this.lang}.json`);
+      const answer = await fetch(`${this.base}/worklist/${this.lang}.json`, { headers: { "X-Reader": encodeURIComponent(this.reader.value.trim()) } });
       if (!answer.ok) return;
       this.rows = await answer.json();
       this.write();
@@ -127,7 +131,7 @@ class Strip {
     row.opinion = opinion;
     this.go(1);
     try {
-      const body = JSON.stringify({ study: row.study, finding: row.finding, opinion, lang: this.lang });
+      const body = JSON.stringify({ study: row.study, finding: row.finding, opinion, reader: this.reader.value.trim(), lang: this.lang });
       const answer = await fetch(`${this.base}/verdict`, { method: "POST", headers: { "Content-Type": "application/json" }, body });
       if (!answer.ok) throw new Error((await answer.json()).reason);
     } catch (error) {

@@ -527,6 +527,9 @@ class Viewer {
     const finding = this.findingName();
     if (heat.reason) this.say("no_map", { why: word(heat.reason) });
     else if (heat.profile.length && heat.profile.every(([, margin]) => margin < 0)) this.say("below_zero", { finding });
+    for (const place of ["outside", "metal"]) {
+      if ((heat[place] || []).length) at.say.textContent += ` ${word(`hot_${place}`, { list: heat[place].map((z) => z + 1).join(", ") })}`;
+    }
     at.profile.setAttribute("aria-label", word("profile", { finding }));
     at.keys.replaceChildren(make("span", { textContent: `${word("profile", { finding })} \u00b7 ${word("key_slices")}` }),
       ...heat.key_slices.map((z) => make("button", { type: "button", textContent: String(z + 1), onclick: () => this.goKey(z) })));

@@ -8,8 +8,8 @@ from weakref import WeakKeyDictionary
 
 from radseek.app.archive_screening import ArchiveScreening
 from radseek.app.embedding_map import EmbeddingMap, Progress, map_archive
-from radseek.app.session import Session
 from radseek.app.notebook import Notebook
+from radseek.app.session import Session
 from radseek.app.verdicts import VerdictLog
 
 __all__ = ["Archive", "archive_of", "generation_of"]
