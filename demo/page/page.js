@@ -150,6 +150,9 @@ document.addEventListener("rs-study", (event) => {
 document.addEventListener("click", (event) => {
   const pressed = event.target.closest("[data-do]");
   if (pressed && pressed.dataset.do === "synthetic" && tellPython) tellPython("synthetic", {});
+  if (pressed && ["refuse", "unrefuse"].includes(pressed.dataset.do) && tellPython) {
+    tellPython("refuse", { study: pressed.dataset.of, back: pressed.dataset.do === "unrefuse" });
+  }
   if (pressed && pressed.dataset.do === "bring") document.querySelector("#rs-bring")?.click();
   const button = event.target.closest("[data-open], [data-go]");
   if (!button) return;
