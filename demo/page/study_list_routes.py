@@ -35,6 +35,7 @@ class RowsQuestion(BaseModel):
     where: dict[Literal["kind", "sex", "when", "year", "report"], list[str]] = Field(default_factory=dict)
     order: Order = "key"
     falling: bool = False
+    keys: list[str] | None = Field(None, max_length=20_000)
     offset: int = Field(0, ge=0)
     limit: int = Field(100, ge=1, le=_MOST)
     lang: Literal["en", "zh"] = "en"
@@ -56,9 +57,11 @@ def study_list_routes(session: Session, base: str = "") -> APIRouter:
     @router.post("/studies")
     def rows(asked: RowsQuestion, request: Request) -> Response:
         named = _may_name(request)
-        given = asked.model_dump(exclude={"lang"})
+        given = asked.model_dump(exclude={"lang", "keys"})
         try:
-            found = studies.ask(ListQuestion(**given, named=named))
+            found = studies.ask(
+                ListQuestion(**given, named=named, keys=None if asked.keys is None else frozenset(asked.keys))
+            )
         except RadseekError:
             return JSONResponse({"reason": say("code.index", asked.lang)}, 503, headers=_KEPT)
         body = {

@@ -61,7 +61,8 @@ class ListedStudy:
 class ListQuestion:
     """Which studies: all of the words, in each facet one of the values; then their order and which rows of them.
 
-    `named`: whether accession numbers, paths and dates are looked through and shown.
+    `named`: whether accession numbers, paths and dates are looked through and shown. `keys`: of
+    these studies only.
     """
 
     words: str = ""
@@ -71,6 +72,7 @@ class ListQuestion:
     offset: int = 0
     limit: int = 100
     named: bool = False
+    keys: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +106,15 @@ class StudyList:
         Raises:
             IndexFolderError: the archive cannot be read now.
         """
-        said = [row for row in self.rows() if _holds(row, question.words.casefold().split(), named=question.named)]
+        rows = [row for row in self.rows() if question.keys is None or row.key in question.keys]
+        said = [row for row in rows if _holds(row, question.words.casefold().split(), named=question.named)]
         where = question.where if question.named else {name: v for name, v in question.where.items() if name != "when"}
         left = [row for row in said if _passes(row, where)]
         facets = {name: {} if name == "when" and not question.named else _counted(said, where, name) for name in FACETS}
         order = "year" if question.order == "date" and not question.named else question.order
         left.sort(key=_order(order), reverse=question.falling)
-        rows = left[question.offset : question.offset + question.limit]
-        return Listed(len(left), tuple(rows), facets)
+        shown = left[question.offset : question.offset + question.limit]
+        return Listed(len(left), tuple(shown), facets)
 
     def of_patient(self, key: str) -> list[ListedStudy]:
         """Return the other studies of a study's patient, the latest first.
