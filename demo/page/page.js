@@ -72,10 +72,10 @@ async function showNow(name, place, asked, request, fresh) {
     waiting = null;
   }
   if (wanted.name) handle.speak(wanted.lang, { viewer: wanted.name });
-  const { study, series, z, plane, k, view, level, width, finding, lang, like, shapes } = wanted;
+  const { study, series, z, plane, k, view, level, width, finding, lang, like, shapes, mask } = wanted;
   // A study shown anew has no heat map unless one is asked for; a change of language keeps what is shown.
   const heat = finding !== undefined ? finding : fresh ? "" : undefined;
-  await handle.show({ study, series: series || undefined, z, plane, k, view, level, width, lang, like, shapes, ...(heat === undefined ? {} : { finding: heat }) });
+  await handle.show({ study, series: series || undefined, z, plane, k, view, level, width, lang, like, shapes, mask, ...(heat === undefined ? {} : { finding: heat }) });
   if (request !== place.request) return;
   if (asked.linked !== undefined || fresh) place.linked = Boolean(asked.linked);
   if (place.linked) pairUp();

@@ -67,6 +67,8 @@ class Strip {
 
   /** The row of a study that was chosen in another way; none where it is on no row. */
   follow(study) {
+    if (study === this.told) return; // a study may be told twice, and late
+    this.told = study;
     const n = this.asked.indexOf(study);
     if (n >= 0) {
       this.asked.splice(0, n + 1);

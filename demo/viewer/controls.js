@@ -50,12 +50,13 @@ export function build(root) {
   at.slider = make("input", { type: "range", className: "slider", min: 0, max: 0, value: 0, step: 1 });
   at.keys = make("div", { className: "keys", role: "group", hidden: true });
   at.legend = make("div", { className: "legend", hidden: true });
+  at.regions = make("div", { className: "regions", hidden: true });
   at.say = make("p", { className: "say", role: "status" });
   at.cautions = make("ul", { className: "cautions", hidden: true });
   at.notice = make("p", { className: "notice" });
   at.help = make("p", { className: "help", id: "help" });
   at.whole = make("section", { className: "viewer" }, at.bar, at.stage, at.profile, at.slider,
-    make("div", { className: "under" }, at.keys, at.legend), at.say, at.cautions, at.help, at.notice, at.keyMap);
+    make("div", { className: "under" }, at.keys, at.legend), at.regions, at.say, at.cautions, at.help, at.notice, at.keyMap);
   root.append(at.whole);
   return at;
 }

@@ -4,6 +4,7 @@ import { Cine } from "./cine.js";
 import { build, choices, make } from "./controls.js";
 import { listen } from "./gestures.js";
 import { writeKeyMap } from "./key_map.js";
+import { MaskOverlay } from "./mask_overlay.js";
 import { paint, placed, positionOf, scaleBar, tidy, wipe } from "./paint.js";
 import { PlaneStore, problemOf, Shader } from "./pixels.js";
 import { drawProfile, sliceAt } from "./profile.js";
@@ -30,6 +31,7 @@ class Viewer {
     this.rests = 0; // the timer of a redraw once it rests
     this.ruler = new Ruler(this);
     this.cine = new Cine(this);
+    this.mask = new MaskOverlay(this);
     this.reset();
     const root = element.shadowRoot || element.attachShadow({ mode: "open" });
     const sheet = make("link", { rel: "stylesheet", href: new URL("viewer.css", import.meta.url).href });
@@ -66,6 +68,7 @@ class Viewer {
     this.shown = null; // {plane, k, pixels}: what the canvas shows
     this.heat = null; // the server's answer, with `pictures` as they come
     this.ruler.clear();
+    this.mask.clear();
     this.displays = new Map(); // series key -> the display chosen for it
   }
 
@@ -76,7 +79,7 @@ class Viewer {
   // ---- what is asked of it -------------------------------------------------------------------------------------
 
   /** Show a study, or a series, slice, view or finding of the one shown; what is left out stays as it is. */
-  async show({ study, series, z, plane, k, view, level, width, finding, lang, like, shapes } = {}) {
+  async show({ study, series, z, plane, k, view, level, width, finding, lang, like, shapes, mask } = {}) {
     if (lang) this.speak(lang);
     const request = ++this.asked;
     try {
@@ -93,6 +96,7 @@ class Viewer {
       if (finding !== undefined && finding !== (this.heat ? this.heat.asked : "")) {
         await this.askHeat(finding, request, Number.isInteger(z) || Number.isInteger(k));
       }
+      if (mask !== undefined && request === this.asked) await this.mask.ask(mask);
       if (request === this.asked && level !== undefined && width !== undefined) this.setWindow(level, width);
       await this.arrive();
       if (shapes && request === this.asked && this.shown) this.ruler.restore(shapes, this.shown);
@@ -136,7 +140,7 @@ class Viewer {
     this.heat = null;
     this.label();
     if (!finding) return this.redraw();
-    this.say("heat_loading", { finding });
+    this.say("heat_loading", { finding: finding.replaceAll("_", " ") });
     let heat;
     try {
       heat = await heatOf(`${this.base}/studies/${encodeURIComponent(this.scene.study)}/heat`, finding, this.lang);
@@ -389,6 +393,7 @@ class Viewer {
     const layer = this.heatShown ? this.layerOf(this.shown) : null;
     paint(canvas, wide, high, place, picture, layer, this.opacity, this.quality());
     this.place = place;
+    this.mask.draw(canvas.getContext("2d"), place, this.shown);
     this.measured = this.ruler.draw(canvas.getContext("2d"), place, this.shown);
     this.at.keep.hidden = !this.measured || !this.keeper;
     this.write(place, wide);
@@ -460,6 +465,7 @@ class Viewer {
     at.keep.title = word("keep_title");
     writeKeyMap(this);
     at.heatName.textContent = word("heat");
+    this.mask.speak();
     at.opacity.setAttribute("aria-label", word("opacity"));
     at.slider.setAttribute("aria-label", word("slice_slider"));
     at.keys.setAttribute("aria-label", word("key_slices"));
