@@ -299,7 +299,11 @@ def serving(archive: TriedArchive, folder: Path) -> Iterator[tuple[str, TriedArc
         yield base, replace(archive, index=index)
     finally:
         process.terminate()
-        process.wait(30)
+        try:
+            process.wait(60)
+        except subprocess.TimeoutExpired:  # a heat map is being computed: the copy may be lost
+            process.kill()
+            process.wait(30)
 
 
 def _await(base: str, process: subprocess.Popen[bytes]) -> None:

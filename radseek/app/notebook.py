@@ -132,5 +132,8 @@ def _parse(line: bytes) -> NotebookEntry | None:
 
 
 def _inert(cell: object) -> object:
-    """A spreadsheet must not take a cell for a formula."""
-    return f"'{cell}" if isinstance(cell, str) and cell[:1] in {"=", "+", "-", "@", "\t", "\r"} else cell
+    """One line; and a spreadsheet must not take it for a formula."""
+    if not isinstance(cell, str):
+        return cell
+    text = " ".join(cell.split())
+    return f"'{text}" if text[:1] in {"=", "+", "-", "@"} else text
