@@ -1,4 +1,4 @@
-"""Ten tasks of a day's work, done in chromium by script: `make page-tasks`, or python -m benchmarks.page_tasks FOLDER.
+"""Ten tasks of a day's work, done in chromium by script: `make page`, or python -m benchmarks.page_tasks FOLDER.
 
  1. find last week's chest CT by its accession number
  2. compare it with its prior, both at one place in mm
@@ -219,9 +219,10 @@ def window_and_length(hand: Hand) -> None:
     """Task 9."""
     stage = hand.drawn().locator(".stage")
     stage.focus()
-    before = hand.page.locator(VIEWER).first.locator(".bottomLeft").inner_text()
+    choice = hand.page.locator(VIEWER).first.locator("label.window select")
+    before = choice.input_value()
     hand.press("2")
-    expect(hand.page.locator(VIEWER).first.locator(".bottomLeft")).not_to_have_text(before)
+    expect(choice).not_to_have_value(before)
     hand.press("m")
     stage.scroll_into_view_if_needed()
     box: Any = stage.bounding_box()

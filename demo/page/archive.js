@@ -29,7 +29,7 @@ const LAYOUT = {
 
 /** Offer the studies within a lasso as a list to look through, sort and search. */
 function chosen(root, keys) {
-  if (root.nextElementSibling?.matches(".rs-map-chosen")) root.nextElementSibling.remove();
+  if (root.previousElementSibling?.matches(".rs-map-chosen")) root.previousElementSibling.remove();
   if (!keys.length) return;
   const button = document.createElement("button");
   Object.assign(button, { type: "button", className: "rs-press rs-press-first", textContent: root.dataset.list.replace("{count}", keys.length) });
@@ -37,7 +37,7 @@ function chosen(root, keys) {
   const place = document.createElement("p");
   place.className = "rs-map-chosen";
   place.append(button);
-  root.after(place);
+  root.before(place);
 }
 
 /** Draw `value` ({traces, label, sorry}) in an element; null clears it. */
@@ -50,7 +50,7 @@ export async function draw(root, base, value) {
   try {
     const Plotly = await plotly(base);
     const options = { displaylogo: false, responsive: true, scrollZoom: true, showTips: false,
-      modeBarButtonsToRemove: ["autoScale2d", "toImage"] };
+      modeBarButtonsToRemove: ["autoScale2d", "toImage", "sendChartToCloud", "sendDataToCloud"] };
     const traces = value.traces.map(({ labels, title, ...trace }) => trace);
     await Plotly.react(root, traces, { ...LAYOUT, uirevision: value.label }, options);
     if (!root.dataset.wired) {

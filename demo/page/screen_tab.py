@@ -47,11 +47,11 @@ def screen_page(shell: Shell) -> None:
             )
         with gr.Column(scale=6, min_width=480, elem_classes="rs-sticky"):
             prior_bar(shell)
-            mask = mask_button(shell, "screen.mask", "screen.mask_clear")
-            refused = box(elem_id="rs-screen-mask", elem_classes="rs-live")
             with gr.Row(elem_classes="rs-two-viewers"):
                 images = viewer(shell, "screen")
                 viewer(shell, "prior")
+            mask = mask_button(shell, "screen.mask", "screen.mask_clear")
+            refused = box(elem_id="rs-screen-mask", elem_classes="rs-live")
             notebook_panel(shell, of_study=True)
     answer = gr.State(None)
     shell.labels.set(which, lambda lang: {"label": say("screen.set", lang), "choices": set_choices(lang)})
