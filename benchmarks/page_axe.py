@@ -15,7 +15,7 @@ from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-unt
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from benchmarks.page_archive import ACCESSION, make_archive
-from benchmarks.page_tasks import LANGS, SIZES, VIEWER, serving
+from benchmarks.page_hand import LANGS, SIZES, VIEWER, part_button, part_in_menu, serving, tab_button
 from tests.web_support import CHROMIUM, settled
 
 PATIENCE = 300_000  # ms: the map of an archive is laid out by UMAP, which compiles first
@@ -25,14 +25,18 @@ State = tuple[str, Callable[[Page], None]]
 
 def tab(page: Page, name: str) -> None:
     """Go to a tab, wherever its button is."""
-    bar = page.locator(f".rs-tabbar button[data-page={name}]:visible")
-    (bar if bar.count() else page.locator(f"#rs-tab-{name}-button:visible")).first.click()
+    tab_button(page, name).first.click()
 
 
 def part(page: Page, name: str) -> None:
     """Go to a part of the Archive tab."""
     tab(page, "archive")
-    page.locator(f"#rs-part-{name}-button").first.click()
+    expect(page.locator("#rs-archive-tabs")).to_be_visible()
+    if not part_button(page, name).count():
+        page.locator("#rs-archive-tabs .overflow-menu > button").click()
+        part_in_menu(page, name).click()
+    else:
+        part_button(page, name).click()
 
 
 def prior(page: Page) -> None:
@@ -109,6 +113,8 @@ STATES: tuple[State, ...] = (
     ("worklist", worklist),
     ("strip", lambda page: tab(page, "screen")),
     ("verdicts", lambda page: part(page, "verdicts")),
+    ("labels", lambda page: part(page, "labels")),
+    ("kept", lambda page: part(page, "kept")),
     ("reading", lambda page: part(page, "reading")),
     ("add", lambda page: part(page, "add")),
     ("about", lambda page: tab(page, "about")),

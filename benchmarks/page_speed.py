@@ -19,7 +19,7 @@ from statistics import median, quantiles
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from benchmarks.page_archive import TriedArchive, make_archive
-from benchmarks.page_tasks import serving
+from benchmarks.page_hand import serving
 from benchmarks.viewer_speed import CLOCK, ct, summary
 from radseek.app.session import Session
 from tests.viewer_support import bare_app, served

@@ -24,104 +24,23 @@ import io
 import json
 import os
 import re
-import shutil
-import socket
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
 
-from playwright.sync_api import Browser, Error, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
 
-from benchmarks.page_archive import ACCESSION, TriedArchive, make_archive
-from tests.web_support import CHROMIUM, ROOT, settled
+from benchmarks.page_archive import TriedArchive, make_archive
+from benchmarks.page_hand import LANGS, PATIENCE, SIZES, VIEWER, Hand, opened, serving
+from tests.web_support import CHROMIUM
 
-SIZES = {"1440x900": (1440, 900), "1920x1200": (1920, 1200), "390x844": (390, 844)}
-LANGS = {"en": "en-US", "zh": "zh-CN"}
-PATIENCE = 150_000  # ms that a step may take; adding a study is one
-PARTS = ("map", "worklist", "verdicts", "labels", "kept", "reading", "add")
 JUDGED = 5
 NEAR = 2.6  # mm: half the distance of the phantoms' slices
 SENTENCES = {"en": "there is a pneumothorax on the left", "zh": "左侧气胸"}
 TERMS = {"en": "pneumothorax", "zh": "气胸"}
-VIEWER = ".rs-viewer:visible"
-
-
-class Hand:
-    """A reader's hand on a page: everything that is done goes through it and is counted."""
-
-    def __init__(self, page: Page, archive: TriedArchive, lang: str) -> None:
-        self.page, self.archive, self.lang = page, archive, lang
-        self.clicks = self.drags = self.keys = 0
-
-    def click(self, what: str | Locator) -> None:
-        """Click the first of what a selector finds."""
-        self.clicks += 1
-        place = self.page.locator(what).first if isinstance(what, str) else what.first
-        place.click()
-
-    def press(self, key: str) -> None:
-        """Press a key."""
-        self.keys += 1
-        self.page.keyboard.press(key)
-
-    def write(self, what: str, text: str) -> None:
-        """Choose a field and type."""
-        self.click(what)
-        self.keys += 1
-        self.page.keyboard.insert_text(text)
-
-    def drag(self, box: dict[str, float], start: tuple[float, float], end: tuple[float, float]) -> None:
-        """Drag between two places of a box, given as shares of its sides."""
-        self.drags += 1
-        at = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in (start, end)]
-        self.page.mouse.move(*at[0])
-        self.page.mouse.down()
-        self.page.mouse.move(*at[1], steps=6)
-        self.page.mouse.up()
-
-    def tab(self, name: str) -> None:
-        """Go to a tab: in the row of tabs, or in the bar of a narrow window."""
-        bar = self.page.locator(f".rs-tabbar button[data-page={name}]:visible")
-        self.click(bar if bar.count() else f"#rs-tab-{name}-button:visible")
-
-    def part(self, name: str) -> None:
-        """Go to a part of the Archive tab: in its row, or in the menu of those that do not fit."""
-        own = self.page.locator(f"#rs-part-{name}-button:visible")
-        if own.count():
-            self.click(own)
-            return
-        menu = self.page.locator("#rs-archive-tabs .overflow-menu")
-        self.click(menu.locator("button").first)
-        beyond = [one for one in PARTS if not self.page.locator(f"#rs-part-{one}-button:visible").count()]
-        self.click(menu.locator(".overflow-dropdown button").nth(beyond.index(name)))
-
-    def save(self, what: str | Locator) -> str:
-        """Click what sends a file, and return its text."""
-        with self.page.expect_download() as sent:
-            self.click(what)
-        return Path(sent.value.path()).read_text("utf-8-sig")
-
-    def drawn(self, n: int = 0) -> Locator:
-        """Wait until a viewer shows a slice, and return it."""
-        viewer = self.page.locator(VIEWER).nth(n)
-        expect(viewer.locator(".bottomLeft")).to_contain_text("%")
-        return viewer
-
-    def open_recent(self) -> None:
-        """Open last week's chest CT by its accession number."""
-        self.tab("studies")
-        self.write("#rs-list-search", ACCESSION)
-        row = self.page.locator(".rs-list-row", has_text=ACCESSION)
-        expect(row).to_have_count(1)
-        expect(self.page.locator(".rs-list-row")).to_have_count(1)
-        self.press("Enter")
-        self.drawn()
 
 
 def find_by_accession(hand: Hand) -> None:
@@ -290,58 +209,6 @@ def _named(hand: Hand, key: str) -> str:
     asked = {"words": key, "lang": "en"}
     found = hand.page.request.post(f"{hand.page.url.split('#')[0]}archive/studies", data=asked).json()
     return Path(found["rows"][0]["path"]).name
-
-
-@contextmanager
-def serving(archive: TriedArchive, folder: Path) -> Iterator[tuple[str, TriedArchive]]:
-    """Run `radseek serve` on a copy of an archive; yield its address and the copy."""
-    shutil.rmtree(folder, ignore_errors=True)
-    index = folder / archive.index.name
-    shutil.copytree(archive.index, index)
-    linkage = archive.index.with_name(f"{archive.index.stem}.linkage.sqlite")
-    shutil.copy(linkage, folder / linkage.name)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "radseek", "serve", "--index", str(index), "--port", str(port)]
-    with (folder / "server.log").open("w") as log:
-        process = subprocess.Popen(command, env=archive.env, cwd=ROOT, stdout=log, stderr=log)
-    try:
-        base = f"http://127.0.0.1:{port}"
-        _await(base, process)
-        yield base, replace(archive, index=index)
-    finally:
-        process.terminate()
-        try:
-            process.wait(60)
-        except subprocess.TimeoutExpired:  # a heat map is being computed: the copy may be lost
-            process.kill()
-            process.wait(30)
-
-
-def _await(base: str, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(600):
-        try:
-            urlopen(f"{base}/web/page.css", timeout=5).close()
-            return
-        except OSError:
-            if process.poll() is not None:
-                raise RuntimeError("the server did not start; read server.log") from None
-            time.sleep(0.3)
-
-
-def opened(browser: Browser, base: str, size: str, lang: str) -> Page:
-    """Open the page, and wait until it stands."""
-    width, height = SIZES[size]
-    context = browser.new_context(viewport={"width": width, "height": height}, locale=LANGS[lang])
-    context.grant_permissions(["clipboard-read", "clipboard-write"])
-    context.set_default_timeout(PATIENCE)
-    page = context.new_page()
-    page.goto(base, wait_until="domcontentloaded")
-    expect(page.locator(".rs-findings caption")).to_be_visible()
-    expect(page.locator(f"{VIEWER} .bottomLeft").first).to_contain_text("%")
-    settled(page)
-    return page
 
 
 def one(task: Callable[[Hand], None], page: Page, archive: TriedArchive, size: str, lang: str) -> Done:
