@@ -27,8 +27,7 @@ class Two:
     def case(self, key: str) -> Any:
         if key not in ("s1", "s2"):
             raise UnknownNameError(f"There is no study {key} here.")
-        raise_label: Any = type("Case", (), {"key": key, "series": (), "attributes": {}})
-        return raise_label
+        return key
 
     def is_uploaded(self, key: str) -> bool:
         return False
