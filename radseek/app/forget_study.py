@@ -51,7 +51,7 @@ def forget(index: Path, wanted: Sequence[Named], key: bytes | None = None) -> Fo
             store.require_key(key)
         resumed = store.upkeep.unfinished()
         found = {one: store.upkeep.traces(one.studies, {one.patient}, {one.patient_id}) for one in wanted}
-        noted = {one.study for one in (*log.read().verdicts, *notebook.entries())}
+        noted = {one.study for one in log.read().verdicts} | {one.study for one in notebook.entries()}
         before = store.upkeep.forgotten({key for one in wanted for key in (*one.studies, one.patient)})
         for one in wanted:
             found[one] |= noted & one.studies
