@@ -138,7 +138,7 @@ def serving(archive: TriedArchive, folder: Path) -> Iterator[tuple[str, TriedArc
 
 
 def _await(base: str, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(600):
+    for _ in range(2_000):  # ten minutes: a busy machine takes three to import torch and gradio
         try:
             urlopen(f"{base}/web/page.css", timeout=5).close()
             return
