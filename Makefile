@@ -9,7 +9,7 @@ EXTRAS := cpu demo dev docs llm openai
 LOCKS := $(patsubst %,requirements/%.txt,uv base $(EXTRAS) model)
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: demo test quick lint types unit sweep latest lock bench fuzz docs train clean
+.PHONY: demo test quick lint types unit sweep latest lock bench page fuzz docs train clean
 
 demo: $(READY)
 	$(BIN)/python -m radseek.showcase demo-output
@@ -54,6 +54,12 @@ lock: $(READY)
 # Long sweeps; their figures go into docs/results.md.
 bench: $(READY)
 	$(BIN)/python -m benchmarks
+
+# Ten tasks of a day's work on the page, axe on every state, how long it lets a reader wait; FOLDER keeps the archives.
+page: $(READY)
+	$(BIN)/python -m benchmarks.page_tasks $(or $(FOLDER),.page)
+	$(BIN)/python -m benchmarks.page_axe $(or $(FOLDER),.page)
+	$(BIN)/python -m benchmarks.page_speed $(or $(FOLDER),.page)
 
 # Properties and the server's OpenAPI, with new examples every time; `make test` takes the same ones always.
 fuzz: $(READY)

@@ -47,6 +47,7 @@ def test_a_worklist_is_read_by_key_and_ends_in_labels(visit: Watched) -> None:
     page.keyboard.press("j")
     expect(strip).to_contain_text(f"Worklist 1 of {count}")
     expect(page.locator("#rs-picker input")).to_have_value(re.compile(f"{first[-6:]}$"))
+    expect(page.locator(".rs-work-strip[aria-busy=false]")).to_be_visible()  # a word is on what stands on the screen
     with page.expect_response("**/archive/verdict") as kept:
         page.keyboard.press("y")
     assert kept.value.ok

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -144,3 +145,23 @@ def test_of_ten_thousand_rows_only_those_in_sight_are_drawn(browser_page: Watche
     page.keyboard.press("End")
     expect(page.locator("[aria-selected=true] b")).to_have_text("Study 9999")
     assert 0 < page.locator(".rs-list-row").count() < 40
+
+
+def test_dates_order_and_tell_how_long_ago_for_who_may_see_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    today = date.today()
+    days = {"k00000": today - timedelta(3), "k00001": today - timedelta(400), "k00002": today - timedelta(20)}
+    visits = {key: (f"A{key}", day.strftime("%Y%m%d")) for key, day in days.items()}
+    monkeypatch.setattr(StudyList, "_visits", lambda self, keys: visits)
+    studies = listed(Many(4))
+    found = studies.ask(ListQuestion(order="date", falling=True, named=True))
+    assert [one.key for one in found.rows] == ["k00000", "k00002", "k00001", "k00003"]
+    assert found.facets["when"] == {"week": 1, "month": 1, "older": 1}
+    week = studies.ask(ListQuestion(where={"when": ["week"]}, named=True))
+    assert [one.key for one in week.rows] == ["k00000"]
+    assert studies.ask(ListQuestion(words=days["k00001"].isoformat(), named=True)).total == 1
+    hidden = studies.ask(ListQuestion(words=days["k00001"].isoformat(), where={"when": ["week"]}))
+    assert (hidden.total, dict(hidden.facets["when"])) == (0, {})
+    assert studies.ask(ListQuestion(keys=frozenset({"k00002", "gone"}))).total == 1
+    others = [one.key for one in studies.of_patient("k00002")]
+    assert others == ["k00000", "k00001", "k00003"]  # the latest first; an unknown day by its year, 2018
+    assert studies.of_patient("nobody") == []

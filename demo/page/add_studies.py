@@ -1,10 +1,12 @@
-"""Adding studies to the archive from the page: uploads only, by whoever may write; their files do not stay."""
+"""Adding studies to the archive from the page: uploads only, by whoever may write; their files stay when told."""
 
 from __future__ import annotations
 
 import html
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +14,7 @@ import gradio as gr
 import numpy as np
 from numpy.typing import NDArray
 
+from radseek.app.kept_files import keeping_folder
 from radseek.app.session import Session
 from radseek.app.upload_folder import upload_folder
 from radseek.app.uploads import gather
@@ -19,17 +22,28 @@ from radseek.demo.page.background_job import Progress, Stopped, Work, bar, follo
 from radseek.demo.page.error_message import trouble
 from radseek.demo.page.page_words import Lang, say, say_or
 from radseek.demo.page.shell import Shell, box
-from radseek.demo.page.study_picker import choices_of, modality_choices
+from radseek.demo.page.study_picker import case_label, choices_of, modality_choices
+from radseek.demo.page.table_tools import table_tools
 from radseek.demo.page.upload_progress import discard
 from radseek.index_builder import build_index
 from radseek.index_builder.build import BuildReport
 from radseek.retrieval.encoders.encoder import Encoder
+from radseek.retrieval.index.local_store import LocalStore
 from radseek.retrieval.types import Skipped
 
-__all__ = ["add_studies", "build_page", "may_write"]
+__all__ = ["Added", "add_studies", "build_page", "may_write"]
 
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost", "testclient"})
-_NAMED: Final = 8  # files not used that are named
+_NAMED: Final = 200  # files not used that are named
+_OPENED: Final = 20  # studies added that have a button
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What an addition did, and the keys of the studies that are new."""
+
+    report: BuildReport
+    keys: tuple[str, ...]
 
 
 def build_page(shell: Shell, counted: gr.HTML, changed: Callable[[Lang], str]) -> None:
@@ -37,6 +51,7 @@ def build_page(shell: Shell, counted: gr.HTML, changed: Callable[[Lang], str]) -
     session, labels = shell.session, shell.labels
     with gr.Row(elem_classes="rs-controls"):
         modality = gr.Dropdown(modality_choices("en"), value="", scale=2, min_width=220, elem_id="rs-add-modality")
+        keep = labels.name(gr.Checkbox(False, scale=2, min_width=260, elem_id="rs-add-keep"), label="add.keep")
         take = gr.UploadButton(file_count="multiple", variant="primary", scale=1, min_width=200, elem_id="rs-add-files")
         stop = labels.name(
             gr.Button(visible=False, variant="stop", scale=0, min_width=90, elem_id="rs-add-stop"), value="archive.stop"
@@ -46,23 +61,24 @@ def build_page(shell: Shell, counted: gr.HTML, changed: Callable[[Lang], str]) -
     status = box(elem_id="rs-add-status", elem_classes="rs-live")
 
     def add(
-        sent: Sequence[str] | None, kind: str, uploaded: list[str], lang: Lang, request: gr.Request
+        sent: Sequence[str] | None, kind: str, kept: bool, uploaded: list[str], lang: Lang, request: gr.Request
     ) -> Iterator[tuple[Any, ...]]:
         files = [Path(name) for name in sent or ()]
         if not may_write(request):
             discard(files)
             yield f'<p class="rs-warn">{html.escape(say("add.admin", lang))}</p>', gr.skip(), gr.skip(), gr.skip()
             return
-        for work in follow(lambda progress, stopped: add_studies(session, files, kind or None, progress, stopped)):
+        asked = kind or None
+        for work in follow(lambda now, halted: add_studies(session, files, asked, now, halted, keep=kept)):
             if work.is_done:
                 picker = gr.Dropdown(choices=choices_of(session, uploaded, lang))
-                yield _answer(work, lang), gr.Button(visible=False), changed(lang), picker
+                yield _answer(session, work, lang), gr.Button(visible=False), changed(lang), picker
             else:
                 yield _bar(work, lang), gr.Button(visible=True), gr.skip(), gr.skip()
 
     out = [status, stop, counted, shell.study]
     adding = take.upload(
-        add, [take, modality, shell.uploaded, shell.lang], out,
+        add, [take, modality, keep, shell.uploaded, shell.lang], out,
         concurrency_limit=1, show_progress="hidden", api_visibility="private",
     )  # fmt: skip
     stop.click(
@@ -81,9 +97,17 @@ def may_write(request: gr.Request) -> bool:
 
 
 def add_studies(
-    session: Session, files: Sequence[Path], modality: str | None, progress: Progress, stopped: Stopped
-) -> BuildReport:
-    """Add the studies of an upload to the session's index, and open it again; the files are deleted.
+    session: Session,
+    files: Sequence[Path],
+    modality: str | None,
+    progress: Progress,
+    stopped: Stopped,
+    *,
+    keep: bool = False,
+) -> Added:
+    """Add the studies of an upload to the session's index, and open it again; the files sent are deleted.
+
+    `keep`: copies of them stay beside the index, where the viewer finds them.
 
     Raises `CancelledError` once `stopped()` (studies committed by then stay), and as `gather` and `build_index` do.
     """
@@ -91,13 +115,20 @@ def add_studies(
         raise CancelledError
     with session.engine() as engine:
         encoder = engine.encoder
+    index, before = session.index, set(session.study_keys())
+
+    def new() -> tuple[str, ...]:
+        with LocalStore.open(index) as store:  # as it is on disk
+            return tuple(key for key in store.study_keys() if key not in before)
+
+    place: AbstractContextManager[Path] = keeping_folder(index, lambda: bool(new())) if keep else upload_folder()
     try:
-        with upload_folder() as folder:
+        with place as folder:
             gather(files, folder)
             watched = _Watched(encoder, progress, stopped)
             report = build_index(
                 folder,
-                session.index,
+                index,
                 encoder=watched,
                 modality=modality,
                 workers=1,
@@ -107,7 +138,7 @@ def add_studies(
         discard(files)
         progress("reopen", 0, None)
         session.reopen()
-    return report
+    return Added(report, new())
 
 
 class _Watched:
@@ -142,33 +173,44 @@ def _asking(progress: Progress, stopped: Stopped) -> Progress:
     return report
 
 
-def _bar(work: Work[BuildReport], lang: Lang) -> str:
+def _bar(work: Work[Added], lang: Lang) -> str:
     step, done, _ = work.step
     return bar(html.escape(say(f"add.{step or 'find'}", lang, done=done)))
 
 
-def _answer(work: Work[BuildReport], lang: Lang) -> str:
-    report = work.result
-    if report is None:
+def _answer(session: Session, work: Work[Added], lang: Lang) -> str:
+    if work.result is None:
         return trouble(work.error or CancelledError(), lang)
+    report, keys = work.result.report, work.result.keys
     fill = {
         "studies": report.studies,
         "slices": report.slices,
         "already": report.already,
         "generation": report.generation,
     }
-    return f'<p class="rs-good">{html.escape(say("add.done", lang, **fill))}</p>{_unused(report.skipped, lang)}'
+    opening = "".join(
+        f'<li><button type="button" class="rs-go" data-open="{html.escape(case.key)}">'
+        f"{html.escape(case_label(case, lang))}</button></li>"
+        for case in session.named(keys[:_OPENED])
+    )
+    said = f'<p class="rs-good">{html.escape(say("add.done", lang, **fill))}</p>'
+    return f'{said}<ul class="rs-chips">{opening}</ul>{_unused(report.skipped, lang)}'
 
 
 def _unused(skipped: Sequence[Skipped], lang: Lang) -> str:
+    """Return the files that were not used as a table that can be taken away."""
     if not skipped:
         return ""
-    lines = "".join(
-        f"<li><code>{html.escape(one.reason_code)}</code> {html.escape(Path(one.path).name)}: "
-        f"{html.escape(say_or(f'code.{one.reason_code}', lang, one.message))}</li>"
+    rows = "".join(
+        f"<tr><td>{html.escape(Path(one.path).name)}</td><td><code>{html.escape(one.reason_code)}</code></td>"
+        f"<td>{html.escape(say_or(f'code.{one.reason_code}', lang, one.message))}</td></tr>"
         for one in skipped[:_NAMED]
     )
+    heads = "".join(f'<th scope="col">{html.escape(say(f"add.{name}", lang))}</th>' for name in ("file", "code", "why"))
     more = len(skipped) - _NAMED
-    rest = f"<li>{html.escape(say('bring.more', lang, count=more))}</li>" if more > 0 else ""
+    rest = f'<p class="rs-hint">{html.escape(say("bring.more", lang, count=more))}</p>' if more > 0 else ""
     head = html.escape(say("add.skipped", lang, count=len(skipped)))
-    return f'<details class="rs-skipped"><summary>{head}</summary><ul>{lines}{rest}</ul></details>'
+    table = f'<table class="rs-table"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
+    return (
+        f'<details class="rs-skipped"><summary>{head}</summary>{table}{table_tools("not-used", lang)}{rest}</details>'
+    )

@@ -1,6 +1,8 @@
 // The map of an archive: plotly, from disk, drawn from the data that Python sends; a click opens the study.
 
 import { openStudy } from "./page.js";
+import { only } from "./studies.js";
+import { goTab } from "./tab_bar.js";
 
 let loading = null;
 
@@ -25,21 +27,37 @@ const LAYOUT = {
   hoverlabel: { bgcolor: "#232b33", bordercolor: "#7cc4f0", font: { color: "#e8ecef" } },
 };
 
+/** Offer the studies within a lasso as a list to look through, sort and search. */
+function chosen(root, keys) {
+  if (root.previousElementSibling?.matches(".rs-map-chosen")) root.previousElementSibling.remove();
+  if (!keys.length) return;
+  const button = document.createElement("button");
+  Object.assign(button, { type: "button", className: "rs-press rs-press-first", textContent: root.dataset.list.replace("{count}", keys.length) });
+  button.addEventListener("click", () => (only(keys), goTab("studies")));
+  const place = document.createElement("p");
+  place.className = "rs-map-chosen";
+  place.append(button);
+  root.before(place);
+}
+
 /** Draw `value` ({traces, label, sorry}) in an element; null clears it. */
 export async function draw(root, base, value) {
   root.hidden = !value;
   if (!value) return;
   root.setAttribute("role", "group");
   root.setAttribute("aria-label", value.label);
+  root.dataset.list = value.list;
   try {
     const Plotly = await plotly(base);
     const options = { displaylogo: false, responsive: true, scrollZoom: true, showTips: false,
-      modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d", "toImage"] };
+      modeBarButtonsToRemove: ["autoScale2d", "toImage", "sendChartToCloud", "sendDataToCloud"] };
     const traces = value.traces.map(({ labels, title, ...trace }) => trace);
     await Plotly.react(root, traces, { ...LAYOUT, uirevision: value.label }, options);
     if (!root.dataset.wired) {
       root.dataset.wired = "yes";
       root.on("plotly_click", (event) => openStudy(event.points[0].customdata));
+      root.on("plotly_selected", (event) => chosen(root, event ? event.points.map((point) => point.customdata) : []));
+      root.on("plotly_deselect", () => chosen(root, []));
     }
   } catch {
     root.textContent = value.sorry;

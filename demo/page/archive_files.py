@@ -34,12 +34,7 @@ def archive_routes(session: Session, base: str = "") -> APIRouter:
     @router.get("/archive.js")
     def script() -> Response:
         """Return the map's script."""
-        content = (
-            files("radseek.demo.page")
-            .joinpath("archive.js")
-            .read_text("utf8")
-            .replace("./page.js", f"{base}/web/page.js")
-        )
+        content = files("radseek.demo.page").joinpath("archive.js").read_text("utf8").replace('"./', f'"{base}/web/')
         return Response(content, media_type="text/javascript; charset=utf-8", headers={"Cache-Control": "no-cache"})
 
     @router.get("/terms.json")

@@ -11,7 +11,9 @@ from radseek.app.archive_facts import Noticed, count_cases, noticed_in
 from radseek.app.archive_state import generation_of
 from radseek.app.session import Session
 from radseek.demo.page.add_studies import build_page
+from radseek.demo.page.label_work import label_work
 from radseek.demo.page.map_panel import map_panel
+from radseek.demo.page.notebook_panel import notebook_panel
 from radseek.demo.page.page_words import Lang, say, say_or
 from radseek.demo.page.shell import Shell, box
 from radseek.demo.page.study_picker import case_label, kind_label
@@ -41,6 +43,10 @@ def archive_page(shell: Shell) -> None:
             worklist_panel(shell)
         with _part(shell, "verdicts", "verdict.lead"):
             verdict_panel(shell)
+        with _part(shell, "labels", "labels.lead"):
+            label_work(shell)
+        with _part(shell, "kept", "notes.lead"):
+            notebook_panel(shell, of_study=False)
         with _part(shell, "reading", "reading.lead"):
             noticed = box(reading_html(session, "en"), elem_id="rs-archive-reading")
             shell.speak(lambda lang: reading_html(session, lang), [], [noticed])

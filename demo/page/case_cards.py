@@ -23,6 +23,7 @@ from radseek.retrieval.search.search_results import Contrast, ContrastRow, Simil
 __all__ = ["Compared", "case_cards", "pair_moves"]
 
 _PAIRS = 2  # of a case
+_SHOWN = 3  # pictures of the query
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,8 @@ class Compared:
     result: SimilarResult
     findings: Mapping[str, Finding]
     says: Says = field(default_factory=dict)  # what is known of the study asked about
+    refused: tuple[str, ...] = ()  # cases that the reader refused
+    asked: tuple[str, tuple[str, ...], str | None] = ("", (), None)  # words, filters and mask of the question
 
     @property
     def query(self) -> str:
@@ -48,7 +51,12 @@ def case_cards(session: Session, answer: Compared, lang: Lang) -> str:
     """Return the cases as a list, and before them the two sides of a contrast where one was asked for."""
     result = answer.result
     title = f'<h2 class="rs-sr">{_word("tab.similar", lang)}</h2>'
-    parts = [title, f'<p class="rs-hint">{_word("similar.lead", lang)}</p>', _region(result.query.get("mask"), lang)]
+    parts = [
+        title,
+        _asked(session, answer, lang),
+        f'<p class="rs-hint">{_word("similar.lead", lang)}</p>',
+        _region(result.query.get("mask"), lang),
+    ]
     parts.append(remarks(result.notes, result.suggestions, lang))
     if result.contrast is not None:
         parts.append(_contrast(session, answer, result.contrast, lang))
@@ -57,6 +65,23 @@ def case_cards(session: Session, answer: Compared, lang: Lang) -> str:
     nearest = sorted(result.results, key=lambda row: row.other_kind is True)  # of the same kind first
     parts.append(_list([_card(session, answer, row, lang) for row in nearest]))
     return "".join(parts)
+
+
+def _asked(session: Session, answer: Compared, lang: Lang) -> str:
+    """Return the query as pictures, one a view at the slice that matched best, and what was refused."""
+    matched = {match.view: match for row in reversed(answer.result.results) for match in reversed(row.matches)}
+    drawn = "".join(
+        thumb(session, answer.query, series_of(session, answer.query, match.view, match.query_slice), match.view,
+              match.query_slice, f"{say('viewer.query', lang)} {match.query_slice + 1}")
+        for match in list(matched.values())[:_SHOWN]
+    )  # fmt: skip
+    chips = "".join(
+        f'<li><button type="button" class="rs-chip" data-do="unrefuse" data-of="{html.escape(key)}">'
+        f"{html.escape(say('similar.refused', lang, name=label_of(session, key, lang)))}</button></li>"
+        for key in answer.refused
+    )
+    refused = f'<ul class="rs-chips">{chips}</ul>' if chips else ""
+    return f'<div class="rs-query"><span class="rs-two">{drawn}</span></div>{refused}' if drawn else refused
 
 
 def _nothing(result: SimilarResult, lang: Lang) -> str:
@@ -130,6 +155,8 @@ def _card(session: Session, answer: Compared, row: SimilarRow, lang: Lang, becau
         f'aria-label="{named}">{_word("similar.open", lang)}</button>'
         f'<button type="button" class="rs-go" data-open="{html.escape(row.study)}" data-tab="similar" '
         f'aria-label="{_word("similar.more", lang)}: {html.escape(label)}">{_word("similar.more", lang)}</button>'
+        f'<button type="button" class="rs-go" data-do="refuse" data-of="{html.escape(row.study)}" '
+        f'aria-label="{_word("similar.less", lang)}: {html.escape(label)}">{_word("similar.less", lang)}</button>'
     )
     compared = chips(answer.says, row.report, answer.findings, lang)
     return (

@@ -127,6 +127,7 @@ def _shown(session: Session, drawn: EmbeddingMap, lang: Lang, by: str, finding: 
         progress.append(say("map.sampled", lang, shown=count, total=drawn.total))
     points = plotted(session, drawn, lang, by, finding)
     value = {"traces": points, "label": say("map.label", lang, count=count), "sorry": say("map.no_plot", lang)}
+    value["list"] = say("map.chosen", lang)
     listed = points_list(points, say("map.list", lang), lambda more: say("bring.more", lang, count=more))
     said = f'<p class="rs-hint">{html.escape(" ".join(progress))}</p>'
     return said, value if count else None, listed, gr.Button(visible=False)

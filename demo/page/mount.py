@@ -15,7 +15,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from radseek.app.session import Session
 from radseek.demo.page.archive_files import archive_routes
 from radseek.demo.page.explanations import WriteExplanation
+from radseek.demo.page.notebook_routes import notebook_routes
 from radseek.demo.page.study_list_routes import study_list_routes
+from radseek.demo.page.visitor_panel import visitor_routes
 from radseek.demo.page.worklist_routes import worklist_routes
 from radseek.demo.viewer import viewer_routes
 
@@ -31,6 +33,10 @@ _MEDIA: Final = {
     "suggest.js": _SCRIPT,
     "tab_bar.js": _SCRIPT,
     "worklist.js": _SCRIPT,
+    "prior.js": _SCRIPT,
+    "notebook.js": _SCRIPT,
+    "visitor.js": _SCRIPT,
+    "skeleton.js": _SCRIPT,
     "page.css": "text/css; charset=utf-8",
 }
 # What Gradio's page asks of others or for others: cards for social networks, an iframe resizer, a manifest.
@@ -64,6 +70,8 @@ def mount_page(
     app.include_router(archive_routes(session, base))
     app.include_router(study_list_routes(session, base))
     app.include_router(worklist_routes(session, base))
+    app.include_router(notebook_routes(session, base))
+    app.include_router(visitor_routes(session, base))
     gr.mount_gradio_app(
         app,
         build_page(session, explain=explain, base=base),

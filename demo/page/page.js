@@ -2,6 +2,8 @@
 // Data comes in attributes and goes to the viewers and to Python; nothing here writes markup.
 
 import * as address from "./address.js";
+import "./notebook.js";
+import "./skeleton.js";
 import "./suggest.js";
 import { goTab, onTab } from "./tab_bar.js";
 import "./take_away.js";
@@ -70,20 +72,33 @@ async function showNow(name, place, asked, request, fresh) {
     waiting = null;
   }
   if (wanted.name) handle.speak(wanted.lang, { viewer: wanted.name });
-  const { study, series, z, plane, k, view, level, width, finding, lang } = wanted;
+  const { study, series, z, plane, k, view, level, width, finding, lang, like, shapes, mask } = wanted;
   // A study shown anew has no heat map unless one is asked for; a change of language keeps what is shown.
   const heat = finding !== undefined ? finding : fresh ? "" : undefined;
-  await handle.show({ study, series: series || undefined, z, plane, k, view, level, width, lang, ...(heat === undefined ? {} : { finding: heat }) });
+  await handle.show({ study, series: series || undefined, z, plane, k, view, level, width, lang, like, shapes, mask, ...(heat === undefined ? {} : { finding: heat }) });
   if (request !== place.request) return;
   if (asked.linked !== undefined || fresh) place.linked = Boolean(asked.linked);
   if (place.linked) pairUp();
+}
+
+/** The key of the study chosen; "" for none. */
+export function chosenStudy() {
+  return chosen || "";
+}
+
+/** The viewer at a place; undefined before it showed anything. */
+export function viewerAt(name) {
+  return places.get(name)?.handle;
 }
 
 async function mountIn(place, lang) {
   const { mount } = await import(new URL(`${place.base}/viewer.js`, document.baseURI).href);
   if (!place.handle) { // two studies may have waited for the script
     place.handle = mount(place.root, { base: place.base, lang });
-    if (place === places.get("screen")) place.handle.onslice(noteSlice);
+    if (place === places.get("screen")) {
+      place.handle.onslice(noteSlice);
+      place.handle.onkeep((kept) => document.dispatchEvent(new CustomEvent("rs-keep", { detail: kept })));
+    }
   }
   return place.handle;
 }
@@ -135,6 +150,9 @@ document.addEventListener("rs-study", (event) => {
 document.addEventListener("click", (event) => {
   const pressed = event.target.closest("[data-do]");
   if (pressed && pressed.dataset.do === "synthetic" && tellPython) tellPython("synthetic", {});
+  if (pressed && ["refuse", "unrefuse"].includes(pressed.dataset.do) && tellPython) {
+    tellPython("refuse", { study: pressed.dataset.of, back: pressed.dataset.do === "unrefuse" });
+  }
   if (pressed && pressed.dataset.do === "bring") document.querySelector("#rs-bring")?.click();
   const button = event.target.closest("[data-open], [data-go]");
   if (!button) return;
@@ -177,7 +195,7 @@ document.addEventListener("click", (event) => event.target.closest("#rs-search-r
 document.addEventListener("keydown", (event) => event.key === "Enter" && event.target === searchField() && noteQuery());
 
 /** Search for words once the field is there: the tab of a link may only be being drawn. */
-function searchFor(words, tries = 600) {
+export function searchFor(words, tries = 600) {
   const [field, run] = [searchField(), document.querySelector("#rs-search-run")];
   if (!field || !run) {
     if (tries) setTimeout(() => searchFor(words, tries - 1), 100);

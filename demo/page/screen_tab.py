@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final
 
 import gradio as gr
@@ -12,10 +13,14 @@ from radseek.app.session import Session
 from radseek.demo.page.empty_state import empty_state, no_set_state
 from radseek.demo.page.error_message import answered
 from radseek.demo.page.finding_table import Screened, findings_table
+from radseek.demo.page.mask_button import mask_button
+from radseek.demo.page.notebook_panel import notebook_panel
 from radseek.demo.page.page_words import Lang, say, say_or
+from radseek.demo.page.prior_bar import prior_bar
 from radseek.demo.page.shell import EACH, Shell, box
 from radseek.demo.page.viewer_frame import shown, viewer
 from radseek.demo.page.worklist_strip import worklist_strip
+from radseek.demo.viewer.mask_layer import masks_of
 from radseek.prompts import list_sets
 from radseek.retrieval.scoring.screening import choose_findings
 
@@ -41,7 +46,13 @@ def screen_page(shell: Shell) -> None:
                 min_height=120,
             )
         with gr.Column(scale=6, min_width=480, elem_classes="rs-sticky"):
-            images = viewer(shell, "screen")
+            prior_bar(shell)
+            with gr.Row(elem_classes="rs-two-viewers"):
+                images = viewer(shell, "screen")
+                viewer(shell, "prior")
+            mask = mask_button(shell, "screen.mask", "screen.mask_clear")
+            refused = box(elem_id="rs-screen-mask", elem_classes="rs-live")
+            notebook_panel(shell, of_study=True)
     answer = gr.State(None)
     shell.labels.set(which, lambda lang: {"label": say("screen.set", lang), "choices": set_choices(lang)})
     shell.labels.name(words, label="screen.words", placeholder="screen.words_hint")
@@ -60,6 +71,18 @@ def screen_page(shell: Shell) -> None:
     gr.on([run.click, words.submit], screen, given, [table, answer], api_visibility="private", **shown_as)
     shell.study.change(afresh, given, [table, answer], **EACH | {"show_progress": "full"} | shown_as)
     shell.study.change(lambda key, lang: shown(key, lang, "screen"), [shell.study, shell.lang], images, **EACH)
+
+    def overlaid(path: str | None, key: str | None, lang: Lang) -> tuple[Any, str]:
+        if not key:
+            return gr.skip(), ""
+
+        def laid() -> tuple[Any, str]:
+            name = "" if path is None else masks_of(shell.session).take(key, Path(path))
+            return shown(key, lang, "screen", mask=name), ""
+
+        return answered(lang, laid, lambda trouble: (gr.skip(), trouble))
+
+    mask.change(overlaid, [mask, shell.study, shell.lang], [images, refused], **EACH)
 
     def speak(lang: Lang, old: Screened | None, key: str | None) -> Any:
         if old is None:

@@ -16,11 +16,14 @@ from radseek.demo.page.page_words import Lang, say
 from radseek.demo.page.query_chips import asked_chips, unanswered
 from radseek.demo.page.remarks import remarks
 from radseek.demo.page.report_sentences import polarity_word
+from radseek.demo.page.sentence_places import sentence_places
 from radseek.demo.page.shell import Shell, box
 from radseek.demo.page.study_picker import label_of
 from radseek.demo.page.table_tools import table_tools
 from radseek.demo.page.thumbnails import thumb
+from radseek.retrieval.errors import RadseekError
 from radseek.retrieval.search.search_results import SearchResult, SentenceRow, StudyRow
+from radseek.retrieval.search.text_query import parse_query
 
 __all__ = ["found_html", "search_page"]
 
@@ -71,11 +74,17 @@ def search_page(shell: Shell) -> None:
 def found_html(session: Session, found: SearchResult, lang: Lang) -> str:
     """Return an answer: studies with the slice that answers best, then sentences with what they say."""
     lead = f'<p class="rs-hint">{_word("search.lead", lang)}</p>{remarks(found.notes, found.suggestions, lang)}'
-    lead = f"{asked_chips(found, lang)}{lead}{unanswered(found, lang)}"
+    keep = (
+        f'<button type="button" class="rs-small" data-do="keep-search" data-lang="{lang}" '
+        f'data-done="{_word("tools.kept", lang)}" data-failed="{_word("tools.not_kept", lang)}">'
+        f"{_word('tools.keep_search', lang)}</button>"
+    )
+    lead = f'{asked_chips(found, lang)}{lead}<p class="rs-tools">{keep}</p>{unanswered(found, lang)}'
     if not found.studies and not found.sentences:
         return lead
     studies = "".join(f"<li>{_study(session, row, lang)}</li>" for row in found.studies)
-    sentences = "".join(_sentence(session, row, lang) for row in found.sentences)
+    places = sentence_places(session, found.sentences, _asked(found))
+    sentences = "".join(_sentence(session, row, places.get(row.rank), lang) for row in found.sentences)
     parts = [lead]
     if studies:
         parts.append(f'<h2>{_word("search.studies", lang)}</h2><ol class="rs-hits">{studies}</ol>')
@@ -103,9 +112,22 @@ def _study(session: Session, row: StudyRow, lang: Lang) -> str:
     )
 
 
-def _sentence(session: Session, row: SentenceRow, lang: Lang) -> str:
+def _asked(found: SearchResult) -> list[str]:
+    """Return the findings that the words searched for name."""
+    try:
+        query = parse_query(str(found.query.get("text", "")))
+    except RadseekError:
+        return []
+    return [want.finding.name for want in query.wants if want.finding is not None]
+
+
+def _sentence(session: Session, row: SentenceRow, place: dict[str, Any] | None, lang: Lang) -> str:
     label = html.escape(label_of(session, row.study, lang))
-    button = f'<button type="button" class="rs-go" data-open="{html.escape(row.study)}">{label}</button>'
+    at, where = "", ""
+    if place is not None:
+        at = f' data-at="{html.escape(json.dumps(place))}"'
+        where = f'<span class="rs-caption">{html.escape(view_label(place["view"], place["z"], lang))}</span>'
+    button = f'<button type="button" class="rs-go" data-open="{html.escape(row.study)}"{at}>{label}</button>{where}'
     return f"<tr><td>{html.escape(row.text)}</td><td>{polarity_word(row.polarity, lang)}</td><td>{button}</td></tr>"
 
 

@@ -26,7 +26,7 @@ EACH: Final[dict[str, Any]] = QUIET | {"trigger_mode": "multiple"}
 
 # A button anywhere in the page with data-open="KEY" opens that study in the Screen tab; see page.js.
 _WIRE = """import(props.script).then((page) => page.wire((name, data) => trigger(name, data)));
-// The events: 'open', 'synthetic'"""
+// The events: 'open', 'synthetic', 'refuse'"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ def language_switch() -> gr.Radio:
 
 
 def wire(base: str) -> gr.HTML:
-    """Return the unseen element through which page.js tells Python what was clicked: `open` and `synthetic`."""
+    """Return the unseen element through which page.js tells Python what was clicked; see `_WIRE`."""
     return gr.HTML(
         html_template="<span hidden></span>",
         js_on_load=_WIRE,

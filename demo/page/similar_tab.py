@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import gradio as gr
 
+from radseek.app.refused_cases import CANDIDATES, without_refused
 from radseek.app.session import Session
 from radseek.demo.page.case_cards import Compared, case_cards, pair_moves
 from radseek.demo.page.error_message import answered, said
@@ -53,6 +55,18 @@ def similar_page(shell: Shell) -> None:
         asked = partial(compared, shell.session, lang, key, words, against, int(k), region, where_of(*where))
         return answered(lang, asked, lambda trouble: (trouble, None, gr.skip(), gr.skip()))
 
+    def refuse(lang: Lang, old: Compared | None, k: int, event: gr.EventData) -> Any:
+        if old is None:
+            return gr.skip(), gr.skip()
+        key = str(event._data.get("study", ""))
+        left = tuple(one for one in old.refused if one != key)
+        refused = left if event._data.get("back") else (*left, key)
+        return answered(lang, partial(_again, shell.session, lang, old, refused, int(k)), lambda no: (no, old))
+
+    shell.wire.refuse(
+        refuse, [shell.lang, answer, count], [cards, answer], concurrency_id=_QUEUE, api_visibility="private"
+    )
+
     gr.on(
         [run.click, text.submit, contrast.submit],
         similar,
@@ -94,7 +108,9 @@ def compared(
         mask = None if region is None else Path(region)
         found = engine.similar(target, k, where=where, text=words.strip() or None, mask=mask, contrast=contrast)
     findings = marked_findings(session, key, contrast, words)
-    answer = Compared(found, findings, said_of_query(session, key, findings))
+    answer = Compared(
+        found, findings, said_of_query(session, key, findings), asked=(words.strip(), tuple(where), region)
+    )
     both = [shown(key, lang, "query"), shown(None, lang, "case")]
     first = answer.first
     if first is not None and first.matches:
@@ -103,6 +119,18 @@ def compared(
             for stated, move in zip(both, pair_moves(session, key, first.study, first.matches[0]), strict=True)
         ]
     return case_cards(session, answer, lang), answer, *both
+
+
+def _again(session: Session, lang: Lang, old: Compared, refused: tuple[str, ...], k: int) -> tuple[str, Compared]:
+    """Return the cards of an answer without what is like the cases refused."""
+    words, where, region = old.asked
+    target = session.target(old.query) if region is None else session.pixels(old.query) or session.target(old.query)
+    with session.engine() as engine:
+        mask = None if region is None else Path(region)
+        wide = engine.similar(target, max(k, CANDIDATES), where=list(where), text=words or None, mask=mask)
+    result = replace(without_refused(session, wide, refused, k), contrast=old.result.contrast)
+    now = replace(old, result=result, refused=refused)
+    return case_cards(session, now, lang), now
 
 
 def marked_findings(session: Session, key: str, contrast: Finding | None, words: str) -> dict[str, Finding]:

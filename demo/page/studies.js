@@ -8,9 +8,10 @@ const ROW = 64; // pixels; as in page.css
 const PAGE = 100; // rows of one question
 const AROUND = 6; // rows beyond the edges
 const REST = 150; // ms without a key before the words are looked for
-const ORDERS = ["key", "kind", "year", "age", "slices", "description"];
+const ORDERS = ["key", "kind", "date", "year", "age", "slices", "description"];
 
 let list = null;
+let within = null; // keys of the only studies that are listed, where a lasso named them
 
 /** Make an element the list; `base` is where its routes are, `value` {lang, words}. */
 export function attach(root, base, value) {
@@ -20,6 +21,12 @@ export function attach(root, base, value) {
 /** Say everything in another language. */
 export function speak(value) {
   if (list && value) list.speak(value);
+}
+
+/** List only some studies, by key; none or null: all again. */
+export function only(keys) {
+  within = keys && keys.length ? keys : null;
+  if (list) list.refresh();
 }
 
 class List {
@@ -90,7 +97,7 @@ class List {
 
   question(offset) {
     const { lang, where } = this;
-    return { words: this.search.value, where, order: this.order.value, falling: this.falling.checked, offset, limit: PAGE, lang };
+    return { words: this.search.value, where, order: this.order.value, falling: this.falling.checked, offset, limit: PAGE, lang, ...(within ? { keys: within } : {}) };
   }
 
   /** Ask anew; `stay`: what is chosen and where the reader has scrolled to stay. */
@@ -257,6 +264,9 @@ class List {
       }));
       return make("div", { className: "rs-facet", role: "group", "aria-label": facet.label }, make("span", { textContent: facet.label }), ...chips);
     });
+    if (within) {
+      groups.unshift(make("button", { type: "button", className: "rs-chip", "aria-pressed": "true", textContent: fill(this.words.only, { count: within.length }), onclick: () => only(null) }));
+    }
     if (Object.keys(this.where).length) {
       groups.push(make("button", { type: "button", className: "rs-chip", textContent: this.words.clear, onclick: () => this.filter() }));
     }

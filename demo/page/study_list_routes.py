@@ -23,7 +23,7 @@ _MOST: Final = 200  # rows of one answer
 _SIDE: Final = 96  # pixels of the longer side
 _KEPT: Final = {"Cache-Control": "private, no-store"}
 _PICTURE: Final = {"Cache-Control": "private, max-age=600"}
-Order = Literal["key", "kind", "year", "age", "slices", "description"]
+Order = Literal["key", "kind", "date", "year", "age", "slices", "description"]
 
 
 class RowsQuestion(BaseModel):
@@ -32,9 +32,10 @@ class RowsQuestion(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     words: str = Field("", max_length=300)
-    where: dict[Literal["kind", "sex", "year", "report"], list[str]] = Field(default_factory=dict)
+    where: dict[Literal["kind", "sex", "when", "year", "report"], list[str]] = Field(default_factory=dict)
     order: Order = "key"
     falling: bool = False
+    keys: list[str] | None = Field(None, max_length=20_000)
     offset: int = Field(0, ge=0)
     limit: int = Field(100, ge=1, le=_MOST)
     lang: Literal["en", "zh"] = "en"
@@ -55,10 +56,12 @@ def study_list_routes(session: Session, base: str = "") -> APIRouter:
 
     @router.post("/studies")
     def rows(asked: RowsQuestion, request: Request) -> Response:
-        named = getattr(request.state, "role", "admin") == "admin"  # no guard: whoever is at this machine
-        given = asked.model_dump(exclude={"lang"})
+        named = _may_name(request)
+        given = asked.model_dump(exclude={"lang", "keys"})
         try:
-            found = studies.ask(ListQuestion(**given, named=named))
+            found = studies.ask(
+                ListQuestion(**given, named=named, keys=None if asked.keys is None else frozenset(asked.keys))
+            )
         except RadseekError:
             return JSONResponse({"reason": say("code.index", asked.lang)}, 503, headers=_KEPT)
         body = {
@@ -69,6 +72,15 @@ def study_list_routes(session: Session, base: str = "") -> APIRouter:
         }
         return JSONResponse(body, headers=_KEPT)
 
+    @router.get("/others/{key}/{lang}.json")
+    def others(key: Annotated[str, Path(max_length=64)], lang: Lang, request: Request) -> Response:
+        """Return the other studies of a study's patient, the latest first."""
+        try:
+            found = studies.of_patient(key)
+        except RadseekError:
+            return JSONResponse({"reason": say("code.index", lang)}, 503, headers=_KEPT)
+        return JSONResponse([_row(one, lang, named=_may_name(request)) for one in found[:_MOST]], headers=_KEPT)
+
     @router.get("/thumb/{key}")
     def thumb(key: Annotated[str, Path(max_length=64)]) -> Response:
         """Return the middle slice of a study, or nothing where its images can no longer be read."""
@@ -76,6 +88,11 @@ def study_list_routes(session: Session, base: str = "") -> APIRouter:
         return Response(status_code=204) if picture is None else Response(picture, 200, _PICTURE, "image/png")
 
     return router
+
+
+def _may_name(request: Request) -> bool:
+    """Say whether accession numbers, dates and paths are for a visitor; without a guard, whoever is at this machine."""
+    return getattr(request.state, "role", "admin") == "admin"
 
 
 def _called(case: Case) -> str:
@@ -88,7 +105,8 @@ def _called(case: Case) -> str:
 def _row(one: ListedStudy, lang: Lang, *, named: bool) -> dict[str, Any]:
     person = [say_or(f"sex.{one.sex}", lang, ""), say("study.years", lang, age=one.age) if one.age is not None else ""]
     size = [say("study.series", lang, count=one.series) if one.series > 1 else "", _slices(one, lang)]
-    facts = [*person, str(one.year or ""), *size, say("list.report", lang) if one.has_report else ""]
+    day = one.date if named and one.date else str(one.year or "")
+    facts = [*person, day, *size, say("list.report", lang) if one.has_report else ""]
     kinds = [kind_label(*kind, lang) for kind in one.kinds[:2]]
     row = {
         "study": one.key,
@@ -97,6 +115,7 @@ def _row(one: ListedStudy, lang: Lang, *, named: bool) -> dict[str, Any]:
         "description": one.description,
         "key": short_key(one.key),
     }
+    row["when"] = day
     return row | ({"accession": one.accession, "path": one.path} if named else {})
 
 
@@ -113,6 +132,8 @@ def _value(name: str, value: str, lang: Lang) -> str:
     if name == "kind":
         modality, _, body = value.partition("/")
         return kind_label(modality, body, lang)
+    if name == "when":
+        return say(f"list.when_{value}", lang)
     if name == "report":
         return say("list.report" if value == "yes" else "list.no_report", lang)
     return say_or(f"sex.{value}", lang, value) if name == "sex" else value

@@ -29,9 +29,11 @@ def table_tools(name: str, lang: Lang) -> str:
 
 
 def copy_link(lang: Lang) -> str:
-    """Return the button that copies the address of what is shown."""
+    """Return the buttons that copy the address of what is shown, and how it is cited."""
     done = html.escape(say("tools.copied", lang))
     return (
         f'<button type="button" class="rs-small" data-do="copy-link" data-done="{done}">'
-        f"{html.escape(say('tools.copy_link', lang))}</button>"
+        f"{html.escape(say('tools.copy_link', lang))}</button> "
+        f'<button type="button" class="rs-small" data-do="cite" data-done="{done}">'
+        f"{html.escape(say('tools.cite', lang))}</button>"
     )

@@ -2,7 +2,7 @@
 
 import { link } from "./address.js";
 
-const ACTS = { "copy-link": copyLink, "copy-table": copyTable, csv: saveTable, print: printExplanation };
+const ACTS = { "copy-link": copyLink, cite: copyCitation, "copy-table": copyTable, csv: saveTable, print: printExplanation };
 
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-do]");
@@ -12,6 +12,18 @@ document.addEventListener("click", (event) => {
 
 async function copyLink(button) {
   await copy(link(), button);
+}
+
+/** How what is shown is cited: software, encoder, archive, study, place, link and day; without a name of anybody. */
+async function copyCitation(button) {
+  const at = Object.fromEntries(new URLSearchParams(new URL(link()).hash.slice(1)));
+  const base = new URL(".", import.meta.url).pathname.replace(/web\/$/, "");
+  const answer = await fetch(`${base}archive/citation.json`);
+  if (!answer.ok) return;
+  const told = await answer.json();
+  const place = [at.study && `study ${at.study}`, at.finding && `finding ${at.finding.replaceAll("_", " ")}`, at.slice && `${at.plane} slice ${at.slice}`,
+    at.level && `level ${at.level}, width ${at.width}`, at.q && `search "${at.q}"`].filter(Boolean);
+  await copy(`${told.software}; ${[told.archive, ...place].filter(Boolean).join("; ")}. ${link()} (${new Date().toISOString().slice(0, 10)}). ${told.notice}`, button);
 }
 
 async function copyTable(button) {

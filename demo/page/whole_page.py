@@ -21,6 +21,7 @@ from radseek.demo.page.shell import EACH, Shell, Spoken, box, header, language_s
 from radseek.demo.page.similar_tab import similar_page
 from radseek.demo.page.studies_tab import studies_page
 from radseek.demo.page.study_bar import study_bar
+from radseek.demo.page.visitor_panel import visitor_panel
 
 __all__ = ["build_page"]
 
@@ -37,6 +38,7 @@ def build_page(session: Session, *, explain: WriteExplanation, base: str = "") -
         with gr.Row(elem_id="rs-top"):
             head = box(header("en"), elem_id="rs-header", scale=5)
             shell.lang = language_switch()
+        visitor_panel(shell)
         shell.wire = wire(base)
         study_bar(shell)
         with gr.Tabs(selected="screen", elem_id="rs-tabs") as shell.tabs:

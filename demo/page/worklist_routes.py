@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import unquote
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Header
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -52,9 +53,11 @@ def worklist_routes(session: Session, base: str = "") -> APIRouter:
     router = APIRouter(prefix=f"{base}/archive", include_in_schema=False)
 
     @router.get("/worklist/{lang}.json")
-    def rows(lang: Literal["en", "zh"]) -> Response:
+    def rows(
+        lang: Literal["en", "zh"], reader: Annotated[str, Header(alias="X-Reader", max_length=400)] = ""
+    ) -> Response:
         try:
-            return JSONResponse(_rows(session, lang), headers=_KEPT)
+            return JSONResponse(_rows(session, lang, " ".join(unquote(reader).split())), headers=_KEPT)
         except RadseekError as error:
             return _refused(error, lang)
 
@@ -74,12 +77,15 @@ def _refused(error: RadseekError, lang: Lang) -> Response:
     return JSONResponse({"reason": reason}, 422, headers=_KEPT)
 
 
-def _rows(session: Session, lang: Lang) -> list[dict[str, Any]]:
-    """Return the rows that name a finding, in their order, each with the last word that was said of it."""
+def _rows(session: Session, lang: Lang, reader: str = "") -> list[dict[str, Any]]:
+    """Return the rows that name a finding, in their order, each with the reader's own last word on it.
+
+    A reader who gives a name does not see what others said.
+    """
     archive = archive_of(session)
     shown = [row for row in archive.screening.worklist() if row.finding is not None][:_MOST]
     log = () if archive.log is None else archive.log.read().verdicts
-    said = {(one.study, one.finding): one.verdict for one in latest(log)}
+    said = {(one.study, one.finding): one.verdict for one in latest(log) if one.reader == reader}
     cases = {case.key: case for case in session.named([row.study for row in shown])}
     return [
         _row(row, cases[row.study], said.get((row.study, row.finding or ""), ""), lang)

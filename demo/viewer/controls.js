@@ -31,6 +31,8 @@ export function build(root) {
   at.fit = make("button", { type: "button", className: "wide" });
   at.cine = make("button", { type: "button", textContent: "\u25b6", "aria-pressed": "false" });
   at.measure = make("button", { type: "button", className: "wide", "aria-pressed": "false" });
+  at.oval = make("button", { type: "button", className: "wide", "aria-pressed": "false" });
+  at.keep = make("button", { type: "button", className: "wide", hidden: true });
   at.help_button = make("button", { type: "button", textContent: "?" });
   at.keyMap = make("dialog", { className: "keyMap" });
   at.png = make("button", { type: "button", className: "wide" });
@@ -42,18 +44,19 @@ export function build(root) {
     field("series", make("select")), at.planes, field("window", make("select")),
     make("div", { className: "numbers" }, field("level", make("input", { type: "number", step: "any" })),
       field("width", make("input", { type: "number", step: "any" }))),
-    make("div", { className: "zooms" }, at.zoomOut, at.zoomIn, at.fit, at.cine, at.measure, at.png, at.help_button), at.heat);
+    make("div", { className: "zooms" }, at.zoomOut, at.zoomIn, at.fit, at.cine, at.measure, at.oval, at.keep, at.png, at.help_button), at.heat);
   at.stage = buildStage(at);
   at.profile = make("canvas", { className: "profile", role: "img", hidden: true });
   at.slider = make("input", { type: "range", className: "slider", min: 0, max: 0, value: 0, step: 1 });
   at.keys = make("div", { className: "keys", role: "group", hidden: true });
   at.legend = make("div", { className: "legend", hidden: true });
+  at.regions = make("div", { className: "regions", hidden: true });
   at.say = make("p", { className: "say", role: "status" });
   at.cautions = make("ul", { className: "cautions", hidden: true });
   at.notice = make("p", { className: "notice" });
   at.help = make("p", { className: "help", id: "help" });
   at.whole = make("section", { className: "viewer" }, at.bar, at.stage, at.profile, at.slider,
-    make("div", { className: "under" }, at.keys, at.legend), at.say, at.cautions, at.help, at.notice, at.keyMap);
+    make("div", { className: "under" }, at.keys, at.legend), at.regions, at.say, at.cautions, at.help, at.notice, at.keyMap);
   root.append(at.whole);
   return at;
 }

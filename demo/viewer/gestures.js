@@ -27,7 +27,9 @@ export function listen(viewer) {
   on(at.zoomOut, "click", () => viewer.zoomBy(0.8));
   on(at.fit, "click", () => viewer.restart());
   on(at.cine, "click", () => viewer.cine.toggle());
-  on(at.measure, "click", () => viewer.ruler.toggle());
+  on(at.measure, "click", () => viewer.ruler.toggle("line"));
+  on(at.oval, "click", () => viewer.ruler.toggle("oval"));
+  on(at.keep, "click", () => viewer.keepMeasured());
   on(at.help_button, "click", () => toggleKeyMap(viewer));
   on(at.png, "click", () => savePicture(viewer));
   on(at.heatOn, "change", () => viewer.showHeat(at.heatOn.checked));
@@ -112,7 +114,7 @@ function action(viewer, { key: pressed, shiftKey }) {
     ArrowLeft: () => viewer.goTo(viewer.k - 1), ArrowRight: () => viewer.goTo(viewer.k + 1),
     Home: () => viewer.goTo(0), End: () => viewer.goTo(Infinity),
     "+": () => viewer.zoomBy(1.25), "=": () => viewer.zoomBy(1.25), "-": () => viewer.zoomBy(0.8), 0: () => viewer.restart(),
-    m: () => viewer.ruler.toggle(), p: () => viewer.cine.toggle(), " ": () => viewer.cine.toggle(), "?": () => toggleKeyMap(viewer),
+    m: () => viewer.ruler.toggle("line"), o: () => viewer.ruler.toggle("oval"), p: () => viewer.cine.toggle(), " ": () => viewer.cine.toggle(), "?": () => toggleKeyMap(viewer),
     Delete: () => (viewer.ruler.clear(false), viewer.redraw()), Backspace: () => (viewer.ruler.clear(false), viewer.redraw()),
     h: () => viewer.showHeat(!viewer.heatShown),
   };

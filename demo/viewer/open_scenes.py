@@ -97,7 +97,8 @@ class DrawnHeatMaps:
 
         Raises as `OpenScenes.scene`, `Session.engine` and `Engine.heat_map` do.
         """
-        study = scenes.scene(key).study
+        scene = scenes.scene(key)
+        study = scene.study
         about = (key, study.content_hash, finding)  # a study may be replaced by another of its key
         with self._lock:
             held = self._held.get(about)
@@ -106,7 +107,9 @@ class DrawnHeatMaps:
         asked = find(finding)
         with self._session.engine() as engine:
             try:
-                layer = layer_of(engine.heat_map(study, asked), asked.names)
+                found = engine.heat_map(study, asked)
+                series = scene.series.get(found.series)
+                layer = layer_of(found, asked.names, None if series is None else series.volume)
             except UsageError:  # an answer like others: this study has no view that the finding is read in
                 return "", unread(asked)
         made = (secrets.token_urlsafe(16), layer)

@@ -1,20 +1,28 @@
-// Lengths measured on a slice: while the ruler is on, a drag draws a line, and the line stays with its slice.
+// Lengths and regions measured on a slice: while one of the tools is on, a drag draws, and what is drawn stays with its slice.
+
+import { statistics } from "./region_values.js";
+import { tidy } from "./paint.js";
 
 const LEAST = 4; // pixels of the screen: less is a click
 
 export class Ruler {
   constructor(viewer) {
-    Object.assign(this, { viewer, on: false, lines: [], drawing: null });
+    Object.assign(this, { viewer, kind: "", lines: [], drawing: null });
   }
 
-  /** Put the ruler on or off; off, the lines stay. */
-  toggle(on = !this.on) {
-    this.on = on;
-    this.viewer.at.measure.setAttribute("aria-pressed", String(on));
-    this.viewer.at.stage.classList.toggle("measuring", on);
+  get on() {
+    return this.kind !== "";
   }
 
-  /** Forget the lines: of the slice shown, or all. */
+  /** Put a tool on, "line" or "oval", or off; off, what was drawn stays. */
+  toggle(kind = "line") {
+    this.kind = this.kind === kind ? "" : kind;
+    this.viewer.at.measure.setAttribute("aria-pressed", String(this.kind === "line"));
+    this.viewer.at.oval.setAttribute("aria-pressed", String(this.kind === "oval"));
+    this.viewer.at.stage.classList.toggle("measuring", this.on);
+  }
+
+  /** Forget what was drawn: on the slice shown, or all. */
   clear(all = true) {
     const here = all ? null : this.nameOf(this.viewer.shown);
     this.lines = all ? [] : this.lines.filter((line) => line.of !== here);
@@ -23,7 +31,7 @@ export class Ruler {
 
   start(event) {
     const from = this.pointOf(event);
-    if (from) this.drawing = { of: this.nameOf(this.viewer.shown), from, to: from };
+    if (from) this.drawing = { of: this.nameOf(this.viewer.shown), kind: this.kind, from, to: from };
   }
 
   move(event) {
@@ -40,19 +48,55 @@ export class Ruler {
     this.viewer.redraw();
   }
 
-  /** Draw the lines of the slice shown, and say how long the last is. */
-  draw(pen, place, shown) {
+  /** What is drawn on a slice. */
+  here(shown) {
     const own = this.nameOf(shown);
-    const here = [...this.lines, ...(this.drawing ? [this.drawing] : [])].filter((line) => line.of === own);
-    for (const line of here) drawLine(pen, onScreen(line, place, shown.pixels), this.words(line, shown));
+    return [...this.lines, ...(this.drawing ? [this.drawing] : [])].filter((line) => line.of === own);
+  }
+
+  /** Draw what is on the slice shown, and say what the last measures. */
+  draw(pen, place, shown) {
+    const here = this.here(shown);
+    for (const line of here) (line.kind === "oval" ? drawOval : drawLine)(pen, onScreen(line, place, shown.pixels), this.words(line, shown));
     return here.length ? this.words(here.at(-1), shown) : "";
   }
 
-  words({ from, to }, { plane }) {
+  /** What is kept of the slice shown: every shape, and what they measure. */
+  kept(shown) {
+    const here = this.here(shown);
+    return { text: here.map((line) => this.words(line, shown)).join("; "), shapes: here.map(({ kind, from, to }) => ({ kind, from, to })) };
+  }
+
+  /** Draw again what was kept of the slice shown. */
+  restore(shapes, shown) {
+    const of = this.nameOf(shown);
+    this.lines = [...this.lines.filter((line) => line.of !== of), ...shapes.map(({ kind, from, to }) => ({ of, kind, from, to }))];
+    this.viewer.redraw();
+  }
+
+  words(line, shown) {
+    return line.kind === "oval" ? this.ovalWords(line, shown) : this.lineWords(line, shown);
+  }
+
+  lineWords({ from, to }, { plane }) {
     const [, down, across] = plane.spacing || [0, 1, 1];
     const length = Math.hypot((to[0] - from[0]) * across, (to[1] - from[1]) * down);
-    const where = plane.measured === "detector" ? ` ${this.viewer.word("detector")}` : "";
-    return plane.spacing ? `${length.toFixed(1)} mm${where}` : `${length.toFixed(1)} ${this.viewer.word("pixels")}`;
+    return plane.spacing ? `${length.toFixed(1)} mm${this.where(plane)}` : `${length.toFixed(1)} ${this.viewer.word("pixels")}`;
+  }
+
+  ovalWords({ from, to }, { plane, pixels, series }) {
+    const found = statistics(pixels, from, to);
+    if (!found) return "";
+    const [, down, across] = plane.spacing || [0, 1, 1];
+    const area = found.count * down * across;
+    const unit = series.unit === "raw" ? "" : ` ${series.unit}`;
+    const size = plane.spacing ? `${area.toFixed(0)} mm\u00b2${this.where(plane)}` : `${found.count} ${this.viewer.word("pixels")}`;
+    const [mean, sd, min, max] = [found.mean, found.sd, found.min, found.max].map((value) => tidy(Math.abs(value) >= 10 ? Math.round(value * 10) / 10 : value).replace("-", "\u2212"));
+    return this.viewer.word("region", { mean, sd, min, max, unit, size });
+  }
+
+  where(plane) {
+    return plane.measured === "detector" ? ` ${this.viewer.word("detector")}` : "";
   }
 
   nameOf(shown) {
@@ -78,20 +122,39 @@ function onScreen({ from, to }, place, pixels) {
 }
 
 function drawLine(pen, { ends: [x0, y0, x1, y1] }, words) {
+  stroke(pen, () => {
+    pen.moveTo(x0, y0);
+    pen.lineTo(x1, y1);
+  });
+  write(pen, words, Math.max(x0, x1) + 4, Math.min(y0, y1) - 2);
+}
+
+function drawOval(pen, { ends: [x0, y0, x1, y1] }, words) {
+  stroke(pen, () => pen.ellipse((x0 + x1) / 2, (y0 + y1) / 2, Math.abs(x1 - x0) / 2, Math.abs(y1 - y0) / 2, 0, 0, 2 * Math.PI));
+  write(pen, words, Math.min(x0, x1), Math.max(y0, y1) + 18);
+}
+
+function stroke(pen, path) {
   pen.lineWidth = 3.5;
   for (const colour of ["#000", "#7fe3c0"]) {
     pen.strokeStyle = colour;
     pen.beginPath();
-    pen.moveTo(x0, y0);
-    pen.lineTo(x1, y1);
+    path();
     pen.stroke();
     pen.lineWidth = 1.5;
   }
+}
+
+/** Words beside a shape, on the stage however near its edge the shape is. */
+function write(pen, words, x, y) {
   pen.font = "600 13px system-ui, sans-serif";
   pen.textBaseline = "bottom";
   pen.strokeStyle = "#000";
   pen.lineWidth = 3;
-  pen.strokeText(words, Math.max(x0, x1) + 4, Math.min(y0, y1) - 2);
+  const wide = pen.canvas.clientWidth || Infinity;
+  const left = Math.max(2, Math.min(x, wide - pen.measureText(words).width - 4));
+  const top = Math.max(16, Math.min(y, (pen.canvas.clientHeight || Infinity) - 2));
+  pen.strokeText(words, left, top);
   pen.fillStyle = "#7fe3c0";
-  pen.fillText(words, Math.max(x0, x1) + 4, Math.min(y0, y1) - 2);
+  pen.fillText(words, left, top);
 }

@@ -4,6 +4,7 @@ import { Cine } from "./cine.js";
 import { build, choices, make } from "./controls.js";
 import { listen } from "./gestures.js";
 import { writeKeyMap } from "./key_map.js";
+import { MaskOverlay } from "./mask_overlay.js";
 import { paint, placed, positionOf, scaleBar, tidy, wipe } from "./paint.js";
 import { PlaneStore, problemOf, Shader } from "./pixels.js";
 import { drawProfile, sliceAt } from "./profile.js";
@@ -30,6 +31,7 @@ class Viewer {
     this.rests = 0; // the timer of a redraw once it rests
     this.ruler = new Ruler(this);
     this.cine = new Cine(this);
+    this.mask = new MaskOverlay(this);
     this.reset();
     const root = element.shadowRoot || element.attachShadow({ mode: "open" });
     const sheet = make("link", { rel: "stylesheet", href: new URL("viewer.css", import.meta.url).href });
@@ -43,7 +45,9 @@ class Viewer {
     this.speak(lang, words);
     this.handle = {
       show: (what) => this.show(what),
-      link: (other) => this.link(other.viewer),
+      link: (other, how) => this.link(other.viewer, how),
+      picked: () => this.picked(),
+      onkeep: (tell) => ((this.keeper = tell), this.redraw()),
       onslice: (tell) => (this.listeners.add(tell), () => this.listeners.delete(tell)),
       speak: (to, own) => this.speak(to, own),
       clear: () => this.clear(),
@@ -64,6 +68,7 @@ class Viewer {
     this.shown = null; // {plane, k, pixels}: what the canvas shows
     this.heat = null; // the server's answer, with `pictures` as they come
     this.ruler.clear();
+    this.mask.clear();
     this.displays = new Map(); // series key -> the display chosen for it
   }
 
@@ -74,24 +79,27 @@ class Viewer {
   // ---- what is asked of it -------------------------------------------------------------------------------------
 
   /** Show a study, or a series, slice, view or finding of the one shown; what is left out stays as it is. */
-  async show({ study, series, z, plane, k, view, level, width, finding, lang } = {}) {
+  async show({ study, series, z, plane, k, view, level, width, finding, lang, like, shapes, mask } = {}) {
     if (lang) this.speak(lang);
     const request = ++this.asked;
     try {
       if (study && study !== (this.scene && this.scene.study)) await this.open(study, request);
       if (request !== this.asked || !this.scene) return;
-      const wanted = this.scene.series.find((one) => one.key === series);
+      const wanted = this.scene.series.find((one) => one.key === series) || hungLike(this.scene.series, like);
       if (wanted && wanted !== this.series) this.chooseSeries(wanted);
       if (plane && this.series.planes[plane]) this.choosePlane(plane);
       if (view) this.choosePreset(view);
       if (Number.isInteger(z)) this.goNative(z);
       if (Number.isInteger(k)) this.goTo(k, true);
       this.anchorAll();
+      this.leadAll();
       if (finding !== undefined && finding !== (this.heat ? this.heat.asked : "")) {
         await this.askHeat(finding, request, Number.isInteger(z) || Number.isInteger(k));
       }
+      if (mask !== undefined && request === this.asked) await this.mask.ask(mask);
       if (request === this.asked && level !== undefined && width !== undefined) this.setWindow(level, width);
       await this.arrive();
+      if (shapes && request === this.asked && this.shown) this.ruler.restore(shapes, this.shown);
     } catch (error) {
       if (request === this.asked) this.fail(error);
     }
@@ -125,14 +133,14 @@ class Viewer {
     this.scene = scene;
     for (const series of scene.series) for (const preset of series.presets) unpack(preset);
     this.label();
-    this.chooseSeries(scene.series[0]);
+    this.chooseSeries(hung(scene.series));
   }
 
   async askHeat(finding, request, stay) {
     this.heat = null;
     this.label();
     if (!finding) return this.redraw();
-    this.say("heat_loading", { finding });
+    this.say("heat_loading", { finding: finding.replaceAll("_", " ") });
     let heat;
     try {
       heat = await heatOf(`${this.base}/studies/${encodeURIComponent(this.scene.study)}/heat`, finding, this.lang);
@@ -197,6 +205,8 @@ class Viewer {
   /** Level and width, dragged or typed; a table becomes the straight window of the same range. */
   setWindow(level, width) {
     if (!this.display || !Number.isFinite(level) || !Number.isFinite(width)) return;
+    const named = this.series.presets.find((one) => one.level === level && one.width === width && !one.table);
+    if (named) return this.setDisplay(asDisplay(named, this.series));
     const kind = this.display.function === "TABLE" ? "LINEAR_EXACT" : this.display.function;
     const least = this.series.unit === "HU" ? 1 : Math.abs(this.widest() / 4096) || 1e-6;
     this.setDisplay({ ...this.display, name: "custom", level, width: Math.max(width, least), function: kind, table: null });
@@ -299,10 +309,14 @@ class Viewer {
 
   // ---- two viewers in step -------------------------------------------------------------------------------------
 
-  link(other) {
-    this.links.set(other, null);
-    other.links.set(this, null);
+  /** Scroll together; `position`: at one place in mm of the patient; `apart`: keeping the distance that they have now. */
+  link(other, { position = false, apart = false } = {}) {
+    const [own, others] = [this.depth(), other.depth()];
+    const offset = position ? (apart && own !== null && others !== null ? others - own : 0) : null;
+    this.links.set(other, { offset });
+    other.links.set(this, { offset: offset === null ? null : -offset });
     this.anchorAll();
+    this.leadAll();
     return () => {
       this.links.delete(other);
       other.links.delete(this);
@@ -311,15 +325,46 @@ class Viewer {
 
   /** From here on, linked viewers keep the distance that they have now. */
   anchorAll() {
-    for (const other of this.links.keys()) {
-      this.links.set(other, { own: this.k, others: other.k });
-      other.links.set(this, { own: other.k, others: this.k });
+    for (const [other, { offset }] of this.links) {
+      this.links.set(other, { own: this.k, others: other.k, offset });
+      other.links.set(this, { own: other.k, others: this.k, offset: offset === null ? null : -offset });
     }
+  }
+
+  /** Viewers linked by position come along, whatever brought this one where it is. */
+  leadAll() {
+    for (const [other, anchor] of this.links) if (anchor.offset !== null) other.follow(this, anchor);
+  }
+
+  /** Where the slice lies along its own axis, in mm; null without geometry. */
+  depth() {
+    return this.plane && this.plane.centres ? along(this.plane, centreOf(this.plane, this.k)) : null;
+  }
+
+  /** Hand what is measured on this slice to whoever keeps it. */
+  keepMeasured() {
+    if (!this.keeper || !this.shown) return;
+    const { text, shapes } = this.ruler.kept(this.shown);
+    const { series, planeName, k } = this.shown;
+    if (shapes.length) this.keeper({ study: this.scene.study, text, place: { series: series.key, plane: planeName, k, shapes } });
+  }
+
+  /** What is looked at, for another study to be hung like it. */
+  picked() {
+    if (!this.series || !this.display) return {};
+    const { modality, body_part, description } = this.series;
+    const { level, width } = this.display;
+    return { like: { modality, body_part, description, plane: this.series.plane }, plane: this.planeName, level, width };
   }
 
   follow(leader, anchor) {
     if (!this.plane || !leader.plane || this.planeName !== leader.planeName || !anchor) return;
     const [theirs, mine] = [leader.plane, this.plane];
+    if (anchor.offset !== null && theirs.centres && mine.centres) {
+      const there = along(mine, centreOf(theirs, leader.k)) + anchor.offset;
+      this.goTo((there - along(mine, centreOf(mine, 0))) / (along(mine, centreOf(mine, 1)) - along(mine, centreOf(mine, 0)) || 1), true);
+      return;
+    }
     const measured = theirs.spacing && mine.spacing && theirs.spacing[0] > 0 && mine.spacing[0] > 0;
     const each = measured ? theirs.spacing[0] / mine.spacing[0] : mine.count / theirs.count;
     this.goTo(anchor.others + (leader.k - anchor.own) * each, true);
@@ -348,7 +393,9 @@ class Viewer {
     const layer = this.heatShown ? this.layerOf(this.shown) : null;
     paint(canvas, wide, high, place, picture, layer, this.opacity, this.quality());
     this.place = place;
+    this.mask.draw(canvas.getContext("2d"), place, this.shown);
     this.measured = this.ruler.draw(canvas.getContext("2d"), place, this.shown);
+    this.at.keep.hidden = !this.measured || !this.keeper;
     this.write(place, wide);
     this.tellOf();
   }
@@ -414,9 +461,11 @@ class Viewer {
       at[name].title = word(name);
       at[name].setAttribute("aria-label", word(name));
     }
-    at.measure.textContent = word("measure");
+    for (const name of ["measure", "oval", "keep"]) at[name].textContent = word(name);
+    at.keep.title = word("keep_title");
     writeKeyMap(this);
     at.heatName.textContent = word("heat");
+    this.mask.speak();
     at.opacity.setAttribute("aria-label", word("opacity"));
     at.slider.setAttribute("aria-label", word("slice_slider"));
     at.keys.setAttribute("aria-label", word("key_slices"));
@@ -484,6 +533,9 @@ class Viewer {
     const finding = this.findingName();
     if (heat.reason) this.say("no_map", { why: word(heat.reason) });
     else if (heat.profile.length && heat.profile.every(([, margin]) => margin < 0)) this.say("below_zero", { finding });
+    for (const place of ["outside", "metal"]) {
+      if ((heat[place] || []).length) at.say.textContent += ` ${word(`hot_${place}`, { list: heat[place].map((z) => z + 1).join(", ") })}`;
+    }
     at.profile.setAttribute("aria-label", word("profile", { finding }));
     at.keys.replaceChildren(make("span", { textContent: `${word("profile", { finding })} \u00b7 ${word("key_slices")}` }),
       ...heat.key_slices.map((z) => make("button", { type: "button", textContent: String(z + 1), onclick: () => this.goKey(z) })));
@@ -621,6 +673,35 @@ function unpack(preset) {
 
 function asDisplay(preset, series) {
   return preset ? { ...preset, inverted: series.inverted } : null;
+}
+
+/** The centre of plane k in mm of the patient. */
+function centreOf({ centres: [first, second] }, k) {
+  return first.map((value, axis) => value + k * (second[axis] - value));
+}
+
+/** How far a point lies along a plane's normal, in mm: counted the way in which the patient's axis runs, as in all planes of its name. */
+function along({ centres: [first, second] }, point) {
+  const step = second.map((value, axis) => value - first[axis]);
+  const sizes = step.map(Math.abs);
+  const axis = sizes.indexOf(Math.max(...sizes));
+  const length = Math.hypot(...step) || 1;
+  return (Math.sign(step[axis]) * step.reduce((sum, value, n) => sum + value * point[n], 0)) / length;
+}
+
+/** The series to hang first: of more than one image, and of the part that most are of. */
+function hung(series) {
+  const parts = series.map((one) => one.body_part);
+  const often = (one) => parts.filter((part) => part === one.body_part).length;
+  const rank = (one) => (one.shape[0] > 1 ? 100 : 0) + often(one);
+  return series.reduce((best, one) => (rank(one) > rank(best) ? one : best));
+}
+
+/** The series of another study most like one: its part, its orientation, its words. */
+function hungLike(series, like) {
+  if (!like) return null;
+  const rank = (one) => ["modality", "body_part", "plane", "description"].reduce((sum, name, n) => sum + (one[name] === like[name] ? 8 >> n : 0), 0);
+  return series.reduce((best, one) => (rank(one) > rank(best) ? one : best));
 }
 
 function signed(value) {

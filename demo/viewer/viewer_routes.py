@@ -18,6 +18,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
 
 from radseek.app.session import Session
+from radseek.demo.viewer.mask_layer import masks_of
 from radseek.demo.viewer.open_scenes import DrawnHeatMaps, OpenScenes
 from radseek.retrieval.document import NOTICE
 from radseek.retrieval.errors import (
@@ -36,8 +37,8 @@ __all__ = ["viewer_routes"]
 _log: Final = logging.getLogger(__name__)
 _TYPES: Final = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}
 _SCRIPTS: Final = (
-    *("viewer.js", "viewer.css", "controls.js", "gestures.js", "cine.js", "key_map.js", "ruler.js"),
-    *("paint.js", "picture_file.js", "pixels.js", "profile.js", "words.js"),
+    *("viewer.js", "viewer.css", "controls.js", "gestures.js", "cine.js", "key_map.js", "mask_overlay.js", "ruler.js"),
+    *("paint.js", "picture_file.js", "pixels.js", "profile.js", "region_values.js", "words.js"),
 )
 # Kept by the visitor's own browser only, and asked for again each time, so that a logout takes effect at once.
 _PRIVATE: Final = "private, no-cache"
@@ -82,7 +83,7 @@ class _Explaining(APIRoute):
 def viewer_routes(session: Session) -> APIRouter:
     """Return the routes under `/viewer`; errors come as problem+json with a `reason_code`."""
     router = APIRouter(prefix="/viewer", include_in_schema=False, route_class=_Explaining)
-    scenes, heats = OpenScenes(session), DrawnHeatMaps(session)
+    scenes, heats, masks = OpenScenes(session), DrawnHeatMaps(session), masks_of(session)
 
     @router.get("/{name}.{kind}")
     def own_file(name: str, kind: Literal["js", "css"], asked: Asked = None) -> Response:
@@ -113,6 +114,14 @@ def viewer_routes(session: Session) -> APIRouter:
     @router.get("/studies/{key}/heat/{token}/{k}")
     def heat_picture(key: Key, token: Key, k: Number) -> Response:
         return Response(heats.picture(key, token, k), media_type="image/png", headers=_KEPT_NOWHERE)
+
+    @router.get("/studies/{key}/mask/{token}")
+    def mask(key: Key, token: Key) -> Response:
+        return JSONResponse(masks.document(key, token), headers=_KEPT_NOWHERE)
+
+    @router.get("/studies/{key}/mask/{token}/{plane}/{k}")
+    def mask_picture(key: Key, token: Key, plane: PlaneName, k: Number) -> Response:
+        return Response(masks.picture(key, token, plane, k), media_type="image/png", headers=_KEPT_NOWHERE)
 
     return router
 

@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary
 
 from radseek.app.archive_screening import ArchiveScreening
 from radseek.app.embedding_map import EmbeddingMap, Progress, map_archive
+from radseek.app.notebook import Notebook
 from radseek.app.session import Session
 from radseek.app.verdicts import VerdictLog
 
@@ -15,11 +16,12 @@ __all__ = ["Archive", "archive_of", "generation_of"]
 
 
 class Archive:
-    """Get it from `archive_of`; `log` is None where the session has no index."""
+    """Get it from `archive_of`; `log` and `notebook` are None where the session has no index."""
 
     def __init__(self, session: Session) -> None:
         self.screening = ArchiveScreening(session)
         self.log = None if session.index is None else VerdictLog(session.index)
+        self.notebook = None if session.index is None else Notebook(session.index)
         self._map: EmbeddingMap | None = None
         self._map_of: tuple[int, int] | None = None
 

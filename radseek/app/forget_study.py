@@ -1,4 +1,4 @@
-"""Forgetting studies of an index and everything kept beside it: linkage, verdicts, vectors, words."""
+"""Forgetting studies of an index and everything kept beside it: linkage, verdicts, notes, vectors, words."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from radseek.app.kept_files import delete_kept
+from radseek.app.notebook import Notebook
 from radseek.app.verdicts import VerdictLog
 from radseek.retrieval.errors import UnknownNameError
 from radseek.retrieval.index.kept_closeness import keep_closeness
@@ -43,13 +45,13 @@ def forget(index: Path, wanted: Sequence[Named], key: bytes | None = None) -> Fo
     Raises `UnknownNameError` where one of `wanted` is not there (nothing is forgotten then, and an earlier run is
     finished all the same), `IndexBusyError` where another process writes, `StorageError` where the disk has no room.
     """
-    log = VerdictLog(index)
+    log, notebook = VerdictLog(index), Notebook(index)
     with LocalStore.open(index, read_only=False) as store:
         if key is not None:
             store.require_key(key)
         resumed = store.upkeep.unfinished()
         found = {one: store.upkeep.traces(one.studies, {one.patient}, {one.patient_id}) for one in wanted}
-        noted = {one.study for one in log.read().verdicts}
+        noted = {one.study for one in log.read().verdicts} | {one.study for one in notebook.entries()}
         before = store.upkeep.forgotten({key for one in wanted for key in (*one.studies, one.patient)})
         for one in wanted:
             found[one] |= noted & one.studies
@@ -58,9 +60,13 @@ def forget(index: Path, wanted: Sequence[Named], key: bytes | None = None) -> Fo
                 raise _not_there(one, forgotten=bool(before & {*one.studies, one.patient}))
         studies = set().union(*found.values())
         keys = studies | {key for one in wanted for key in before & one.studies}
-        log.forget(keys)  # the words of readers first: nothing else would lead back to them
+        for words in (log, notebook):  # the words of readers first: nothing else would lead back to them
+            words.forget(keys)
+        links = [store.linkage_of(key) for key in studies]
+        delete_kept(index, [path for link in links if link is not None for path in link.paths])
         generation = store.forget(studies, {one.patient for one in wanted})
-        log.forget(keys)  # and what was said of a study while it went
+        for words in (log, notebook):  # and what was said of a study while it went
+            words.forget(keys)
         keep_closeness(store)
     return Forgotten(generation, tuple(sorted(studies)), resumed)
 

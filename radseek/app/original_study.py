@@ -10,7 +10,7 @@ from radseek.retrieval.errors import UnknownNameError, UsageError
 from radseek.retrieval.index.catalog.linkage import linkage_path
 from radseek.retrieval.index.local_store import LocalStore
 
-__all__ = ["OriginalStudy", "original_study"]
+__all__ = ["OriginalStudy", "day_of", "original_study"]
 
 _DAY = re.compile(r"(\d{4})[-.]?(\d{2})[-.]?(\d{2})")
 
@@ -45,6 +45,15 @@ def original_study(store: LocalStore, key: str) -> OriginalStudy:
             f"{linkage_path(store.path).name} is not there, or has no row of this study, so its key leads nowhere; "
             "restore that file from a copy, or build the study again."
         )
-    day = _DAY.fullmatch(link.date.strip())
-    date = "-".join(day.groups()) if day else None
+    date = day_of(link.date) or None
     return OriginalStudy(key, link.study_uid or None, link.accession or None, date, cases[0].path, link.paths)
+
+
+def day_of(written: str) -> str:
+    """Return a date as files write it as YYYY-MM-DD, "" where it is none.
+
+    >>> day_of("20260413")
+    '2026-04-13'
+    """
+    day = _DAY.fullmatch(written.strip())
+    return "-".join(day.groups()) if day else ""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
 from threading import Lock
 from typing import Final
 
+from radseek.app.original_study import day_of
 from radseek.app.session import Session
 from radseek.retrieval.errors import RadseekError
 from radseek.retrieval.index.catalog.linkage import LinkageFile, linkage_path
@@ -15,14 +17,19 @@ from radseek.retrieval.index.store import Case
 
 __all__ = ["FACETS", "ORDERS", "ListQuestion", "Listed", "ListedStudy", "StudyList"]
 
-FACETS: Final = ("kind", "sex", "year", "report")
-ORDERS: Final = ("key", "kind", "year", "age", "slices", "description")
+FACETS: Final = ("kind", "sex", "when", "year", "report")
+ORDERS: Final = ("key", "kind", "date", "year", "age", "slices", "description")
+# Days ago, up to which a study is counted under a name; what is farther back is "older".
+_WHEN: Final = ((7, "week"), (31, "month"), (366, "year"))
 _AT_ONCE: Final = 1_000  # accession numbers read in one step
 
 
 @dataclass(frozen=True, slots=True)
 class ListedStudy:
-    """One stored study. `accession` and `path` name it outside, so only who may see them is shown them."""
+    """One stored study. `accession`, `path` and `date` name it outside, so only who may see them is shown them.
+
+    `patient` is a pseudonym, "" where nobody knows; `date` is YYYY-MM-DD.
+    """
 
     key: str
     kinds: tuple[tuple[str, str], ...]  # modality and body part of each series, without repeats
@@ -36,6 +43,8 @@ class ListedStudy:
     words: str  # what is looked through, lower case
     accession: str = ""
     path: str = ""
+    date: str = ""
+    patient: str = ""
 
     def facet(self, name: str) -> str:
         """Return what a study is counted under; "" where it is not known."""
@@ -43,6 +52,8 @@ class ListedStudy:
             return "/".join(self.kinds[0]) if self.kinds else ""
         if name == "report":
             return "yes" if self.has_report else "no"
+        if name == "when":
+            return _when(self.date)
         return str(getattr(self, name) or "")
 
 
@@ -50,7 +61,8 @@ class ListedStudy:
 class ListQuestion:
     """Which studies: all of the words, in each facet one of the values; then their order and which rows of them.
 
-    `named`: whether accession numbers and paths are looked through and shown.
+    `named`: whether accession numbers, paths and dates are looked through and shown. `keys`: of
+    these studies only.
     """
 
     words: str = ""
@@ -60,6 +72,7 @@ class ListQuestion:
     offset: int = 0
     limit: int = 100
     named: bool = False
+    keys: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +106,32 @@ class StudyList:
         Raises:
             IndexFolderError: the archive cannot be read now.
         """
-        said = [row for row in self.rows() if _holds(row, question.words.casefold().split(), named=question.named)]
-        left = [row for row in said if _passes(row, question.where)]
-        facets = {name: _counted(said, question.where, name) for name in FACETS}
-        left.sort(key=_order(question.order), reverse=question.falling)
-        rows = left[question.offset : question.offset + question.limit]
-        return Listed(len(left), tuple(rows), facets)
+        rows = [row for row in self.rows() if question.keys is None or row.key in question.keys]
+        said = [row for row in rows if _holds(row, question.words.casefold().split(), named=question.named)]
+        where = question.where if question.named else {name: v for name, v in question.where.items() if name != "when"}
+        left = [row for row in said if _passes(row, where)]
+        facets = {name: {} if name == "when" and not question.named else _counted(said, where, name) for name in FACETS}
+        order = "year" if question.order == "date" and not question.named else question.order
+        left.sort(key=_order(order), reverse=question.falling)
+        shown = left[question.offset : question.offset + question.limit]
+        return Listed(len(left), tuple(shown), facets)
+
+    def of_patient(self, key: str) -> list[ListedStudy]:
+        """Return the other studies of a study's patient, the latest first.
+
+        Args:
+            key: the study's.
+
+        Returns:
+            Them; none where the study is not stored, or its patient is not known.
+
+        Raises:
+            IndexFolderError: the archive cannot be read now.
+        """
+        rows = self.rows()
+        patient = next((row.patient for row in rows if row.key == key), "")
+        others = [row for row in rows if patient and row.patient == patient and row.key != key]
+        return sorted(others, key=lambda row: (row.date or str(row.year or ""), row.key), reverse=True)
 
     def rows(self) -> list[ListedStudy]:
         """Return every study, in key order. Raises as `ask` does."""
@@ -110,11 +143,11 @@ class StudyList:
 
     def _read(self) -> list[ListedStudy]:
         rows = [_listed(case, self._words_of(case)) for case in self._session.each_case()]
-        numbers = self._accessions([row.key for row in rows])
-        return [_with_number(row, numbers.get(row.key, "")) for row in rows]
+        visits = self._visits([row.key for row in rows])
+        return [_with_visit(row, *visits.get(row.key, ("", ""))) for row in rows]
 
-    def _accessions(self, keys: list[str]) -> dict[str, str]:
-        """Return the accession numbers; none where the file that holds them is not here or not for this user."""
+    def _visits(self, keys: list[str]) -> dict[str, tuple[str, str]]:
+        """Return accession numbers and dates; none where the file that holds them is not here or not for this user."""
         index = self._session.index
         if index is None or not linkage_path(index).exists():
             return {}
@@ -123,9 +156,9 @@ class StudyList:
         except (RadseekError, OSError):
             return {}
         try:
-            found: dict[str, str] = {}
+            found: dict[str, tuple[str, str]] = {}
             for first in range(0, len(keys), _AT_ONCE):
-                found |= linkage.accessions(keys[first : first + _AT_ONCE])
+                found |= linkage.visits(keys[first : first + _AT_ONCE])
             return found
         except RadseekError:
             return {}
@@ -151,17 +184,29 @@ def _listed(case: Case, words: str) -> ListedStudy:
         has_report=case.report is not None,
         words=" ".join((words, *map(str, known))).casefold(),
         path=case.path or "",
+        patient=case.patient_key,
     )
 
 
-def _with_number(row: ListedStudy, accession: str) -> ListedStudy:
-    if not accession:
-        return row
-    return ListedStudy(**{name: getattr(row, name) for name in ListedStudy.__slots__} | {"accession": accession})
+def _with_visit(row: ListedStudy, accession: str, written: str) -> ListedStudy:
+    return replace(row, accession=accession, date=day_of(written)) if accession or written else row
+
+
+def _when(day: str) -> str:
+    """Return how long ago a day is; "" where it is none.
+
+    >>> _when("1999-12-31"), _when("")
+    ('older', '')
+    """
+    try:
+        ago = date.today() - date.fromisoformat(day)
+    except ValueError:
+        return ""
+    return next((name for days, name in _WHEN if ago <= timedelta(days)), "older")
 
 
 def _holds(row: ListedStudy, words: Sequence[str], *, named: bool) -> bool:
-    text = f"{row.words} {row.accession} {row.path}".casefold() if named and words else row.words
+    text = f"{row.words} {row.accession} {row.path} {row.date}".casefold() if named and words else row.words
     return all(word in text for word in words)
 
 
@@ -172,9 +217,11 @@ def _passes(row: ListedStudy, where: Mapping[str, Sequence[str]], *, but: str = 
 def _counted(rows: Sequence[ListedStudy], where: Mapping[str, Sequence[str]], name: str) -> dict[str, int]:
     """Return how many studies each value of a facet has, under what the other facets say, less the unknown.
 
-    Years fall; the others are by how many they are of.
+    Years fall, how long ago rises; the others are by how many they are of.
     """
     counts = Counter(row.facet(name) for row in rows if _passes(row, where, but=name))
+    if name == "when":
+        return {value: counts[value] for value in (*(named for _, named in _WHEN), "older") if counts[value]}
     known = sorted((item for item in counts.items() if item[0]), key=lambda item: (-item[1], item[0]))
     return dict(sorted(known, reverse=True) if name == "year" else known)
 
@@ -183,7 +230,8 @@ def _order(name: str) -> Callable[[ListedStudy], tuple[bool, str | int, str]]:
     """Return what rows are sorted by: what is not known comes first of a rising order, ties by key."""
 
     def of(row: ListedStudy) -> tuple[bool, str | int, str]:
-        value = {"kind": row.facet("kind"), "description": row.description.casefold(), "key": row.key}.get(name)
+        words = {"kind": row.facet("kind"), "description": row.description.casefold(), "key": row.key, "date": row.date}
+        value = words.get(name)
         number = {"year": row.year, "age": row.age, "slices": row.slices}.get(name)
         if value is not None:
             return bool(value), value, row.key

@@ -7,17 +7,15 @@ changes their mind adds one, and the last one counts. Only a study that is forgo
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from filelock import FileLock, Timeout
-
+from radseek.app.line_log import LineLog
 from radseek.retrieval.encoders.spec import EncoderSpec
-from radseek.retrieval.errors import BusyError, UsageError
+from radseek.retrieval.errors import UsageError
 from radseek.retrieval.scoring.states import State
 
 __all__ = ["LONGEST_NOTE", "ReadLog", "Verdict", "VerdictLog", "encoder_id", "latest", "make_verdict", "verdicts_path"]
@@ -28,7 +26,6 @@ STATES: Final = ("present", "absent", "uncertain", "abstain")
 LONGEST_NOTE: Final = 2000  # characters
 _LONGEST_NAME: Final = 120  # of a finding's words, of a reader's name
 _HASH: Final = 64  # characters of a SHA-256
-_WAIT: Final = 10.0  # seconds that a line waits for another one being written
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,17 +117,11 @@ class VerdictLog:
 
     def __init__(self, index: Path) -> None:
         self.path = verdicts_path(index)
+        self._log = LineLog(self.path)
 
     def append(self, verdict: Verdict) -> None:
         """Add a line. Raises `BusyError` where others keep writing, `UsageError` where the disk refuses."""
-        line = json.dumps(asdict(verdict), ensure_ascii=False, sort_keys=True).encode() + b"\n"
-        try:
-            with FileLock(f"{self.path}.lock", timeout=_WAIT, mode=0o600):
-                self._write(line)
-        except Timeout:
-            raise BusyError(f"Others are writing {self.path.name}; try again in a moment.") from None
-        except OSError as error:
-            raise UsageError(f"{self.path} cannot be written ({error.strerror}); make its folder writable.") from error
+        self._log.append(json.dumps(asdict(verdict), ensure_ascii=False, sort_keys=True))
 
     def read(self) -> ReadLog:
         """Return what is in the log; a missing log is an empty one."""
@@ -153,40 +144,7 @@ class VerdictLog:
 
         Raises as `append` does.
         """
-        draft = self.path.with_name(f".{self.path.name}.draft")
-        try:
-            with FileLock(f"{self.path}.lock", timeout=_WAIT, mode=0o600):
-                lines = self.path.read_bytes().splitlines(keepends=True) if self.path.exists() else []
-                kept = [line for line in lines if (one := _parse(line)) is not None and one.study not in studies]
-                if len(kept) < len(lines):
-                    _written(draft, b"".join(kept))
-                    draft.replace(self.path)
-                return len(lines) - len(kept)
-        except Timeout:
-            raise BusyError(f"Others are writing {self.path.name}; try again in a moment.") from None
-        except OSError as error:
-            raise UsageError(f"{self.path} cannot be written ({error.strerror}); make its folder writable.") from error
-
-    def _write(self, line: bytes) -> None:
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-        try:
-            size = os.fstat(descriptor).st_size
-            torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
-            with os.fdopen(os.dup(descriptor), "ab") as file:
-                file.write(b"\n" + line if torn else line)  # a write that was cut short stays a line of its own
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def _written(path: Path, content: bytes) -> None:
-    """Write a new file for its owner only, and see it onto the disk."""
-    path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(descriptor)
+        return self._log.keep_only(lambda line: (one := _parse(line)) is not None and one.study not in studies)
 
 
 def _parse(line: bytes) -> Verdict | None:

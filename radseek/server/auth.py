@@ -71,7 +71,10 @@ class LoginSessions:
 
 
 class Guard:
-    """Lets a request through that shows a token or a session, and writes its role into `request.state.role`."""
+    """Lets a request through that shows a token or a session, and writes its role into `request.state.role`.
+
+    `request.state.by_login` says whether it came by a session, which can end, and not by a token or without a guard.
+    """
 
     def __init__(self, app: ASGIApp, settings: Settings, sessions: LoginSessions) -> None:
         self.app, self.settings, self.sessions = app, settings, sessions
@@ -94,7 +97,8 @@ class Guard:
             if role == "site" and not scope["path"].startswith(FOR_SITES):
                 await _for_sites_only(scope, receive, send)
                 return
-        scope.setdefault("state", {})["role"] = role
+        by_login = self.settings.guarded and _bearer(asked) is None
+        scope.setdefault("state", {}).update(role=role, by_login=by_login)
         await self.app(scope, receive, send)
 
     def _role(self, asked: HTTPConnection) -> Role | None:

@@ -208,19 +208,19 @@ class LinkageFile:
         """
         return {key: row[4] for key, row in self._rows_of(keys).items()}
 
-    def accessions(self, keys: Collection[str]) -> dict[str, str]:
-        """Return the studies' accession numbers, "" for one without.
+    def visits(self, keys: Collection[str]) -> dict[str, tuple[str, str]]:
+        """Return the studies' accession numbers and dates, "" for what a study has not.
 
         Args:
             keys: of the studies.
 
         Returns:
-            A number for each study that has a row here.
+            A number and a date, as its files wrote it, for each study that has a row here.
 
         Raises:
             IndexDamagedError: for a row that is not the one that was written.
         """
-        return {key: row[3] for key, row in self._rows_of(keys).items()}
+        return {key: (row[3], row[7]) for key, row in self._rows_of(keys).items()}
 
     def get(self, key: str) -> Linkage | None:
         """Return one study's original identifiers and paths, or None. Raises as `paths` does."""
