@@ -17,13 +17,12 @@ from typing import Any
 
 from radseek.index_builder.build_notes import scratch_database
 from radseek.index_builder.choice import Change, Choosing, OnDuplicate
-from radseek.index_builder.discover import discover, relative_to
+from radseek.index_builder.discover import FoundStudy, discover, relative_to
 from radseek.index_builder.kind_notes import KindNotes
 from radseek.index_builder.metadata.metadata_file import load_metadata, unmatched_metadata
 from radseek.index_builder.name_match import match_tables
 from radseek.index_builder.pipeline import study_records
 from radseek.index_builder.reports.report_join import Named, load_reports, unmatched_reports
-from radseek.index_builder.shards.shard import Shard
 from radseek.retrieval.encoders.encoder import Encoder
 from radseek.retrieval.encoders.load_encoder import load_encoder
 from radseek.retrieval.encoders.spec import check_match
@@ -123,7 +122,7 @@ def build_index(
     workers: int | None = None,
     on_duplicate: OnDuplicate = "skip",
     readmit: bool = False,
-    shard: Shard | None = None,
+    only: Callable[[FoundStudy], bool] | None = None,
     progress: Progress | None = None,
 ) -> BuildReport:
     """Add every study under `sources` to the index folder, made if it is not there.
@@ -146,7 +145,7 @@ def build_index(
         on_duplicate: a study that is there with other files is skipped with a line in the report ("skip"), raises
             ("error"), or is replaced ("replace").
         readmit: take in again what was forgotten, which else stays out and is counted.
-        shard: of the studies found only those of this part of them.
+        only: says of a study that was found whether it is to be added now.
         progress: called as `progress(stage, done, total)`, total None while it is not known.
 
     Returns:
@@ -179,7 +178,7 @@ def build_index(
         kinds = KindNotes(stated, encoder)
         choosing = Choosing(store, database, key, on_duplicate, readmit)
         records = study_records(
-            (found for found in choosing.wanted() if shard is None or shard.holds(found.key)),
+            (found for found in choosing.wanted() if only is None or only(found)),
             encoder=encoder,
             key=key,
             skip=report.skip,

@@ -242,7 +242,7 @@ def test_ctrl_c_in_a_build_is_one_sentence(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("radseek.cli.index_commands.build_index", interrupted)
+    monkeypatch.setattr("radseek.cli.build_engines.build_index", interrupted)
     error = document(capsys, "build", archive, "--index", tmp_path / "i.index", code=130)["error"]
     assert error["exit_code"] == 130
     assert "same command again" in error["message"]

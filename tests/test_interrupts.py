@@ -106,7 +106,7 @@ def raising(error: BaseException) -> Any:
         ("radseek.cli.index_commands.LocalStore.open", ["info", "{archive}"]),
         ("radseek.cli.index_commands.LocalStore.open", ["verify", "{archive}"]),
         ("radseek.cli.index_commands.forget_all", ["forget", "{archive}", "--study", "2.25.1"]),
-        ("radseek.cli.index_commands.build_index", ["build", "{archive}", "--index", "{archive}/i"]),
+        ("radseek.cli.build_engines.build_index", ["build", "{archive}", "--index", "{archive}/i"]),
     ],
 )
 def test_ctrl_c_in_a_command(

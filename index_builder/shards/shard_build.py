@@ -87,7 +87,7 @@ def build_shard(
         report_column=tables.report_column,
         workers=workers,
         on_duplicate=on_duplicate,
-        shard=shard,
+        only=lambda found: shard.holds(found.key),
         progress=progress,
     )
     write_success(folder, shard, asked, report)

@@ -23,6 +23,10 @@ __all__ = ["COMMANDS", "EXAMPLES", "INTERRUPTED_MESSAGE", "InterruptedCommandErr
 COMMANDS: Final = {
     "build": ("index_commands", "Add every study under SOURCES to an index."),
     "merge": ("merge_command", "Merge the shards that `radseek build --shard` wrote into one index."),
+    "watch": (
+        "watch_command",
+        "Add studies to an index as they arrive, each once its files stand still, until Ctrl-C.",
+    ),
     "screen": ("screen_command", "Score findings in every study of TARGET: no training, any words."),
     "classify": ("ask_commands", "Share one between labels that exclude each other, for every study of TARGET."),
     "similar": (
@@ -87,6 +91,7 @@ COMMANDS: Final = {
 EXAMPLES: Final = {
     "build": "radseek build scans --index archive.index --reports reports.csv",
     "merge": "radseek merge archive.index archive.index.shards/*",
+    "watch": "radseek watch /incoming --index archive.index",
     "screen": "radseek screen archive.index --findings chest_ct --format parquet --out scores.parquet --resume",
     "classify": "radseek classify image.png --label 'a chest radiograph' --label 'a hand radiograph'",
     "similar": "radseek similar scan.nii.gz --index archive.index -k 5 --where age=40-60",
