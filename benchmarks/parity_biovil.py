@@ -50,7 +50,9 @@ def main() -> None:
                 theirs = dict(np.load(folder.with_suffix(".npz")))
                 _compare(kind, size, folder, theirs)
                 if size == "tiny":
-                    recorded[kind] = {key: np.round(theirs[key], 7).tolist() for key in ("images", "texts")}
+                    recorded[kind] = {
+                        key: np.round(theirs[key].astype(float), 7).tolist() for key in ("images", "texts")
+                    }
     if chosen.record:
         chosen.record.write_text(json.dumps(recorded) + "\n", encoding="utf-8")
 

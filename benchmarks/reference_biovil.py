@@ -84,9 +84,11 @@ def _bert(*, tiny: bool) -> dict[str, Any]:
 
 def _filled(model: Any) -> Any:
     """Return the model with the drawn weights in every place, for inference."""
-    model.load_state_dict(drawn(model.state_dict()))
-    if hasattr(model, "tie_weights"):
-        model.tie_weights()
+    # The layer that names masked words shares its weights with the words' vectors, which must not be drawn twice.
+    own = {key: value for key, value in model.state_dict().items() if "predictions.decoder" not in key}
+    missing, unexpected = model.load_state_dict(drawn(own), strict=False)
+    if unexpected or any("predictions.decoder" not in key for key in missing):
+        raise ValueError(f"Weights were not filled: {missing}, {unexpected}.")
     return model.eval()
 
 
