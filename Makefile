@@ -9,7 +9,7 @@ EXTRAS := cpu demo dev docs llm openai
 LOCKS := $(patsubst %,requirements/%.txt,uv base $(EXTRAS) model)
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: demo test quick lint types unit sweep latest lock bench page fuzz docs train clean
+.PHONY: demo test quick lint types unit sweep latest lock bench page parity fuzz docs train clean
 
 demo: $(READY)
 	$(BIN)/python -m radseek.showcase demo-output
@@ -62,6 +62,10 @@ page: $(READY)
 	$(BIN)/python -m benchmarks.page_axe $(or $(FOLDER),.page)
 	$(BIN)/python -m benchmarks.page_speed $(or $(FOLDER),.page)
 
+# Each loader beside the package it is proved against, which gets an environment of its own under .parity/.
+parity: $(READY)
+	for script in benchmarks/parity_*.py; do $(BIN)/python -m benchmarks.$$(basename $$script .py) || exit 1; done
+
 # Properties and the server's OpenAPI, with new examples every time; `make test` takes the same ones always.
 fuzz: $(READY)
 	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -n 2 --dist worksteal -m "not (browser or cohort or llm)"
@@ -95,4 +99,4 @@ $(READY): pyproject.toml $(LOCKS)
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(LATEST) demo-output site .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(LATEST) .parity demo-output site .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -21,6 +21,7 @@ from radseek.retrieval.encoders.known_encoders import known_encoders
 from radseek.retrieval.encoders.load_encoder import NAMES, load_encoder
 from radseek.retrieval.encoders.spec import EncoderSpec
 from radseek.retrieval.errors import EncoderError, UnknownNameError
+from tests.biovil_support import write_biovil
 from tests.build_support import write_ct
 from tests.each_support import each
 from tests.encoder_folder_support import write_folder
@@ -140,6 +141,7 @@ LOADERS: dict[str, Callable[[Path], Path | str]] = {
     "open_clip": lambda folder: write_folder(folder),
     **{f"transformers-{kind}": write for kind, write in WRITERS.items()},
     **dict(IMAGE_WRITERS),
+    "biovil": write_biovil,
 }
 
 

@@ -1,4 +1,4 @@
-"""Transformers folders: nothing touches a network, nothing of theirs is run, and every flaw is named."""
+"""Transformers and BioViL folders: nothing touches a network, nothing of theirs is run, and every flaw is named."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ from radseek.retrieval.encoders.load_encoder import load_encoder
 from radseek.retrieval.encoders.spec import TowerParts, check_match
 from radseek.retrieval.encoders.transformers_checkpoint import read_transformers, transformers_parts
 from radseek.retrieval.errors import EncoderError, EncoderMismatchError, MissingExtraError, MissingFileError
+from tests.biovil_support import write_biovil
 from tests.each_support import each
 from tests.encoder_folder_support import copy_folder, edit_json, write_json
 from tests.transformers_support import TEXTS, WRITERS, reference_texts, siglip_pieces, write_clip, write_siglip
@@ -40,11 +41,16 @@ FILES = [
     "tokenizer.json",
     "tokenizer_config.json",
 ]
+KINDS = {**WRITERS, "biovil": write_biovil}
+FILES_OF = dict.fromkeys(WRITERS, FILES) | {
+    "biovil": ["biovil_image_resnet50_proj_size_128.safetensors", "config.json", "model.safetensors",
+               "tokenizer_config.json", "vocab.txt"],
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory) -> dict[str, Path]:
-    return {kind: write(tmp_path_factory.mktemp(kind) / "model") for kind, write in WRITERS.items()}
+    return {kind: write(tmp_path_factory.mktemp(kind) / "model") for kind, write in KINDS.items()}
 
 
 class Poison:
@@ -92,7 +98,10 @@ def test_offline_means_offline(folders, monkeypatch):
             warnings.simplefilter("error")
             encoder = load_encoder(folder)
         assert isinstance(encoder, Encoder)
-        assert encoder.encode_slices(np.zeros((1, 3, 64, 64), np.uint8)).shape == (1, encoder.spec.dim)
+        assert encoder.encode_slices(np.zeros((1, 3, *[encoder.spec.preprocess.size] * 2), np.uint8)).shape == (
+            1,
+            encoder.spec.dim,
+        )
         assert encoder.encode_texts(["no pneumothorax"]).shape == (1, encoder.spec.dim)
 
 
@@ -130,10 +139,10 @@ def test_sentencepiece_and_tokenizer_json_are_the_references(tmp_path):
     assert (load_encoder(folder, precision="fp32").encode_texts(TEXTS) * theirs).sum(axis=1).min() >= 0.99999
 
 
-@each("kind", list(WRITERS))
+@each("kind", list(KINDS))
 def test_removing_any_one_file_names_that_file(folders, tmp_path, kind):
-    assert sorted(path.name for path in folders[kind].iterdir()) == FILES
-    for name in FILES:
+    assert sorted(path.name for path in folders[kind].iterdir()) == FILES_OF[kind]
+    for name in FILES_OF[kind]:
         broken = copy_folder(folders[kind], tmp_path / f"without-{name}")
         (broken / name).unlink()
         with pytest.raises(MissingFileError, match=name.replace(".", r"\.")) as missing:
@@ -151,26 +160,33 @@ def test_a_file_that_is_no_configuration_is_named(folders, tmp_path, name, conte
 
 
 @each(
-    ("name", "value", "said"),
+    ("kind", "name", "value", "said"),
     [
-        ("config.json", {"auto_map": {"AutoModel": "modeling.Evil"}}, "never run"),
-        ("config.json", {"trust_remote_code": True}, "never run"),
-        ("config.json", {"text_config": {"auto_map": {"AutoModel": "modeling.Evil"}}}, "never run"),
-        ("config.json", {"_attn_implementation": "owner/kernel"}, "owner/kernel"),
-        ("config.json", {"use_kernels": True}, "use_kernels"),
-        ("config.json", {"quantization_config": {"quant_method": "owner"}}, "quantised"),
-        ("config.json", {"text_config": "https://example.org/config.json"}, "text_config"),
-        ("config.json", {"model_type": "siglip2"}, "NaFlex"),
-        ("preprocessor_config.json", {"auto_map": {"AutoImageProcessor": "modeling.Evil"}}, "never run"),
-        ("preprocessor_config.json", {"image_processor_type": "EvilImageProcessor"}, "EvilImageProcessor"),
-        ("preprocessor_config.json", {"image_processor_type": "owner/repo--modeling.Evil"}, "owner/repo"),
-        ("tokenizer_config.json", {"auto_map": {"AutoTokenizer": ["modeling.Evil", None]}}, "never run"),
-        ("tokenizer_config.json", {"tokenizer_class": "EvilTokenizer"}, "EvilTokenizer"),
-        ("tokenizer_config.json", {"sp_model_kwargs": {"enable_sampling": True}}, "sp_model_kwargs"),
+        ("siglip", "config.json", {"auto_map": {"AutoModel": "modeling.Evil"}}, "never run"),
+        ("siglip", "config.json", {"trust_remote_code": True}, "never run"),
+        ("siglip", "config.json", {"text_config": {"auto_map": {"AutoModel": "modeling.Evil"}}}, "never run"),
+        ("siglip", "config.json", {"_attn_implementation": "owner/kernel"}, "owner/kernel"),
+        ("siglip", "config.json", {"use_kernels": True}, "use_kernels"),
+        ("siglip", "config.json", {"quantization_config": {"quant_method": "owner"}}, "quantised"),
+        ("siglip", "config.json", {"text_config": "https://example.org/config.json"}, "text_config"),
+        ("siglip", "config.json", {"model_type": "siglip2"}, "NaFlex"),
+        ("siglip", "preprocessor_config.json", {"auto_map": {"AutoImageProcessor": "modeling.Evil"}}, "never run"),
+        ("siglip", "preprocessor_config.json", {"image_processor_type": "EvilImageProcessor"}, "EvilImageProcessor"),
+        ("siglip", "preprocessor_config.json", {"image_processor_type": "owner/repo--modeling.Evil"}, "owner/repo"),
+        ("siglip", "tokenizer_config.json", {"auto_map": {"AutoTokenizer": ["modeling.Evil", None]}}, "never run"),
+        ("siglip", "tokenizer_config.json", {"tokenizer_class": "EvilTokenizer"}, "EvilTokenizer"),
+        ("siglip", "tokenizer_config.json", {"sp_model_kwargs": {"enable_sampling": True}}, "sp_model_kwargs"),
+        ("biovil", "config.json", {"auto_map": {"AutoModel": "modeling.Evil"}}, "never run"),
+        ("biovil", "config.json", {"auto_map": {"AutoModel": "owner/repo--modeling.CXRBertModel"}}, "never run"),
+        ("biovil", "config.json", {"auto_map": "modeling.Evil"}, "never run"),
+        ("biovil", "config.json", {"_attn_implementation": "owner/kernel"}, "owner/kernel"),
+        ("biovil", "config.json", {"quantization_config": {"quant_method": "owner"}}, "quantised"),
+        ("biovil", "tokenizer_config.json", {"auto_map": {"AutoTokenizer": ["modeling.Evil", None]}}, "never run"),
+        ("biovil", "tokenizer_config.json", {"trust_remote_code": True}, "never run"),
     ],
 )
-def test_what_names_code_or_a_hub_is_refused(folders, tmp_path, name, value, said):
-    broken = copy_folder(folders["siglip"], tmp_path / "model")
+def test_what_names_code_or_a_hub_is_refused(folders, tmp_path, kind, name, value, said):
+    broken = copy_folder(folders[kind], tmp_path / "model")
     folder_with_code(broken)
     edit_json(broken / name, lambda config: config.update(value))
     with pytest.raises(EncoderError, match=said) as refused:
@@ -189,16 +205,27 @@ def test_code_beside_the_weights_and_an_adapter_are_not_read(folders, tmp_path):
     assert not (quiet / "executed").exists()
 
 
+IMAGES = "biovil_image_resnet50_proj_size_128"
+
+
+@each(
+    ("kind", "weights", "name"),
+    [
+        ("siglip", "model.safetensors", "pytorch_model.bin"),
+        ("biovil", "model.safetensors", "pytorch_model.bin"),
+        ("biovil", f"{IMAGES}.safetensors", f"{IMAGES}.pt"),
+    ],
+)
 @each("gadget", list(GADGETS))
-def test_a_pickle_is_refused_unread_and_its_conversion_runs_nothing(folders, tmp_path, gadget):
-    poisoned = copy_folder(folders["siglip"], tmp_path / "poisoned")
-    (poisoned / "model.safetensors").unlink()
+def test_a_pickle_is_refused_unread_and_its_conversion_runs_nothing(folders, tmp_path, gadget, kind, weights, name):
+    poisoned = copy_folder(folders[kind], tmp_path / "poisoned")
+    (poisoned / weights).unlink()
     proof = tmp_path / "executed"
-    torch.save({"logit_scale": Poison(proof, GADGETS[gadget])}, poisoned / "pytorch_model.bin")
-    with pytest.raises(EncoderError, match=r"pytorch_model.bin, a pickle.*radseek fetch"):
+    torch.save({"logit_scale": Poison(proof, GADGETS[gadget])}, poisoned / name)
+    with pytest.raises(EncoderError, match=rf"{name}, a pickle.*radseek fetch"):
         load_encoder(poisoned)
     with pytest.raises(SystemExit, match="not a plain file of weights"):  # what the process of its own runs
-        pickle_worker.main(str(poisoned / "pytorch_model.bin"), str(tmp_path / "converted"))
+        pickle_worker.main(str(poisoned / name), str(tmp_path / "converted"))
     assert not proof.exists()
     assert not (tmp_path / "converted").exists()
 
@@ -228,10 +255,14 @@ def test_a_plain_pickle_is_converted_once(folders, tmp_path, whole):
     np.testing.assert_array_equal(ours.encode_texts(["effusion"]), theirs.encode_texts(["effusion"]))
 
 
-def test_a_header_as_long_as_the_earth_is_refused(folders, tmp_path):
-    broken = copy_folder(folders["clip"], tmp_path / "broken")
+@each(
+    ("kind", "name"),
+    [("clip", "model.safetensors"), ("biovil", "model.safetensors"), ("biovil", f"{IMAGES}.safetensors")],
+)
+def test_a_header_as_long_as_the_earth_is_refused(folders, tmp_path, kind, name):
+    broken = copy_folder(folders[kind], tmp_path / "broken")
     for length in (2**63 - 1, 200_000_000, 10):
-        (broken / "model.safetensors").write_bytes(struct.pack("<Q", length) + b"{}" + b" " * 1000)
+        (broken / name).write_bytes(struct.pack("<Q", length) + b"{}" + b" " * 1000)
         with pytest.raises(EncoderError, match="does not fit"):
             load_encoder(broken)
 
@@ -247,9 +278,13 @@ def test_weights_that_do_not_fit_are_refused_and_none_is_left_as_drawn(folders, 
             load_encoder(broken)
 
 
-@each("name", ["model.safetensors", "config.json", "tokenizer.json"])
-def test_links_out_of_the_folder_are_refused(folders, tmp_path, name):
-    linked = copy_folder(folders["clip"], tmp_path / "model")
+@each(
+    ("kind", "name"),
+    [*(("clip", one) for one in ("model.safetensors", "config.json", "tokenizer.json")),
+     ("biovil", f"{IMAGES}.safetensors"), ("biovil", "vocab.txt")],
+)  # fmt: skip
+def test_links_out_of_the_folder_are_refused(folders, tmp_path, kind, name):
+    linked = copy_folder(folders[kind], tmp_path / "model")
     (tmp_path / name).write_bytes((linked / name).read_bytes())
     (linked / name).unlink()
     (linked / name).symlink_to(tmp_path / name)

@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from radseek.retrieval.encoders.biovil_checkpoint import BIOVIL_IMAGES, is_biovil_folder, read_biovil
 from radseek.retrieval.encoders.checkpoint import WEIGHTS, read_checkpoint
 from radseek.retrieval.encoders.timm_checkpoint import is_timm_folder, read_timm
 from radseek.retrieval.encoders.transformers_checkpoint import (
@@ -27,12 +28,14 @@ class FolderKind:
     """`holds` tells a folder of this kind, `check` reads it and raises what is wrong with it, without torch.
 
     `weights`: what its weights may be called; `loader`: `module:function`, imported late, as torch takes seconds.
+    `more_weights`: names, without suffix, of further weights that may lie beside them.
     """
 
     holds: Callable[[Path], bool]
     check: Callable[[Path], object]
     weights: tuple[str, ...]
     loader: str
+    more_weights: tuple[str, ...] = ()
 
     def load(self, folder: Path, name: str, precision: str, device: str) -> Encoder:
         """Load a folder of this kind. Raises what `load_encoder` does."""
@@ -46,6 +49,9 @@ class FolderKind:
 _KINDS: Final = (
     FolderKind(
         is_transformers_folder, read_transformers, (TRANSFORMERS_WEIGHTS,), "transformers_loading:load_transformers"
+    ),
+    FolderKind(
+        is_biovil_folder, read_biovil, (TRANSFORMERS_WEIGHTS,), "biovil_loading:load_biovil", tuple(BIOVIL_IMAGES)
     ),
     FolderKind(is_timm_folder, read_timm, (TRANSFORMERS_WEIGHTS,), "timm_loading:load_timm"),
 )

@@ -29,7 +29,8 @@ def prepare_slices(slices: NDArray[np.uint8], preprocess: Preprocess) -> NDArray
     size = preprocess.size
     prepared = np.empty((len(slices), 3, size, size), np.uint8)
     for number, pixels in enumerate(slices):
-        resized = np.asarray(_fit(Image.fromarray(np.ascontiguousarray(pixels)), preprocess))
+        image = Image.fromarray(np.ascontiguousarray(_full_range(pixels) if preprocess.full_range else pixels))
+        resized = np.asarray(_fit(image.convert("L") if preprocess.full_range else image, preprocess))
         prepared[number] = resized if resized.ndim == 2 else resized.transpose(2, 0, 1)
     return prepared
 
@@ -43,6 +44,16 @@ def _check(slices: NDArray[np.uint8]) -> None:
         )
     if len(slices) and 0 in slices.shape[1:3]:
         raise UsageError(f"Slices of {slices.shape[1]} x {slices.shape[2]} hold no pixels.")
+
+
+def _full_range(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return a slice stretched to 0 to 255, fractions dropped as hi-ml's loader drops them; an even one is 0."""
+    low, high = int(pixels.min()), int(pixels.max())
+    if low == high:
+        return np.zeros_like(pixels)
+    levels = np.clip(np.arange(256.0) - low, 0, high - low) / (high - low) * 255
+    stretched: NDArray[np.uint8] = levels.astype(np.uint8)[pixels]
+    return stretched
 
 
 def _fit(image: Image.Image, preprocess: Preprocess) -> Image.Image:

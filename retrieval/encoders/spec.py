@@ -50,6 +50,7 @@ class Preprocess:
     `shortest_floor` is `shortest` whose crop begins at the pixel before the half, as transformers crops.
     `mean` and `std` are per RGB channel on the 0 to 1 scale; `fill` (0 to 255) pads in mode `longest`. `resize` is the
     side that is resized to before the centre `size` is cut out, as `shortest` and `squash` of timm do; None is `size`.
+    `full_range`: each slice's least value becomes 0 and its greatest 255 before it is resized, colours made grey.
     """
 
     size: int = 224
@@ -59,6 +60,7 @@ class Preprocess:
     std: tuple[float, ...] = (0.26862954, 0.26130258, 0.27577711)
     fill: int = 0
     resize: int | None = None
+    full_range: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,8 @@ def preprocess_hash(preprocess: Preprocess) -> str:
     values = asdict(preprocess)
     if preprocess.resize is None:  # so that what was hashed before there was a `resize` keeps its hash
         del values["resize"]
+    if not preprocess.full_range:  # the same
+        del values["full_range"]
     return canonical_hash(values)
 
 

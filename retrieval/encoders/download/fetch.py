@@ -181,7 +181,26 @@ def _of_one_repository(model: HubRepository, folder: Path) -> dict[str, Any]:
     if weights not in kind.weights:
         convert_pickle(path, folder / kind.weights[0])
         path.unlink()
+    for name in kind.more_weights:
+        found = [file for file in (f"{name}.safetensors", f"{name}.pt") if file in model.files]
+        if found and (path := model.download(found[0], folder)).suffix == ".pt":
+            _convert_more(folder, folder)
+            path.unlink()
     return {"endpoint": endpoint(), "revisions": {model.name: model.sha}, "weights": weights}
+
+
+def _convert_more(origin: Path, folder: Path) -> None:
+    """Bring the further weights that `origin` holds into `folder`, as safetensors."""
+    for name in kind_of(origin).more_weights:
+        safe, pickle = origin / f"{name}.safetensors", origin / f"{name}.pt"
+        if (folder / safe.name).is_file():
+            continue
+        if safe.is_file():
+            shutil.copy2(safe, folder / safe.name)
+        elif pickle.is_file():
+            with tempfile.TemporaryDirectory(prefix=".radseek.", dir=folder) as staging:
+                convert_pickle(pickle, Path(staging) / safe.name)
+                os.replace(Path(staging) / safe.name, folder / safe.name)
 
 
 def _first_of(names: tuple[str, ...], model: HubRepository) -> str:
@@ -238,6 +257,7 @@ def _from_folder(origin: Path, folder: Path) -> dict[str, Any]:
         shutil.copy2(safe, folder / safe.name)
     else:
         convert_pickle(_pickle_in(origin), folder / weights[0])
+    _convert_more(origin, folder)
     return {"folder": str(origin)}
 
 
@@ -248,6 +268,7 @@ def _convert_in_place(folder: Path) -> Path:
             converted = Path(staging) / weights[0]
             convert_pickle(_pickle_in(folder), converted)
             os.replace(converted, folder / weights[0])
+    _convert_more(folder, folder)
     kind_of(folder).check(folder)
     return folder
 
