@@ -23,12 +23,11 @@ lint: $(READY)
 types: $(READY)
 	$(BIN)/mypy
 
-# One thread each: on two cores, threads of several would wait for one another. The third works while a browser or a
-# server leaves its test waiting.
+# Two processes of one thread each: on two cores, threads of both would wait for one another. A third brought nothing.
 unit quick sweep: export OMP_NUM_THREADS := 1
 
 unit: $(READY)
-	$(BIN)/python -m pytest -n 3 --dist worksteal -m "not sweep"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not sweep"
 
 # What the gate has in a shorter form, at its full length.
 sweep: $(READY)

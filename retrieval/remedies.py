@@ -59,11 +59,11 @@ REASON_CODES: Final[Mapping[Reason, Remedy]] = {
         "the header says that the pixels show who the patient is", "take an export without the annotation"
     ),
     Reason.BAD_HEADER: Remedy("a value in the header that cannot be", "the message names it; mend the header"),
+    Reason.TIMEOUT: Remedy("reading took too long", "try it alone; a damaged file may never end"),
     Reason.NOT_FOR_ENCODER: Remedy(
         "the encoder reads other images: volumes of a modality, with their place in the patient",
         "take an encoder of slices with `--model`, or say what it is with `--modality`",
     ),
-    Reason.TIMEOUT: Remedy("reading took too long", "try it alone; a damaged file may never end"),
 }
 
 # Why a score claims nothing (`scoring.states.Verdict`).

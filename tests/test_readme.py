@@ -92,7 +92,7 @@ def test_it_is_short_and_every_command_is_in_the_manual() -> None:
 
 def test_the_json_option_is_everywhere_as_said() -> None:
     for name, command in every_command().items():
-        listens = name in ("serve", "demo")  # they answer over HTTP
+        listens = name in ("serve", "demo", "watch")  # they answer over HTTP, or go on until they are ended
         assert any("--json" in parameter.opts for parameter in command.params) is not listens, name
 
 

@@ -144,11 +144,11 @@ def seen(viewer: Locator) -> NDArray[np.int64]:
 
 
 def slice_only(page: Page, viewer: Locator) -> NDArray[np.int64]:
-    """The part of the stage that the plane covers, without what is written over it."""
+    """The part of the stage that the plane covers, without what is written over it; its edge may cover half a pixel."""
     page.evaluate(_WRITTEN, "hidden")
     place = state(page, "v.place")
     x, y, width, height = (round(place[name]) for name in ("x", "y", "width", "height"))
-    drawn = seen(viewer)[y : y + height, x : x + width]
+    drawn = seen(viewer)[y + 1 : y + height - 1, x + 1 : x + width - 1]
     page.evaluate(_WRITTEN, "")
     return drawn
 
