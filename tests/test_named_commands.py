@@ -51,6 +51,7 @@ STARTED = {
         *("--array", "--cpus-per-task", "--dependency", "--job-name", "--mem", "--parsable", "--requeue", "--time"),
         "--wrap",
     },
+    "benchmarks/reference_environment.py": {"--clear", "--python"},
     "benchmarks/server_fuzz.py": {
         *("--checks", "--continue-on-failure", "--exclude-method", "--exclude-path", "--generation-database"),
         *("--header", "--include-method", "--include-path", "--max-examples", "--no-color", "--phases", "--report"),
