@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pyarrow as pa
@@ -174,6 +175,21 @@ def test_keyword_scores_are_those_of_fts5(archive: LocalStore, words: str) -> No
 @given(st.lists(st.sampled_from([*WORDS, "肺", "zebra"]) | st.text(min_size=1, max_size=4), max_size=5).map(" ".join))
 def test_keyword_scores_of_any_words_are_those_of_fts5(archive: LocalStore, words: str) -> None:
     same_as_fts5(archive, words)
+
+
+def test_threads_that_ask_for_other_words_get_the_scores_of_their_own(archive: LocalStore) -> None:
+    asked = [f"{word} {other}" for word in (*WORDS, "zebra") for other in ("effusion", "右肺")]
+    keywords = KeywordIndex(archive._catalog)
+    alone = [tuple(map(np.ndarray.tolist, keywords.scores(words))) for words in asked]
+    turns = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            for _ in range(5):
+                together = pool.map(KeywordIndex(archive._catalog).scores, asked)  # has kept no word yet
+                assert [tuple(map(np.ndarray.tolist, found)) for found in together] == alone
+    finally:
+        sys.setswitchinterval(turns)
 
 
 def same_as_fts5(archive: LocalStore, words: str) -> None:

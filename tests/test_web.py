@@ -275,7 +275,7 @@ def test_a_mask_is_measured_one_that_does_not_fit_is_refused_and_it_can_be_taken
     expect(page.locator("#rs-status")).to_contain_text("The study was brought")
     screened(page, "chest_ct")
     tab(page, "explain")
-    button, inside = page.locator(".rs-mask").first, page.frame_locator("iframe.rs-frame")
+    button, inside = page.locator(".rs-mask:visible").first, page.frame_locator("iframe.rs-frame")
     for file, told in ((mask, "volume"), (away, "The mask was not used: ")):
         button.locator("input[type=file]").set_input_files(file)
         expect(button.locator(".rs-mask-name").first).to_have_text(file.name)

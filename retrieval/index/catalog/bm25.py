@@ -51,7 +51,9 @@ class KeywordIndex:
 
     def statistics(self, text: str) -> WordStatistics:
         """Return how many sentences there are, their words, and how many sentences have each word of `text`."""
-        found = self._found(text)
+        return self._statistics(self._found(text))
+
+    def _statistics(self, found: list[_Postings] | None) -> WordStatistics:
         having = None if found is None else tuple(len(one.rows) for one in found)
         return WordStatistics(self._count, float(self._sizes.sum()), having)
 
@@ -64,7 +66,7 @@ class KeywordIndex:
         if found is None:
             return self._by_fts5(text)
         if of is None or of.having is None or len(of.having) != len(found):
-            of = self.statistics(text)
+            of = self._statistics(found)
         count, average = of.sentences, of.words / max(1, of.sentences)
         total = np.zeros(len(self._sizes))
         met = np.zeros(len(self._sizes), bool)
@@ -79,8 +81,9 @@ class KeywordIndex:
 
     def _found(self, text: str) -> list[_Postings] | None:
         """Return the rows of each word; None for words that FTS5 takes apart and finds as phrases."""
-        terms = [(self._token(word), is_start) for word, is_start in query_terms(text)]
-        return [self._postings(*one) for one in terms] if all(token for token, _ in terms) else None
+        with self._catalog.reading():  # one thread at a time: a word is put into a table and read from it again
+            terms = [(self._token(word), is_start) for word, is_start in query_terms(text)]
+            return [self._postings(*one) for one in terms] if all(token for token, _ in terms) else None
 
     def _by_fts5(self, text: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """As `scores`, for words that FTS5 takes apart and finds as phrases."""
