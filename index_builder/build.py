@@ -193,7 +193,7 @@ def build_index(
         keep_closeness(store)
         if before:
             report.notes.append(_linkage_lost(linkage_path(store.path), store, before))
-        report.notes += kinds.sentences()
+        report.notes = [*kinds.sentences(), *report.notes]  # the last lines printed are of the tables that came in
         report.skip(bad_rows)
         report.skip(choosing.refused)
         report.already, report.forgotten = choosing.already, choosing.forgotten
