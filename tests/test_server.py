@@ -139,12 +139,15 @@ def test_a_study_is_uploaded_asked_about_and_dropped(
 
 
 @pytest.mark.slow
-def test_nifti_needs_its_modality_said(client: httpx.Client, tmp_path: Path) -> None:
+def test_nifti_needs_its_modality_said_and_may_be_told_its_body_part(client: httpx.Client, tmp_path: Path) -> None:
     write_nifti(tmp_path / "head.nii.gz", 1)
     sent = {"files": ("head.nii.gz", (tmp_path / "head.nii.gz").read_bytes())}
     answer = client.post("/v1/uploads", files=sent, data={"modality": "CT"})
     assert answer.json()["studies"][0]["series"][0]["modality"] == "CT"
-    assert is_problem(client.post("/v1/uploads", files=sent, data={"modality": "XX"}), 404, "unknown_name")
+    answer = client.post("/v1/uploads", files=sent, data={"modality": "CT", "body_part": "Schädel"})
+    assert answer.json()["studies"][0]["series"][0]["body_part"] == "head"
+    for wrong in ({"modality": "XX"}, {"body_part": "elsewhere"}):
+        assert is_problem(client.post("/v1/uploads", files=sent, data=wrong), 404, "unknown_name")
 
 
 def test_a_forgotten_study_is_gone_from_the_index(archive: Archive, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from radseek.app.upload_decoding import FolderTask, decode_folder
 from radseek.app.uploads import Received, UploadLimits, gather, receive, safe_name
 from radseek.retrieval.errors import InputError, Reason, UsageError
 from radseek.retrieval.imaging import read_study
+from radseek.retrieval.imaging.stated_kind import UNSTATED
 from radseek.retrieval.imaging.zip_members import open_zip
 from tests.build_support import write_ct, write_nifti, write_picture
 from tests.each_support import each
@@ -162,7 +163,7 @@ def test_a_worker_past_its_time_or_memory_is_stopped(
     sent, scratch = tmp_path / "sent", tmp_path / "scratch"
     scratch.mkdir()
     write_large_nifti(sent / "large.nii", 700)
-    task = FolderTask(sent, scratch, None, 1 << 30, 100)
+    task = FolderTask(sent, scratch, UNSTATED, 1 << 30, 100)
     try:
         steps = list(decode_folder(task, 4, lambda: False, seconds=seconds, memory=memory))
         reasons = {line.reason_code for step in steps for line in step.skipped}
@@ -204,7 +205,7 @@ def test_hostile_archives_write_nothing_and_are_refused(
     previous = tempfile.tempdir
     try:
         decoded = upload_decoding.decode(
-            FolderTask(sent, scratch, None, UploadLimits().unpacked, UploadLimits().members)
+            FolderTask(sent, scratch, UNSTATED, UploadLimits().unpacked, UploadLimits().members)
         )
         assert not decoded.studies
         assert not decoded.found or name == "file_and_folder"

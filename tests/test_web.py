@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from tests.build_support import write_nifti
 from tests.conftest import DATA
 from tests.web_support import PATIENCE, Watched, WebIndex, grave, settled
 
@@ -283,6 +284,19 @@ def test_a_mask_is_measured_one_that_does_not_fit_is_refused_and_it_can_be_taken
         expect(inside.locator("body")).to_contain_text(told, timeout=4 * PATIENCE)
     button.get_by_role("button", name="Without masks").click()
     expect(button.locator(".rs-mask-name").first).to_have_text("")
+
+
+def test_a_nifti_is_of_what_its_visitor_says(browser_page: Watched, tmp_path: Path) -> None:
+    write_nifti(tmp_path / "scan.nii.gz", 1)
+    page = browser_page.open()
+    screened(page, "")
+    for control, said in (("#rs-modality", "CT"), ("#rs-body-part", "head")):
+        page.locator(f"{control} input").click()
+        page.get_by_role("option", name=said, exact=True).click()
+    page.locator("#rs-study input[type=file]").set_input_files(tmp_path / "scan.nii.gz")
+    expect(page.locator("#rs-status")).to_contain_text("The study was brought")
+    expect(page.locator("#rs-facts")).to_contain_text("CT head")
+    screened(page, "head_ct")
 
 
 def test_what_cannot_be_used_is_said_with_its_code_and_the_session_goes_on(

@@ -22,12 +22,14 @@ from radseek.demo.page.background_job import Progress, Stopped, Work, bar, follo
 from radseek.demo.page.error_message import trouble
 from radseek.demo.page.page_words import Lang, say, say_or
 from radseek.demo.page.shell import Shell, box
-from radseek.demo.page.study_picker import case_label, choices_of, modality_choices
+from radseek.demo.page.stated_controls import stated_controls
+from radseek.demo.page.study_picker import case_label, choices_of
 from radseek.demo.page.table_tools import table_tools
 from radseek.demo.page.upload_progress import discard
 from radseek.index_builder import build_index
 from radseek.index_builder.build import BuildReport
 from radseek.retrieval.encoders.encoder import Encoder
+from radseek.retrieval.imaging.stated_kind import StatedKind, stated_kind
 from radseek.retrieval.index.local_store import LocalStore
 from radseek.retrieval.types import Skipped
 
@@ -50,25 +52,30 @@ def build_page(shell: Shell, counted: gr.HTML, changed: Callable[[Lang], str]) -
     """Build the panel; `counted` shows `changed(lang)` anew when the archive has changed."""
     session, labels = shell.session, shell.labels
     with gr.Row(elem_classes="rs-controls"):
-        modality = gr.Dropdown(modality_choices("en"), value="", scale=2, min_width=220, elem_id="rs-add-modality")
+        modality, part = stated_controls(labels, "rs-add")
         keep = labels.name(gr.Checkbox(False, scale=2, min_width=260, elem_id="rs-add-keep"), label="add.keep")
         take = gr.UploadButton(file_count="multiple", variant="primary", scale=1, min_width=200, elem_id="rs-add-files")
         stop = labels.name(
             gr.Button(visible=False, variant="stop", scale=0, min_width=90, elem_id="rs-add-stop"), value="archive.stop"
         )
-    labels.set(modality, lambda lang: {"label": say("study.modality", lang), "choices": modality_choices(lang)})
     labels.name(take, label="add.files", value="add.files")
     status = box(elem_id="rs-add-status", elem_classes="rs-live")
 
     def add(
-        sent: Sequence[str] | None, kind: str, kept: bool, uploaded: list[str], lang: Lang, request: gr.Request
+        sent: Sequence[str] | None,
+        kind: str,
+        of: str,
+        kept: bool,
+        uploaded: list[str],
+        lang: Lang,
+        request: gr.Request,
     ) -> Iterator[tuple[Any, ...]]:
         files = [Path(name) for name in sent or ()]
         if not may_write(request):
             discard(files)
             yield f'<p class="rs-warn">{html.escape(say("add.admin", lang))}</p>', gr.skip(), gr.skip(), gr.skip()
             return
-        asked = kind or None
+        asked = stated_kind(kind, of)
         for work in follow(lambda now, halted: add_studies(session, files, asked, now, halted, keep=kept)):
             if work.is_done:
                 picker = gr.Dropdown(choices=choices_of(session, uploaded, lang))
@@ -78,7 +85,7 @@ def build_page(shell: Shell, counted: gr.HTML, changed: Callable[[Lang], str]) -
 
     out = [status, stop, counted, shell.study]
     adding = take.upload(
-        add, [take, modality, keep, shell.uploaded, shell.lang], out,
+        add, [take, modality, part, keep, shell.uploaded, shell.lang], out,
         concurrency_limit=1, show_progress="hidden", api_visibility="private",
     )  # fmt: skip
     stop.click(
@@ -99,7 +106,7 @@ def may_write(request: gr.Request) -> bool:
 def add_studies(
     session: Session,
     files: Sequence[Path],
-    modality: str | None,
+    stated: StatedKind,
     progress: Progress,
     stopped: Stopped,
     *,
@@ -107,6 +114,7 @@ def add_studies(
 ) -> Added:
     """Add the studies of an upload to the session's index, and open it again; the files sent are deleted.
 
+    `stated`: what the images are of where their files do not say.
     `keep`: copies of them stay beside the index, where the viewer finds them.
 
     Raises `CancelledError` once `stopped()` (studies committed by then stay), and as `gather` and `build_index` do.
@@ -130,7 +138,8 @@ def add_studies(
                 folder,
                 index,
                 encoder=watched,
-                modality=modality,
+                modality=stated.modality or None,
+                body_part=stated.body_part or None,
                 workers=1,
                 progress=_asking(progress, stopped),
             )

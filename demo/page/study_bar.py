@@ -8,7 +8,8 @@ import gradio as gr
 
 from radseek.demo.page.page_words import Lang, say
 from radseek.demo.page.shell import EACH, Shell, box
-from radseek.demo.page.study_picker import choices_of, facts, modality_choices
+from radseek.demo.page.stated_controls import stated_controls
+from radseek.demo.page.study_picker import choices_of, facts
 from radseek.demo.page.table_tools import copy_link
 from radseek.demo.page.upload_progress import bring_synthetic, upload_files
 
@@ -23,7 +24,7 @@ _CHOSEN: Final = (
 def study_bar(shell: Shell) -> None:
     """Build the bar, and set `shell.study`. Studies uploaded are listed for the visitor who uploaded them only."""
     uploaded = gr.State([])
-    shell.study, modality, upload, stop = _controls(shell)
+    shell.study, modality, part, upload, stop = _controls(shell)
     status = box(elem_id="rs-status", elem_classes="rs-live")
     with gr.Row(elem_id="rs-under"):
         seen = box(elem_id="rs-facts", scale=5)
@@ -31,7 +32,7 @@ def study_bar(shell: Shell) -> None:
     shell.speak(copy_link, [], [link])
     reading = upload.upload(
         upload_files(shell.session),
-        [upload, modality, uploaded, shell.lang],
+        [upload, modality, part, uploaded, shell.lang],
         [status, stop, uploaded, shell.study],
         show_progress="hidden",
         concurrency_limit=2,
@@ -69,8 +70,8 @@ def study_bar(shell: Shell) -> None:
     shell.uploaded = uploaded
 
 
-def _controls(shell: Shell) -> tuple[gr.Dropdown, gr.Dropdown, gr.UploadButton, gr.Button]:
-    """The study, the modality where its files do not say, the files uploaded, and what stops their reading."""
+def _controls(shell: Shell) -> tuple[gr.Dropdown, gr.Dropdown, gr.Dropdown, gr.UploadButton, gr.Button]:
+    """The study, what files are of that do not say it, the files uploaded, and what stops their reading."""
     labels = shell.labels
     with gr.Row(elem_id="rs-study", equal_height=False):
         study = gr.Dropdown(
@@ -80,10 +81,9 @@ def _controls(shell: Shell) -> tuple[gr.Dropdown, gr.Dropdown, gr.UploadButton, 
             scale=5,
             elem_id="rs-picker",
         )
-        modality = gr.Dropdown(modality_choices("en"), value="", scale=2, min_width=180, elem_id="rs-modality")
+        modality, part = stated_controls(labels, "rs")
         upload = gr.UploadButton(file_count="multiple", size="md", scale=1, min_width=150, elem_id="rs-bring")
         stop = gr.Button(size="md", visible=False, scale=0, min_width=90, variant="stop", elem_id="rs-stop")
     labels.name(upload, label="study.bring")
     labels.name(stop, value="study.stop")
-    labels.set(modality, lambda lang: {"label": say("study.modality", lang), "choices": modality_choices(lang)})
-    return study, modality, upload, stop
+    return study, modality, part, upload, stop

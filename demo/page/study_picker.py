@@ -10,7 +10,6 @@ from radseek.app.session import Session
 from radseek.demo.page.page_words import Lang, say, say_or
 from radseek.prompts.set_choice import set_for
 from radseek.retrieval.errors import UnknownNameError
-from radseek.retrieval.imaging.modality import MODALITIES
 from radseek.retrieval.index.store import Case
 from radseek.retrieval.types import Series, Study
 
@@ -20,7 +19,6 @@ __all__ = [
     "choices_of",
     "facts",
     "kind_label",
-    "modality_choices",
     "opening_study",
     "short_key",
     "study_label",
@@ -79,15 +77,6 @@ def study_label(study: Study, key: str, lang: Lang) -> str:
     age = digits if digits.isdigit() and int(digits) <= 89 else ""
     kinds = [(one.modality, one.body_part) for one in study.series]
     return _label(kinds, study.attributes.get("PatientSex", ""), age, key, lang)
-
-
-def modality_choices(lang: Lang) -> list[tuple[str, str]]:
-    """Return (label, code) of the modalities that files may lack."""
-    named = [(f"{code} · {say_or(f'modality.{code}', lang, code)}", code) for code in MODALITIES]
-    return [
-        (say("study.modality_none", lang), ""),
-        *((code if text == f"{code} · {code}" else text, code) for text, code in named),
-    ]
 
 
 def facts(session: Session, key: str | None, lang: Lang) -> str:

@@ -45,15 +45,17 @@ class _Reading:
         return self.left or time.monotonic() - self.looked > _SILENT
 
 
-def upload_files(session: Session) -> Callable[[Sequence[str] | None, str, list[str], Lang], Iterator[Answer]]:
+def upload_files(session: Session) -> Callable[[Sequence[str] | None, str, str, list[str], Lang], Iterator[Answer]]:
     """Return the page's answer to files sent: reads them into the session, and deletes them."""
 
-    def upload(sent: Sequence[str] | None, modality: str, uploaded: list[str], lang: Lang) -> Iterator[Answer]:
+    def upload(
+        sent: Sequence[str] | None, modality: str, part: str, uploaded: list[str], lang: Lang
+    ) -> Iterator[Answer]:
         files = [Path(name) for name in sent or ()]
 
         def read(step: Progress, stopped: Callable[[], bool]) -> Received:
             try:
-                return receive(files, modality=modality or None, progress=step, stopped=stopped)
+                return receive(files, modality=modality or None, body_part=part or None, progress=step, stopped=stopped)
             finally:
                 discard(files)
 

@@ -14,7 +14,7 @@ from typing import Final
 
 from radseek.retrieval.errors import InputError, Reason
 from radseek.retrieval.imaging.scan import FileHeader, group_key, scan
-from radseek.retrieval.imaging.stated_kind import stated_kind
+from radseek.retrieval.imaging.stated_kind import StatedKind
 from radseek.retrieval.imaging.study_reader import read_files
 from radseek.retrieval.imaging.zip_members import is_zip, members, open_zip
 from radseek.retrieval.machine_memory import memory_share
@@ -33,7 +33,7 @@ class StudyTask:
     """One study's files to read; `scratch` is where zip members are unpacked."""
 
     headers: tuple[FileHeader, ...]
-    modality: str | None
+    stated: StatedKind
     scratch: Path
 
 
@@ -43,7 +43,7 @@ class FolderTask:
 
     folder: Path
     scratch: Path
-    modality: str | None
+    stated: StatedKind
     unpacked: int
     members: int
 
@@ -61,7 +61,7 @@ def decode(task: FolderTask | StudyTask) -> Decoded:
     """Do one task, in a worker. Raises `InputError` where nothing of it can be used."""
     tempfile.tempdir = str(task.scratch)  # a worker that is killed leaves nothing elsewhere
     if isinstance(task, StudyTask):
-        return Decoded(studies=(read_files(task.headers, stated_kind(task.modality)),))
+        return Decoded(studies=(read_files(task.headers, task.stated),))
     _check_archives(task)
     groups: dict[str, list[FileHeader]] = {}
     skipped: list[Skipped] = []
@@ -94,7 +94,7 @@ def decode_folder(
             rule = f"the files belong to {len(outcome.value.found)} studies and {most} can be looked at together"
             raise InputError(Reason.TOO_LARGE, f"{rule}; send fewer, or build an index of them")
         yield outcome.value
-        waiting = [StudyTask(headers, task.modality, task.scratch) for headers in outcome.value.found]
+        waiting = [StudyTask(headers, task.stated, task.scratch) for headers in outcome.value.found]
     if not waiting:
         return
     for one in supervised_map("radseek.app.upload_decoding:decode", waiting, stopped=stopped, **limits):  # type: ignore[arg-type]
@@ -109,7 +109,7 @@ def refused(headers: Sequence[FileHeader], error: InputError) -> tuple[Skipped, 
 
 def _read(headers: tuple[FileHeader, ...], task: FolderTask, skipped: list[Skipped]) -> tuple[Study, ...]:
     try:
-        return (read_files(headers, stated_kind(task.modality)),)
+        return (read_files(headers, task.stated),)
     except InputError as error:
         skipped.extend(refused(headers, error))
         return ()

@@ -19,7 +19,7 @@ from radseek.app.upload_decoding import FolderTask, decode_folder
 from radseek.app.upload_folder import upload_folder
 from radseek.retrieval.disk_errors import using_temporary_folder
 from radseek.retrieval.errors import InputError, Reason, UsageError
-from radseek.retrieval.imaging.modality import named_modality
+from radseek.retrieval.imaging.stated_kind import stated_kind
 from radseek.retrieval.types import Skipped, Study
 
 __all__ = ["Received", "UploadLimits", "gather", "receive"]
@@ -58,6 +58,7 @@ def receive(
     files: Iterable[str | Path],
     *,
     modality: str | None = None,
+    body_part: str | None = None,
     limits: UploadLimits | None = None,
     progress: Progress | None = None,
     stopped: Callable[[], bool] = lambda: False,
@@ -65,21 +66,21 @@ def receive(
     """Read the files of one upload: DICOM, NIfTI (with what belongs to it), PNG, JPEG, zips of these. They are copied,
     or linked, and left as they are.
 
-    `modality` names what NIfTI files and pictures cannot. `stopped` is asked several times a second.
+    `modality` and `body_part` name what NIfTI files and pictures cannot. `stopped` is asked several times a second.
 
     Raises:
         UsageError: no file was given.
-        UnknownNameError: no such modality.
+        UnknownNameError: no such modality or body part.
         InputError: `too_large` past a limit; or nothing can be read: the commonest reason, and `lines`.
         CancelledError: `stopped()` said so.
     """
-    named_modality(modality)
+    stated = stated_kind(modality, body_part)
     limits = limits or UploadLimits()
     with upload_folder() as folder:
         sent, scratch = folder / "sent", folder / "unpacked"
         scratch.mkdir()
         gather(files, sent, limits)
-        task = FolderTask(sent, scratch, modality, limits.unpacked, limits.members)
+        task = FolderTask(sent, scratch, stated, limits.unpacked, limits.members)
         try:
             reading = _read(task, limits, progress or _silent, stopped)
         except InputError as error:

@@ -18,6 +18,7 @@ from radseek.app.uploads import receive, safe_name
 from radseek.retrieval.disk_errors import using_temporary_folder
 from radseek.retrieval.document import NOTICE
 from radseek.retrieval.errors import Reason
+from radseek.retrieval.imaging.body_part import PARTS
 from radseek.retrieval.imaging.modality import MODALITIES
 from radseek.server import models
 from radseek.server.disconnect import Sender
@@ -28,6 +29,7 @@ __all__ = ["uploads"]
 
 uploads = APIRouter(prefix="/v1")
 _PUSHED_OUT: Final = "its study was pushed out by the larger ones sent with it; send it by itself"
+_STATED: Final = ("modality", "body_part")
 _BODY: Final = {
     "content": {
         "multipart/form-data": {
@@ -41,6 +43,10 @@ _BODY: Final = {
                         "enum": sorted(MODALITIES),
                         "description": "What NIfTI files and pictures are; they do not say.",
                     },
+                    "body_part": {
+                        "type": "string",
+                        "description": f"What the images are of, where no file says it: {', '.join(PARTS)}.",
+                    },
                 },
             }
         }
@@ -52,12 +58,11 @@ _BODY: Final = {
 @uploads.post("/uploads", status_code=201, response_model=models.UploadAnswer, openapi_extra={"requestBody": _BODY})
 async def upload(request: Request, at: At) -> Any:
     """Upload studies: DICOM, NIfTI, PNG, JPEG, or zips of these. Held in memory until others push them out."""
-    async with request.form(max_files=at.settings.uploads.files, max_fields=2, max_part_size=1_000) as form:
+    async with request.form(max_files=at.settings.uploads.files, max_fields=3, max_part_size=1_000) as form:
         files = [one for one in form.getlist("files") if isinstance(one, UploadFile)]
-        modality = form.get("modality")
-        named = modality if isinstance(modality, str) and modality else None
+        stated = [value if isinstance(value := form.get(name), str) and value else None for name in _STATED]
         sender = Sender(request)
-        work = asyncio.ensure_future(run_in_threadpool(_receive, at, files, named, sender))
+        work = asyncio.ensure_future(run_in_threadpool(_receive, at, files, stated, sender))
         try:
             await asyncio.wait({work})
             return work.result()
@@ -67,11 +72,16 @@ async def upload(request: Request, at: At) -> Any:
             sender.let_go()
 
 
-def _receive(at: RequestContext, files: Sequence[UploadFile], modality: str | None, sender: Sender) -> dict[str, Any]:
+def _receive(
+    at: RequestContext, files: Sequence[UploadFile], stated: Sequence[str | None], sender: Sender
+) -> dict[str, Any]:
     """Read what was sent and add it to the session. In a thread: reading and encoding take their seconds."""
     with at.place_to_read(), upload_folder() as folder:
         paths = [_saved(file, folder / str(number)) for number, file in enumerate(files)]
-        received = receive(paths, modality=modality, limits=at.settings.uploads, stopped=sender.has_left)
+        modality, part = stated
+        received = receive(
+            paths, modality=modality, body_part=part, limits=at.settings.uploads, stopped=sender.has_left
+        )
         for study in received.studies:
             if sender.has_left():
                 raise CancelledError
