@@ -84,7 +84,6 @@ def study_records(
             encoder.spec.preprocess,
             encoder.spec.recipe,
             scratch,
-            hash_pixels=keep is not None,
         )
 
     for item, vectors in encode_across(encoder, _read(wanted, task, workers or _default_workers(), skip, keep)):

@@ -5,7 +5,6 @@ Runs without torch, so a worker is small and starts fast. What goes back to the 
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -18,6 +17,7 @@ from radseek.retrieval.encoders.encode_series import slice_positions
 from radseek.retrieval.encoders.input_pixels import prepare_slices
 from radseek.retrieval.encoders.spec import Preprocess
 from radseek.retrieval.errors import InputError
+from radseek.retrieval.imaging.pixel_hash import pixel_hash
 from radseek.retrieval.imaging.reading_errors import last_catch
 from radseek.retrieval.imaging.scan import FileHeader
 from radseek.retrieval.imaging.stated_kind import StatedKind
@@ -34,7 +34,6 @@ class ReadTask:
     """One study's files, and what the reader and the resize need to know.
 
     `stated`: for what the files do not say; `body_part`: of this very study, whatever its files say, "" for none.
-    `hash_pixels`: also tell the study's pixels from others under the same UIDs.
     """
 
     headers: tuple[FileHeader, ...]
@@ -43,7 +42,6 @@ class ReadTask:
     preprocess: Preprocess
     recipe: ImagingRecipe = OUR_RECIPE
     scratch: Path | None = None  # where archives are unpacked, so that nothing stays behind where a worker dies
-    hash_pixels: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,7 +74,7 @@ class PreparedSeries:
 class PreparedStudy:
     """A Study without its voxels, its views ready to encode. Identifiers are the originals.
 
-    `pixels`: a SHA-256 of all voxels as they were read, whatever the order of the series; "" where none was asked for.
+    `pixels`: a hash of all voxels as they were read; "" where they were not looked at.
     """
 
     study: Study  # its `series` is empty
@@ -96,7 +94,7 @@ def read_prepared(task: ReadTask) -> PreparedStudy:
     if task.body_part:
         series = tuple(replace(one, body_part=task.body_part) for one in study.series)
         study = replace(study, series=series)
-    pixels = _pixels(study) if task.hash_pixels else ""  # before the voxels are let go
+    pixels = pixel_hash(study)  # before the voxels are let go
     return replace(prepare_study(study, task.preprocess, task.recipe), pixels=pixels)
 
 
@@ -127,19 +125,6 @@ def prepare_study(study: Study, preprocess: Preprocess, recipe: ImagingRecipe) -
         attributes=study.attributes,
     )
     return PreparedStudy(bare, tuple(series))
-
-
-def _pixels(study: Study) -> str:
-    """Return a hash of a study's voxels; a study without a UID is named by its content already, and gets none."""
-    if not study.uid:
-        return ""
-    found = []
-    for one in study.series:
-        voxels = np.ascontiguousarray(one.volume.voxels)
-        digest = hashlib.sha256(f"{voxels.dtype.str} {voxels.shape}".encode())
-        digest.update(voxels.view(np.uint8).data if voxels.size else b"")
-        found.append(digest.hexdigest())
-    return hashlib.sha256(" ".join(sorted(found)).encode()).hexdigest()
 
 
 def _prepare_series(series: Series, preprocess: Preprocess, recipe: ImagingRecipe) -> PreparedSeries:

@@ -80,7 +80,7 @@ def study_record(
 
 
 def _pixels(prepared: PreparedStudy, key: bytes) -> dict[str, str]:
-    """Return a keyed hash of the study's pixels, where its stamp does not tell them already."""
+    """Return a keyed hash of the study's pixels."""
     return {"pixels": keyed_hash(key, "pixels", prepared.pixels)} if prepared.pixels else {}
 
 

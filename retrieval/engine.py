@@ -339,7 +339,7 @@ class Engine(VectorOutput, LabelAnswers, HeatMapAnswers):
             scores=tuple(self._screener.rows_or_reasons(vectors, asked)),
             findings=asked,
             version=version,
-            cases=None if store is None else self.similar(vectors, k).of_one_kind,
+            cases=None if store is None else self.similar(vectors, k).earlier_cases,
             k=k,
             study=study,
             warnings=reading_warnings(study, case, vectors),

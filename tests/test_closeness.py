@@ -270,7 +270,7 @@ def test_a_case_of_another_kind_without_a_floor_must_reach_the_lowest(engine: En
     assert answer.results
     assert all(row.other_kind is True and row.score >= lowest for row in answer.results)
     assert len(engine.similar(asked(("CT", "knee"), 501), 8).results) == 8  # of its own few kind all are shown
-    assert answer.of_one_kind == ()
+    assert answer.earlier_cases == ()
     assert answer.records()[0]["other_kind"] is True
 
 

@@ -121,7 +121,8 @@ def test_documents_have_their_fields(engine: Engine, index: Path) -> None:
     assert set(classify["results"][0]) == {"study", "path", "calibrated", "labels"}
     assert sum(label["probability"] for label in classify["results"][0]["labels"]) == pytest.approx(1)
     similar = engine.similar(make_study(1), 3, text="with effusion").to_dict()
-    assert set(similar["results"][0]) == {"rank", "study", "path", "score", "matches", "report", "other_kind", "site"}
+    row = {"rank", "study", "path", "score", "matches", "report", "other_kind", "copies", "is_copy", "site"}
+    assert set(similar["results"][0]) == row
     assert set(similar["results"][0]["matches"][0]) >= {"query_slice", "case_slice", "similarity"}
     assert similar["query"]["study"] == name_of(1)
     search = engine.search("pneumothorax", 3).to_dict()

@@ -149,6 +149,10 @@ def _card(session: Session, answer: Compared, row: SimilarRow, lang: Lang, becau
     if row.other_kind is not False:
         mark, style = ("other_kind", "rs-warn") if row.other_kind else ("unknown_kind", "rs-hint")
         why = f'<p class="{style}">{_word(f"similar.{mark}", lang)}</p>{why}'
+    if row.is_copy:
+        why = f'<p class="rs-warn">{_word("similar.is_copy", lang)}</p>{why}'
+    if row.copies:
+        why += f'<p class="rs-hint">{html.escape(say("similar.copies", lang, count=len(row.copies)))}</p>'
     named = html.escape(f"{say('similar.open', lang)}: {label}")
     opening = (
         f'<button type="button" class="rs-go" data-open="{html.escape(row.study)}" '

@@ -41,7 +41,13 @@ def print_similar(result: SimilarResult, target: str) -> None:
 
 def _line(row: SimilarRow, score: str) -> list[object]:
     report = _short(row.report, _REPORT)
-    return [row.rank, place(row), score, _KINDS[row.other_kind], _matches(row.matches), report]
+    return [row.rank, f"{place(row)}{_same(row)}", score, _KINDS[row.other_kind], _matches(row.matches), report]
+
+
+def _same(row: SimilarRow) -> str:
+    """Say that a case is a copy of the query, and how many others hold the same images."""
+    own = " (a copy of what was asked)" if row.is_copy else ""
+    return f"{own} (and {len(row.copies)} with the same images)" if row.copies else own
 
 
 def _print_contrast(contrast: Contrast) -> None:

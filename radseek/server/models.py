@@ -126,6 +126,8 @@ class _CaseRow(_Part):
     matches: list[_Match]
     report: str | None
     other_kind: bool | None
+    copies: list[str]
+    is_copy: bool
     site: None
 
 

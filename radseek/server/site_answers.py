@@ -41,6 +41,8 @@ class _SiteCase(_SiteAnswerPart):
     matches: list[_SiteMatch]
     report: str | None
     other_kind: bool | None
+    copies: list[str]
+    is_copy: bool
 
 
 class SiteCasesAnswer(_SiteAnswer):

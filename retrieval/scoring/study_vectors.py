@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from radseek.retrieval.encoders.encode_series import embed_series
 from radseek.retrieval.encoders.encoder import Encoder
 from radseek.retrieval.errors import InputError
+from radseek.retrieval.imaging.pixel_hash import pixel_hash
 from radseek.retrieval.index.store import Case, Store
-from radseek.retrieval.privacy.pseudonyms import patient_key, series_key, stored_key, study_key
+from radseek.retrieval.privacy.pseudonyms import keyed_hash, patient_key, series_key, stored_key, study_key
 from radseek.retrieval.privacy.scrub import allow_list
 from radseek.retrieval.types import Study, ViewVectors
 
-__all__ = ["SeriesVectors", "StudyVectors", "embed_study", "is_synthetic", "stored_study"]
+__all__ = ["SeriesVectors", "StudyVectors", "embed_study", "is_synthetic", "pixels_of", "stored_study"]
 
 _PHANTOM_MODEL = "synthetic"  # ManufacturerModelName of every phantom that `radseek phantoms` writes
 
@@ -38,6 +39,7 @@ class StudyVectors:
     series: tuple[SeriesVectors, ...]
     attributes: Mapping[str, str | int]
     stored_as: str = ""  # of an upload: the key that an index would give the same study
+    pixels: str = ""  # a keyed hash of its pixels; "" where that is not known
 
     @property
     def views(self) -> tuple[ViewVectors, ...]:
@@ -78,8 +80,9 @@ def embed_study(study: Study, encoder: Encoder, key: bytes, path: str | None) ->
         raise refused[0]
     twin = stored_key(study, key) if study.is_upload else ""
     return StudyVectors(
-        name, patient_key(study.patient_id, key), path, tuple(series), allow_list(study.attributes), twin
-    )
+        name, patient_key(study.patient_id, key), path, tuple(series), allow_list(study.attributes), twin,
+        keyed_hash(key, "pixels", pixel_hash(study)),
+    )  # fmt: skip
 
 
 def stored_study(store: Store, case: Case) -> StudyVectors:
@@ -90,4 +93,9 @@ def stored_study(store: Store, case: Case) -> StudyVectors:
     series = tuple(
         SeriesVectors(one.key, one.modality, one.body_part, tuple(by_series.get(one.key, ()))) for one in case.series
     )
-    return StudyVectors(case.key, case.patient_key, case.path, series, case.attributes)
+    return StudyVectors(case.key, case.patient_key, case.path, series, case.attributes, pixels=pixels_of(case))
+
+
+def pixels_of(case: Case) -> str:
+    """Return the keyed hash of a stored study's pixels; "" where it was built before these were kept."""
+    return str(case.attributes.get("pixels", ""))

@@ -29,7 +29,8 @@ __all__ = [
 
 _SIMILAR_COLUMNS: Mapping[str, ColumnType] = {
     "rank": "whole", "study": "text", "path": "text", "score": "number", "view": "text", "query_slice": "whole",
-    "case_slice": "whole", "similarity": "number", "report": "text", "other_kind": "flag", "site": "text",
+    "case_slice": "whole", "similarity": "number", "report": "text", "other_kind": "flag", "is_copy": "flag",
+    "site": "text",
 }  # fmt: skip
 _SEARCH_COLUMNS: Mapping[str, ColumnType] = {
     "kind": "text", "rank": "whole", "study": "text", "path": "text", "score": "number", "key_slice": "whole",
@@ -60,7 +61,8 @@ class SimilarRow:
     """One earlier case. `matches`: the most alike slices; `report`: the case's scrubbed report, where it has one.
 
     `other_kind`: whether it is of another modality or body part than the query; None where one of them is unknown.
-    `site`: where it is, of several indexes that were asked together; None of one.
+    `copies`: cases with the same images, which are not shown by themselves; `is_copy`: whether these are the query's
+    own images. `site`: where it is, of several indexes that were asked together; None of one.
     """
 
     rank: int
@@ -70,6 +72,8 @@ class SimilarRow:
     matches: tuple[Match, ...]
     report: str | None
     other_kind: bool | None = None
+    copies: tuple[str, ...] = ()
+    is_copy: bool = False
     site: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -144,9 +148,9 @@ class SimilarResult(ResultTable[SimilarRow]):
         return self.results
 
     @property
-    def of_one_kind(self) -> tuple[SimilarRow, ...]:
-        """Return the cases that are not of another modality or body part, as far as anybody knows."""
-        return tuple(row for row in self.results if row.other_kind is not True)
+    def earlier_cases(self) -> tuple[SimilarRow, ...]:
+        """Return the cases that are no copies of the query and, as far as anybody knows, of no other kind of study."""
+        return tuple(row for row in self.results if row.other_kind is not True and not row.is_copy)
 
     @property
     def columns(self) -> Mapping[str, ColumnType]:

@@ -20,7 +20,7 @@ from radseek.retrieval.privacy.pseudonyms import patient_key, series_key, stored
 from radseek.retrieval.privacy.scrub import allow_list
 from radseek.retrieval.regions.masks import Region, choose_regions, fit_series
 from radseek.retrieval.regions.region import union
-from radseek.retrieval.scoring.study_vectors import SeriesVectors, StudyVectors
+from radseek.retrieval.scoring.study_vectors import SeriesVectors, StudyVectors, pixels_of
 from radseek.retrieval.scoring.word_separation import Kind
 from radseek.retrieval.search.close_enough import (
     NothingClose,
@@ -36,6 +36,7 @@ from radseek.retrieval.search.contrast import CaseStatus, StatusSources, status_
 from radseek.retrieval.search.filter_check import what_is_left
 from radseek.retrieval.search.ranking import QueryView, RankedStudy, match_slices, rank_studies, score_studies
 from radseek.retrieval.search.region_query import rank_by_region, region_views
+from radseek.retrieval.search.same_images import DistinctCase, copies_note, distinct_cases
 from radseek.retrieval.search.search_results import Contrast, ContrastRow, SimilarRow
 from radseek.retrieval.types import Series, Study, ViewVectors
 
@@ -100,8 +101,10 @@ class Nearest:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Return a sentence on what was left out beside what is shown; () for nothing."""
-        return (left_out_note(self.left_out),) if self.left_out and self.rows else ()
+        """Return sentences on what was left out beside what is shown, and on copies of the query; () for nothing."""
+        own = sum(row.is_copy for row in self.rows)
+        left_out = (left_out_note(self.left_out),) if self.left_out and self.rows else ()
+        return (*left_out, *((copies_note(own),) if own else ()))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -157,9 +160,8 @@ class Comparison:
 
     def nearest(self, k: int) -> Nearest:
         """Return the k nearest cases that are close enough, with their most alike slices and their reports."""
-        found = self.close(k)
-        cases = self._cases(one.study for one in found)
-        rows = tuple(self._row(rank, one, cases[one.study]) for rank, one in enumerate(found, 1))
+        found, cases = self._distinct(k)
+        rows = tuple(self._row(rank, one, cases[one.case.study]) for rank, one in enumerate(found, 1))
         if len(rows) == k or self.closeness is None:
             return Nearest(rows)
         ranked = self.rank(k)
@@ -170,6 +172,17 @@ class Comparison:
             if (floor := self._misses(one.study, alone[one.study])) is not None
         ]
         return Nearest(rows, len(missed), missed[0] if missed and not rows else None)
+
+    def _distinct(self, k: int) -> tuple[list[DistinctCase], dict[str, Case]]:
+        """Return the k nearest cases that are close enough, of several with the same images the first."""
+        depth = k
+        while True:
+            ranked = self.close(depth)
+            cases = self._cases(one.study for one in ranked)
+            found = distinct_cases(ranked, {key: pixels_of(case) for key, case in cases.items()})
+            if len(found) >= k or len(ranked) < depth or depth >= _DEEPEST:
+                return found[:k], cases
+            depth *= 2
 
     def why_nothing(self, found: Nearest) -> tuple[str, ...]:
         """Return sentences on what left no case to compare with: filters, or images of other kinds; () where one is."""
@@ -211,14 +224,18 @@ class Comparison:
     def _side(self, side: Sequence[tuple[RankedStudy, CaseStatus]]) -> tuple[ContrastRow, ...]:
         cases = self._cases(one.study for one, _ in side)
         return tuple(
-            ContrastRow(self._row(rank, one, cases[one.study]), status.source, status.sentence, status.probability)
+            ContrastRow(
+                self._row(rank, DistinctCase(one), cases[one.study]), status.source, status.sentence, status.probability
+            )
             for rank, (one, status) in enumerate(side, 1)
         )
 
-    def _row(self, rank: int, one: RankedStudy, case: Case) -> SimilarRow:
-        matches = tuple(match_slices(self.query.views, self.store.slice_vectors(one.study)))
+    def _row(self, rank: int, one: DistinctCase, case: Case) -> SimilarRow:
+        study, score, copies = one.case.study, one.case.score, tuple(one.copies)
+        matches = tuple(match_slices(self.query.views, self.store.slice_vectors(study)))
         other = is_other_kind(query_kinds(self.query), case_kinds(case))
-        return SimilarRow(rank, one.study, case.path, one.score, matches, case.report, other)
+        is_copy = bool(self.query.pixels) and self.query.pixels == pixels_of(case)
+        return SimilarRow(rank, study, case.path, score, matches, case.report, other, copies, is_copy)
 
     def _alone(self, ranked: Sequence[RankedStudy]) -> dict[str, float]:
         """Return how like the query cases are without the words; their kinds are looked up, all together."""

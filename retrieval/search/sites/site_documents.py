@@ -49,6 +49,7 @@ __all__ = [
 
 _KEY: Final = re.compile(r"2\.25\.[0-9]{1,39}")
 _LONGEST: Final = 100_000  # characters of a report
+_MOST_COPIES: Final = 10_000  # keys of cases with the same images
 _NAME: Final = 200  # characters of any other text
 _OFF: Final = 0.02  # how far the length of a float16 unit vector may be from 1
 
@@ -147,6 +148,8 @@ def cases_document(found: FoundCases) -> dict[str, Any]:
             "matches": [asdict(match) for match in row.matches],
             "report": row.report,
             "other_kind": row.other_kind,
+            "copies": list(row.copies),
+            "is_copy": row.is_copy,
         }
         for row in found.rows
     ]
@@ -164,7 +167,9 @@ def read_cases(document: Mapping[str, Any], k: int) -> FoundCases:
         )
         report = None if one["report"] is None else _text(one["report"], _LONGEST)
         other = one["other_kind"] if one["other_kind"] is None else bool(one["other_kind"])
-        rows.append(SimilarRow(rank, _key(one["study"]), None, _number(one["score"]), matches, report, other))
+        copies = tuple(_key(key) for key in _some(one["copies"], _MOST_COPIES))
+        study, score, is_copy = _key(one["study"]), _number(one["score"]), bool(one["is_copy"])
+        rows.append(SimilarRow(rank, study, None, score, matches, report, other, copies, is_copy))
     nothing = document["nothing_close_enough"]
     return FoundCases(
         tuple(rows),
