@@ -17,6 +17,7 @@ __all__ = ["KindNotes"]
 
 _GUESSED: Final = 3  # studies of unknown kind of which a guess is stated
 _DOUBT: Final = "modality_doubt: "
+_NO_HU: Final = "hu_suspect: "
 
 
 @dataclass(slots=True)
@@ -26,6 +27,7 @@ class KindNotes:
     stated: StatedKind
     encoder: Encoder
     _doubts: dict[str, list[str]] = field(default_factory=dict)  # sentence to the studies that it is of
+    _no_hu: dict[str, str] = field(default_factory=dict)  # studies of CT in other units, and why that is thought
     _other: dict[str, list[str]] = field(default_factory=dict)  # what was stated to the studies that say something else
     _unknown: int = 0
     _guesses: list[str] = field(default_factory=list)
@@ -35,6 +37,8 @@ class KindNotes:
         warnings = [str(one) for series in study.series for one in _listed(series.provenance.get("warnings"))]
         for one in dict.fromkeys(one.removeprefix(_DOUBT) for one in warnings if one.startswith(_DOUBT)):
             self._doubts.setdefault(one, []).append(path)
+        if why := next((why for series in study.series if (why := _why_no_hu(series))), ""):
+            self._no_hu[path] = why
         if _is_other(stated, study.series):
             self._other.setdefault(str(stated), []).append(path)
 
@@ -51,6 +55,13 @@ class KindNotes:
     def sentences(self) -> list[str]:
         """Return what there is to say."""
         said = [f"{_some(paths)}: {doubt}." for doubt, paths in self._doubts.items()]
+        if self._no_hu:
+            why = next(iter(self._no_hu.values()))
+            said.append(
+                f"{_some(list(self._no_hu))}: CT whose values are not taken for Hounsfield units ({why}), so no CT "
+                "window is applied; findings that are read in CT windows are not judged in it (no_view). Give the values "
+                "as the scanner's DICOM has them, in HU."
+            )
         said += [
             f"{_some(paths)}: the files say something else than {stated}, and stay what they say; only a body part in "
             "the table of `radseek build --metadata FILE` goes before that."
@@ -64,6 +75,14 @@ class KindNotes:
                 "--body-part, or of each in the columns modality and body_part of `radseek build --metadata FILE`."
             )
         return said
+
+
+def _why_no_hu(series: PreparedSeries) -> str:
+    """Return why a CT series' values are not taken for Hounsfield units; "" where they are."""
+    if series.modality != "CT" or series.unit != "raw":
+        return ""
+    warnings = [str(one) for one in _listed(series.provenance.get("warnings"))]
+    return next((one.removeprefix(_NO_HU) for one in warnings if one.startswith(_NO_HU)), "")
 
 
 def _is_other(stated: StatedKind, series: Sequence[PreparedSeries]) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
@@ -19,7 +21,7 @@ from radseek.retrieval.scoring import kind_guess
 from radseek.retrieval.scoring.kind_guess import guess_kind
 from radseek.retrieval.scoring.study_vectors import embed_study
 from radseek.retrieval.scoring.text_vectors import TextVectors
-from tests.build_support import write_ct, write_nifti
+from tests.build_support import sphere, write_ct, write_nifti
 from tests.each_support import each
 from tests.encoder_support import TinyEncoder
 
@@ -88,6 +90,17 @@ def test_a_build_names_each_thing_once(scans: Path, tmp_path: Path, capsys: pyte
 
 
 @pytest.mark.slow
+def test_a_ct_without_hounsfield_units_is_told_why_no_window_shows_it(tmp_path: Path) -> None:
+    for seed in range(2):
+        raised = np.transpose(sphere(seed), (2, 1, 0)) + 2000  # above 0, as some tools save CT
+        nib.Nifti1Image(raised, np.diag([-0.9, -0.9, 5.0, 1.0])).to_filename(tmp_path / f"raised{seed}.nii.gz")
+    report = build_index(
+        tmp_path, tmp_path / "a.index", encoder=TinyEncoder(), workers=1, modality="CT", body_part="head"
+    )
+    (note,) = [one for one in report.notes if "not taken for Hounsfield units" in one]
+    assert re.match(r"raised\d.nii.gz and 1 more study: CT .*no air near -1000.*\(no_view\)", note)
+
+
 def test_a_table_says_it_of_each_file(scans: Path, tmp_path: Path) -> None:
     rows = "head.nii.gz,CT,head", "odd,CT,abdomen", "ct,MR,chest"
     (tmp_path / "m.csv").write_text("\n".join(["study,modality,body_part", *rows]))

@@ -53,7 +53,8 @@ __all__ = [
 MEANINGLESS = "Scores are meaningless: the encoder 'random' has random weights."
 INTERRUPTED = 130  # 128 and SIGINT
 _LONE = re.compile(r"[\ud800-\udfff]")
-_PIPED = 160  # columns of a table that goes to a file or a pipe
+_PIPED = 160  # columns of text that goes to a file or a pipe
+_WIDEST = 2000  # columns of a table that does
 _SHOWN = 10  # skipped inputs listed one by one; --json has them all
 
 errors = Console(stderr=True, highlight=False)
@@ -98,7 +99,14 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
         table.add_column(printable(column), overflow="fold")
     for row in rows:
         table.add_row(*("" if cell is None else printable(str(cell)) for cell in row))
-    _stdout().print(table)
+    if sys.stdout.isatty():
+        _stdout().print(table)
+        return
+    wide = Console(highlight=False, markup=False, width=_WIDEST)  # a row a line: what is piped is searched and cut
+    with wide.capture() as lines:
+        wide.print(table)
+    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in lines.get().splitlines()))
+    sys.stdout.flush()
 
 
 def print_lines(title: str, lines: Iterable[str]) -> None:
