@@ -59,8 +59,8 @@ class KindNotes:
             why = next(iter(self._no_hu.values()))
             said.append(
                 f"{_some(list(self._no_hu))}: CT whose values are not taken for Hounsfield units ({why}), so no CT "
-                "window is applied; findings that are read in CT windows are not judged in it (no_view). Give the values "
-                "as the scanner's DICOM has them, in HU."
+                "window is applied; findings that are read in CT windows are not judged in it (no_view). Give the "
+                "values as the scanner's DICOM has them, in HU."
             )
         said += [
             f"{_some(paths)}: the files say something else than {stated}, and stay what they say; only a body part in "
