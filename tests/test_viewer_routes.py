@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
@@ -16,10 +17,11 @@ from PIL import Image
 
 from radseek.app.session import Session
 from radseek.demo.viewer import open_scenes
+from radseek.demo.viewer.mask_layer import masks_of
 from radseek.demo.viewer.scene import Scene
 from radseek.index_builder import build_index
 from radseek.retrieval.engine import Engine
-from radseek.retrieval.errors import BusyError
+from radseek.retrieval.errors import BusyError, MaskError, UnknownNameError
 from radseek.retrieval.imaging import read_study
 from radseek.retrieval.types import Provenance, Series, Study, Volume
 from tests.build_support import write_ct, write_picture
@@ -258,3 +260,52 @@ def test_a_picture_has_a_scene_too(client: TestClient, session: Session, tmp_pat
     (series,) = client.get(f"/viewer/studies/{key}").json()["series"]
     assert (series["plane"], series["planes"]["stack"]["count"]) == ("stack", 1)
     assert client.get(f"/viewer/studies/{key}/series/{series['key']}/stack/0").status_code == 200
+
+
+def test_a_mask_is_drawn_where_its_file_says_in_every_plane(
+    client: TestClient, session: Session, tmp_path: Path
+) -> None:
+    key = session.cases()[0].key
+    series = session.pixels(key).series[0]
+    marked = np.zeros(series.volume.voxels.shape, np.uint8)
+    marked[2:4, 10:20, 30:35], marked[3, 25:28, 5:9] = 1, 2
+    ras = np.diag([-1.0, -1.0, 1.0, 1.0]) @ series.volume.affine
+    nib.Nifti1Image(marked.transpose(2, 1, 0), ras).to_filename(tmp_path / "marked.nii.gz")
+    token = masks_of(session).take(key, tmp_path / "marked.nii.gz")
+    told = client.get(f"/viewer/studies/{key}/mask/{token}").json()
+    assert told["slices"] == [2, 3]
+    assert len({one["colour"] for one in told["regions"]}) == len(told["regions"]) == 2
+    for plane, axis in (("axial", 0), ("coronal", 1), ("sagittal", 2)):
+        scene = client.get(f"/viewer/studies/{key}").json()["series"][0]["planes"][plane]
+        drawn = []
+        for k in range(scene["count"]):
+            answer = client.get(f"/viewer/studies/{key}/mask/{token}/{plane}/{k}")
+            assert "no-store" in answer.headers["cache-control"]
+            drawn.append(np.asarray(Image.open(io.BytesIO(answer.content)))[..., 3] > 0)
+        # The viewer shows coronal and sagittal planes head up, and may count them from the other side.
+        counts = np.array([one.sum() for one in drawn])
+        wanted = (marked > 0).sum(axis=tuple({0, 1, 2} - {axis}))
+        assert counts.tolist() in (wanted.tolist(), wanted[::-1].tolist())
+    for address in (f"{token}/axial/99", "another", "another/axial/0"):
+        assert client.get(f"/viewer/studies/{key}/mask/{address}").status_code == 404
+    assert client.get(f"/viewer/studies/2.25.1/mask/{token}").status_code == 404
+
+
+def test_only_the_masks_brought_last_are_held_and_one_that_does_not_fit_is_refused(
+    session: Session, tmp_path: Path
+) -> None:
+    key = session.cases()[0].key
+    volume = session.pixels(key).series[0].volume
+    marked = np.ones(volume.voxels.shape[::-1], np.uint8)
+    ras = np.diag([-1.0, -1.0, 1.0, 1.0]) @ volume.affine
+    nib.Nifti1Image(marked, ras).to_filename(tmp_path / "all.nii.gz")
+    held = masks_of(session)
+    tokens = [held.take(key, tmp_path / "all.nii.gz") for _ in range(17)]
+    with pytest.raises(UnknownNameError, match="bring it again"):
+        held.document(key, tokens[0])
+    assert held.document(key, tokens[-1])["slices"] == list(range(6))
+    away = ras.copy()
+    away[:3, 3] += 1000  # mm
+    nib.Nifti1Image(marked, away).to_filename(tmp_path / "away.nii.gz")
+    with pytest.raises(MaskError):
+        held.take(key, tmp_path / "away.nii.gz")

@@ -275,6 +275,8 @@ def test_a_mask_is_measured_one_that_does_not_fit_is_refused_and_it_can_be_taken
     page.locator("#rs-study input[type=file]").set_input_files(files)
     expect(page.locator("#rs-status")).to_contain_text("The study was brought")
     screened(page, "chest_ct")
+    page.locator(".rs-mask:visible").first.locator("input[type=file]").set_input_files(mask)
+    expect(page.locator(".rs-viewer:visible .regions span")).not_to_have_count(0)
     tab(page, "explain")
     button, inside = page.locator(".rs-mask:visible").first, page.frame_locator("iframe.rs-frame")
     for file, told in ((mask, "volume"), (away, "The mask was not used: ")):
