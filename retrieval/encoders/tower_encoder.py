@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from radseek.retrieval.encoders.pooling.radclip_pooling import RadClipPooling
 from radseek.retrieval.encoders.pooling.slice_pooling import SlicePooling, pool_slices
 from radseek.retrieval.encoders.spec import EncoderSpec
 from radseek.retrieval.encoders.text_batches import check_texts
@@ -51,7 +52,7 @@ class TowerEncoder:
         spec: EncoderSpec,
         *,
         folder: Path | None = None,
-        pooling: SlicePooling | None = None,
+        pooling: SlicePooling | RadClipPooling | None = None,
         device: str = "cpu",
     ) -> None:
         self.spec = spec
