@@ -56,7 +56,8 @@ def main(folder: Path, size: str) -> None:
 
 def _drawn(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Weights drawn by their names, small enough that 24 layers keep pictures apart, and CLIP's own temperature."""
-    found = {key: value * (0.5 if value.ndim > 1 else 0.1) for key, value in drawn(state).items() if value.ndim}
+    vectors = drawn({key: value for key, value in state.items() if value.ndim})
+    found = {key: value * (0.5 if value.ndim > 1 else 0.1) for key, value in vectors.items()}
     kept = {key: 1 + value if "norm" in key and key.endswith("weight") else value for key, value in found.items()}
     return {**kept, **{key: value for key, value in state.items() if not value.ndim or not value.is_floating_point()}}
 

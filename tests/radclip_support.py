@@ -1,4 +1,4 @@
-"""RadCLIP as it was published, at tiny size: `RadCLIP.pth`, a state of `CLIPModel`, and the files of the CLIP it was."""
+"""RadCLIP as it was published, at tiny size: `RadCLIP.pth`, a state of `CLIPModel`, and its base's files."""
 
 from __future__ import annotations
 

@@ -113,7 +113,9 @@ def pooling_hash(folder: Path | None) -> str:
     return canonical_hash([_FORMAT, file_sha256(path)])
 
 
-def pool_slices(adapter: SlicePooling | RadClipPooling | None, slice_vectors: NDArray[np.floating]) -> NDArray[np.float32]:
+def pool_slices(
+    adapter: SlicePooling | RadClipPooling | None, slice_vectors: NDArray[np.floating]
+) -> NDArray[np.float32]:
     """Pool `(N, D)` slice vectors in Z order to a unit `(D,)`. One slice is itself: there is nothing to attend to."""
     rows = np.array(slice_vectors, dtype=np.float32, order="C")  # a copy: torch takes neither read-only nor reversed
     if adapter is None or len(rows) == 1:
