@@ -1,8 +1,8 @@
 """A COLIPRI folder, read and checked before anything is loaded: the weights of both towers, and CXR-BERT's files.
 
 The package `colipri` takes `model.safetensors` of `microsoft/colipri`, and the text tower's configuration and tokenizer
-from `microsoft/BiomedVLP-CXR-BERT-specialized`. What the weights' names and shapes leave open is written in the package,
-and here in `colipri_config.json`, in the package's own words; a field that is left out has the published model's value.
+from `microsoft/BiomedVLP-CXR-BERT-specialized`. What the weights' names and shapes leave open is written in the
+package, and here in `colipri_config.json`, in its own words; a field that is left out has the published model's value.
 """
 
 from __future__ import annotations
