@@ -119,8 +119,8 @@ def _model_config(folder: Path, config: Mapping[str, Any]) -> Mapping[str, Any]:
     for key, kind in kinds.items():
         if not isinstance(model, dict) or not isinstance(model.get(key), kind):
             raise EncoderError(f"{folder / CONFIG} has no valid model_cfg.{key}; it must be open_clip's own format.")
-    if "multimodal_cfg" in model:
-        raise EncoderError(f"{folder / CONFIG} is a captioning model (multimodal_cfg); only two-tower models encode.")
+    if not isinstance(model.get("multimodal_cfg", {}), dict):
+        raise EncoderError(f"{folder / CONFIG}: model_cfg.multimodal_cfg must be an object, as open_clip writes it.")
     if model["text_cfg"].get("hf_model_name") and not model["text_cfg"].get("hf_tokenizer_name"):
         raise EncoderError(f"{folder / CONFIG} names a text tower (hf_model_name) but no hf_tokenizer_name.")
     check_towers(folder / CONFIG, model)
