@@ -143,9 +143,9 @@ def _find_weights(folder: Path) -> Path:
 def _preprocess(folder: Path, model: Mapping[str, Any], config: Mapping[str, Any]) -> Preprocess:
     # As open_clip does: the picture's size is the tower's, whatever preprocess_cfg says.
     size = model["vision_cfg"].get("image_size", 224)
-    sizes = list(size) if isinstance(size, list | tuple) else [size]
-    if len(set(sizes)) != 1 or not isinstance(sizes[0], int) or sizes[0] < 1:
-        raise EncoderError(f"{folder / CONFIG}: image_size {size} is not one whole number; only square input is read.")
+    sizes = list(size) if isinstance(size, list | tuple) else [size, size]
+    if len(sizes) not in (1, 2) or any(not isinstance(one, int) or one < 1 for one in sizes):
+        raise EncoderError(f"{folder / CONFIG}: image_size {size} is neither a whole number nor a height and a width.")
     known = ("resize_mode", "interpolation", "mean", "std")
     given = {key: config[key] for key in known if config.get(key) is not None}
     for key in ("mean", "std"):
@@ -154,7 +154,8 @@ def _preprocess(folder: Path, model: Mapping[str, Any], config: Mapping[str, Any
             given[key] = tuple(float(v) for v in (value if isinstance(value, list) else [value] * 3))
     if given.get("interpolation") == "random":  # open_clip's word for "bicubic, except in training"
         given["interpolation"] = "bicubic"
-    preprocess = Preprocess(size=sizes[0], fill=int(config.get("fill_color") or 0), **given)
+    width = None if sizes[-1] == sizes[0] else sizes[-1]
+    preprocess = Preprocess(size=sizes[0], width=width, fill=int(config.get("fill_color") or 0), **given)
     _check_preprocess(folder, preprocess)
     return preprocess
 

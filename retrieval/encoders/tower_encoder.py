@@ -85,10 +85,10 @@ class TowerEncoder:
 
         Raises `UsageError` for another dtype or shape, `EncoderError` where a vector is not finite.
         """
-        size = self.spec.preprocess.size
-        if slices.dtype != np.uint8 or slices.shape[1:] != (3, size, size):
+        height, width = self.spec.preprocess.shape
+        if slices.dtype != np.uint8 or slices.shape[1:] != (3, height, width):
             raise UsageError(
-                f"Slices are {slices.dtype} {slices.shape}; '{self.spec.name}' takes uint8 (N, 3, {size}, {size}). "
+                f"Slices are {slices.dtype} {slices.shape}; '{self.spec.name}' takes uint8 (N, 3, {height}, {width}). "
                 "Use radseek.retrieval.encoders.input_pixels.prepare_slices."
             )
         rows = np.empty((len(slices), self.spec.dim), np.float32)
