@@ -81,7 +81,7 @@ def _state(checkpoint: ColipriCheckpoint) -> dict[str, torch.Tensor]:
     try:
         state = load_file(checkpoint.weights)
     except (SafetensorError, OSError) as error:
-        raise EncoderError(f"{checkpoint.weights} cannot be read: {first_line(error)} {_AGAIN}") from error
+        raise EncoderError(f"{checkpoint.weights} does not fit COLIPRI: {first_line(error)} {_AGAIN}") from error
     return {key: value for key, value in state.items() if not key.startswith(_NO_VECTOR)}
 
 
