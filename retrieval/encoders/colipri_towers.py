@@ -51,9 +51,9 @@ class ColipriImages(nn.Module):
         super().__init__()
         from timm.models.eva import EvaBlock  # late, as everything of timm: it takes seconds
 
-        width, channels, *sides = state["cubes.weight"].shape
-        self.side, self.pool, self.heads = int(sides[0]), pool, heads
-        self.cubes = nn.Conv3d(channels, width, tuple(sides), tuple(sides))
+        width, channels, side = state["cubes.weight"].shape[:3]
+        self.side, self.pool, self.heads = side, pool, heads
+        self.cubes = nn.Conv3d(channels, width, side, side)
         hidden = len(state["blocks.0.mlp.fc1_g.bias"])
         self.blocks = nn.ModuleList(
             EvaBlock(
@@ -81,9 +81,10 @@ class ColipriImages(nn.Module):
         for block in self.blocks:
             rows = block(rows, rope=places)
         rows = self.projector(self.norm(rows))
-        grid = self.pooler.each(rows).unflatten(1, counts)
+        grid = self.pooler.each(rows).reshape(len(rows), *counts, -1)
         for axis, count in enumerate(counts, start=1):
-            grid = grid.unflatten(axis, (count // self.pool, self.pool)).mean(dim=axis + 1)
+            before, after = grid.shape[:axis], grid.shape[axis + 1 :]
+            grid = grid.reshape(*before, count // self.pool, self.pool, *after).mean(dim=axis + 1)
         return self.pooler.pooled(rows), grid.flatten(1, 3)
 
 
