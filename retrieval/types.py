@@ -40,9 +40,10 @@ class VolumeGrid:
 
     `modalities`: what it reads ("CT"; units of voxels are HU then). `axes`: where Z, Y and X run to, a letter of the
     patient's directions each (R L A P S I): "SPL" is the display orientation of axial slices. `spacing` mm and `shape`
-    voxels, `(Z, Y, X)`: larger volumes are cropped about their middle, smaller ones padded with `outside`. `ranges`:
-    one channel a range of values, clipped to it and scaled to `scaled_to`. `pool`: so many patch vectors a side are
-    averaged into one that is kept.
+    voxels, `(Z, Y, X)`: larger volumes are cropped about their middle, smaller ones padded with `outside`, or where
+    that is None with the Volume's own least value. `ranges`: one channel a range of values, clipped to it and scaled to
+    `scaled_to`. `pool`: so many patch vectors a side are averaged into one that is kept. `inside`: resampled about the
+    Volume's middle and no further than it reaches, instead of from its first voxel on.
     """
 
     modalities: tuple[str, ...]
@@ -51,8 +52,9 @@ class VolumeGrid:
     shape: tuple[int, int, int]
     ranges: tuple[tuple[float, float], ...]
     scaled_to: tuple[float, float] = (0.0, 1.0)
-    outside: float = -1000.0
+    outside: float | None = -1000.0
     pool: int = 1
+    inside: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,6 +149,7 @@ def test_every_field_of_the_parts_and_of_preprocess_enters_its_hash():
         "fill": 9,
         "resize": 300,
         "full_range": True,
+        "width": 300,
     }
     changed = {preprocess_hash(dataclasses.replace(Preprocess(), **{k: v})) for k, v in other.items()}
     assert len(changed | {preprocess_hash(Preprocess())}) == 1 + len(dataclasses.fields(Preprocess))

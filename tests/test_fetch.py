@@ -26,6 +26,7 @@ from radseek.retrieval.encoders.known_encoders import known_encoders
 from radseek.retrieval.encoders.load_encoder import load_encoder
 from radseek.retrieval.encoders.spec import check_match
 from radseek.retrieval.errors import EncoderError, MissingFileError, UnknownNameError, UsageError
+from tests.biovil_support import write_biovil
 from tests.each_support import each
 from tests.encoder_folder_support import HUB_TEXT, copy_folder, edit_json, write_folder
 from tests.hub_support import serve
@@ -333,6 +334,7 @@ def hub_of(name, write, tmp_path, monkeypatch):
         ("xraysiglip", write_siglip, False),
         ("xrayclip", write_clip, False),
         ("pubmedclip", write_clip, True),
+        ("biovil", write_biovil, False),
     ],
 )
 def test_known_encoders_of_one_repository(tmp_path, monkeypatch, name, write, pickled):

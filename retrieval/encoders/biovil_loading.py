@@ -6,7 +6,7 @@ that no vector comes from: heads for classes and masked words, and the layers th
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import torch
 from safetensors import SafetensorError
@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 
 from radseek.retrieval.encoders.biovil_checkpoint import BioVilCheckpoint, biovil_parts, read_biovil
 from radseek.retrieval.encoders.biovil_towers import BioVilImages, BioVilTexts, BioVilTowers, BioVilTrunk, CxrBert
+from radseek.retrieval.encoders.cxr_bert_files import cxr_bert_tokenizer
 from radseek.retrieval.encoders.folder_encoder import folder_encoder
 from radseek.retrieval.encoders.local_only import offline
 from radseek.retrieval.encoders.open_clip_import import compiler_later
@@ -44,7 +45,7 @@ def load_biovil(folder: Path, name: str, precision: str, device: str) -> TowerEn
     parts = biovil_parts(checkpoint, precision)
     with offline(), compiler_later():
         images, texts = _images(checkpoint), _texts(checkpoint)
-        prompts = BioVilTexts(_tokenizer(checkpoint), _context(checkpoint, texts), name)
+        prompts = BioVilTexts(cxr_bert_tokenizer(checkpoint.bert), checkpoint.bert.context, name)
     dim = int(texts.cls_projection_head["dense_to_output"].out_features)  # type: ignore[arg-type]
     found = int(images.trunk.projector[-1].out_channels)  # type: ignore[arg-type]
     if found != dim:
@@ -100,7 +101,7 @@ def _trunk(state: dict[str, torch.Tensor]) -> BioVilTrunk:
 def _texts(checkpoint: BioVilCheckpoint) -> CxrBert:
     import transformers
 
-    config = {key: value for key, value in checkpoint.config.items() if key != "model_type"}
+    config = {key: value for key, value in checkpoint.bert.config.items() if key != "model_type"}
     width = config.pop("projection_size", 128)  # the package's own, where config.json leaves it out
     try:
         with torch.random.fork_rng(devices=[]):  # what is drawn here is replaced by the weights
@@ -119,19 +120,3 @@ def _texts(checkpoint: BioVilCheckpoint) -> CxrBert:
             "Weights and configuration must come from the same model."
         ) from error
     return model.eval().requires_grad_(False)
-
-
-def _tokenizer(checkpoint: BioVilCheckpoint) -> Any:
-    """Return BERT's tokenizer of the vocabulary alone, so that no other file of the folder can name anything."""
-    import transformers
-
-    lines = checkpoint.vocabulary.read_text(encoding="utf-8", errors="replace").split("\n")
-    words = {word.rstrip("\r"): number for number, word in enumerate(lines[:-1] if lines[-1] == "" else lines)}
-    needed = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-    if not all(word in words for word in needed):
-        raise EncoderError(f"{checkpoint.vocabulary} is not BERT's vocabulary: it lacks one of {', '.join(needed)}.")
-    return transformers.BertTokenizer(vocab=words, **checkpoint.tokenizer)
-
-
-def _context(checkpoint: BioVilCheckpoint, texts: CxrBert) -> int:
-    return min(int(texts.bert.config.max_position_embeddings), int(checkpoint.tokenizer["model_max_length"]))

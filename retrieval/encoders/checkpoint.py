@@ -119,8 +119,8 @@ def _model_config(folder: Path, config: Mapping[str, Any]) -> Mapping[str, Any]:
     for key, kind in kinds.items():
         if not isinstance(model, dict) or not isinstance(model.get(key), kind):
             raise EncoderError(f"{folder / CONFIG} has no valid model_cfg.{key}; it must be open_clip's own format.")
-    if "multimodal_cfg" in model:
-        raise EncoderError(f"{folder / CONFIG} is a captioning model (multimodal_cfg); only two-tower models encode.")
+    if not isinstance(model.get("multimodal_cfg", {}), dict):
+        raise EncoderError(f"{folder / CONFIG}: model_cfg.multimodal_cfg must be an object, as open_clip writes it.")
     if model["text_cfg"].get("hf_model_name") and not model["text_cfg"].get("hf_tokenizer_name"):
         raise EncoderError(f"{folder / CONFIG} names a text tower (hf_model_name) but no hf_tokenizer_name.")
     check_towers(folder / CONFIG, model)
@@ -143,9 +143,9 @@ def _find_weights(folder: Path) -> Path:
 def _preprocess(folder: Path, model: Mapping[str, Any], config: Mapping[str, Any]) -> Preprocess:
     # As open_clip does: the picture's size is the tower's, whatever preprocess_cfg says.
     size = model["vision_cfg"].get("image_size", 224)
-    sizes = list(size) if isinstance(size, list | tuple) else [size]
-    if len(set(sizes)) != 1 or not isinstance(sizes[0], int) or sizes[0] < 1:
-        raise EncoderError(f"{folder / CONFIG}: image_size {size} is not one whole number; only square input is read.")
+    sizes = list(size) if isinstance(size, list | tuple) else [size, size]
+    if len(sizes) not in (1, 2) or any(not isinstance(one, int) or one < 1 for one in sizes):
+        raise EncoderError(f"{folder / CONFIG}: image_size {size} is neither a whole number nor a height and a width.")
     known = ("resize_mode", "interpolation", "mean", "std")
     given = {key: config[key] for key in known if config.get(key) is not None}
     for key in ("mean", "std"):
@@ -154,7 +154,8 @@ def _preprocess(folder: Path, model: Mapping[str, Any], config: Mapping[str, Any
             given[key] = tuple(float(v) for v in (value if isinstance(value, list) else [value] * 3))
     if given.get("interpolation") == "random":  # open_clip's word for "bicubic, except in training"
         given["interpolation"] = "bicubic"
-    preprocess = Preprocess(size=sizes[0], fill=int(config.get("fill_color") or 0), **given)
+    width = None if sizes[-1] == sizes[0] else sizes[-1]
+    preprocess = Preprocess(size=sizes[0], width=width, fill=int(config.get("fill_color") or 0), **given)
     _check_preprocess(folder, preprocess)
     return preprocess
 

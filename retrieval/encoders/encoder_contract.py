@@ -147,9 +147,9 @@ def _input_stays_as_it_is(encoder: Encoder) -> None:
 
 
 def _wrong_slices_are_refused(encoder: Encoder) -> None:
-    size = encoder.spec.preprocess.size
-    floats: Any = np.zeros((1, 3, size, size), np.float32)
-    shapes = ((1, 1, size, size), (1, 3, size + 1, size), (3, size, size))
+    height, width = encoder.spec.preprocess.shape
+    floats: Any = np.zeros((1, 3, height, width), np.float32)
+    shapes = ((1, 1, height, width), (1, 3, height + 1, width), (3, height, width))
     for wrong in (floats, *(np.zeros(shape, np.uint8) for shape in shapes)):
         _check_refused(partial(encoder.encode_slices, wrong), f"{wrong.dtype} {wrong.shape}")
 
@@ -304,7 +304,7 @@ OF_TEXTS: Final[Rules] = {
 def _slices(encoder: Encoder, count: int | None = None) -> NDArray[np.uint8]:
     """Return noise and, at the odd places, bright squares, `(batch_size, 3, S, S)` or `count` of them."""
     size, wanted = encoder.spec.preprocess.size, max(2, encoder.batch_size) if count is None else count
-    made = np.random.default_rng(17).integers(0, 256, (wanted, 3, size, size), dtype=np.uint8)
+    made = np.random.default_rng(17).integers(0, 256, (wanted, 3, *encoder.spec.preprocess.shape), dtype=np.uint8)
     for number in range(1, wanted, 2):
         made[number] = 0
         made[number, :, size // 4 : size // 4 + 1 + size * (number % 5 + 1) // 12, size // 3 : size // 3 * 2 + 1] = 200

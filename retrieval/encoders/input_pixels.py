@@ -21,13 +21,12 @@ _LONGEST_ASPECT = 16
 
 
 def prepare_slices(slices: NDArray[np.uint8], preprocess: Preprocess) -> NDArray[np.uint8]:
-    """Resize `(N, H, W)` or `(N, H, W, 3)` uint8 slices to `(N, 3, S, S)` uint8, S = `preprocess.size`.
+    """Resize `(N, H, W)` or `(N, H, W, 3)` uint8 slices to `(N, 3, S, T)` uint8, (S, T) = `preprocess.shape`.
 
     Raises `UsageError` for another dtype or shape, or for slices without pixels.
     """
     _check(slices)
-    size = preprocess.size
-    prepared = np.empty((len(slices), 3, size, size), np.uint8)
+    prepared = np.empty((len(slices), 3, *preprocess.shape), np.uint8)
     for number, pixels in enumerate(slices):
         image = Image.fromarray(np.ascontiguousarray(_full_range(pixels) if preprocess.full_range else pixels))
         resized = np.asarray(_fit(image.convert("L") if preprocess.full_range else image, preprocess))
@@ -60,31 +59,50 @@ def _fit(image: Image.Image, preprocess: Preprocess) -> Image.Image:
     size, side = preprocess.size, preprocess.resize or preprocess.size
     bilinear = preprocess.interpolation == "bilinear"
     resample = Image.Resampling.BILINEAR if bilinear else Image.Resampling.BICUBIC
+    if preprocess.width is not None:
+        return _fit_oblong(image, preprocess, resample)
     floor = preprocess.resize_mode == "shortest_floor"
     if preprocess.resize_mode == "squash":
-        return _crop(_resize(image, (side, side), resample), size, floor=floor)
+        return _crop(_resize(image, (side, side), resample), (size, size), floor=floor)
     if preprocess.resize_mode == "longest":
-        return _pad(_shrink_longest(image, size, resample), size, preprocess.fill)
-    return _crop(_cover(image, side, resample), size, floor=floor)
+        return _pad(_shrink_longest(image, (size, size), resample), (size, size), preprocess.fill)
+    return _crop(_cover(image, side, resample), (size, size), floor=floor)
+
+
+def _fit_oblong(image: Image.Image, preprocess: Preprocess, resample: Image.Resampling) -> Image.Image:
+    """Fit a picture into an input that is no square, as open_clip does, whose `shortest` is always bicubic then."""
+    height, width = preprocess.shape
+    if preprocess.resize_mode == "squash":
+        return _resize(image, (width, height), resample)
+    if preprocess.resize_mode == "longest":
+        return _pad(_shrink_longest(image, (width, height), resample), (width, height), preprocess.fill)
+    ratios = image.width / width, image.height / height
+    ratio = min(ratios)
+    if max(ratios) > _LONGEST_ASPECT * ratio:
+        left, top = (image.width - width * ratio) / 2, (image.height - height * ratio) / 2
+        box = (left, top, left + width * ratio, top + height * ratio)
+        return image.resize((width, height), Image.Resampling.BICUBIC, box=box)
+    covering = (round(image.width / ratio), round(image.height / ratio))
+    return _crop(_resize(image, covering, Image.Resampling.BICUBIC), (width, height), floor=False)
 
 
 def _resize(image: Image.Image, size: tuple[int, int], resample: Image.Resampling) -> Image.Image:
     return image if image.size == size else image.resize(size, resample)
 
 
-def _shrink_longest(image: Image.Image, size: int, resample: Image.Resampling) -> Image.Image:
-    ratio = max(image.size) / size
+def _shrink_longest(image: Image.Image, size: tuple[int, int], resample: Image.Resampling) -> Image.Image:
+    ratio = max(image.width / size[0], image.height / size[1])
     # open_clip rounds the short side to zero on strips longer than twice the size, and then fails; one pixel stays.
     width, height = (max(1, round(side / ratio)) for side in image.size)
     return _resize(image, (width, height), resample)
 
 
-def _pad(image: Image.Image, size: int, fill: int) -> Image.Image:
-    if image.size == (size, size):
+def _pad(image: Image.Image, size: tuple[int, int], fill: int) -> Image.Image:
+    if image.size == size:
         return image
     colour = fill if image.mode == "L" else (fill,) * 3
-    canvas = Image.new(image.mode, (size, size), colour)
-    canvas.paste(image, ((size - image.width) // 2, (size - image.height) // 2))
+    canvas = Image.new(image.mode, size, colour)
+    canvas.paste(image, ((size[0] - image.width) // 2, (size[1] - image.height) // 2))
     return canvas
 
 
@@ -99,9 +117,11 @@ def _cover(image: Image.Image, side: int, resample: Image.Resampling) -> Image.I
     return _resize(image, (side * width // short, side * height // short), resample)
 
 
-def _crop(image: Image.Image, size: int, *, floor: bool) -> Image.Image:
-    """Return the centre square of a picture, `size` pixels wide."""
-    if image.size == (size, size):
+def _crop(image: Image.Image, size: tuple[int, int], *, floor: bool) -> Image.Image:
+    """Return the centre of a picture, `size` pixels wide and high."""
+    if image.size == size:
         return image
-    left, top = ((side - size) // 2 if floor else round((side - size) / 2.0) for side in image.size)
-    return image.crop((left, top, left + size, top + size))
+    left, top = (
+        (side - kept) // 2 if floor else round((side - kept) / 2.0) for side, kept in zip(image.size, size, strict=True)
+    )
+    return image.crop((left, top, left + size[0], top + size[1]))

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 __all__ = ["KnownEncoder", "known_encoders"]
 
@@ -20,6 +21,8 @@ class KnownEncoder:
     `input` is the side of its pictures in pixels, `width` the length of its vectors, `dimensions` 2 for slices and 3
     for volumes. `repository` is on the hub, "" for what comes with radseek, and `revision` the commit that is taken,
     None for the main branch; `terms` where what binds its users can be read, "" for nothing beyond its licence.
+    Where weights were published alone, `weights` is their file, `base` (at `base_revision`) the repository of what
+    describes their towers, and `written` what is written beside them: files by name, and what they say.
     """
 
     name: str
@@ -31,6 +34,10 @@ class KnownEncoder:
     repository: str = ""
     revision: str | None = None
     text_revisions: Mapping[str, str] = field(default_factory=dict)
+    weights: str = ""
+    base: str = ""
+    base_revision: str | None = None
+    written: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     terms: str = ""
     gated: bool = False
     text: bool = True

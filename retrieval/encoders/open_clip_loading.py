@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from radseek.retrieval.encoders.checkpoint import Checkpoint, read_checkpoint
 from radseek.retrieval.encoders.folder_encoder import folder_encoder, scale_and_bias
 from radseek.retrieval.encoders.local_only import offline
+from radseek.retrieval.encoders.open_clip_coca import ContrastiveHalf
 from radseek.retrieval.encoders.open_clip_import import open_clip
 from radseek.retrieval.encoders.open_clip_model import build_model, first_line
 from radseek.retrieval.encoders.random_model import RANDOM_PREPROCESS, build_random, random_parts
@@ -125,7 +126,7 @@ def load_random(precision: str, device: str) -> TowerEncoder:
 
 
 def load_model(checkpoint: Checkpoint) -> Any:
-    """Return open_clip's model of `checkpoint`, in fp32, in evaluation mode, with its weights.
+    """Return open_clip's model of `checkpoint`, in fp32, in evaluation mode, with its weights; of a CoCa two towers.
 
     Raises `EncoderError` where the configuration or the weights do not fit.
     """
@@ -137,7 +138,8 @@ def load_model(checkpoint: Checkpoint) -> Any:
             f"{checkpoint.weights} does not fit the towers that open_clip_config.json describes: {first_line(error)} "
             "Weights and configuration must come from the same model."
         ) from error
-    return model.eval().requires_grad_(False)
+    two_towers = ContrastiveHalf(model) if isinstance(model, open_clip.CoCa) else model
+    return two_towers.eval().requires_grad_(False)
 
 
 def load_tokenizer(checkpoint: Checkpoint) -> Any:

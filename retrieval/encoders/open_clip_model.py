@@ -14,7 +14,8 @@ def build_model(config: dict[str, Any], source: str) -> Any:
     """Return open_clip's model of a configuration (`model_cfg`), with fresh fp32 weights; `source` is for messages."""
     config = dict(config)
     custom = config.pop("custom_text", False) or "hf_model_name" in config["text_cfg"]
-    kind = open_clip.CustomTextCLIP if custom else open_clip.CLIP
+    captions = open_clip.CoCa if "multimodal_cfg" in config else open_clip.CustomTextCLIP
+    kind = captions if custom else open_clip.CLIP
     try:
         # A configuration may ask for half precision; weights are always read in full.
         with compiler_later():  # a text tower of Hugging Face imports its module here

@@ -51,6 +51,7 @@ class Preprocess:
     `mean` and `std` are per RGB channel on the 0 to 1 scale; `fill` (0 to 255) pads in mode `longest`. `resize` is the
     side that is resized to before the centre `size` is cut out, as `shortest` and `squash` of timm do; None is `size`.
     `full_range`: each slice's least value becomes 0 and its greatest 255 before it is resized, colours made grey.
+    `width`: the input's width where it is no square, whose height `size` is then; None is `size`.
     """
 
     size: int = 224
@@ -61,6 +62,12 @@ class Preprocess:
     fill: int = 0
     resize: int | None = None
     full_range: bool = False
+    width: int | None = None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Return the input's height and width in pixels."""
+        return self.size, self.size if self.width is None else self.width
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from radseek.retrieval.encoders.pooling.radclip_pooling import RadClipPooling
 from radseek.retrieval.encoders.pooling.slice_pooling import SlicePooling, pool_slices
 from radseek.retrieval.encoders.spec import EncoderSpec
 from radseek.retrieval.encoders.text_batches import check_texts
@@ -51,7 +52,7 @@ class TowerEncoder:
         spec: EncoderSpec,
         *,
         folder: Path | None = None,
-        pooling: SlicePooling | None = None,
+        pooling: SlicePooling | RadClipPooling | None = None,
         device: str = "cpu",
     ) -> None:
         self.spec = spec
@@ -84,10 +85,10 @@ class TowerEncoder:
 
         Raises `UsageError` for another dtype or shape, `EncoderError` where a vector is not finite.
         """
-        size = self.spec.preprocess.size
-        if slices.dtype != np.uint8 or slices.shape[1:] != (3, size, size):
+        height, width = self.spec.preprocess.shape
+        if slices.dtype != np.uint8 or slices.shape[1:] != (3, height, width):
             raise UsageError(
-                f"Slices are {slices.dtype} {slices.shape}; '{self.spec.name}' takes uint8 (N, 3, {size}, {size}). "
+                f"Slices are {slices.dtype} {slices.shape}; '{self.spec.name}' takes uint8 (N, 3, {height}, {width}). "
                 "Use radseek.retrieval.encoders.input_pixels.prepare_slices."
             )
         rows = np.empty((len(slices), self.spec.dim), np.float32)

@@ -43,6 +43,8 @@ def preprocess_hash(preprocess: Preprocess) -> str:
         del values["resize"]
     if not preprocess.full_range:  # the same
         del values["full_range"]
+    if preprocess.width is None:  # the same
+        del values["width"]
     return canonical_hash(values)
 
 

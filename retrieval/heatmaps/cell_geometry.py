@@ -31,7 +31,10 @@ class Placement:
 
 
 def place(shape: tuple[int, int], preprocess: Preprocess) -> Placement:
-    """Return where `prepare_slices` puts a slice of `shape (H, W)`, its rounding included."""
+    """Return where `prepare_slices` puts a slice of `shape (H, W)`, its rounding included.
+
+    Of an input that is no square nothing is drawn, and its place is that of a square of its height.
+    """
     size, side = preprocess.size, preprocess.resize or preprocess.size
     if preprocess.resize_mode == "squash":
         resized = (side, side)

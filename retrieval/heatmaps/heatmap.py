@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from radseek.retrieval.encoders.encoder import Encoder
 from radseek.retrieval.encoders.input_pixels import prepare_slices
+from radseek.retrieval.errors import UsageError
 from radseek.retrieval.heatmaps.cell_geometry import place, spread, to_slice
 from radseek.retrieval.scoring.text_vectors import TextPair
 
@@ -52,8 +53,10 @@ def heat_map(
     """Return a map `(H, W)` of a view's slice `(H, W)` or `(H, W, 3)` uint8: high where the finding is seen.
 
     NaN where the encoder saw nothing (what its preprocessing crops away). Raises `UsageError` for another kind of
-    array.
+    array, and for an encoder whose input is no square, over which no map is drawn.
     """
+    if encoder.spec.preprocess.width is not None:
+        raise UsageError(f"Heat maps are drawn over square input, not one of {encoder.spec.preprocess.shape} pixels.")
     placement = place((view_slice.shape[0], view_slice.shape[1]), encoder.spec.preprocess)
     prepared = prepare_slices(view_slice[None], encoder.spec.preprocess)
     return to_slice(input_maps(encoder, prepared, pair, recipe)[0], placement)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radseek.prompts.finding import Finding
+from radseek.retrieval.encoders.encoder import Encoder
 from radseek.retrieval.encoders.input_pixels import prepare_slices
 from radseek.retrieval.errors import UnknownNameError
 from radseek.retrieval.heatmaps.check_store import CheckStore, check_key
@@ -27,6 +28,7 @@ __all__ = ["CHECKED_SLICES", "HeatMap", "HeatMapper"]
 
 CHECKED_SLICES = 8
 _ONE_VECTOR = "one_vector_a_volume"  # nothing says where
+_OBLONG = "input_is_not_square"  # whose cells are not drawn
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,7 +100,7 @@ class HeatMapper:
         view = _view_of(series, reading, encoder.spec.recipe)
         margins = slice_margins(reading.view.slices, pair)[:, 0]
         rows = key_rows(margins, reading.competing)
-        refused = self._judge.refuses_map(finding, reading, is_phantom=vectors.is_phantom)
+        refused = self._judge.refuses_map(finding, reading, is_phantom=vectors.is_phantom) or _no_square(encoder)
         chosen = None if every_slice else rows
         if encoder.spec.recipe.volume is not None:
             check, maps = _of_places(view, reading.view, margins, chosen, refused)
@@ -135,6 +137,10 @@ class HeatMapper:
         if check.settles:  # a radiograph alone says nothing of the next one
             self._checks.put(key, check)
         return check
+
+
+def _no_square(encoder: Encoder) -> str | None:
+    return None if encoder.spec.preprocess.width is None else _OBLONG
 
 
 def _of_places(

@@ -5,11 +5,12 @@ A folder appears whole or not at all: it is made beside its place under another 
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from radseek.retrieval.encoders.download.file_hashes import MANIFEST, write_mani
 from radseek.retrieval.encoders.download.hub import HubRepository, endpoint, open_repository
 from radseek.retrieval.encoders.download.pickle_conversion import convert_pickle
 from radseek.retrieval.encoders.folder_kinds import kind_of
-from radseek.retrieval.encoders.known_encoders import known_encoders
+from radseek.retrieval.encoders.known_encoders import KnownEncoder, known_encoders
 from radseek.retrieval.encoders.transformers_checkpoint import PROCESSORS
 from radseek.retrieval.errors import EncoderError, MissingFileError, UnknownNameError, UsageError, nearest
 
@@ -34,23 +35,31 @@ __all__ = ["FETCHABLE", "HubSource", "fetch", "fetched_folder"]
 
 HUB_PREFIX = "hf-hub:"
 _PICKLES = ("open_clip_pytorch_model.bin", "open_clip_model.bin", "open_clip_pytorch_model.pt", "pytorch_model.bin")
-_EXTRAS = ("slice_pooling.safetensors", "calibration.json", "concepts.json", "model_card.md")
+_POOLING = "slice_pooling"
+_EXTRAS = (f"{_POOLING}.safetensors", "calibration.json", "concepts.json", "model_card.md")
 
 
 @dataclass(frozen=True, slots=True)
 class HubSource:
-    """A model on a hub, and the commit at which each repository it needs is taken (None: its main branch)."""
+    """A model on a hub, and the commit at which each repository it needs is taken (None: its main branch).
+
+    `weights`, `base` and `written` are a `KnownEncoder`'s: what goes with weights that were published alone.
+    """
 
     repository: str
     revision: str | None = None
     text_revisions: Mapping[str, str] = field(default_factory=dict)
+    weights: str = ""
+    base: str = ""
+    base_revision: str | None = None
+    written: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
-FETCHABLE: dict[str, HubSource] = {
-    name: HubSource(known.repository, known.revision, known.text_revisions)
-    for name, known in known_encoders().items()
-    if known.repository
-}
+def _source(known: KnownEncoder) -> HubSource:
+    return HubSource(**{one.name: getattr(known, one.name) for one in fields(HubSource)})
+
+
+FETCHABLE: dict[str, HubSource] = {name: _source(one) for name, one in known_encoders().items() if one.repository}
 
 
 def fetch(name: str, to: Path | None = None, *, accept_terms: bool = False) -> Path:
@@ -149,6 +158,8 @@ def _fill_beside(name: str, target: Path, fill: Callable[[Path], dict[str, Any]]
 
 def _from_hub(source: HubSource, folder: Path) -> dict[str, Any]:
     model = open_repository(source.repository, source.revision)
+    if source.base:
+        return _weights_alone(source, model, folder)
     if CONFIG not in model.files and TEXT_CONFIG in model.files:
         return _of_one_repository(model, folder)
     config = read_json(model.download(CONFIG, folder))
@@ -162,6 +173,22 @@ def _from_hub(source: HubSource, folder: Path) -> dict[str, Any]:
         if extra in model.files:
             model.download(extra, folder)
     return {"endpoint": endpoint(), "revisions": used, "weights": weights}
+
+
+def _weights_alone(source: HubSource, model: HubRepository, folder: Path) -> dict[str, Any]:
+    """Bring weights that were published alone, and what describes their towers from the model that they began as."""
+    base = open_repository(source.base, source.base_revision)
+    for name in (TEXT_CONFIG, *PROCESSORS, *TOKENIZER_FILES):
+        if name in base.files:
+            base.download(name, folder)
+    for name, said in source.written.items():
+        (folder / name).write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
+    path = model.download(source.weights, folder)
+    wanted = kind_of(folder).weights
+    if path.name not in wanted:
+        convert_pickle(path, folder / wanted[0])
+        path.unlink()
+    return {"endpoint": endpoint(), "revisions": {model.name: model.sha, base.name: base.sha}, "weights": path.name}
 
 
 def _weights_name(model: HubRepository) -> str:
@@ -201,6 +228,14 @@ def _convert_more(origin: Path, folder: Path) -> None:
             with tempfile.TemporaryDirectory(prefix=".radseek.", dir=folder) as staging:
                 convert_pickle(pickle, Path(staging) / safe.name)
                 os.replace(Path(staging) / safe.name, folder / safe.name)
+
+
+def _convert_pooling(origin: Path, folder: Path) -> None:
+    """Bring RadCLIP's slice-pooling adapter into `folder`, where `origin` holds it as a pickle."""
+    if any(path.suffix in PICKLE_SUFFIXES for path in origin.glob(f"{_POOLING}.*")):
+        from radseek.retrieval.encoders.pooling.radclip_pooling import convert_adapter  # late: torch takes seconds
+
+        convert_adapter(origin, folder)
 
 
 def _first_of(names: tuple[str, ...], model: HubRepository) -> str:
@@ -258,6 +293,7 @@ def _from_folder(origin: Path, folder: Path) -> dict[str, Any]:
     else:
         convert_pickle(_pickle_in(origin), folder / weights[0])
     _convert_more(origin, folder)
+    _convert_pooling(origin, folder)
     return {"folder": str(origin)}
 
 
@@ -269,12 +305,15 @@ def _convert_in_place(folder: Path) -> Path:
             convert_pickle(_pickle_in(folder), converted)
             os.replace(converted, folder / weights[0])
     _convert_more(folder, folder)
+    _convert_pooling(folder, folder)
     kind_of(folder).check(folder)
     return folder
 
 
 def _pickle_in(folder: Path) -> Path:
-    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICKLE_SUFFIXES)
+    found = sorted(
+        path for path in folder.iterdir() if path.suffix.lower() in PICKLE_SUFFIXES and path.stem != _POOLING
+    )
     named = [path for path in found if path.name in _PICKLES] or found
     if not named:
         raise MissingFileError(

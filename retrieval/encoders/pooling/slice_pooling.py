@@ -6,27 +6,26 @@ gate that starts closed, so an untrained adapter is exactly the mean, and traini
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
-from typing import Any
+from typing import Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
 from torch import nn
 from torch.nn import functional
 
 from radseek.retrieval.encoders.download.file_hashes import file_sha256
+from radseek.retrieval.encoders.pooling.adapter_file import ADAPTER, ADAPTER_PICKLES, read_adapter, write_adapter
+from radseek.retrieval.encoders.pooling.radclip_pooling import RADCLIP_FORM, RadClipPooling
 from radseek.retrieval.encoders.spec import MEAN_POOLING, canonical_hash
 from radseek.retrieval.encoders.unit_rows import mean_pool, unit_rows
 from radseek.retrieval.errors import EncoderError
 
 __all__ = ["ADAPTER", "SlicePooling", "load_pooling", "pool_slices", "pooling_hash"]
 
-ADAPTER = "slice_pooling.safetensors"
 _FORMAT = "radseek slice pooling 1"
 
 
@@ -56,12 +55,13 @@ class SlicePooling(nn.Module):
 
     def save(self, path: Path) -> None:
         """Write the adapter as safetensors, its shape in the header: equal adapters give equal bytes."""
-        tensors = {name: value.detach().cpu().contiguous() for name, value in self.state_dict().items()}
-        about = {"format": _FORMAT, "shape": json.dumps({"dim": self.dim, "heads": self.heads})}
-        data = save(tensors, metadata=about)
-        size = int.from_bytes(data[:8], "little")  # of the JSON header, whose keys come in any order
-        header = json.dumps(json.loads(data[8 : 8 + size]), sort_keys=True, separators=(",", ":"))
-        path.write_bytes(data[:8] + header.encode().ljust(size) + data[8 + size :])
+        write_adapter(path, _FORMAT, {"dim": self.dim, "heads": self.heads}, self.state_dict())
+
+
+_FORMS: Final[dict[str, type[SlicePooling] | type[RadClipPooling]]] = {
+    _FORMAT: SlicePooling,
+    RADCLIP_FORM: RadClipPooling,
+}
 
 
 def place_code(mask: torch.Tensor, dim: int) -> torch.Tensor:
@@ -73,17 +73,18 @@ def place_code(mask: torch.Tensor, dim: int) -> torch.Tensor:
     return torch.cat([angle.sin(), angle.cos()], dim=-1)[..., :dim]
 
 
-def load_pooling(folder: Path | None, dim: int) -> SlicePooling | None:
+def load_pooling(folder: Path | None, dim: int) -> SlicePooling | RadClipPooling | None:
     """Load `slice_pooling.safetensors` from `folder`, or return None where there is none.
 
-    Raises `EncoderError` where it cannot be read or was made for vectors of another width.
+    Raises `EncoderError` where it cannot be read, was made for vectors of another width, or is a pickle still.
     """
     path = folder / ADAPTER if folder is not None else None
-    if path is None or not path.is_file():
+    if folder is None or path is None or not path.is_file():
+        _check_converted(folder)
         return None
     try:
-        shape, tensors = _read(path)
-        adapter = SlicePooling(int(shape["dim"]), int(shape["heads"]))
+        form, shape, tensors = read_adapter(path)
+        adapter = _FORMS[form](int(shape["dim"]), int(shape["heads"]))
         adapter.load_state_dict(tensors)
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, AssertionError, RuntimeError) as error:
         raise EncoderError(
@@ -94,12 +95,14 @@ def load_pooling(folder: Path | None, dim: int) -> SlicePooling | None:
     return adapter.eval().requires_grad_(False)
 
 
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-    with safe_open(str(path), framework="pt") as file:
-        header = file.metadata() or {}
-        if header.get("format") != _FORMAT:
-            raise ValueError(f"format is {header.get('format')!r}, not {_FORMAT!r}")
-        return json.loads(header["shape"]), {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+def _check_converted(folder: Path | None) -> None:
+    """Refuse an adapter that is a pickle still, without which the pooling would silently be the mean."""
+    for name in ADAPTER_PICKLES if folder is not None else ():
+        if folder is not None and (folder / name).is_file():
+            raise EncoderError(
+                f"{folder / name} is a pickle, which can run any code; only {ADAPTER} is loaded. Convert it once, in a "
+                f"process of its own: `radseek fetch {folder}`."
+            )
 
 
 def pooling_hash(folder: Path | None) -> str:
@@ -110,7 +113,9 @@ def pooling_hash(folder: Path | None) -> str:
     return canonical_hash([_FORMAT, file_sha256(path)])
 
 
-def pool_slices(adapter: SlicePooling | None, slice_vectors: NDArray[np.floating]) -> NDArray[np.float32]:
+def pool_slices(
+    adapter: SlicePooling | RadClipPooling | None, slice_vectors: NDArray[np.floating]
+) -> NDArray[np.float32]:
     """Pool `(N, D)` slice vectors in Z order to a unit `(D,)`. One slice is itself: there is nothing to attend to."""
     rows = np.array(slice_vectors, dtype=np.float32, order="C")  # a copy: torch takes neither read-only nor reversed
     if adapter is None or len(rows) == 1:

@@ -51,7 +51,10 @@ def recipe_hash(recipe: ImagingRecipe) -> str:
     if recipe == OUR_RECIPE:
         return imaging_hash()
     if recipe.volume is not None:
-        return imaging_hash({"version": VOLUME_VERSION, "volume": asdict(recipe.volume)})
+        volume = asdict(recipe.volume)
+        if not recipe.volume.inside:  # so that what was hashed before there was an `inside` keeps its hash
+            del volume["inside"]
+        return imaging_hash({"version": VOLUME_VERSION, "volume": volume})
     own = {"slices": {"max_gap_mm": recipe.max_gap_mm, "max_count": recipe.max_slices}}
     channels = {"ct_channels": [list(one) for one in recipe.ct_channels]} if recipe.ct_channels else {}
     return imaging_hash({**IMAGING_RECIPE, **own, **channels})

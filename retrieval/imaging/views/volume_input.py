@@ -1,9 +1,9 @@
 """A Volume on the grid of a volume encoder: turned to its axes, resampled, cropped or padded, scaled to its channels.
 
 The grid lies along the Volume's own axes, those nearest to the encoder's, so a tilted stack stays tilted as it was
-acquired. Its first voxel begins where the Volume's does, the last one may end beyond it; the middle of what results is
-cropped or padded. Geometry as torchio's `ToCanonical`, `Resample` and `CropOrPad` (the reference of
-`benchmarks/volume_grid.py`), values between voxels are linear.
+acquired. Its first voxel begins where the Volume's does, the last one may end beyond it; or it lies about the Volume's
+middle and inside it, as torchio 1.1 and later resample. The middle of what results is cropped or padded. Otherwise
+geometry as torchio's `ToOrientation`, `Resample` and `CropOrPad`; values between voxels are linear.
 """
 
 from __future__ import annotations
@@ -130,26 +130,46 @@ def _resampled(
     own = np.linalg.norm(affine[:3, :3], axis=0)[::-1]  # mm, (Z, Y, X)
     ratio = np.asarray(grid.spacing) / own
     count = np.array(voxels.shape, np.float64)
-    size = np.where(count == 1, 1, np.ceil(count / ratio - 1e-6)).astype(int)
-    before = [_before(int(wanted), int(there)) for wanted, there in zip(grid.shape, size, strict=True)]
-    start = 0.5 * (ratio - 1) - np.asarray(before) * ratio  # in own voxels, of the grid's first
-    values = np.full(grid.shape, np.float32(grid.outside), np.float32)
-    inside = tuple(
-        slice(max(0, first), min(wanted, first + int(there)))
-        for first, there, wanted in zip(before, size, grid.shape, strict=True)
-    )
-    offset = start + np.array([part.start for part in inside]) * ratio
-    shape = tuple(part.stop - part.start for part in inside)
-    values[inside] = affine_transform(
-        voxels, ratio, offset, output_shape=shape, output=np.float32, order=1, mode="nearest"
-    )
+    size, first = _extent(count, ratio, inside=grid.inside)
+    before = np.array([_before(int(wanted), int(there)) for wanted, there in zip(grid.shape, size, strict=True)])
+    start = first - before * ratio  # in own voxels, of the grid's first
+    low = np.maximum(0, before)
+    high = np.minimum(np.array(grid.shape), before + size)
+    if grid.outside is None:  # the least value of all that is resampled, cropped or not
+        whole = _linear(voxels, ratio, first, size)
+        outside, kept = whole.min(), whole[tuple(map(slice, low - before, high - before))]
+    else:
+        outside, kept = np.float32(grid.outside), _linear(voxels, ratio, start + low * ratio, high - low)
+    values = np.full(grid.shape, outside, np.float32)
+    values[tuple(map(slice, low, high))] = kept
     for axis in range(3):  # the last voxel may lie beyond the Volume's end
         beyond = start[axis] + np.arange(grid.shape[axis]) * ratio[axis] > count[axis] - 0.5 + 1e-6
-        values[(slice(None),) * axis + (beyond,)] = np.float32(grid.outside)
+        values[(slice(None),) * axis + (beyond,)] = outside
     placed = affine.copy()
     placed[:3, :3] = affine[:3, :3] * ratio[::-1]
     placed[:3, 3] = affine[:3, 3] + affine[:3, :3] @ start[::-1]
     return values, placed
+
+
+def _extent(
+    count: NDArray[np.float64], ratio: NDArray[np.float64], *, inside: bool
+) -> tuple[NDArray[np.int_], NDArray[np.float64]]:
+    """Return how many voxels of the grid a Volume fills, and where the first lies in the Volume's own voxels."""
+    if inside:
+        size = np.where(count == 1, 1, np.maximum(1, np.floor(count / ratio + 1e-6)))
+        return size.astype(int), (count - 1) / 2 - (size - 1) / 2 * ratio
+    return np.where(count == 1, 1, np.ceil(count / ratio - 1e-6)).astype(int), 0.5 * (ratio - 1)
+
+
+def _linear(
+    voxels: NDArray[Any], ratio: NDArray[np.float64], start: NDArray[np.float64], size: NDArray[np.int_]
+) -> NDArray[np.float32]:
+    """Return `size` values from `start` on, in steps of `ratio`, all in the Volume's own voxels."""
+    shape = tuple(int(one) for one in size)
+    values: NDArray[np.float32] = affine_transform(
+        voxels, ratio, start, output_shape=shape, output=np.float32, order=1, mode="nearest"
+    )
+    return values
 
 
 def _before(wanted: int, there: int) -> int:
