@@ -7,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 
 from radseek.retrieval.disk_errors import writing_to
@@ -55,12 +56,24 @@ class ImportFiles:
 
                 path = self.folder / f"views-{len(self.files):05d}.parquet"
                 self.files.append(str(path))
-                self._writer, self._in_file = pq.ParquetWriter(path, self._schema), 0
-            self._writer.write_table(pa.Table.from_pylist(list(rows), self._schema))
+                texts = [field.name for field in self._schema if field.name not in ("id", "mark", "vector")]
+                self._writer, self._in_file = pq.ParquetWriter(path, self._schema, use_dictionary=texts), 0
+            self._writer.write_table(self._table(rows))
         self.rows += len(rows)
         self._in_file += len(rows)
         if self._in_file >= self._most:
             self._end()
+
+    def _table(self, rows: Sequence[dict[str, Any]]) -> pa.Table:
+        vectors = np.concatenate([row["vector"] for row in rows])
+        edges = np.linspace(0, len(vectors), len(rows) + 1).astype(np.int32)
+        columns = [
+            pa.ListArray.from_arrays(edges, vectors)
+            if field.name == "vector"
+            else pa.array([row[field.name] for row in rows], field.type)
+            for field in self._schema
+        ]
+        return pa.Table.from_arrays(columns, schema=self._schema)
 
     def _end(self) -> None:
         if self._writer is not None:

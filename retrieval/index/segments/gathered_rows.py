@@ -11,7 +11,7 @@ from radseek.retrieval.index.segments.segment_folders import Segment
 
 __all__ = ["gathered_rows"]
 
-_FEW = 4096  # rows that are read one by one: only their blocks are checked, not whole files
+_MANY = 65536  # rows after which a folder's mapped pages are given back
 
 
 def gathered_rows(
@@ -23,12 +23,9 @@ def gathered_rows(
     """
     dim = next((one.rows(name, 0, 0).shape[1] for one in segments.values()), 1)
     found = np.empty((len(folder), dim), np.float16)
-    if len(folder) <= _FEW:
-        for place, (number, at) in enumerate(zip(folder.tolist(), row.tolist(), strict=True)):
-            found[place] = segments[number].rows(name, at, at + 1)[0]
-        return found
     for number in np.unique(folder):
         here, segment = folder == number, segments[int(number)]
-        found[here] = segment.array(name)[row[here]]
-        segment.let_go()
+        found[here] = segment.picked(name, row[here])
+        if len(folder) > _MANY:
+            segment.let_go()
     return found
