@@ -181,6 +181,24 @@ def test_two_pushes_at_once_leave_no_finished_state(
     older.close()
 
 
+def test_rows_that_were_imported_twice_count_once_and_are_sent_again(
+    index: Path, stand_in: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    push_index(index, stand_in)
+    search, marks = StandIn.search, StandIn.marks
+    with MilvusStore.connect(index, stand_in) as store:
+        monkeypatch.setattr(StandIn, "search", lambda *given: [tuple(map(twice, one)) for one in search(*given)])
+        assert as_local(index, store)
+    grown(index)
+    monkeypatch.setattr(StandIn, "marks", lambda self: tuple(map(twice, (one[:5] for one in marks(self)))))
+    monkeypatch.setattr(StandIn, "insert", lambda self, rows: self.rows.update({row["id"]: row for row in rows}))
+    assert push_index(index, stand_in).deleted == 10
+
+
+def twice(values: Any) -> Any:
+    return np.repeat(values, 2)
+
+
 @each("when", ["before the search", "after the search"])
 def test_a_push_during_a_question_is_seen(
     index: Path, stand_in: str, when: str, monkeypatch: pytest.MonkeyPatch

@@ -48,9 +48,9 @@ class MilvusSearch:
     def search(self, asked: AskedViews, queries: NDArray[np.floating], k: int) -> list[FoundViews] | None:
         """Return for each of `(Q, D)` queries its k best views, best first; None where Milvus cannot say."""
         inside = asked.named[asked.allowed]
-        if len(inside) <= _FEW:
+        if len(inside) <= _FEW or len(inside) <= min(k + _EXTRA, MOST_FOUND):
             return [best_of(asked, inside, query, k) for query in queries]
-        if k + _EXTRA > min(MOST_FOUND, len(inside)):
+        if k + _EXTRA > MOST_FOUND:
             return None
         try:
             before = self._collection.stamp()
@@ -77,7 +77,7 @@ class MilvusSearch:
             answers = self._collection.search(np.asarray(queries[waiting], np.float32), limit, condition)
             for number, (ids, scores) in zip(waiting, answers, strict=True):
                 places = self._placed(asked.table, ids)
-                kept = (places >= 0) & is_inside[places]
+                kept = (places >= 0) & is_inside[places] & _is_first(places)
                 slack = 2 * float32_error(queries[number])
                 if none_is_missed(scores, kept, k, slack) or int(kept.sum()) == len(inside):
                     found[number] = best_of(asked, places[kept], queries[number], k)
@@ -119,6 +119,13 @@ def none_is_missed(scores: NDArray[np.float32], kept: NDArray[np.bool_], k: int,
     """
     inside = np.flatnonzero(kept)
     return len(inside) >= k and bool(scores[-1] < scores[inside[k - 1]] - slack)
+
+
+def _is_first(places: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return which rows did not come before: files that were imported twice are there twice."""
+    first = np.zeros(len(places), bool)
+    first[np.unique(places, return_index=True)[1]] = True
+    return first
 
 
 def _first_limit(k: int, inside: int, passing: int) -> int:

@@ -74,9 +74,11 @@ def push_views(
     collection.write_stamp(pushing_stamp(number), views.spec.dim)
     with ExitStack() as stack:
         files = None if folder is None else stack.enter_context(ImportFiles(folder, views.spec.dim))
-        gone = ids[~np.isin(ids, views.table.id)]
-        collection.delete(gone)
-        report = replace(report, deleted=len(gone))
+        # What was imported twice is there twice, perhaps in two versions; deleting a number deletes both.
+        gone = ~np.isin(ids, views.table.id) | np.isin(ids, ids[1:][np.diff(ids) == 0])
+        collection.delete(np.unique(ids[gone]))
+        report = replace(report, deleted=int(gone.sum()))
+        ids, marks = ids[~gone], marks[~gone]
         for part in views.rows():
             _check_is_ours(collection, number)
             report = _one_part(part, ids, marks, collection, files, report)
