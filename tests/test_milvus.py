@@ -153,6 +153,8 @@ def test_another_index_of_the_same_name_is_not_overwritten(index: Path, uri: str
         store.add(make_records(9, seed=8))
     with pytest.raises(UsageError, match="nothing of this index"):
         push_index(other, uri)
+    with MilvusStore.connect(index, uri) as store:
+        assert as_local(index, store)  # nothing was touched: no warning
     with pytest.warns(UserWarning, match="another state"), MilvusStore.connect(other, uri) as store:
         assert as_local(other, store)
     assert push_index(other, uri, replace=True).sent == 18
@@ -311,7 +313,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LocalSto
     with LocalStore.create(path, tiny_spec()) as made:
         made.add(RECORDS)
     with MilvusStore(path, None) as store:
-        yield store, [row for part in store.pinned_views().rows() for row in part.rows]
+        yield store, [row for part in store.pinned_views().parts() for row in part.rows()]
 
 
 WORDS = {
@@ -429,4 +431,4 @@ def test_a_state_is_of_encoder_generation_and_rows(index: Path) -> None:
             dataclasses.replace(views, table=dataclasses.replace(views.table, id=views.table.id[::-1].copy())),
         ]
         assert len({views.state, *(one.state for one in others)}) == 4
-        assert math.isclose(float(np.linalg.norm(next(views.rows()).rows[0]["vector"])), 1, abs_tol=1e-3)
+        assert math.isclose(float(np.linalg.norm(next(views.parts()).rows()[0]["vector"])), 1, abs_tol=1e-3)

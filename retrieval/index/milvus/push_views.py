@@ -69,9 +69,7 @@ def push_views(
     if stands_for(collection.stamp(), views.state):
         return replace(report, kept=len(views.table.id))
     number = secrets.token_hex(8)
-    ids, marks = collection.marks()
-    _check_is_of(views, ids, marks, collection)
-    collection.write_stamp(pushing_stamp(number), views.spec.dim)
+    ids, marks = _listed(views, collection, number)
     with ExitStack() as stack:
         files = None if folder is None else stack.enter_context(ImportFiles(folder, views.spec.dim))
         # What was imported twice is there twice, perhaps in two versions; deleting a number deletes both.
@@ -79,7 +77,7 @@ def push_views(
         collection.delete(np.unique(ids[gone]))
         report = replace(report, deleted=int(gone.sum()))
         ids, marks = ids[~gone], marks[~gone]
-        for part in views.rows():
+        for part in views.parts():
             _check_is_ours(collection, number)
             report = _one_part(part, ids, marks, collection, files, report)
             progress("push", report.kept + report.sent + report.written, len(views.table.id))
@@ -89,6 +87,19 @@ def push_views(
     _check_is_ours(collection, number)
     collection.write_stamp(finished_stamp(views.state, number), views.spec.dim)
     return report
+
+
+def _listed(views: PinnedViews, collection: ViewCollection, number: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return what is there, from a moment on at which this push is known to be under way."""
+    before = collection.stamp()
+    collection.write_stamp(pushing_stamp(number), views.spec.dim)
+    ids, marks = collection.marks()
+    if len(ids) and len(views.table.id):
+        common = np.flatnonzero(np.isin(views.table.id, ids))[:_SAMPLE]
+        if not any(_compared(part, ids, marks)[1].any() for part in views.parts(common)):
+            collection.write_stamp(before, views.spec.dim)
+            raise _another(collection)
+    return ids, marks
 
 
 def _one_part(
@@ -101,7 +112,7 @@ def _one_part(
 ) -> PushReport:
     """Send or write what lacks of a part. `ids (N,)`, ascending, and `marks (N,)`: of the rows that are there."""
     there, same = _compared(part, ids, marks)
-    lacking = [row for row, is_same in zip(part.rows, same.tolist(), strict=True) if not is_same]
+    lacking = part.rows(~same)
     stale = part.ids[there & ~same]
     collection.delete(stale)
     if files is None:
@@ -127,16 +138,6 @@ def _compared(
     at = np.minimum(np.searchsorted(ids, part.ids), len(ids) - 1)
     there = ids[at] == part.ids
     return there, there & (marks[at] == part.marks)
-
-
-def _check_is_of(
-    views: PinnedViews, ids: NDArray[np.int64], marks: NDArray[np.int64], collection: ViewCollection
-) -> None:
-    """Raise `UsageError` where a collection holds rows and a sample of them says that none is this index's."""
-    common = np.flatnonzero(np.isin(views.table.id, ids))[:_SAMPLE]
-    same = any(_compared(part, ids, marks)[1].any() for part in views.rows(common))
-    if len(ids) and not same and len(views.table.id):
-        raise _another(collection)
 
 
 def _check_is_ours(collection: ViewCollection, number: str) -> None:

@@ -27,11 +27,29 @@ _CHUNK = 4096  # views; 8 MB of float32 at 512 wide, of the 64 MB that a request
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ViewRows:
-    """Some views: `ids (n,)`, `marks (n,)` that change with anything that is sent, and `rows` as Milvus takes them."""
+    """Some views: `ids (n,)`, and `marks (n,)` that change with anything that is sent of them."""
 
     ids: NDArray[np.int64]
     marks: NDArray[np.int64]
-    rows: list[dict[str, Any]]
+    _views: list[str]
+    _fields: list[dict[str, Any]]
+    _vectors: NDArray[np.float16]
+
+    def rows(self, wanted: NDArray[np.bool_] | None = None) -> list[dict[str, Any]]:
+        """Return rows as Milvus takes them, all or those wanted. Vectors are widened: milvus-lite has no float16."""
+        there = np.flatnonzero(np.ones(len(self.ids), bool) if wanted is None else wanted)
+        wide = self._vectors[there].astype(np.float32)
+        return [
+            {
+                "id": int(self.ids[one]),
+                "mark": int(self.marks[one]),
+                "view": self._views[one],
+                **self._fields[one],
+                "stamp": "",
+                "vector": vector,
+            }
+            for one, vector in zip(there.tolist(), wide, strict=True)
+        ]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,38 +67,41 @@ class PinnedViews:
         """Return the hash of what these views are."""
         return state_hash(self.spec, self.generation, self.table, self.segments)
 
-    def rows(self, places: NDArray[np.int64] | None = None) -> Iterator[ViewRows]:
+    def parts(self, places: NDArray[np.int64] | None = None) -> Iterator[ViewRows]:
         """Yield views in parts, in the table's order: all of them, or those at some `places` in it."""
-        fields, table = _StudyFields(self.columns), self.table
+        fields_of, table = _StudyFields(self.columns), self.table
         every = np.arange(len(table.id)) if places is None else places
         for start in range(0, len(every), _CHUNK):
             some = every[start : start + _CHUNK]
             vectors = gathered_rows(self.segments, "views", table.segment[some], table.row[some])
-            rows = [
-                _row(int(table.id[place]), table.names[table.name[place]], fields.of(int(table.owner[place])), vector)
-                for place, vector in zip(some.tolist(), vectors, strict=True)
-            ]
-            yield ViewRows(table.id[some], np.array([row["mark"] for row in rows], np.int64), rows)
+            names = [table.names[code] for code in table.name[some].tolist()]
+            fields, written = zip(*map(fields_of, table.owner[some].tolist()), strict=True)
+            marks = [_mark(one, *about) for one, *about in zip(vectors, names, written, strict=True)]
+            yield ViewRows(table.id[some], np.array(marks, np.int64), names, list(fields), vectors)
 
 
-def _row(number: int, view: str, fields: dict[str, Any], vector: NDArray[np.float16]) -> dict[str, Any]:
-    """Return a row. The vector is widened, which changes no value: milvus-lite has no float16."""
-    about = json.dumps([view, fields], sort_keys=True).encode()
-    mark = hashlib.blake2b(vector.astype("<f2").tobytes() + about, digest_size=8).digest()
-    mark_number = int.from_bytes(mark, "little", signed=True)
-    return {"id": number, "mark": mark_number, "view": view, **fields, "stamp": "", "vector": vector.astype(np.float32)}
+def _mark(vector: NDArray[np.float16], view: str, fields: bytes) -> int:
+    told = b"\0".join((view.encode(), fields, vector.astype("<f2").tobytes()))
+    return int.from_bytes(hashlib.blake2b(told, digest_size=8).digest(), "little", signed=True)
 
 
 class _StudyFields:
-    """What filters ask of a study, by its place in key order."""
+    """What filters ask of a study, by its place in key order, also as bytes; a study's views follow each other."""
 
     def __init__(self, columns: StudyColumns) -> None:
         self._several = {field: _lists(columns, field) for field in SERIES_FIELDS}
         self._texts = {field: _lists(columns, field) for field in TEXT_FIELDS}
         self._numbers = {field: _lists(columns, field) for field in NUMBERS}
+        self._last: tuple[int, tuple[dict[str, Any], bytes]] = (-1, ({}, b""))
 
-    def of(self, study: int) -> dict[str, Any]:
-        """Return every field; None for a study's that is unknown."""
+    def __call__(self, study: int) -> tuple[dict[str, Any], bytes]:
+        """Return every field, None for one that is unknown."""
+        if self._last[0] != study:
+            found = self._of(study)
+            self._last = study, (found, json.dumps(found, sort_keys=True).encode())
+        return self._last[1]
+
+    def _of(self, study: int) -> dict[str, Any]:
         found: dict[str, Any] = {name: sorted(set(map(str, of(study)))) for name, of in self._several.items()}
         found |= {name: next(map(str, of(study)), None) for name, of in self._texts.items()}
         for name, of in self._numbers.items():
