@@ -72,6 +72,7 @@ def sizes(index: Path, folder: Path, uri: str, views: int) -> dict[str, float]:
         found["rows"] = views / seconds(lambda: [part.rows() for part in pinned.parts()])
         found["marks"] = views / seconds(lambda: [None for _ in pinned.parts()])
         found["state"] = seconds(lambda: pinned.state)
+        written(pinned, folder / "first")  # pays for what is imported once
         found["files"] = views / seconds(lambda: written(pinned, folder / "files"))
     push_index(index, str(folder / "first.db"))  # pays for what is imported and started once
     found["file bytes"] = total(folder / "files") / views

@@ -56,8 +56,8 @@ class ImportFiles:
 
                 path = self.folder / f"views-{len(self.files):05d}.parquet"
                 self.files.append(str(path))
-                texts = [field.name for field in self._schema if field.name not in ("id", "mark", "vector")]
-                self._writer, self._in_file = pq.ParquetWriter(path, self._schema, use_dictionary=texts), 0
+                # Widened float16 has few different values, so that Arrow's dictionary halves the files.
+                self._writer, self._in_file = pq.ParquetWriter(path, self._schema), 0
             self._writer.write_table(self._table(rows))
         self.rows += len(rows)
         self._in_file += len(rows)

@@ -122,16 +122,17 @@ class ViewCollection:
 
     def marks(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the row numbers of all views that are there, ascending, and their marks."""
-        pairs: list[tuple[int, int]] = []
+        found = [np.zeros((0, 2), np.int64)]
         with self._speaking():
             pages = self._client.query_iterator(
                 self.name, filter=f"id > {_STAMP_ROW}", output_fields=["id", "mark"], batch_size=MOST_FOUND, **_STRONG
             )
             while page := pages.next():
-                pairs += [(row["id"], row["mark"]) for row in page]
+                found.append(np.array([(row["id"], row["mark"]) for row in page], np.int64))
             pages.close()
-        ids, marks = np.array(sorted(pairs), np.int64).reshape(-1, 2).T
-        return ids, marks
+        ids, marks = np.concatenate(found).T
+        order = np.argsort(ids, kind="stable")
+        return ids[order], marks[order]
 
     def insert(self, rows: Sequence[dict[str, Any]]) -> None:
         """Add rows that are not there."""
