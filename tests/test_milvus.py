@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import math
+import socket
+import subprocess
+import sys
+import time
 import warnings
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +37,7 @@ from radseek.retrieval.index.store import Scope
 from tests.each_support import each
 from tests.encoder_support import TinyEncoder, tiny_spec
 from tests.index_support import key_of, make_record, make_records, unit
-from tests.milvus_support import KINDS, StandIn, lets_through, milvus_of
+from tests.milvus_support import KINDS, NEEDS_LITE, StandIn, lets_through, milvus_of
 from tests.test_store_contract import RECORDS
 
 QUERIES = unit(np.random.default_rng(5), 2)
@@ -375,6 +381,61 @@ def test_the_filter_as_it_is_sent(archive: tuple[LocalStore, list[dict[str, Any]
     assert compile_scope("v", wide, lambda _: {f"north{n}": 1 for n in range(3000)}).expression == "view == {view}"
 
 
+def test_a_server_is_sent_the_values_apart(archive: tuple[LocalStore, list[dict[str, Any]]]) -> None:
+    pytest.importorskip("pymilvus", reason="pymilvus is not installed: pip install 'radseek[milvus]'")
+    from pymilvus.client.prepare import Prepare
+
+    asked = Scope(Where.parse(["manufacturer=siemens", "age=40-", "modality=MR"]))
+    condition = compile_scope("lung", asked, archive[0].values_of)
+    sent: dict[str, Any] = {}
+
+    class Server:
+        def search(self, _name: str, **given: Any) -> list[Any]:
+            sent.update(given)
+            return [[{"id": 7, "distance": 0.5}]]
+
+    collection = object.__new__(ViewCollection)
+    collection.uri, collection.name = "http://server", "radseek_x"
+    collection._client, collection._takes_params = Server(), True  # type: ignore[assignment]
+    ((ids, scores),) = collection.search(QUERIES[:1].astype(np.float32), 5, condition)
+    assert (ids.tolist(), scores.tolist(), sent["limit"]) == ([7], [0.5], 5)
+    assert (sent["filter"], sent["filter_params"]) == (condition.expression, condition.params)
+    template = Prepare.prepare_expression_template(sent["filter_params"])
+    assert set(template) == set(condition.params)  # pymilvus can write each of them
+
+
+def test_a_server_on_loopback(index: Path, tmp_path: Path) -> None:
+    """milvus-lite behind a port of its own: another process, asked by its URL."""
+    if find_spec("milvus_lite") is None or find_spec("pymilvus") is None:
+        pytest.skip(NEEDS_LITE)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "milvus_lite", "server", "--data-dir", str(tmp_path / "data"), "--port", str(port)]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        url = f"http://127.0.0.1:{port}"
+        _until_it_answers(url, server)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(milvus_search, "_FEW", 0)
+            assert push_index(index, url).sent == 120
+            with MilvusStore.connect(index, url) as store:
+                assert as_local(index, store)
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def _until_it_answers(url: str, server: subprocess.Popen[bytes]) -> None:
+    end = time.monotonic() + 120
+    while time.monotonic() < end:
+        assert server.poll() is None
+        with contextlib.suppress(UnreachableError):
+            ViewCollection(url, "x").close()
+            return
+        time.sleep(0.2)
+    raise TimeoutError(url)
+
+
 def test_the_command(index: Path, uri: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["milvus", "push", str(index), "--uri", uri, "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
@@ -417,7 +478,7 @@ def test_nobody_answers(index: Path, capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_without_the_package(index: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "pymilvus", None)
+    monkeypatch.setitem(sys.modules, "pymilvus", None)
     assert run(["milvus", "push", str(index), "--uri", "http://127.0.0.1:9"]) == 6
     assert "radseek[milvus]" in capsys.readouterr().err
 
