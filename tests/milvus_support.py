@@ -54,6 +54,8 @@ class StandIn:
 
     def flush(self) -> None: ...
 
+    def load(self) -> None: ...
+
     @property
     def rows(self) -> dict[int, dict[str, Any]]:
         return self.places[self.uri, self.name]

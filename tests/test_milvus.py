@@ -408,18 +408,29 @@ def test_a_server_on_loopback(index: Path, tmp_path: Path) -> None:
     """milvus-lite behind a port of its own: another process, asked by its URL."""
     if find_spec("milvus_lite") is None or find_spec("pymilvus") is None:
         pytest.skip(NEEDS_LITE)
+    with milvus_of("milvus-lite", tmp_path):
+        with serving(tmp_path / "data") as url:
+            assert push_index(index, url).sent == 120
+            with MilvusStore.connect(index, url) as store:
+                assert as_local(index, store)
+        with serving(tmp_path / "data") as url:  # started again, it has the collection and has not loaded it
+            with MilvusStore.connect(index, url) as store:
+                assert as_local(index, store)
+                assert store._collection.asked == 1  # type: ignore[union-attr]
+            grown(index)
+            assert push_index(index, url).sent == 2
+
+
+@contextlib.contextmanager
+def serving(data: Path) -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "milvus_lite", "server", "--data-dir", str(tmp_path / "data"), "--port", str(port)]
+    command = [sys.executable, "-m", "milvus_lite", "server", "--data-dir", str(data), "--port", str(port)]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         url = f"http://127.0.0.1:{port}"
         _until_it_answers(url, server)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(milvus_search, "_FEW", 0)
-            assert push_index(index, url).sent == 120
-            with MilvusStore.connect(index, url) as store:
-                assert as_local(index, store)
+        yield url
     finally:
         server.terminate()
         server.wait()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated
@@ -32,7 +31,6 @@ def push(
     json: Json = False,
 ) -> None:
     """Bring the collection of an index up to date: send what lacks, delete what was removed."""
-    logging.getLogger("pymilvus").setLevel(logging.ERROR)
     with progress() as update:
         report = push_index(index, uri, index_type=index_type, replace=replace, folder=parquet, progress=update)
     if json:

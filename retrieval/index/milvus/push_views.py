@@ -66,6 +66,7 @@ def push_views(
         collection.make(views.spec.dim, index_type)
     if collection.dim() != views.spec.dim:
         raise _another(collection)
+    collection.load()
     if stands_for(collection.stamp(), views.state):
         return replace(report, kept=len(views.table.id))
     number = secrets.token_hex(8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -61,12 +62,18 @@ class ViewCollection:
         with self._speaking():
             return bool(self._client.has_collection(self.name))
 
+    def load(self) -> None:
+        """Have the collection ready to be asked, as it is not in a server that started again."""
+        with self._speaking():
+            self._client.load_collection(self.name)
+
     def require(self) -> None:
-        """Raise `UsageError` unless the collection is there."""
+        """Raise `UsageError` unless the collection is there; load it."""
         if not self.exists():
             raise UsageError(
                 f"There is no collection {self.name} at {self.uri}; make it with `radseek milvus push INDEX --uri URI`."
             )
+        self.load()
 
     def make(self, dim: int, index_type: str) -> None:
         """Make the collection, empty, and load it.
@@ -195,5 +202,6 @@ def _client_type(uri: str) -> Callable[..., MilvusClient]:
             import milvus_lite  # noqa: F401
     except ImportError as error:
         raise MissingExtraError(f"Milvus needs {error.name}; install it with: pip install 'radseek[milvus]'") from error
+    logging.getLogger("pymilvus").setLevel(logging.CRITICAL)  # it also logs, with tracebacks, what it raises
     found: Callable[..., MilvusClient] = MilvusClient
     return found
