@@ -5,11 +5,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 LATEST := .venv-latest
+MILVUS := .venv-milvus
 EXTRAS := cpu demo dev docs llm openai
 LOCKS := $(patsubst %,requirements/%.txt,uv base $(EXTRAS) model)
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: demo test quick lint types unit sweep latest lock bench page parity fuzz docs train clean
+.PHONY: demo test quick lint types unit sweep latest lock bench page parity milvus fuzz docs train clean
 
 demo: $(READY)
 	$(BIN)/python -m radseek.showcase demo-output
@@ -65,6 +66,13 @@ page: $(READY)
 parity: $(READY)
 	for script in benchmarks/parity_*.py; do $(BIN)/python -m benchmarks.$$(basename $$script .py) || exit 1; done
 
+# The contract of stores on milvus-lite, in an environment of its own: docs/manual/milvus.md.
+milvus: $(READY)
+	test -x $(MILVUS)/bin/python || $(PYTHON) -m venv $(MILVUS)
+	$(BIN)/uv pip sync --quiet --require-hashes --python $(MILVUS)/bin/python $(patsubst %,requirements/%.txt,base cpu dev serve milvus)
+	$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --python $(MILVUS)/bin/python --editable .
+	$(MILVUS)/bin/python -m pytest tests/test_store_contract.py tests/test_milvus.py
+
 # Properties and the server's OpenAPI, with new examples every time; `make test` takes the same ones always.
 fuzz: $(READY)
 	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -n 2 --dist worksteal -m "not (browser or cohort or llm)"
@@ -98,4 +106,4 @@ $(READY): pyproject.toml $(LOCKS)
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(LATEST) .parity demo-output site .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(LATEST) $(MILVUS) .parity demo-output site .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -23,6 +23,7 @@ from radseek.retrieval.imaging.stated_kind import stated_kind
 from radseek.retrieval.index.catalog.where import Where
 from radseek.retrieval.index.kept_closeness import KnownCloseness
 from radseek.retrieval.index.local_store import LocalStore
+from radseek.retrieval.index.milvus.milvus_store import open_index
 from radseek.retrieval.index.store import Scope, Store
 from radseek.retrieval.label_answers import LabelAnswers
 from radseek.retrieval.language.report_language import unread_notes
@@ -95,6 +96,7 @@ class Engine(VectorOutput, LabelAnswers, HeatMapAnswers):
         precision: str | None = None,
         batch_size: int | None = None,
         isolated: bool = False,
+        milvus: str | None = None,
     ) -> Engine:
         """Open an index to read, with an encoder that pools as the index does where that has an adapter of its own.
 
@@ -105,6 +107,7 @@ class Engine(VectorOutput, LabelAnswers, HeatMapAnswers):
             precision: "fp32" or "bf16"; None is bf16 where the device computes in it.
             batch_size: slices encoded together; None is what suits the device.
             isolated: read files in worker processes under a memory and a time limit (`read_study`).
+            milvus: where `radseek milvus push` sent the index; `similar` then finds its candidates there.
 
         Returns:
             An engine that closes the index when it is closed.
@@ -114,8 +117,9 @@ class Engine(VectorOutput, LabelAnswers, HeatMapAnswers):
             UsageError: no index there, or a device, precision or batch size that cannot be.
             IndexDamagedError: the index is not what was written.
             EncoderError: the encoder cannot be loaded, or is not on this machine.
+            UnreachableError: Milvus does not answer.
         """
-        store = LocalStore.open(path)
+        store = open_index(path, milvus)
         try:
             name = str(model) if model is not None else check_here(store.spec.name)
             encoder = load_encoder(name, device=device, precision=precision, batch_size=batch_size)
@@ -379,17 +383,13 @@ class Engine(VectorOutput, LabelAnswers, HeatMapAnswers):
         seen = [one.hit.study for one in images]
         without = () if by_words else (images_alone(self.encoder.spec),)
         alike = () if self._separation is None else self._separation.alike(findings_asked(query), seen)
+        unread = unread_notes(one.hit.text for one in sentences)
         return SearchResult(
             self.encoder.spec,
             tuple(study_row(rank, one, paths) for rank, one in enumerate(images, 1)),
             tuple(sentence_row(rank, one, paths) for rank, one in enumerate(sentences, 1)),
             {"text": text, "where": scope.where.texts(), "within": within},
-            (
-                *without,
-                *what_is_left(scope, store),
-                *unread_notes(one.hit.text for one in sentences),
-                *map(note, alike),
-            ),
+            (*without, *what_is_left(scope, store), *unread, *map(note, alike)),
             spelling_of(text),
             alike,
         )

@@ -54,10 +54,16 @@ _LATELY = 60.0  # seconds between two openings for what questions said, where th
 class Session:
     """Close it, or use `with`."""
 
-    def __init__(self, engine: Engine, index: Path | None = None, model: str | Path | None = None) -> None:
-        """Take an engine (closed with the session), and the index and model that it was opened with, if any."""
+    def __init__(
+        self,
+        engine: Engine,
+        index: Path | None = None,
+        model: str | Path | None = None,
+        milvus: str | None = None,
+    ) -> None:
+        """Take an engine (closed with the session), and what it was opened with: index, model, address of Milvus."""
         self.index = index
-        self._model = model
+        self._model, self._milvus = model, milvus
         self._engine = engine
         self._engine_lock = RLock()
         self._looking = RLock()  # reading a study's files does not wait for the engine
@@ -72,11 +78,13 @@ class Session:
         self._doubted = self._tried = -_LATELY  # when it said so, and when the index was last opened again
 
     @classmethod
-    def open(cls, index: str | Path | None = None, model: str | Path | None = None) -> Session:
+    def open(
+        cls, index: str | Path | None = None, model: str | Path | None = None, milvus: str | None = None
+    ) -> Session:
         """Open an index, or without one an encoder alone; raises as `Engine.open` and `load_encoder` do."""
         if index is None:
             return cls(Engine(load_encoder(str(model or "builtin")), isolated=True))
-        return cls(Engine.open(index, model, isolated=True), Path(index), model)
+        return cls(Engine.open(index, model, isolated=True, milvus=milvus), Path(index), model, milvus)
 
     def __enter__(self) -> Session:
         return self
@@ -96,7 +104,7 @@ class Session:
         if self.index is None:
             return
         with self._engine_lock, self._looking:
-            engine = Engine.open(self.index, self._model, isolated=True)
+            engine = Engine.open(self.index, self._model, isolated=True, milvus=self._milvus)
             with self._listing:
                 self._engine.close()
                 self._images.close()

@@ -25,6 +25,7 @@ from radseek.cli.options import (
     BodyPart,
     Count,
     Json,
+    Milvus,
     Modality,
     Model,
     SiteTokens,
@@ -109,6 +110,7 @@ def similar(
     modality: Modality = None,
     body_part: BodyPart = None,
     site_tokens: SiteTokens = None,
+    milvus: Milvus = None,
     json: Json = False,
 ) -> None:
     """Find the earlier cases most like the study at TARGET, or like a masked region of it, and their reports."""
@@ -120,7 +122,7 @@ def similar(
     if contrast is not None and is_many(index):
         raise UsageError("--contrast asks one index what its reports say; give one --index folder, or leave it out.")
     sides: dict[str, Any] = {} if contrast is None else {"contrast": contrast}
-    with ask_indexes(index, model, site_tokens) as (engine, asked):
+    with ask_indexes(index, model, site_tokens, milvus) as (engine, asked):
         skipped: list[Skipped] = []
         notes: list[str] = []
         query: StudyVectors | str

@@ -23,15 +23,17 @@ def is_many(indexes: Sequence[str]) -> bool:
 
 @contextmanager
 def ask_indexes(
-    indexes: Sequence[str], model: str | None, site_tokens: Path | None
+    indexes: Sequence[str], model: str | None, site_tokens: Path | None, milvus: str | None = None
 ) -> Iterator[tuple[Engine, Engine | ManySites]]:
     """Open what is named and close it after: an engine that reads targets, and what answers. Raises as opening does."""
     if not is_many(indexes):
         if site_tokens is not None:
             raise UsageError("--site-tokens is for sites, and none is named; give one with --index https://HOST.")
-        with Engine.open(indexes[0], model, isolated=True) as engine:
+        with Engine.open(indexes[0], model, isolated=True, milvus=milvus) as engine:
             yield engine, engine
         return
+    if milvus is not None:
+        raise UsageError("--milvus holds the views of one index; give one --index folder, or leave it out.")
     with ManySites.open(indexes, model, tokens=read_site_tokens(site_tokens), isolated=True) as many:
         yield many.engine, many
 

@@ -79,6 +79,7 @@ COMMANDS: Final = {
     "relink": ("index_commands", "Tell an index that its archive was moved, so that images are found again."),
     "fetch": ("index_commands", "Make a self-contained model folder, for this machine or one without a network."),
     "phantoms": ("index_commands", "Write a synthetic cohort with known answers."),
+    "milvus": ("milvus_command", "Keep the views of an index in Milvus too, where a large archive is searched."),
     "serve": ("serve_commands", "Answer over HTTP: the API under /v1, and the web page."),
     "demo": ("serve_commands", "Open the web page in the browser; without an index on synthetic scans."),
     "doctor": (
@@ -117,6 +118,8 @@ EXAMPLES: Final = {
     "relink": "radseek relink archive.index --from /mnt/old --to /mnt/new",
     "fetch": "radseek fetch biomedclip --to models/biomedclip",
     "phantoms": "radseek phantoms cohort --studies 20",
+    "milvus": "radseek milvus push archive.index --uri http://localhost:19530",
+    "milvus push": "radseek milvus push archive.index --uri http://localhost:19530",
     "serve": "radseek serve --index archive.index --port 7861",
     "demo": "radseek demo --index archive.index",
     "doctor": "radseek doctor --json",

@@ -21,6 +21,7 @@ __all__ = [
     "LabelTexts",
     "LabelWhere",
     "LabelsFile",
+    "Milvus",
     "Modality",
     "Model",
     "OnDuplicate",
@@ -66,6 +67,10 @@ SiteTokens = Annotated[
     typer.Option(
         "--site-tokens", help="A file of lines `https://HOST TOKEN`, each shown to that site; or RADSEEK_SITE_TOKENS."
     ),
+]
+Milvus = Annotated[
+    str | None,
+    typer.Option("--milvus", help="Find the candidates in the Milvus that `radseek milvus push` sent the index to."),
 ]
 WrittenIndex = Annotated[Path, typer.Option("--index", help="The index folder.")]
 OptionalIndex = Annotated[Path | None, typer.Option("--index", help="The index folder; adds percentiles.")]

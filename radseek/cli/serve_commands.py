@@ -20,7 +20,7 @@ import typer
 from radseek.app.session import Session
 from radseek.app.upload_folder import upload_folder
 from radseek.cli.console import errors, print_notice, progress
-from radseek.cli.options import Model
+from radseek.cli.options import Milvus, Model
 from radseek.retrieval.encoders.encoder import TextCutWarning
 from radseek.retrieval.errors import MissingExtraError, UsageError
 
@@ -41,6 +41,7 @@ Port = Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes a f
 def serve(
     index: Index = None,
     model: Model = None,
+    milvus: Milvus = None,
     host: Annotated[str, typer.Option(help="The address to listen on; beyond this machine only with a token.")] = (
         "127.0.0.1"
     ),
@@ -73,7 +74,9 @@ def serve(
         site_token_file=site_token_file,
         names=names,
     )
-    with Session.open(index, model) as session:
+    if milvus is not None and index is None:
+        raise UsageError("--milvus holds the views of an index; give that index too, with --index DIR.")
+    with Session.open(index, model, milvus) as session:
         _run(session, settings, page=not no_page)
 
 

@@ -17,6 +17,8 @@ from radseek.retrieval.index.catalog.bm25 import KeywordIndex
 from radseek.retrieval.index.catalog.catalog_file import Catalog
 from radseek.retrieval.index.catalog.columns import VIEWS_OF_UNKNOWN, Mask, StudyColumns, read_columns
 from radseek.retrieval.index.catalog.file_sums import changed_files
+from radseek.retrieval.index.segments.gathered_rows import gathered_rows
+from radseek.retrieval.index.segments.opened_layout import opened_layout
 from radseek.retrieval.index.segments.places import Places
 from radseek.retrieval.index.segments.segment_folders import Segment
 from radseek.retrieval.index.sentence_search import Nearest, find_sentences
@@ -33,6 +35,7 @@ from radseek.retrieval.index.store import (
     WordStatistics,
 )
 from radseek.retrieval.index.vectors.exact_search import FlatIndex
+from radseek.retrieval.index.vectors.near_views import AskedViews, FoundViews, ViewSearcher
 from radseek.retrieval.index.vectors.sentence_vectors import SentenceIndex
 from radseek.retrieval.index.vectors.slice_scan import best_slices, top_means
 from radseek.retrieval.types import ViewVectors
@@ -61,7 +64,7 @@ class Snapshot:
         answer about all studies every row is checked.
         """
         self.catalog = catalog
-        self.generation, self.segments, self.places = _opened(catalog, folder, dim, opened or {})
+        self.generation, self.segments, self.places = opened_layout(catalog, folder, dim, opened or {})
         self._whole_until = self.generation  # the last generation known to have taken nothing away
         self._lock = threading.RLock()
         self._cache: dict[str, Any] = {}
@@ -156,24 +159,42 @@ class Snapshot:
         return np.stack(rows) if rows else np.zeros((0, 0), np.float16)
 
     def search_views(
-        self, view: str, queries: NDArray[np.floating], k: int, scope: Scope | None
+        self, view: str, queries: NDArray[np.floating], k: int, scope: Scope | None, by: ViewSearcher | None = None
     ) -> list[list[ViewHit]]:
-        """Return for each of `(Q, D)` queries its k best views of that name, best first; ties by study key."""
+        """Return for each of `(Q, D)` queries its k best views of that name, best first; ties by study key.
+
+        Found `by` another way, where one is given and can say; else every row is compared.
+        """
         self._check_for_all()
         table = self._views()
         if view not in table.names:
             return [[] for _ in queries]
-        places = np.flatnonzero(table.name == table.names.index(view))
-        index = self._cached(f"flat {view}", lambda: FlatIndex(self._pooled(table, places)))
-        allowed = self._mask(scope)[table.owner[places]]
-        found = [index.search(query, k, allowed, places) for query in queries]
-        answered = {int(p) for rows, _ in found for p in places[rows]}
+        asked = self._asked(view, scope or Scope())
+        found = None if by is None else by.search(asked, queries, k)
+        if found is None:
+            found = self._exactly(asked, queries, k)
+        answered = {int(place) for places, _ in found for place in places}
         self._check_rows(int(table.study[place]) for place in answered)
         names = self._names(table, answered)
         return [
-            [ViewHit(*names[int(places[row])], view, float(score)) for row, score in zip(rows, scores, strict=True)]
-            for rows, scores in found
+            [ViewHit(*names[int(place)], view, float(score)) for place, score in zip(places, scores, strict=True)]
+            for places, scores in found
         ]
+
+    def _asked(self, view: str, scope: Scope) -> AskedViews:
+        table = self._views()
+        named = np.flatnonzero(table.name == table.names.index(view))
+        owners = table.owner[named]
+        return AskedViews(
+            *(view, scope, table, named, self._mask(scope)[owners]),
+            rows=lambda places: gathered_rows(self.segments, "views", table.segment[places], table.row[places]),
+            passing=lambda other: int(self._mask(other)[owners].sum()),
+        )
+
+    def _exactly(self, asked: AskedViews, queries: NDArray[np.floating], k: int) -> list[FoundViews]:
+        index = self._cached(f"flat {asked.view}", lambda: FlatIndex(asked.rows(asked.named)))
+        found = [index.search(query, k, asked.allowed, asked.named) for query in queries]
+        return [(asked.named[rows], scores) for rows, scores in found]
 
     def search_slices(self, query: NDArray[np.floating], k: int, scope: Scope | None) -> list[SliceHit]:
         """Return the k studies whose best slice has the highest cosine with `(D,)`; ties by key."""
@@ -223,6 +244,11 @@ class Snapshot:
                 places = np.flatnonzero(mask[table.owner] & (table.name == code) & (unknown == is_unknown))
                 for views, means in top_means(table, self.segments, query.directions, places, query.share):
                     yield TopMeans(place[table.owner[views]], name, not is_unknown, means, table.count[views])
+
+    def stored_views(self) -> tuple[row_tables.ViewTable, StudyColumns]:
+        """Return all views of this generation, and its studies."""
+        self._check_for_all()
+        return self._views(), self._columns()
 
     def _keywords(self) -> KeywordIndex:
         return self._cached("keywords", lambda: KeywordIndex(self.catalog))
@@ -326,21 +352,7 @@ class Snapshot:
         return np.isin(self._views().id, ids)
 
     def _sentence_rows(self, table: row_tables.SentenceTable) -> NDArray[np.float16]:
-        dim = next((one.array("sentences").shape[1] for one in self.segments.values()), 1)
-        rows = np.empty((len(table.id), dim), np.float16)
-        for number in np.unique(table.segment):
-            here = table.segment == number
-            rows[here] = self.segments[int(number)].array("sentences")[table.row[here]]
-            self.segments[int(number)].let_go()
-        return rows
-
-    def _pooled(self, table: row_tables.ViewTable, places: NDArray[np.int64]) -> NDArray[np.float16]:
-        dim = next(iter(self.segments.values())).array("views").shape[1]
-        rows = np.empty((len(places), dim), np.float16)
-        for number in np.unique(table.segment[places]):
-            here = table.segment[places] == number
-            rows[here] = self.segments[int(number)].array("views")[table.row[places[here]]]
-        return rows
+        return gathered_rows(self.segments, "sentences", table.segment, table.row)
 
     def _names(self, table: row_tables.ViewTable, places: Iterable[int]) -> dict[int, tuple[str, str]]:
         """Return study key and series key of views by their place in the table."""
@@ -379,22 +391,3 @@ class Snapshot:
                 self._cache[name] = make()
             found: _T = self._cache[name]
             return found
-
-
-def _opened(
-    catalog: Catalog, folder: Path, dim: int, opened: Mapping[int, Segment]
-) -> tuple[int, dict[int, Segment], Places]:
-    """Return the last generation, its folders and its places; what is open already was checked then.
-
-    A writer may merge folders and delete the old ones between their names and their opening: then they are asked again.
-    """
-    while True:
-        layout = catalog.layout()
-        try:
-            segments = {i.number: opened.get(i.number) or Segment(folder, i, dim) for i in layout.folders}
-        except IndexDamagedError:
-            now = catalog.layout()
-            if [info.number for info in now.folders] == [info.number for info in layout.folders]:
-                raise
-        else:
-            return layout.generation, segments, layout.places

@@ -22,7 +22,7 @@ from radseek.retrieval.index.catalog.catalog_file import Catalog
 from radseek.retrieval.index.catalog.schema import VISIBLE
 from radseek.retrieval.index.catalog.where import OWN, SERIES_FIELDS, Clause
 
-__all__ = ["VIEWS_OF_UNKNOWN", "Mask", "StudyColumns", "read_columns"]
+__all__ = ["VIEWS_OF_UNKNOWN", "Coded", "Mask", "StudyColumns", "passes", "read_columns"]
 
 Mask = NDArray[np.bool_]
 
@@ -32,8 +32,8 @@ _LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)  # what S
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Coded:
-    """Values of studies: `place` of the study, and `code` of the value in `values`; None is left out."""
+class Coded:
+    """Values of studies: `place` of the study in key order, and `code` of the value in `values`; None is left out."""
 
     place: NDArray[np.int64]
     code: NDArray[np.int64]
@@ -50,7 +50,7 @@ class StudyColumns:
             self.ids, self.keys = _visible(catalog, generation)
         self._places = np.full(int(self.ids.max(initial=0)) + 2, -1, np.int64)
         self._places[self.ids] = np.arange(len(self.ids))
-        self._coded: dict[str, _Coded] = {}
+        self._coded: dict[str, Coded] = {}
         self._masks: dict[Clause, Mask] = {}
         self._counts: dict[str, dict[str, int]] = {}
         self._own: dict[str, bool] | None = None
@@ -113,25 +113,26 @@ class StudyColumns:
         return dict(self._own)
 
     def _counted(self, field: str) -> dict[str, int]:
-        coded = self._column(field)
+        coded = self.coded(field)
         pairs = np.unique(coded.place * max(1, len(coded.values)) + coded.code)  # a study counts once a value
         counts = np.bincount(pairs % max(1, len(coded.values)), minlength=len(coded.values))
         named = sorted(zip(coded.values, counts.tolist(), strict=True), key=lambda one: (str(type(one[0])), one[0]))
         return {str(value): count for value, count in named if value != "" and count}
 
     def _of_clause(self, clause: Clause) -> Mask:
-        coded = self._column(clause.field)
-        good = np.array([_passes(clause, value) for value in coded.values], bool)
+        coded = self.coded(clause.field)
+        good = np.array([passes(clause, value) for value in coded.values], bool)
         mask = np.zeros(len(self.ids), bool)
         mask[coded.place[good[coded.code]]] = True
         return mask
 
-    def _column(self, field: str) -> _Coded:
+    def coded(self, field: str) -> Coded:
+        """Return a filter's field, of series or studies, with the unknown left out."""
         if field not in self._coded:
             self._coded[field] = self._read(field)
         return self._coded[field]
 
-    def _read(self, field: str) -> _Coded:
+    def _read(self, field: str) -> Coded:
         if field in SERIES_FIELDS:
             number, value, source = "study", field, "series"
         else:
@@ -146,7 +147,7 @@ class StudyColumns:
             (-1 if v is None else codes.setdefault(v, len(codes)) for v in values), np.int64, len(values)
         )
         there = (places >= 0) & (code >= 0)
-        return _Coded(places[there], code[there], list(codes))
+        return Coded(places[there], code[there], list(codes))
 
 
 def _visible(catalog: Catalog, generation: int) -> tuple[NDArray[np.int64], list[str]]:
@@ -201,7 +202,8 @@ def _is_number(value: Any) -> bool:
         return False
 
 
-def _passes(clause: Clause, value: Any) -> bool:
+def passes(clause: Clause, value: Any) -> bool:
+    """Say whether a clause of a filter lets a stored value through."""
     if not clause.values:
         low, high = clause.low, clause.high
         value = float(value) if clause.field.startswith(OWN) and _is_number(value) else value

@@ -190,6 +190,14 @@ class Segment:
             self._check_block(name, int(block))
         return self._arrays[name][start:end]
 
+    def picked(self, name: str, rows: NDArray[np.int64]) -> NDArray[np.float16]:
+        """Return some rows of an array in the order given, `(n, dim)` in memory; only their blocks are checked."""
+        blocks, unchecked = np.unique(rows // _BLOCK), self._unchecked[name]
+        blocks = blocks[blocks < len(unchecked)]  # of older formats there are no sums
+        for block in blocks[unchecked[blocks]]:
+            self._check_block(name, int(block))
+        return self._arrays[name][rows]
+
     def let_go(self) -> None:
         """Give back the memory that the mapped files take; what is read again comes from the system's cache."""
         for buffer in self._files.values():
