@@ -175,6 +175,7 @@ def compact(
         pruned = _prune(store) if gone else []
         generation = store.compact()
         keep_closeness(store)
+        store.keep_codes()
         with suppress(UsageError):  # an older index keeps no check of its key yet, and this user may not have it
             store.require_key(load_key(make=False))
     also = f"; {len(pruned)} studies whose files are gone were removed" if gone else ""

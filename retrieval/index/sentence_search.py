@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from radseek.retrieval.index.catalog.catalog_file import Catalog
 from radseek.retrieval.index.catalog.row_tables import SentenceTable
+from radseek.retrieval.index.segments.segment_folders import Segment
 from radseek.retrieval.index.store import SentenceHit
 from radseek.retrieval.index.vectors.sentence_vectors import SentenceIndex
 
-__all__ = ["Nearest", "find_sentences"]
+__all__ = ["Nearest", "find_sentences", "sentence_rows"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,6 +56,17 @@ def find_sentences(
         SentenceHit(*rows[row], score, dense.get(place), *keyword.get(place, (None, None)))
         for place, row, score in zip(places.tolist(), table.id[places].tolist(), scores, strict=True)
     ]
+
+
+def sentence_rows(table: SentenceTable, segments: Mapping[int, Segment]) -> NDArray[np.float16]:
+    """Return the vectors `(N, D)` of all sentences, in table order."""
+    dim = next((one.array("sentences").shape[1] for one in segments.values()), 1)
+    rows = np.empty((len(table.id), dim), np.float16)
+    for number in np.unique(table.segment):
+        here = table.segment == number
+        rows[here] = segments[int(number)].array("sentences")[table.row[here]]
+        segments[int(number)].let_go()
+    return rows
 
 
 def _ranked(places: NDArray[np.int64]) -> dict[int, int]:

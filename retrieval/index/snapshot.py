@@ -19,7 +19,7 @@ from radseek.retrieval.index.catalog.columns import VIEWS_OF_UNKNOWN, Mask, Stud
 from radseek.retrieval.index.catalog.file_sums import changed_files
 from radseek.retrieval.index.segments.places import Places
 from radseek.retrieval.index.segments.segment_folders import Segment
-from radseek.retrieval.index.sentence_search import Nearest, find_sentences
+from radseek.retrieval.index.sentence_search import Nearest, find_sentences, sentence_rows
 from radseek.retrieval.index.store import (
     Case,
     Scope,
@@ -32,9 +32,9 @@ from radseek.retrieval.index.store import (
     ViewHit,
     WordStatistics,
 )
-from radseek.retrieval.index.vectors.exact_search import FlatIndex
 from radseek.retrieval.index.vectors.sentence_vectors import SentenceIndex
 from radseek.retrieval.index.vectors.slice_scan import best_slices, top_means
+from radseek.retrieval.index.view_search import ViewRows, ViewSearch, placed_codes
 from radseek.retrieval.types import ViewVectors
 
 __all__ = ["Snapshot"]
@@ -76,12 +76,15 @@ class Snapshot:
         """Say whether nothing of this generation was removed or compacted since."""
         last = self.catalog.generation()
         if last != self._whole_until:
-            if int(self.catalog.setting("compacted")) > self.generation or catalog_read.lost(
-                self.catalog, self.generation
-            ):
+            if self.compacted > self.generation or catalog_read.lost(self.catalog, self.generation):
                 return False
             self._whole_until = last
         return True
+
+    @property
+    def compacted(self) -> int:
+        """Return the generation of the last compaction."""
+        return int(self.catalog.setting("compacted"))
 
     def contains(self, studies: Collection[str]) -> set[str]:
         """Return which of these study keys are there."""
@@ -163,10 +166,11 @@ class Snapshot:
         table = self._views()
         if view not in table.names:
             return [[] for _ in queries]
-        places = np.flatnonzero(table.name == table.names.index(view))
-        index = self._cached(f"flat {view}", lambda: FlatIndex(self._pooled(table, places)))
-        allowed = self._mask(scope)[table.owner[places]]
-        found = [index.search(query, k, allowed, places) for query in queries]
+        search, scope = self._cached(f"search of {view}", lambda: self._view_search(view)), scope or Scope()
+        places, allowed = search.views.place, self._mask(scope)[search.views.owner]
+        filtered = (scope.where.clauses or scope.only_studies is not None) and not allowed.all()
+        ask = search.search_all if filtered else search.search
+        found = [ask(query, k, allowed) for query in queries]
         answered = {int(p) for rows, _ in found for p in places[rows]}
         self._check_rows(int(table.study[place]) for place in answered)
         names = self._names(table, answered)
@@ -174,6 +178,14 @@ class Snapshot:
             [ViewHit(*names[int(places[row])], view, float(score)) for row, score in zip(rows, scores, strict=True)]
             for rows, scores in found
         ]
+
+    def view_names(self) -> tuple[str, ...]:
+        """Return the names that views have, ascending."""
+        return self._views().names
+
+    def view_rows(self, view: str) -> ViewRows:
+        """Return the views of that name with their pooled vectors."""
+        return ViewRows.named(self._views(), self.segments, view)
 
     def search_slices(self, query: NDArray[np.floating], k: int, scope: Scope | None) -> list[SliceHit]:
         """Return the k studies whose best slice has the highest cosine with `(D,)`; ties by key."""
@@ -205,7 +217,7 @@ class Snapshot:
         table = self._sentences()
         nearest = None
         if query is not None:
-            vectors = self._cached("vectors of sentences", lambda: SentenceIndex(self._sentence_rows(table)))
+            vectors = self._cached("vectors of sentences", lambda: SentenceIndex(sentence_rows(table, self.segments)))
             nearest = Nearest(vectors, query)
         allowed, scored = self._mask(scope)[table.owner], self._keywords().scores(text, statistics)
         return find_sentences(self.catalog, table, nearest, scored, k, allowed, self._check_said)
@@ -232,7 +244,7 @@ class Snapshot:
         self._check_all()
 
     def _check(self) -> None:
-        if int(self.catalog.setting("compacted")) > self.generation:
+        if self.compacted > self.generation:
             raise IndexFolderError(
                 f"{self.catalog.path.parent} was compacted since it was opened at generation {self.generation}; "
                 "open it again."
@@ -325,22 +337,9 @@ class Snapshot:
         (ids,), _ = read_columns(self.catalog, ["v.id"], [], VIEWS_OF_UNKNOWN)
         return np.isin(self._views().id, ids)
 
-    def _sentence_rows(self, table: row_tables.SentenceTable) -> NDArray[np.float16]:
-        dim = next((one.array("sentences").shape[1] for one in self.segments.values()), 1)
-        rows = np.empty((len(table.id), dim), np.float16)
-        for number in np.unique(table.segment):
-            here = table.segment == number
-            rows[here] = self.segments[int(number)].array("sentences")[table.row[here]]
-            self.segments[int(number)].let_go()
-        return rows
-
-    def _pooled(self, table: row_tables.ViewTable, places: NDArray[np.int64]) -> NDArray[np.float16]:
-        dim = next(iter(self.segments.values())).array("views").shape[1]
-        rows = np.empty((len(places), dim), np.float16)
-        for number in np.unique(table.segment[places]):
-            here = table.segment[places] == number
-            rows[here] = self.segments[int(number)].array("views")[table.row[places[here]]]
-        return rows
+    def _view_search(self, view: str) -> ViewSearch:
+        rows = self.view_rows(view)
+        return ViewSearch(rows, placed_codes(self.catalog.path.parent, view, rows, self.compacted))
 
     def _names(self, table: row_tables.ViewTable, places: Iterable[int]) -> dict[int, tuple[str, str]]:
         """Return study key and series key of views by their place in the table."""

@@ -190,6 +190,13 @@ class Segment:
             self._check_block(name, int(block))
         return self._arrays[name][start:end]
 
+    def picked(self, name: str, rows: NDArray[np.int64]) -> NDArray[np.float16]:
+        """Return some rows of an array, copied `(len(rows), dim)`; only their blocks are checked."""
+        blocks = np.unique(rows // _BLOCK) if self._unchecked[name].any() else np.zeros(0, np.int64)
+        for block in blocks[self._unchecked[name][blocks]]:
+            self._check_block(name, int(block))
+        return self._arrays[name][rows]
+
     def let_go(self) -> None:
         """Give back the memory that the mapped files take; what is read again comes from the system's cache."""
         for buffer in self._files.values():
