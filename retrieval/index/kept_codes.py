@@ -75,6 +75,23 @@ class ViewCodes:
         """Say whether there are codes at all."""
         return bool(self.sha256)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the part of it that `radseek info --json` prints."""
+        names = ("view", "generation", "rows", "columns", "factor", "recall", "text_from", "bytes")
+        return {"in_use": self.in_use, **{name: getattr(self, name) for name in names}}
+
+    def sentence(self) -> str:
+        """Return it in words."""
+        found = ", ".join(f"{value:.3f} for {kind}s" for kind, value in sorted(self.recall.items())) or "none"
+        if not self.in_use:
+            return f"compared in full: codes would find too few of ten neighbours ({found})"
+        each = self.bytes / max(self.rows, 1)
+        return (
+            f"{self.rows} begin with 4-bit codes of {self.columns} columns, {each:.0f} bytes a view (generation "
+            f"{self.generation}); of ten neighbours found: {found}"
+        )
+
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class KeptCodes:
