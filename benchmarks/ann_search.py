@@ -248,10 +248,8 @@ def main() -> None:
     images = clustered(chosen.questions, 1).astype(np.float32)
     texts = text_like(clustered(chosen.questions, 2), chosen.questions).vectors
     asked = {"image": (images, truth(rows, images)), "text": (texts, truth(rows, texts))}
-    print(f"{chosen.count} x {DIM}, {chosen.questions} questions a kind, one thread\n")
-    print(
-        "| what | recall@10 image | text | p50 CPU ms | bytes a vector | build CPU s | build and 10,000 questions, CPU s |"
-    )
+    print(f"{chosen.count} x {DIM}, {chosen.questions} questions a kind, one thread, processor times\n")
+    print("| what | recall@10 image | text | p50 ms | bytes a vector | build s | and 10,000 questions, s |")
     print("|---" * 7 + "|")
     print_row(ours(rows), asked)
     print_row(exact(rows), asked)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from radseek.cli.main import run
 from radseek.retrieval.errors import IndexDamagedError
-from radseek.retrieval.index import make_codes, view_search
+from radseek.retrieval.index import kept_codes, make_codes, view_search
 from radseek.retrieval.index.catalog.where import Where
 from radseek.retrieval.index.kept_codes import load_codes, read_codes
 from radseek.retrieval.index.local_store import LocalStore
@@ -213,13 +213,14 @@ def test_any_changed_byte_leaves_answers_exact(index: Path, rows: tuple[list[str
         file.write_bytes(good)
 
 
-@pytest.mark.parametrize("what", ["codes missing", "list missing", "byte"])
+@pytest.mark.parametrize("what", ["codes missing", "byte of the list", "byte"])
 def test_verify_names_a_damaged_file_and_compacting_mends_it(index: Path, what: str) -> None:
     codes, listed = next((index / "ann").glob("*.codes")), index / "ann" / "codes.json"
-    if what == "byte":
-        codes.write_bytes(codes.read_bytes()[:-1] + b"\x7f")
+    if what == "codes missing":
+        codes.unlink()
     else:
-        (codes if what == "codes missing" else listed).unlink()
+        file = codes if what == "byte" else listed
+        file.write_bytes(file.read_bytes()[:-5] + b"\x7f" + file.read_bytes()[-4:])
     with LocalStore.open(index) as store, pytest.raises(IndexDamagedError, match="radseek compact"):
         store.verify()
     assert run(["compact", str(index)]) == 0
@@ -312,6 +313,35 @@ def test_recall_is_the_share_of_ten_neighbours() -> None:
     assert fit_codes(unit, questions, 1.1).codes is None
     odd = Questions(questions["text"].vectors[:, :15], questions["text"].without)
     assert fit_codes(unit[:, :15], {"text": odd}, 0.5).codes is None  # 15 columns make no whole codes
+
+
+@pytest.mark.parametrize("step", [1, 2, "unlink"])
+def test_a_writer_that_ends_anywhere_leaves_a_whole_index(
+    index: Path, rows: tuple[list[str], NDArray[np.float64]], monkeypatch: pytest.MonkeyPatch, step: int | str
+) -> None:
+    calls = []
+
+    def end(*_: object) -> None:
+        calls.append(1)
+        if step == "unlink" or len(calls) == step:
+            raise KeyboardInterrupt
+
+    with LocalStore.open(index, read_only=False) as store:
+        store.add([record(VIEWS + i) for i in range(300)])  # so many that codes are made again
+    with monkeypatch.context() as patch, LocalStore.open(index, read_only=False) as store:
+        patch.setattr(*((Path, "unlink") if step == "unlink" else (kept_codes, "sync_folder")), end)
+        with pytest.raises(KeyboardInterrupt):
+            store.keep_codes()
+    expected = by_hand(rows, rows[1][3], 1, set(rows[0]))
+    with LocalStore.open(index) as reader:
+        same(asked(reader, rows[1][3], 1), expected)
+        reader.verify()
+    with LocalStore.open(index, read_only=False) as store:
+        store.keep_codes()
+        store.verify()
+    about = read_codes(index)["lung"]
+    assert about.rows == VIEWS + 300
+    assert sorted(path.name for path in (index / "ann").iterdir()) == [f"{about.sha256}.codes", "codes.json"]
 
 
 @pytest.mark.parametrize("data", [b"", b"IxPf", b"x" * 4096])

@@ -172,7 +172,7 @@ def compact(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Delete forgotten studies from disk for good."""
+    """Delete forgotten studies from disk for good, and make again what is derived from the others."""
     with LocalStore.open(index, read_only=False) as store:
         pruned = _prune(store) if gone else []
         generation = store.compact()

@@ -15,7 +15,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -35,10 +35,10 @@ __all__ = [
     "code_problems",
     "codes_file",
     "drop_codes",
-    "drop_stale_codes",
     "load_codes",
     "read_codes",
     "row_sums",
+    "tidy_codes",
     "write_codes",
 ]
 
@@ -90,7 +90,6 @@ class ViewCodes:
             f"{self.rows} begin with 4-bit codes of {self.columns} columns, {each:.0f} bytes a view (generation "
             f"{self.generation}); of ten neighbours found: {found}"
         )
-
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -147,8 +146,7 @@ def write_codes(index: Path, views: Sequence[ViewCodes], made: Mapping[str, NDAr
         document = {"kind": _KIND, "format": _FORMAT, "views": [asdict(one) for one in views]}
         document["sha256"] = canonical_hash(document)
         _replace(folder / _LIST, (json.dumps(document, indent=1, allow_nan=False) + "\n").encode())
-        for stray in {path.name for path in folder.iterdir()} - {_LIST} - {_file(index, v.sha256).name for v in views}:
-            (folder / stray).unlink()
+        _delete_strays(folder, views)
         sync_folder(index)
 
 
@@ -163,28 +161,31 @@ def drop_codes(index: Path) -> None:
             sync_folder(index)
 
 
-def drop_stale_codes(index: Path, compacted: int) -> None:
-    """Delete all codes where some were made before the last compaction, as by a radseek that knew nothing of them."""
+def tidy_codes(index: Path, compacted: int) -> None:
+    """Delete what a killed writer left, and all codes where some are not of the last compaction, `compacted`.
+
+    A radseek that knows nothing of codes may have compacted. Callers hold the writer's lock.
+    """
+    folder = index / CODES
     try:
-        stale = any(one.compacted != compacted for one in read_codes(index).values())
-    except ValueError:
-        stale = False  # `verify` says so
-    if stale:
+        listed = read_codes(index)
+    except ValueError:  # `verify` says so
+        return
+    if not listed or any(one.compacted != compacted for one in listed.values()):
         drop_codes(index)
+    else:
+        _delete_strays(folder, listed.values())
 
 
 def code_problems(index: Path) -> list[str]:
     """Return what is wrong with the files, for `verify`."""
     try:
-        listed = read_codes(index)
-        strays = {path.name for path in (index / CODES).glob("*.codes")} if not listed else set()
-        problems = [f"{index / CODES / _LIST} is missing"] if strays else []
-        for about in listed.values():
+        for about in read_codes(index).values():
             if about.in_use:
                 load_codes(index, about)
     except ValueError as error:
-        problems = [str(error)]
-    return [f"{one}; answers are exact without it, and `radseek compact` makes it again" for one in problems]
+        return [f"{error}; answers are exact without it, and `radseek compact` makes it again"]
+    return []
 
 
 def row_sums(count: int) -> NDArray[np.int64]:
@@ -196,6 +197,11 @@ def codes_file(codes: Codes, ids: NDArray[np.int64]) -> tuple[str, NDArray[np.ui
     """Return the SHA-256 and the content of the file of these codes."""
     data = np.concatenate([codes.to_bytes(), np.frombuffer(ids.astype("<i8").tobytes(), np.uint8)])
     return hashlib.sha256(data.data).hexdigest(), data
+
+
+def _delete_strays(folder: Path, views: Iterable[ViewCodes]) -> None:
+    for name in {path.name for path in folder.iterdir()} - {_LIST, *(f"{one.sha256}.codes" for one in views)}:
+        (folder / name).unlink()
 
 
 def _file(index: Path, sha256: str) -> Path:

@@ -25,7 +25,7 @@ from radseek.retrieval.index.catalog.linkage import LinkageFile, linkage_path
 from radseek.retrieval.index.catalog.schema import FORMAT
 from radseek.retrieval.index.catalog.sqlite_file import identity
 from radseek.retrieval.index.index_pooling import check_adapter, clean_adapters, keep_adapter, own_adapter
-from radseek.retrieval.index.kept_codes import drop_stale_codes
+from radseek.retrieval.index.kept_codes import tidy_codes
 from radseek.retrieval.index.manifest import MANIFEST, agreed_spec, is_index, read_manifest, write_manifest
 from radseek.retrieval.index.new_index import CATALOG, KEY_CHECK, make_index, make_room
 from radseek.retrieval.index.segments import rewriting
@@ -79,7 +79,7 @@ class LocalStore(StoredVectors):
                     write_manifest(path, manifest.spec, self._key_check)
                 with writing_to(path):
                     clean_adapters(path, self._adapter)
-                    drop_stale_codes(path, int(self._catalog.setting("compacted")))
+                    tidy_codes(path, int(self._catalog.setting("compacted")))
                     clean_orphans(self._folder, {info.folder_name for info in self._catalog.layout().folders})
                 self._newest = self._first_written = self._catalog.next_folder()
             self._now = Snapshot(self._catalog, self._folder, self._spec.dim, in_doubt=self._in_doubt)
