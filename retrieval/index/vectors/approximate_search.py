@@ -9,7 +9,7 @@ not used.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,7 +21,10 @@ from radseek.retrieval.index.vectors.exact_search import faiss_here, float32_err
 __all__ = ["FIRST", "Codes", "FittedCodes", "Questions", "fit_codes", "left_out_rows", "recall", "text_like"]
 
 FIRST: Final = 10  # neighbours whose recall is measured
-_CHOICES: Final = ((4, (10, 30)), (2, (10, 30, 100)))  # columns a code stands for, and candidates for each neighbour
+_CHOICES: Final = (
+    (4, (10, 20, 30)),
+    (2, (10, 20, 30, 50, 100)),
+)  # columns a code stands for, and candidates for each neighbour
 _SAMPLE: Final = 20_000  # rows that codes are learned from
 _BLOCK: Final = 65_536  # rows widened at a time
 
@@ -109,8 +112,9 @@ def fit_codes(rows: NDArray[np.float16], asked: Mapping[str, Questions], target:
         if rows.shape[1] % columns:
             continue
         codes = Codes.learn(rows, columns)
-        for factor in factors:
-            found = {kind: _found(codes, rows, one, tenth[kind], factor) for kind, one in asked.items()}
+        of_kind = {kind: _found(codes, rows, one, tenth[kind], factors) for kind, one in asked.items()}
+        for place, factor in enumerate(factors):
+            found = {kind: float(shares[place]) for kind, shares in of_kind.items()}
             if min(found.values()) >= target:
                 return FittedCodes(codes, columns, factor, found)
             if not best.recall or min(found.values()) > min(best.recall.values()):
@@ -123,7 +127,7 @@ def recall(codes: Codes, rows: NDArray[np.float16], questions: Questions, factor
 
     A row as near as the tenth counts as well as the tenth, so that equal rows do not lower it.
     """
-    return _found(codes, rows, questions, _tenth_best(rows, questions), factor)
+    return float(_found(codes, rows, questions, _tenth_best(rows, questions), (factor,))[0])
 
 
 def left_out_rows(rows: NDArray[np.float16], count: int) -> Questions:
@@ -176,11 +180,18 @@ def _tenth_best(rows: NDArray[np.float16], questions: Questions) -> NDArray[np.f
 
 
 def _found(
-    codes: Codes, rows: NDArray[np.float16], questions: Questions, tenth: NDArray[np.float32], factor: int
-) -> float:
-    hits = 0
+    codes: Codes,
+    rows: NDArray[np.float16],
+    questions: Questions,
+    tenth: NDArray[np.float32],
+    factors: Sequence[int],
+) -> NDArray[np.float64]:
+    """Return the share of ten neighbours found, for each number of candidates: those of fewer are the first of more."""
+    hits = np.zeros(len(factors))
     for query, without, least in zip(questions.vectors, questions.without, tenth, strict=True):
-        proposed = codes.candidates(query, factor * FIRST + 1)
-        proposed = proposed[proposed != without][: factor * FIRST]
-        hits += min(FIRST, int((rows[proposed].astype(np.float32) @ query >= least).sum()))
-    return hits / (FIRST * max(len(questions.vectors), 1))
+        proposed = codes.candidates(query, FIRST * max(factors) + 1)
+        proposed = proposed[proposed != without]
+        near = np.cumsum(rows[proposed].astype(np.float32) @ query >= least)
+        hits += [min(FIRST, int(near[: FIRST * factor][-1])) if len(near) else 0 for factor in factors]
+    found: NDArray[np.float64] = hits / (FIRST * max(len(questions.vectors), 1))
+    return found
