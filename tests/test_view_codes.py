@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from radseek.retrieval.index import kept_codes, make_codes, view_search
 from radseek.retrieval.index.catalog.where import Where
 from radseek.retrieval.index.kept_codes import load_codes, read_codes
 from radseek.retrieval.index.local_store import LocalStore
-from radseek.retrieval.index.store import Case, Scope, StudyRecord
+from radseek.retrieval.index.store import Case, Scope, SeriesRecord, StudyRecord
 from radseek.retrieval.index.vectors import approximate_search, exact_search
 from radseek.retrieval.index.vectors.approximate_search import Questions, fit_codes, left_out_rows, recall, text_like
 from radseek.retrieval.index.view_search import ViewSearch
@@ -180,6 +181,23 @@ def test_what_came_and_went_since(index: Path, rows: tuple[list[str], NDArray[np
         assert store.verify()["studies"] == VIEWS
 
 
+def test_equal_vectors_come_in_the_order_of_their_keys(
+    index: Path, rows: tuple[list[str], NDArray[np.float64]]
+) -> None:
+    twins = [replace(record(VIEWS + i), series=(with_view_of(record(VIEWS + i), record(0)),)) for i in range(450)]
+    vector = record(0).series[0].views[0].pooled.astype(np.float64)
+    with LocalStore.open(index, read_only=False) as store:
+        store.add(twins)  # more than there are candidates
+        store.keep_codes()
+        assert read_codes(index)["lung"].rows == VIEWS + 450
+        assert [key for key, _ in asked(store, vector, 12)] == sorted([record(0).key, *(one.key for one in twins)])[:12]
+
+
+def with_view_of(one: StudyRecord, other: StudyRecord) -> SeriesRecord:
+    view = replace(one.series[0].views[0], pooled=other.series[0].views[0].pooled)
+    return replace(one.series[0], views=(view,))
+
+
 def test_forgotten_studies_leave_the_files(index: Path, rows: tuple[list[str], NDArray[np.float64]]) -> None:
     before = read_codes(index)["lung"]
     with LocalStore.open(index, read_only=False) as store:
@@ -307,7 +325,7 @@ def test_recall_is_the_share_of_ten_neighbours() -> None:
         for query, without in zip(questions["image"].vectors, questions["image"].without, strict=True):
             scores = unit.astype(np.float64) @ query
             scores[without] = -9
-            proposed = [row for row in again.candidates(query, 10 * factor + 1) if row != without][: 10 * factor]
+            proposed = [row for row in again.candidates(query, 10 * factor + 1)[0] if row != without][: 10 * factor]
             hits.append(len(set(np.argsort(-scores)[:10]) & set(proposed)) / 10)
         assert recall(fitted.codes, unit, questions["image"], factor) == pytest.approx(np.mean(hits), abs=1e-9)
     assert fit_codes(unit, questions, 1.1).codes is None

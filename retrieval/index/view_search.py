@@ -92,11 +92,14 @@ class ViewSearch:
         self, query: NDArray[np.floating], k: int, allowed: NDArray[np.bool_]
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Return places and cosines of the k allowed views nearest to `(D,)`; one may be missed, for a later one."""
-        near = None if self._codes is None else self._candidates(self._codes, query, k, allowed)
-        if near is None:
+        found = None if self._codes is None else self._candidates(self._codes, query, k, allowed)
+        if found is None:
             return self.search_all(query, k, allowed)
-        best, scores = nearest_rows(self.views.rows(near), query, k, near)
-        return near[best], scores
+        places, near, last = found
+        best, scores = nearest_rows(self.views.rows(places), query, k, places)
+        if (near[best] <= last).any():  # of equal rows some may not have been proposed, and the first by key is meant
+            return self.search_all(query, k, allowed)
+        return places[best], scores
 
     def search_all(
         self, query: NDArray[np.floating], k: int, allowed: NDArray[np.bool_]
@@ -106,18 +109,22 @@ class ViewSearch:
 
     def _candidates(
         self, codes: PlacedCodes, query: NDArray[np.floating], k: int, allowed: NDArray[np.bool_]
-    ) -> NDArray[np.int64] | None:
-        """Return the places to compare, or None where all have to be."""
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32], float] | None:
+        """Return the places to compare, how near each is by its codes and the last one proposed; None for all."""
         there = int(np.count_nonzero(allowed))
         count, hidden = max(k, FIRST) * codes.kept.about.factor, len(allowed) - there + self._gone
         if hidden > _MOST_HIDDEN or (count + hidden) * _FEWEST_TIMES > there:
             return None
-        found = codes.place[codes.kept.codes.candidates(query, count + hidden)]
-        found = found[found >= 0]
-        found = found[allowed[found]][:count]
+        rows, near = codes.kept.codes.candidates(query, count + hidden)
+        last = float(near[-1]) if len(rows) < len(codes.place) else -np.inf
+        places = codes.place[rows]
+        good = (places >= 0) & allowed[places]
+        places, near = places[good][:count], near[good][:count]
         if self._later_flat is not None:
-            found = np.concatenate([found, self._later[self._later_flat.candidates(query, k, allowed[self._later])]])
-        return found if len(found) >= min(k, there) else None
+            later = self._later[self._later_flat.candidates(query, k, allowed[self._later])]
+            places = np.concatenate([places, later])
+            near = np.concatenate([near, np.full(len(later), np.inf, np.float32)])
+        return (places, near, last) if len(places) >= min(k, there) else None
 
     def _all(self) -> FlatIndex:
         with self._lock:

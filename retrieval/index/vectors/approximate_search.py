@@ -75,11 +75,15 @@ class Codes:
         found: NDArray[np.uint8] = faiss.serialize_index(self._index) if faiss else np.zeros(0, np.uint8)
         return found
 
-    def candidates(self, query: NDArray[np.floating], count: int) -> NDArray[np.int64]:
-        """Return the `count` rows nearest to `(D,)` by their codes, best first; fewer where there are not as many."""
-        _, rows = self._index.search(np.ascontiguousarray(query, np.float32)[None], min(count, self._index.ntotal))
-        found: NDArray[np.int64] = rows[0][rows[0] >= 0].astype(np.int64)
-        return found
+    def candidates(self, query: NDArray[np.floating], count: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return the `count` rows nearest to `(D,)` by their codes, and how near by those, best first.
+
+        Fewer where there are not as many. Equal rows are equally near.
+        """
+        asked = np.ascontiguousarray(query, np.float32)[None]
+        near, rows = self._index.search(asked, min(count, self._index.ntotal))
+        there = rows[0] >= 0
+        return rows[0][there].astype(np.int64), near[0][there]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -189,7 +193,7 @@ def _found(
     """Return the share of ten neighbours found, for each number of candidates: those of fewer are the first of more."""
     hits = np.zeros(len(factors))
     for query, without, least in zip(questions.vectors, questions.without, tenth, strict=True):
-        proposed = codes.candidates(query, FIRST * max(factors) + 1)
+        proposed, _ = codes.candidates(query, FIRST * max(factors) + 1)
         proposed = proposed[proposed != without]
         near = np.cumsum(rows[proposed].astype(np.float32) @ query >= least)
         hits += [min(FIRST, int(near[: FIRST * factor][-1])) if len(near) else 0 for factor in factors]
