@@ -191,6 +191,7 @@ def build_index(
         commit_all(records, Commits(store, report, progress))
         store.check_written()  # opening checks sizes and headers alone
         keep_closeness(store)
+        store.keep_codes()
         if before:
             report.notes.append(_linkage_lost(linkage_path(store.path), store, before))
         report.notes = [*kinds.sentences(), *report.notes]  # the last lines printed are of the tables that came in

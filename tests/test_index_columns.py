@@ -255,7 +255,7 @@ def test_float32_is_never_further_off_than_said(seed: int, dim: int) -> None:
     rows, query = unit(rng, 200, dim), rng.standard_normal(dim) * 10 ** rng.uniform(-2, 2)
     narrow = rows.astype(np.float32) @ query.astype(np.float32)
     assert np.abs(narrow - cosines(rows, query)).max() <= float32_error(query)
-    far, order = exact_search._faiss().IndexFlatIP(dim), np.arange(200)
+    far, order = exact_search.faiss_here().IndexFlatIP(dim), np.arange(200)
     far.add(rows.astype(np.float32))
     scores, found = far.search(query.astype(np.float32)[None], 200)
     assert np.abs(scores[0] - cosines(rows, query)[found[0]]).max() <= float32_error(query), order

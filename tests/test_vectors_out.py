@@ -94,7 +94,7 @@ def test_without_faiss_the_same_rows_and_scores_are_found(store: LocalStore, mon
     queries = unit(np.random.default_rng(3), 6)
     with_faiss = store.search_views("lung", queries, 7)
     said = store.search_sentences(queries[0], "effusion", 5)
-    monkeypatch.setattr(exact_search, "_faiss", lambda: None)
+    monkeypatch.setattr(exact_search, "faiss_here", lambda: None)
     with LocalStore.open(store.path) as again:
         assert again.search_views("lung", queries, 7) == with_faiss
         assert again.search_views("lung", queries, 3, Scope()) == [hits[:3] for hits in with_faiss]
@@ -103,7 +103,7 @@ def test_without_faiss_the_same_rows_and_scores_are_found(store: LocalStore, mon
 
 @each("count", [1, 70_000])
 def test_numpy_search_is_exact_whatever_the_number_of_rows(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exact_search, "_faiss", lambda: None)
+    monkeypatch.setattr(exact_search, "faiss_here", lambda: None)
     rng = np.random.default_rng(1)
     rows = unit(rng, count, 8)
     query = unit(rng, 1, 8)[0].astype(np.float32)

@@ -158,6 +158,7 @@ def adapt_index(
                 fitted.adapter.save(Path(folder) / ADAPTER)
                 store.adopt_pooling(Path(folder) / ADAPTER)
             keep_closeness(store)
+            store.keep_codes()
         report.pooling = {"before": str(report.encoder["pooling_hash"]), "after": store.spec.pooling_hash}
         report.encoder, report.generation = store.spec.to_dict(), store.generation
     report.seconds = round(time.monotonic() - started, 3)

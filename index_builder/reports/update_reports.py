@@ -110,6 +110,7 @@ def update_reports(
                     progress("report", start + len(some), len(wanted))
             store.check_written()
             keep_closeness(store)
+            store.keep_codes()
         found.generation = store.generation
     return found
 

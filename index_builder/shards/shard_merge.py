@@ -77,6 +77,7 @@ def merge_shards(
         commit_all(taking.chosen(_pooled(target, spec, records)), Commits(target, report, _renamed(progress)))
         target.check_written()
         keep_closeness(target)
+        target.keep_codes()
         report.generation = target.generation
     report.seconds = round(time.monotonic() - started, 3)
     return report

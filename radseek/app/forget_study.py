@@ -68,6 +68,7 @@ def forget(index: Path, wanted: Sequence[Named], key: bytes | None = None) -> Fo
         for words in (log, notebook):  # and what was said of a study while it went
             words.forget(keys)
         keep_closeness(store)
+        store.keep_codes()
     return Forgotten(generation, tuple(sorted(studies)), resumed)
 
 

@@ -114,12 +114,13 @@ def info(index: IndexPath, json: Json = False) -> None:
     with LocalStore.open(index) as store:
         key_known = store.knows_key()
         spec, counts, generation, undigested = store.spec, store.counts(), store.generation, store.upkeep.undigested()
-        gone = _gone(store)
+        gone, codes = _gone(store), store.upkeep.codes()
         unread: Counter[str] = Counter()
         for case in store.cases():
             unread.update(unread_sentences(case.sentences))
     if json:
         document = {"index": str(index), "generation": generation, **counts, "undigested": undigested, "key": key_known}
+        document["codes"] = [one.to_dict() for one in codes]
         document["gone"] = [{"study": key, "path": path} for key, path in gone.items()]
         print_json({**document, "unread_sentences": dict(sorted(unread.items())), "encoder": spec.to_dict()})
         return
@@ -127,6 +128,7 @@ def info(index: IndexPath, json: Json = False) -> None:
         errors.print(unread_note(unread), markup=False, soft_wrap=True)
     rows = [["generation", generation], *counts.items()]
     rows += [["studies whose files are gone", len(gone)]] if gone else []
+    rows += [[f"views {one.view}", one.sentence()] for one in codes]
     rows += [["encoder", f"{spec.name} ({spec.dim} wide)"], ["imaging recipe", spec.imaging_hash[:16]]]
     rows += [["towers", spec.towers_hash[:16]], ["pooling", spec.pooling_hash[:32]]]
     print_table(str(index), ["", ""], rows)
@@ -170,11 +172,12 @@ def compact(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Delete forgotten studies from disk for good."""
+    """Delete forgotten studies from disk for good, and make again what is derived from the others."""
     with LocalStore.open(index, read_only=False) as store:
         pruned = _prune(store) if gone else []
         generation = store.compact()
         keep_closeness(store)
+        store.keep_codes()
         with suppress(UsageError):  # an older index keeps no check of its key yet, and this user may not have it
             store.require_key(load_key(make=False))
     also = f"; {len(pruned)} studies whose files are gone were removed" if gone else ""

@@ -15,7 +15,7 @@ from radseek.retrieval.index.catalog.linkage import LinkageFile
 from radseek.retrieval.index.catalog.sqlite_file import batches
 from radseek.retrieval.privacy.pseudonyms import forgotten_mark
 
-__all__ = ["drop_orphans", "hide", "known_forgotten", "traces", "unfinished"]
+__all__ = ["hide", "known_forgotten", "sweep", "traces", "unfinished"]
 
 
 def traces(
@@ -53,7 +53,21 @@ def hide(catalog: Catalog, studies: Collection[str], forgotten: Collection[str])
         catalog_write.set_value(connection, "generation", str(generation + 1))
 
 
-def drop_orphans(catalog: Catalog, linkage: LinkageFile) -> bool:
+def sweep(catalog: Catalog, linkage: LinkageFile) -> None:
+    """Delete the linkage of whatever is not in the index, and what SQLite still holds of deleted rows.
+
+    Linkage of before it had digests gets them.
+    """
+    linkage.fill_digests()
+    dropped = _drop_orphans(catalog, linkage)
+    deleted = catalog.needs_vacuum()  # also where a writer was killed before it got here
+    if dropped or deleted:
+        linkage.vacuum()
+    if deleted:
+        catalog.vacuum()
+
+
+def _drop_orphans(catalog: Catalog, linkage: LinkageFile) -> bool:
     """Delete the linkage of whatever is not in the index: of hidden studies, and of an addition that was killed.
 
     Returns whether there was any.

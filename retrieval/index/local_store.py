@@ -18,13 +18,14 @@ from radseek.retrieval.encoders.encoder import Encoder
 from radseek.retrieval.encoders.pooling.adapted_encoder import Pool, load_pool, with_pooling
 from radseek.retrieval.encoders.spec import EncoderSpec, check_match
 from radseek.retrieval.errors import IndexDamagedError, UnknownNameError, UsageError
-from radseek.retrieval.index import commit, forgetting, key_agreement, verifying
+from radseek.retrieval.index import commit, forgetting, key_agreement, make_codes, verifying
 from radseek.retrieval.index.catalog.catalog_file import Catalog
 from radseek.retrieval.index.catalog.file_sums import changed_files, clear_sums, write_sums
 from radseek.retrieval.index.catalog.linkage import LinkageFile, linkage_path
 from radseek.retrieval.index.catalog.schema import FORMAT
 from radseek.retrieval.index.catalog.sqlite_file import identity
 from radseek.retrieval.index.index_pooling import check_adapter, clean_adapters, keep_adapter, own_adapter
+from radseek.retrieval.index.kept_codes import tidy_codes
 from radseek.retrieval.index.manifest import MANIFEST, agreed_spec, is_index, read_manifest, write_manifest
 from radseek.retrieval.index.new_index import CATALOG, KEY_CHECK, make_index, make_room
 from radseek.retrieval.index.segments import rewriting
@@ -78,6 +79,7 @@ class LocalStore(StoredVectors):
                     write_manifest(path, manifest.spec, self._key_check)
                 with writing_to(path):
                     clean_adapters(path, self._adapter)
+                    tidy_codes(path, int(self._catalog.setting("compacted")))
                     clean_orphans(self._folder, {info.folder_name for info in self._catalog.layout().folders})
                 self._newest = self._first_written = self._catalog.next_folder()
             self._now = Snapshot(self._catalog, self._folder, self._spec.dim, in_doubt=self._in_doubt)
@@ -123,11 +125,10 @@ class LocalStore(StoredVectors):
     def close(self) -> None:
         """Close the files; a writer leaves an index that can be copied, and gives its lock up."""
         try:
-            if self._lock is not None and not (self._in_doubt and self.upkeep.problems()):
-                self._close_files()
+            whole = self._lock is not None and not (self._in_doubt and self.upkeep.problems())
+            self._close_files()
+            if whole:
                 write_sums(self.path, self._files())
-            else:
-                self._close_files()
         finally:
             if self._lock is not None:
                 self._lock.release()
@@ -186,14 +187,13 @@ class LocalStore(StoredVectors):
         """Delete removed studies from disk and return the new generation; readers must open the index again."""
         linkage = self._writable()
         rewriting.compact(self._catalog, self._folder, self._spec.dim, self._now.segments, self._now.places)
-        linkage.fill_digests()
-        dropped = forgetting.drop_orphans(self._catalog, linkage)
-        deleted = self._catalog.needs_vacuum()  # also where a writer was killed before it got here
-        if dropped or deleted:
-            linkage.vacuum()
-        if deleted:
-            self._catalog.vacuum()
+        forgetting.sweep(self._catalog, linkage)
         return self._merged()
+
+    def keep_codes(self) -> None:
+        """Make what searching many views begins with, where it is due: `make_codes`."""
+        self._writable()
+        make_codes.keep_codes(self.path, self._now)
 
     def forget(self, studies: Collection[str], patients: Collection[str] = ()) -> int:
         """Take studies off the disk for good, and keep their keys and those of `patients` out of later builds.
@@ -262,6 +262,7 @@ class LocalStore(StoredVectors):
             check_adapter(self.path, self._adapter, self._spec)
         now = self._now
         self.verified = verifying.verify(self._catalog, self._linkage, now.segments, now.places, self.path)
+        verifying.require_none(make_codes.compare_codes(self.path, now), self.path)
         return self.counts()
 
     def check_written(self) -> None:
@@ -350,8 +351,7 @@ class LocalStore(StoredVectors):
     def _paths(self, studies: Collection[str]) -> dict[str, str]:
         if self._linkage is None:
             return {}
-        found = self._linkage.paths(studies)
-        if len(found) < len(studies):
+        if len(found := self._linkage.paths(studies)) < len(studies):
             self._check_linkage(self._linkage)
         return found
 

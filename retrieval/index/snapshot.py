@@ -34,10 +34,10 @@ from radseek.retrieval.index.store import (
     ViewHit,
     WordStatistics,
 )
-from radseek.retrieval.index.vectors.exact_search import FlatIndex
-from radseek.retrieval.index.vectors.near_views import AskedViews, FoundViews, ViewSearcher
+from radseek.retrieval.index.vectors.near_views import AskedViews, ViewSearcher
 from radseek.retrieval.index.vectors.sentence_vectors import SentenceIndex
 from radseek.retrieval.index.vectors.slice_scan import best_slices, top_means
+from radseek.retrieval.index.view_search import ViewRows, view_search
 from radseek.retrieval.types import ViewVectors
 
 __all__ = ["Snapshot"]
@@ -79,12 +79,15 @@ class Snapshot:
         """Say whether nothing of this generation was removed or compacted since."""
         last = self.catalog.generation()
         if last != self._whole_until:
-            if int(self.catalog.setting("compacted")) > self.generation or catalog_read.lost(
-                self.catalog, self.generation
-            ):
+            if self.compacted > self.generation or catalog_read.lost(self.catalog, self.generation):
                 return False
             self._whole_until = last
         return True
+
+    @property
+    def compacted(self) -> int:
+        """Return the generation of the last compaction."""
+        return int(self.catalog.setting("compacted"))
 
     def contains(self, studies: Collection[str]) -> set[str]:
         """Return which of these study keys are there."""
@@ -172,7 +175,9 @@ class Snapshot:
         asked = self._asked(view, scope or Scope())
         found = None if by is None else by.search(asked, queries, k)
         if found is None:
-            found = self._exactly(asked, queries, k)
+            at, rows = self.catalog.path.parent, self.view_rows
+            search = self._cached(f"search of {view}", lambda: view_search(at, view, rows(view), self.compacted))
+            found = search.search_views(asked, queries, k)
         answered = {int(place) for places, _ in found for place in places}
         self._check_rows(int(table.study[place]) for place in answered)
         names = self._names(table, answered)
@@ -191,10 +196,13 @@ class Snapshot:
             passing=lambda other: int(self._mask(other)[owners].sum()),
         )
 
-    def _exactly(self, asked: AskedViews, queries: NDArray[np.floating], k: int) -> list[FoundViews]:
-        index = self._cached(f"flat {asked.view}", lambda: FlatIndex(asked.rows(asked.named)))
-        found = [index.search(query, k, asked.allowed, asked.named) for query in queries]
-        return [(asked.named[rows], scores) for rows, scores in found]
+    def view_names(self) -> tuple[str, ...]:
+        """Return the names that views have, ascending."""
+        return self._views().names
+
+    def view_rows(self, view: str) -> ViewRows:
+        """Return the views of that name with their pooled vectors."""
+        return ViewRows.named(self._views(), self.segments, view)
 
     def search_slices(self, query: NDArray[np.floating], k: int, scope: Scope | None) -> list[SliceHit]:
         """Return the k studies whose best slice has the highest cosine with `(D,)`; ties by key."""
@@ -258,7 +266,7 @@ class Snapshot:
         self._check_all()
 
     def _check(self) -> None:
-        if int(self.catalog.setting("compacted")) > self.generation:
+        if self.compacted > self.generation:
             raise IndexFolderError(
                 f"{self.catalog.path.parent} was compacted since it was opened at generation {self.generation}; "
                 "open it again."

@@ -11,6 +11,7 @@ from radseek.retrieval.imaging.zip_members import split_member
 from radseek.retrieval.index import forgetting, verifying
 from radseek.retrieval.index.catalog.catalog_file import Catalog
 from radseek.retrieval.index.catalog.linkage import LinkageFile
+from radseek.retrieval.index.kept_codes import ViewCodes, read_codes
 from radseek.retrieval.privacy.pseudonyms import load_key
 
 __all__ = ["Upkeep", "checked_key", "is_there"]
@@ -82,6 +83,18 @@ class Upkeep:
     def note_seen(self, study: str, seen: str) -> None:
         """Note that a study's files, of other sizes or times, were read again and hold the same."""
         self._writable().note_seen(study, seen)
+
+    def codes(self) -> list[ViewCodes]:
+        """Return what searching many views of a name begins with, or that it was tried in vain, by name.
+
+        What is damaged, or of before the last compaction, is left out: answers do not use it.
+        """
+        try:
+            listed = read_codes(self._path).values()
+        except ValueError:
+            return []
+        compacted = int(self._catalog.setting("compacted"))
+        return sorted((one for one in listed if one.compacted == compacted), key=lambda one: one.view)
 
     def _writable(self) -> LinkageFile:
         if self._linkage is None:

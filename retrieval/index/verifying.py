@@ -17,6 +17,7 @@ from radseek.retrieval.index.catalog.file_sums import changed_files, look_change
 from radseek.retrieval.index.catalog.linkage import LinkageFile
 from radseek.retrieval.index.catalog.schema import VISIBLE
 from radseek.retrieval.index.index_calibration import calibration_problems
+from radseek.retrieval.index.kept_codes import code_problems
 from radseek.retrieval.index.manifest import MANIFEST
 from radseek.retrieval.index.segments.places import Places
 from radseek.retrieval.index.segments.segment_folders import ARRAYS, Segment
@@ -75,7 +76,7 @@ def verify(
         problems += _file_problems(segment)
     problems += _place_problems(catalog, places)
     problems += [] if linkage is None else linkage.problems()
-    problems += calibration_problems(path)
+    problems += calibration_problems(path) + code_problems(path)
     require_none(problems, path)
     return Verified(undigested(catalog), touched is not None)
 

@@ -16,7 +16,7 @@ from radseek.retrieval.errors import IndexBusyError, UsageError
 from radseek.retrieval.index.milvus.import_files import ImportFiles
 from radseek.retrieval.index.milvus.index_state import finished_stamp, pushing_stamp, stands_for
 from radseek.retrieval.index.milvus.view_collection import ViewCollection
-from radseek.retrieval.index.milvus.view_rows import PinnedViews, ViewRows
+from radseek.retrieval.index.milvus.view_rows import CollectionRows, PinnedViews
 
 __all__ = ["PushReport", "push_views"]
 
@@ -104,7 +104,7 @@ def _listed(views: PinnedViews, collection: ViewCollection, number: str) -> tupl
 
 
 def _one_part(
-    part: ViewRows,
+    part: CollectionRows,
     ids: NDArray[np.int64],
     marks: NDArray[np.int64],
     collection: ViewCollection,
@@ -131,7 +131,7 @@ def _one_part(
 
 
 def _compared(
-    part: ViewRows, ids: NDArray[np.int64], marks: NDArray[np.int64]
+    part: CollectionRows, ids: NDArray[np.int64], marks: NDArray[np.int64]
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Return which rows of a part are there, and which are there as they are here."""
     if not len(ids):

@@ -19,14 +19,14 @@ from radseek.retrieval.index.milvus.index_state import state_hash
 from radseek.retrieval.index.segments.gathered_rows import gathered_rows
 from radseek.retrieval.index.segments.segment_folders import Segment
 
-__all__ = ["TEXT_FIELDS", "PinnedViews", "ViewRows"]
+__all__ = ["TEXT_FIELDS", "CollectionRows", "PinnedViews"]
 
 TEXT_FIELDS = (*WORDS, "report")  # of a study, one value each; those of series are arrays
 _CHUNK = 4096  # views; 8 MB of float32 at 512 wide, of the 64 MB that a request may have
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ViewRows:
+class CollectionRows:
     """Some views: `ids (n,)`, and `marks (n,)` that change with anything that is sent of them."""
 
     ids: NDArray[np.int64]
@@ -67,7 +67,7 @@ class PinnedViews:
         """Return the hash of what these views are."""
         return state_hash(self.spec, self.generation, self.table, self.segments)
 
-    def parts(self, places: NDArray[np.int64] | None = None) -> Iterator[ViewRows]:
+    def parts(self, places: NDArray[np.int64] | None = None) -> Iterator[CollectionRows]:
         """Yield views in parts, in the table's order: all of them, or those at some `places` in it."""
         fields_of, table = _StudyFields(self.columns), self.table
         every = np.arange(len(table.id)) if places is None else places
@@ -77,7 +77,7 @@ class PinnedViews:
             names = [table.names[code] for code in table.name[some].tolist()]
             fields, written = zip(*map(fields_of, table.owner[some].tolist()), strict=True)
             marks = [_mark(one, *about) for one, *about in zip(vectors, names, written, strict=True)]
-            yield ViewRows(table.id[some], np.array(marks, np.int64), names, list(fields), vectors)
+            yield CollectionRows(table.id[some], np.array(marks, np.int64), names, list(fields), vectors)
 
 
 def _mark(vector: NDArray[np.float16], view: str, fields: bytes) -> int:

@@ -16,6 +16,7 @@ from radseek.retrieval.encoders.spec import EncoderSpec
 from radseek.retrieval.index.catalog import catalog_write
 from radseek.retrieval.index.catalog.catalog_file import Catalog
 from radseek.retrieval.index.catalog.digests import changed, not_as_written
+from radseek.retrieval.index.kept_codes import drop_codes
 from radseek.retrieval.index.segments.places import Places
 from radseek.retrieval.index.segments.segment_folders import Segment, SegmentInfo, write_segment
 
@@ -79,6 +80,7 @@ def _rewrite(
     settings: dict[str, str],
 ) -> None:
     first, generation = catalog.next_folder(), catalog.generation() + 1
+    drop_codes(folder.parent)  # they say something of the rows that go, and whoever is killed later starts here again
     try:
         done = [_copy(catalog, folder, dim, segment, places, first + i, pool) for i, segment in enumerate(old)]
         _commit(catalog, done, {**settings, "generation": str(generation), "compacted": str(generation)})

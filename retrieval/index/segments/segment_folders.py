@@ -192,8 +192,8 @@ class Segment:
 
     def picked(self, name: str, rows: NDArray[np.int64]) -> NDArray[np.float16]:
         """Return some rows of an array in the order given, `(n, dim)` in memory; only their blocks are checked."""
-        blocks, unchecked = np.unique(rows // _BLOCK), self._unchecked[name]
-        blocks = blocks[blocks < len(unchecked)]  # of older formats there are no sums
+        unchecked = self._unchecked[name]
+        blocks = np.unique(rows // _BLOCK) if unchecked.any() else np.zeros(0, np.int64)  # older formats have no sums
         for block in blocks[unchecked[blocks]]:
             self._check_block(name, int(block))
         return self._arrays[name][rows]

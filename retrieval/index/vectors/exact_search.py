@@ -13,7 +13,7 @@ from types import ModuleType
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FlatIndex", "cosines", "float32_error"]
+__all__ = ["FlatIndex", "cosines", "faiss_here", "float32_error", "nearest_rows"]
 
 _NARROW = 0.1  # share of allowed rows under which scanning just those is cheaper than a selector
 _BLOCK = 65536  # rows widened at a time
@@ -40,8 +40,21 @@ def float32_error(query: NDArray[np.floating]) -> float:
     return (len(query) + 3) * _ROUNDING * _LONGEST * length
 
 
+def nearest_rows(
+    rows: NDArray[np.floating], query: NDArray[np.floating], k: int, order: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return which k of `(N, D)` unit rows are nearest to `(D,)` and their cosines, best first; ties by `order`."""
+    places = np.arange(len(rows))
+    if k + _EXTRA < len(rows):
+        products = rows.astype(np.float32) @ np.asarray(query, np.float32)
+        places = _within(places, products, k, 2 * float32_error(query))
+    scores = cosines(rows[places], query)
+    best = np.lexsort((order[places], -scores))[:k]
+    return places[best], scores[best]
+
+
 @cache
-def _faiss() -> ModuleType | None:
+def faiss_here() -> ModuleType | None:
     """Return FAISS, or None where it is not installed: then NumPy compares every row."""
     try:
         import faiss
@@ -56,7 +69,7 @@ class FlatIndex:
     """`(N, D)` float16 unit rows, searched exactly. `rows` are FAISS's own, so they are held once."""
 
     def __init__(self, rows: NDArray[np.float16]) -> None:
-        faiss = _faiss()
+        faiss = faiss_here()
         count, dim = rows.shape
         if faiss is None:
             self._index = None
@@ -72,12 +85,12 @@ class FlatIndex:
         self, query: NDArray[np.floating], k: int, allowed: NDArray[np.bool_], order: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Return the k allowed rows nearest to `(D,)` and their cosines, best first; ties by `order`."""
-        rows = self._candidates(query, k, allowed)
-        scores = cosines(self.rows[rows], query)
-        best = np.lexsort((order[rows], -scores))[:k]
-        return rows[best], scores[best]
+        rows = self.candidates(query, k, allowed)
+        best, scores = nearest_rows(self.rows[rows], query, k, order[rows])
+        return rows[best], scores
 
-    def _candidates(self, query: NDArray[np.floating], k: int, allowed: NDArray[np.bool_]) -> NDArray[np.int64]:
+    def candidates(self, query: NDArray[np.floating], k: int, allowed: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Return the k allowed rows nearest to `(D,)` and a few that may be as near, in no order."""
         subset = np.flatnonzero(allowed)
         if k + _EXTRA >= len(subset):
             return subset
@@ -102,7 +115,7 @@ class FlatIndex:
     def _only(self, allowed: NDArray[np.bool_], count: int) -> object | None:
         if count == len(allowed):
             return None
-        faiss = _faiss()
+        faiss = faiss_here()
         if faiss is None:
             return None
         bits = np.packbits(allowed, bitorder="little")
