@@ -14,9 +14,8 @@ import pytest
 
 from radseek.index_builder import build_index
 from radseek.retrieval.errors import IndexDamagedError, StorageError
-from radseek.retrieval.index import snapshot
 from radseek.retrieval.index.local_store import LocalStore
-from radseek.retrieval.index.segments import merging
+from radseek.retrieval.index.segments import merging, opened_layout
 from radseek.retrieval.index.segments.merging import due
 from radseek.retrieval.index.segments.segment_folders import Segment, SegmentInfo
 from radseek.retrieval.index.store import StudyRecord
@@ -114,11 +113,11 @@ def test_a_merge_between_the_names_and_the_opening_of_folders(tmp_path: Path, mo
             opened.append(info.number)
             if len(opened) == 3:
                 with monkeypatch.context() as patch:
-                    patch.setattr(snapshot, "Segment", Segment)
+                    patch.setattr(opened_layout, "Segment", Segment)
                     writer.add([make_record(7)])
             return Segment(root, info, dim)
 
-        monkeypatch.setattr(snapshot, "Segment", opening)
+        monkeypatch.setattr(opened_layout, "Segment", opening)
         with LocalStore.open(path) as reader:
             assert reader.counts()["studies"] == 8
         assert len(folders(path)) == 1
@@ -204,7 +203,7 @@ LIMITED = """
 import json, os, resource, sys
 sys.path.insert(0, {root!r})
 import numpy as np
-from radseek.retrieval.index.segments import merging
+from radseek.retrieval.index.segments import merging, opened_layout
 from radseek.retrieval.index.local_store import LocalStore
 from tests.encoder_support import tiny_spec
 from tests.index_support import make_record, unit

@@ -234,7 +234,8 @@ class Snapshot:
         table = self._sentences()
         nearest = None
         if query is not None:
-            vectors = self._cached("vectors of sentences", lambda: SentenceIndex(self._sentence_rows(table)))
+            of = (self.segments, "sentences", table.segment, table.row)
+            vectors = self._cached("vectors of sentences", lambda: SentenceIndex(gathered_rows(*of)))
             nearest = Nearest(vectors, query)
         allowed, scored = self._mask(scope)[table.owner], self._keywords().scores(text, statistics)
         return find_sentences(self.catalog, table, nearest, scored, k, allowed, self._check_said)
@@ -358,9 +359,6 @@ class Snapshot:
     def _views_of_unknown(self) -> NDArray[np.bool_]:
         (ids,), _ = read_columns(self.catalog, ["v.id"], [], VIEWS_OF_UNKNOWN)
         return np.isin(self._views().id, ids)
-
-    def _sentence_rows(self, table: row_tables.SentenceTable) -> NDArray[np.float16]:
-        return gathered_rows(self.segments, "sentences", table.segment, table.row)
 
     def _names(self, table: row_tables.ViewTable, places: Iterable[int]) -> dict[int, tuple[str, str]]:
         """Return study key and series key of views by their place in the table."""
