@@ -28,6 +28,7 @@ from tests.encoder_support import DIM, tiny_spec
 from tests.index_support import make_record
 
 pytest.importorskip("faiss")
+pytestmark = pytest.mark.slow
 
 VIEWS = 700
 Answer = list[tuple[str, float]]
