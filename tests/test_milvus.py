@@ -40,6 +40,7 @@ from tests.index_support import key_of, make_record, make_records, unit
 from tests.milvus_support import KINDS, NEEDS_LITE, StandIn, lets_through, milvus_of
 from tests.test_store_contract import RECORDS
 
+pytestmark = pytest.mark.slow
 QUERIES = unit(np.random.default_rng(5), 2)
 
 

@@ -23,6 +23,7 @@ from tests.index_support import key_of, make_record, unit
 from tests.milvus_support import KINDS, milvus_of
 from tests.site_support import archive_records, query_of, stranger, write_site
 
+pytestmark = pytest.mark.slow
 MAKERS = ("SIEMENS", "Siemens Healthineers", 'GE "Signa" {view}', "飞利浦\\", "")
 ASKED = (
     *([], ["sex=F"], ["modality=MR"], ["modality=CT,MR"], ["body_part=head"], ["age=30-50"], ["age=-40", "sex=M"]),
@@ -132,7 +133,6 @@ def test_all_else_is_what_the_folder_says(store: LocalStore, index: Path) -> Non
         assert all(np.array_equal(a.slices, b.slices) for a, b in zip(one, other, strict=True))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sites", *KINDS])
 def test_similar_and_search_of_an_archive(kind: str, tmp_path: Path) -> None:
     # Of fewer, Milvus is not asked; of more, each site has a floor of its own, which differs from that of the whole.
