@@ -53,6 +53,16 @@ def whole(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return fetch(str(folder), tmp_path_factory.mktemp("converted") / "radclip")
 
 
+def half_converted(folder: Path, whole: Path, to: Path) -> Path:
+    """The towers converted, and the adapter a pickle still."""
+    made = copy_folder(whole, to)
+    for name in ("fetch.json", "slice_pooling.safetensors"):
+        (made / name).unlink()
+    for name in ("slice_pooling.pth", "slice_pooling.json"):
+        shutil.copy(folder / name, made)
+    return made
+
+
 def test_its_name_brings_the_weights_and_the_files_of_its_base(
     repositories: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,15 +112,14 @@ def test_the_adapter_is_another_pooling_of_the_same_towers(whole: Path, tmp_path
     np.testing.assert_allclose(one.pool(ROWS), pool_slices(None, ROWS), atol=1e-6)
 
 
-def test_what_is_not_converted_is_not_pooled_by_the_mean(folder: Path, tmp_path: Path) -> None:
-    half = copy_folder(folder, tmp_path / "half")
-    (fetch(str(half)) / "slice_pooling.safetensors").unlink()
+def test_what_is_not_converted_is_not_pooled_by_the_mean(folder: Path, whole: Path, tmp_path: Path) -> None:
+    half = half_converted(folder, whole, tmp_path / "half")
     with pytest.raises(EncoderError, match=r"slice_pooling.pth is a pickle.*radseek fetch"):
         load_encoder(half)
 
 
-def test_an_adapter_of_another_form_is_named(folder: Path, tmp_path: Path) -> None:
-    broken = copy_folder(folder, tmp_path / "broken")
+def test_an_adapter_of_another_form_is_named(folder: Path, whole: Path, tmp_path: Path) -> None:
+    broken = half_converted(folder, whole, tmp_path / "broken")
     (broken / "slice_pooling.json").unlink()
     with pytest.raises(MissingFileError, match=r"lacks slice_pooling.json.*how many heads"):
         fetch(str(broken))
@@ -134,8 +143,11 @@ class Gadget:
 
 
 @pytest.mark.parametrize("name", ["RadCLIP.pth", "slice_pooling.pth"])
-def test_a_poisoned_pickle_is_refused_and_does_nothing(folder: Path, tmp_path: Path, name: str) -> None:
-    poisoned, proof = copy_folder(folder, tmp_path / "poisoned"), tmp_path / "executed"
+def test_a_poisoned_pickle_is_refused_and_does_nothing(folder: Path, whole: Path, tmp_path: Path, name: str) -> None:
+    proof = tmp_path / "executed"
+    poisoned = half_converted(folder, whole, tmp_path / "poisoned")
+    if name == "RadCLIP.pth":
+        (poisoned / "model.safetensors").unlink()
     torch.save({"in_proj_weight": Gadget(proof)}, poisoned / name)
     with pytest.raises(EncoderError, match=rf"{name} was refused"):
         fetch(str(poisoned))
