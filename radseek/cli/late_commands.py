@@ -74,7 +74,10 @@ COMMANDS: Final = {
         "index_commands",
         "Recount and re-hash everything in an index; exit 5 where it is not what was written.",
     ),
-    "compact": ("index_commands", "Delete forgotten studies from disk for good."),
+    "compact": (
+        "index_commands",
+        "Delete forgotten studies from disk for good, and make again what is derived from the others.",
+    ),
     "forget": ("index_commands", "Remove studies or patients for good."),
     "relink": ("index_commands", "Tell an index that its archive was moved, so that images are found again."),
     "fetch": ("index_commands", "Make a self-contained model folder, for this machine or one without a network."),

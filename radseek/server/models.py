@@ -5,15 +5,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
+from radseek.server.answer_parts import Answer, Match, Pair, Part, Point, Polarity, State
 from radseek.server.site_answers import SiteAnswered
 
 __all__ = [
     "ClassifyAnswer",
-    "ExplainAnswer",
     "ForgottenAnswer",
     "HealthAnswer",
     "Problem",
@@ -25,50 +25,19 @@ __all__ = [
     "UploadAnswer",
 ]
 
-State = Literal["present", "absent", "uncertain", "abstain"]
-Polarity = Literal["present", "absent", "uncertain"]
-Pair = Annotated[list[float], Field(min_length=2, max_length=2)]
-Point = Annotated[list[float], Field(min_length=3, max_length=3)]
 
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class _Encoder(_Part):
-    name: str
-    dim: int
-    precision: str
-    meaningless: bool
-    imaging: str
-    towers: str
-    pooling: str
-
-
-class _Skipped(_Part):
+class _Skipped(Part):
     path: str
     reason_code: str
     message: str
 
 
-class _Answer(_Part):
-    notice: str
-    encoder: _Encoder
-
-
-class _Suggestion(_Part):
+class _Suggestion(Part):
     words: str
     meant: str
 
 
-class _Match(_Part):
-    view: str
-    query_slice: int
-    case_slice: int
-    similarity: float
-
-
-class _FindingRow(_Part):
+class _FindingRow(Part):
     study: str
     path: None
     series: str | None
@@ -90,7 +59,7 @@ class _FindingRow(_Part):
     not_told_apart: bool | None
 
 
-class ScreenAnswer(_Answer):
+class ScreenAnswer(Answer):
     """One row a finding, in the order asked."""
 
     findings_version: str
@@ -99,31 +68,31 @@ class ScreenAnswer(_Answer):
     results: list[_FindingRow]
 
 
-class _Label(_Part):
+class _Label(Part):
     label: str
     probability: float
 
 
-class _ClassifyRow(_Part):
+class _ClassifyRow(Part):
     study: str
     path: None
     labels: list[_Label]
     calibrated: bool
 
 
-class ClassifyAnswer(_Answer):
+class ClassifyAnswer(Answer):
     """The labels' shares, in the order asked; never calibrated."""
 
     skipped: list[_Skipped]
     results: list[_ClassifyRow]
 
 
-class _CaseRow(_Part):
+class _CaseRow(Part):
     rank: int
     study: str
     path: None
     score: float
-    matches: list[_Match]
+    matches: list[Match]
     report: str | None
     other_kind: bool | None
     copies: list[str]
@@ -137,7 +106,7 @@ class _ContrastRow(_CaseRow):
     probability: float | None
 
 
-class _Contrast(_Part):
+class _Contrast(Part):
     finding: str
     name: dict[str, str]
     present: list[_ContrastRow] = Field(alias="with")
@@ -146,7 +115,7 @@ class _Contrast(_Part):
     neither: int
 
 
-class _Query(_Part):
+class _Query(Part):
     study: str
     path: None
     text: str | None
@@ -154,12 +123,12 @@ class _Query(_Part):
     mask: None
 
 
-class _NothingClose(_Part):
+class _NothingClose(Part):
     floor: float
     best: float
 
 
-class SimilarAnswer(_Answer):
+class SimilarAnswer(Answer):
     """The cases most like a study, best first; those under the floor are left out."""
 
     query: _Query
@@ -172,7 +141,7 @@ class SimilarAnswer(_Answer):
     sites: list[SiteAnswered]
 
 
-class _StudyRow(_Part):
+class _StudyRow(Part):
     rank: int
     study: str
     path: None
@@ -184,7 +153,7 @@ class _StudyRow(_Part):
     site: None
 
 
-class _SentenceRow(_Part):
+class _SentenceRow(Part):
     rank: int
     study: str
     path: None
@@ -195,13 +164,13 @@ class _SentenceRow(_Part):
     site: None
 
 
-class _Searched(_Part):
+class _Searched(Part):
     text: str
     where: list[str]
     within: Literal["images", "reports", "both"]
 
 
-class SearchAnswer(_Answer):
+class SearchAnswer(Answer):
     """Studies by their images and sentences of their reports, best first."""
 
     query: _Searched
@@ -213,125 +182,7 @@ class SearchAnswer(_Answer):
     sites: list[SiteAnswered]
 
 
-class _Item(_Part):
-    id: str
-
-
-class _ScoreItem(_Item):
-    kind: Literal["score"]
-    study: str
-    finding: str
-    name: dict[str, str]
-    state: State
-    reason: str | None
-    score: float | None
-    margin: float | None
-    interval: Pair | None
-    percentile: float | None
-    probability: float | None
-    view: str | None
-    series: str | None
-    key_slice: int | None
-    position: Point | None
-    stands_out: bool | None
-    not_told_apart: bool | None
-
-
-class _NeighbourItem(_Item):
-    kind: Literal["neighbour"]
-    rank: int
-    study: str
-    path: None
-    score: float
-    matches: list[_Match]
-    has_report: bool
-
-
-class _Said(_Part):
-    finding: str
-    polarity: Polarity
-    rule: str
-    cue: str
-
-
-class _SentenceItem(_Item):
-    kind: Literal["sentence"]
-    neighbour: str
-    study: str
-    text: str
-    says: list[_Said]
-
-
-class _AgreementItem(_Item):
-    kind: Literal["agreement"]
-    finding: str
-    name: dict[str, str]
-    present: int
-    absent: int
-    uncertain: int
-    silent: int
-    of: int
-    sentences: list[str]
-    disagrees: bool
-
-
-class _MeasurementItem(_Item):
-    kind: Literal["measurement"]
-    label: str
-    quantity: str
-    value: float | None
-    unit: str
-    text: str | None
-    details: dict[str, Any]
-
-
-class _ChangeItem(_Item):
-    kind: Literal["change"]
-    label: str
-    quantity: str
-    before: float
-    after: float
-    absolute: float
-    percent: float | None
-    unit: str
-
-
-class _CaveatItem(_Item):
-    kind: Literal["caveat"]
-    code: str
-    text: dict[str, str]
-    about: str
-
-
-_Evidence = Annotated[
-    _ScoreItem | _NeighbourItem | _SentenceItem | _AgreementItem | _MeasurementItem | _ChangeItem | _CaveatItem,
-    Field(discriminator="kind"),
-]
-
-
-class _Sentence(_Part):
-    text: str
-    cites: list[str]
-    narrator: str
-    replaced: bool
-    failures: list[str]
-    part: str
-
-
-class ExplainAnswer(_Answer):
-    """Evidence, every item with an id, and a summary whose every sentence cites it."""
-
-    study: str
-    path: None
-    findings_version: str
-    lang: Literal["en", "zh"]
-    evidence: list[_Evidence]
-    summary: list[_Sentence]
-    narrator: str
-    replaced: int
-
-
-class _Series(_Part):
+class _Series(Part):
     series: str
     modality: str
     body_part: str
@@ -342,14 +193,14 @@ class _Series(_Part):
     warnings: list[str]
 
 
-class _Study(_Part):
+class _Study(Part):
     study: str
     brought: bool
     attributes: dict[str, str | int]
     series: list[_Series]
 
 
-class StudiesAnswer(_Part):
+class StudiesAnswer(Part):
     """The stored studies from `offset` on; uploaded ones are known to whoever uploaded them."""
 
     notice: str
@@ -358,7 +209,7 @@ class StudiesAnswer(_Part):
     studies: list[_Study]
 
 
-class StudyAnswer(_Part):
+class StudyAnswer(Part):
     """One study, with its scrubbed report where it has one, and the finding set that fits it."""
 
     notice: str
@@ -367,7 +218,7 @@ class StudyAnswer(_Part):
     report: str | None
 
 
-class UploadAnswer(_Part):
+class UploadAnswer(Part):
     """The studies of an upload by their keys, and its files that were not used, as they were sent."""
 
     notice: str
@@ -375,7 +226,7 @@ class UploadAnswer(_Part):
     skipped: list[_Skipped]
 
 
-class ForgottenAnswer(_Part):
+class ForgottenAnswer(Part):
     """What was deleted: from the index for good (`stored`), or from what was uploaded."""
 
     notice: str
@@ -383,7 +234,7 @@ class ForgottenAnswer(_Part):
     stored: bool
 
 
-class HealthAnswer(_Part):
+class HealthAnswer(Part):
     """Whether the process runs (`ok`), or can answer (`ready`)."""
 
     status: Literal["ok", "ready"]

@@ -11,6 +11,7 @@ from radseek.retrieval.document import NOTICE
 from radseek.retrieval.explain.explain_study import narrated
 from radseek.server import models
 from radseek.server.auth import need_admin
+from radseek.server.explain_answer import ExplainAnswer
 from radseek.server.forget_route import forget
 from radseek.server.original_answer import OriginalAnswer
 from radseek.server.problems import SHUT, problem
@@ -74,7 +75,7 @@ def search(question: SearchQuestion, at: At) -> Any:
 
 @api.post(
     "/explain",
-    response_model=models.ExplainAnswer,
+    response_model=ExplainAnswer,
     responses={200: {"content": {LINES: {"schema": {"type": "string", "description": "One JSON value a line."}}}}},
 )
 def explain(question: ExplainQuestion, at: At) -> Any:
