@@ -1,12 +1,15 @@
-"""Kill a writer (SIGKILL) at any line or SQL step of add, replace, adopt, compact and forget; then run it again.
+"""Kill a writer (SIGKILL) at any line or SQL step of what writes an index; then run it again.
 
-    python -m benchmarks.index_kills [--kills 300] [--seed 0]
+    python -m benchmarks.index_kills [--kills 300] [--seed 0] [--action NAME ...]
+
+What writes: add, add with folders merged, replace, adopt an adapter, compact, make the codes of approximate search,
+upgrade an index of format 1, forget.
 
 Each writer is a process of its own on a copy of one small index. It dies at a place drawn evenly over all lines of the
 index's own code and all steps of SQLite (every 50 instructions) that the action runs through. Looked at then: every
-study that was there before opens, verifies and has its vectors, words and path; the action, run again, ends as it ends
-undisturbed; and of what was replaced, compacted away or forgotten no byte is left in any file beside or in the index:
-its words, keys, identifiers, paths and vectors, and readers' notes.
+study that was there before opens, verifies, is found and has its vectors, words and path; the action, run again, ends
+as it ends undisturbed; and of what was replaced, compacted away or forgotten no byte is left in any file beside or in
+the index: its words, keys, identifiers, paths and vectors, and readers' notes.
 """
 
 from __future__ import annotations
@@ -20,13 +23,15 @@ import sys
 import tempfile
 import traceback
 from collections import Counter
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 from types import FrameType
 from typing import Any
+from unittest import mock
 
+import faiss
 import numpy as np
 import torch
 
@@ -34,16 +39,19 @@ from radseek.app.forget_study import Named, forget
 from radseek.app.verdicts import VerdictLog, make_verdict
 from radseek.retrieval.encoders.pooling.slice_pooling import ADAPTER, SlicePooling
 from radseek.retrieval.errors import RadseekError, UnknownNameError
+from radseek.retrieval.index import make_codes, view_search
 from radseek.retrieval.index.catalog import sqlite_file
 from radseek.retrieval.index.catalog.linkage import linkage_path
 from radseek.retrieval.index.local_store import LocalStore
+from radseek.retrieval.index.segments import merging
 from radseek.retrieval.index.store import StudyRecord
 from tests.encoder_support import DIM, tiny_spec
-from tests.index_support import KEY, key_of, make_record
+from tests.index_support import KEY, key_of, make_format_1, make_record
 
 WATCHED = ("retrieval/index/", "retrieval/disk_errors", "radseek/app/forget_study", "radseek/app/verdicts")
 EVERY = 50  # SQLite instructions between two places to die
 OLD = tuple(range(6))
+MANY = tuple(range(200, 220))  # codes are learned from 16 rows at least
 NEW = (100, 101, 102)
 GONE = 2
 WORD = "quagga"  # stands in the report of the study that goes
@@ -77,6 +85,20 @@ def add(index: Path) -> None:
             store.add([record(number)])
 
 
+def merge(index: Path) -> None:
+    with mock.patch.object(merging, "_FAN", 2):  # two folders of a size become one
+        add(index)
+
+
+def codes(index: Path) -> None:
+    with LocalStore.open(index, read_only=False) as store:
+        store.keep_codes()
+
+
+def upgrade(index: Path) -> None:
+    LocalStore.open(index, read_only=False).close()
+
+
 def replace(index: Path) -> None:
     with LocalStore.open(index, read_only=False) as store:
         store.add([record(GONE, seed=9)], replace_existing=True)
@@ -100,8 +122,24 @@ def forget_patient(index: Path) -> None:
         forget(index, [Named("patient", patient=key_of("patient", f"p{GONE}"), patient_id=f"p{GONE}")])
 
 
+def add_many(index: Path) -> None:
+    with LocalStore.open(index, read_only=False) as store:
+        store.add([record(number) for number in MANY])
+
+
+def prepare(action: str, index: Path) -> None:
+    """Make of the template's copy what an action needs."""
+    if action == "codes":
+        add_many(index)
+    elif action == "upgrade":
+        make_format_1(index)
+
+
 ACTIONS: dict[str, Callable[[Path], None]] = {
     "add": add,
+    "merge": merge,
+    "codes": codes,
+    "upgrade": upgrade,
     "replace": replace,
     "adopt": adopt,
     "compact": compact,
@@ -179,6 +217,9 @@ def lost(index: Path, untouched: list[int]) -> list[str]:
             good = [np.array_equal(a.slices, b.slices) for a, b in zip(views, was.series[0].views, strict=True)]
             if not all(good):
                 problems.append(f"study {number} has other vectors")
+            query = was.series[0].views[0].pooled[None].astype(np.float32)
+            if store.search_views(was.series[0].views[0].view, query, 1)[0][0].study != case.key:
+                problems.append(f"study {number} is not found by its own vector")
     return problems
 
 
@@ -205,6 +246,7 @@ def one_kill(action: str, template: Path, step: int) -> list[str]:
         if one.name != "copy":
             (shutil.copytree if one.is_dir() else shutil.copy2)(one, folder / one.name)
     index = folder / template.name
+    prepare(action, index)
     run_until(ACTIONS[action], index, step)
     going = action in ("replace", "compact", "forget")
     untouched = [n for n in OLD if not (going and n == GONE)]
@@ -214,7 +256,8 @@ def one_kill(action: str, template: Path, step: int) -> list[str]:
         problems += lost(index, untouched)
         with LocalStore.open(index) as store:
             there = store.contains([key_of("study", n) for n in (*OLD, *NEW)])
-        expected = {*OLD, *NEW} if action == "add" else {*OLD} - ({GONE} if action in ("compact", "forget") else set())
+        gone = {GONE} if action in ("compact", "forget") else set()
+        expected = {*OLD, *NEW} if action in ("add", "merge") else {*OLD} - gone
         if there != {key_of("study", n) for n in expected}:
             problems.append("the action, run again, did not end as it should")
         if going:
@@ -228,16 +271,18 @@ def one_kill(action: str, template: Path, step: int) -> list[str]:
     return problems
 
 
-def sweep(kills: int, seed: int, folder: Path) -> dict[str, Counter[str]]:
+def sweep(kills: int, seed: int, folder: Path, actions: Sequence[str] = tuple(ACTIONS)) -> dict[str, Counter[str]]:
     """Return for each action how many kills there were and what went wrong, by what it is."""
     torch.set_num_threads(1)  # a forked process has none of the parent's
+    faiss.omp_set_num_threads(1)
     template = make_template(folder)
     rng = np.random.default_rng(seed)
     found: dict[str, Counter[str]] = {}
-    each = kills // len(ACTIONS)
-    for name, action in ACTIONS.items():
+    each = kills // len(actions)
+    for name in actions:
         copy = shutil.copytree(folder, folder.with_name(f"{folder.name}-count"), dirs_exist_ok=True)
-        places = run_until(action, copy / template.name, 0)
+        prepare(name, copy / template.name)
+        places = run_until(ACTIONS[name], copy / template.name, 0)
         shutil.rmtree(copy)
         edges = np.linspace(1, places + 1, each + 1).astype(int)
         found[name] = Counter(places=places)
@@ -248,14 +293,25 @@ def sweep(kills: int, seed: int, folder: Path) -> dict[str, Counter[str]]:
     return found
 
 
+@contextmanager
+def few_views_have_codes() -> Iterator[None]:
+    """Make codes of 20 views, and ask them first."""
+    few = ((make_codes, "_LEAST", 20), (view_search, "_FEWEST_TIMES", 1), (view_search, "FIRST", 1))
+    with ExitStack() as patches:
+        for module, name, value in few:
+            patches.enter_context(mock.patch.object(module, name, value))
+        yield
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--action", choices=tuple(ACTIONS), nargs="+", default=tuple(ACTIONS))
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="radseek-kills-") as folder:
+    with tempfile.TemporaryDirectory(prefix="radseek-kills-") as folder, few_views_have_codes():
         (Path(folder) / "t").mkdir()
-        found = sweep(options.kills, options.seed, Path(folder) / "t")
+        found = sweep(options.kills, options.seed, Path(folder) / "t", options.action)
     for name, counts in found.items():
         wrong = {what: n for what, n in counts.items() if what not in ("places", "kills")}
         print(f"{name}: {counts['kills']} kills over {counts['places']:,} places; wrong: {wrong or 'nothing'}")
