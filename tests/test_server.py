@@ -145,7 +145,11 @@ def test_nifti_needs_its_modality_said_and_may_be_told_its_body_part(client: htt
     answer = client.post("/v1/uploads", files=sent, data={"modality": "CT"})
     assert answer.json()["studies"][0]["series"][0]["modality"] == "CT"
     answer = client.post("/v1/uploads", files=sent, data={"modality": "CT", "body_part": "Schädel"})
-    assert answer.json()["studies"][0]["series"][0]["body_part"] == "head"
+    (head,) = answer.json()["studies"]
+    assert head["series"][0]["body_part"] == "head"
+    other = client.post("/v1/uploads", files=sent, data={"modality": "CT", "body_part": "chest"}).json()["studies"][0]
+    assert other["study"] != head["study"]  # neither takes the other's place
+    assert client.get(f"/v1/studies/{head['study']}").json()["study"] == head
     for wrong in ({"modality": "XX"}, {"body_part": "elsewhere"}):
         assert is_problem(client.post("/v1/uploads", files=sent, data=wrong), 404, "unknown_name")
 

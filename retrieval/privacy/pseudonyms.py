@@ -109,11 +109,12 @@ def keyed_hash(key: bytes, kind: str, value: str) -> str:
 def study_key(study: Study, key: bytes) -> str:
     """Return a study's pseudonym, from its StudyInstanceUID, or from its content where it has none.
 
-    An upload's is of another kind, from all that its sender chose: UID, content and modalities. So no upload takes the
-    place of a stored study, nor of another upload that differs from it.
+    An upload's is of another kind, from all that its sender chose: UID, content, modalities and body parts. So no
+    upload takes the place of a stored study, nor of another upload that differs from it.
     """
     if study.is_upload:
-        chosen = (study.uid, study.content_hash, *(one.modality for one in study.series))
+        kinds = (f"{one.modality} {one.body_part}" for one in study.series)
+        chosen = (study.uid, study.content_hash, *kinds)
         return keyed_hash(key, "upload", "\0".join(chosen))
     return stored_key(study, key)
 
