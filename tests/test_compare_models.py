@@ -15,10 +15,11 @@ from radseek.index_builder.comparison.compare_models import compare_models, inde
 from radseek.index_builder.comparison.measured_build import measured_build
 from radseek.index_builder.labels.label_file import read_labels
 from radseek.retrieval.engine import Engine
-from radseek.retrieval.errors import UsageError, WorkerError
+from radseek.retrieval.errors import NoTextTowerError, UnknownNameError, UsageError, WorkerError
 from radseek.retrieval.evaluation.score_comparison import compare_scores
 from tests.build_support import write_ct
 from tests.encoder_folder_support import write_folder
+from tests.image_folder_support import write_dinov2
 
 pytestmark = pytest.mark.slow
 SCHEMA = Path(__file__).resolve().parents[1] / "docs" / "schema" / "compare.json"
@@ -67,6 +68,14 @@ def test_one_encoder_is_no_comparison(labelled: Path, tmp_path: Path) -> None:
     for models in (["random"], ["random", "random"], ["a/random", "a/random/"]):
         with pytest.raises(UsageError, match="at least two different ones"):
             compare_models([labelled / "scans"], models, labels, tmp_path)
+
+
+def test_an_encoder_that_cannot_be_compared_is_said_before_anything_is_built(labelled: Path, tmp_path: Path) -> None:
+    labels, out = read_labels(labelled / "labels.csv"), tmp_path / "out"
+    for last, error in ((str(write_dinov2(tmp_path / "no_words")), NoTextTowerError), ("no_such", UnknownNameError)):
+        with pytest.raises(error):
+            compare_models([labelled / "scans"], ["random", last], labels, out)
+    assert not out.exists()
 
 
 def test_encoders_of_one_name_have_folders_of_their_own() -> None:

@@ -21,6 +21,7 @@ from radseek.index_builder.labels.label_join import join_labels
 from radseek.retrieval.document import NOTICE, describe_encoder
 from radseek.retrieval.encoders.load_encoder import load_encoder
 from radseek.retrieval.encoders.spec import EncoderSpec
+from radseek.retrieval.encoders.text_tower import require_text
 from radseek.retrieval.errors import UsageError
 from radseek.retrieval.evaluation.finding_measures import FindingMeasures, MacroMeasures, measure_findings
 from radseek.retrieval.evaluation.index_evaluation import plain_numbers
@@ -172,9 +173,12 @@ def compare_models(
 
     Raises:
         UsageError: fewer than two encoders, twice the same, or no labelled study that all indexes hold.
+        NoTextTowerError: one of them reads no words, before anything is built.
     """
     if len(models) < 2 or len({model.rstrip("/\\") for model in models}) < len(models):
         raise UsageError("Encoders are compared with one another: name at least two different ones, --models A,B.")
+    for model in models:  # one that cannot be loaded, or reads no words, is said before hours of building
+        require_text(load_encoder(model).spec)
     scored = []
     for done, (model, folder) in enumerate(zip(models, index_folders(models), strict=True)):
         progress("compare", done, len(models))
