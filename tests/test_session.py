@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,10 +11,15 @@ import numpy as np
 import pytest
 
 from radseek.app.session import Session
+from radseek.demo.page.study_picker import facts
 from radseek.index_builder import build_index
 from radseek.retrieval.errors import BusyError, UnknownNameError
 from radseek.retrieval.imaging import read_study
-from tests.build_support import write_ct
+from radseek.retrieval.imaging.stated_kind import StatedKind
+from radseek.retrieval.scoring.kind_guess import KindGuess
+from radseek.retrieval.scoring.text_vectors import TextVectors
+from radseek.retrieval.types import ViewVectors
+from tests.build_support import write_ct, write_nifti
 
 pytestmark = pytest.mark.slow
 
@@ -181,3 +186,26 @@ def test_a_warm_desk_encodes_no_more_words(session: Session, monkeypatch: pytest
 
         monkeypatch.setattr(engine.encoder, "encode_texts", encode)
         assert engine.screen(session.cases()[0].key, "chest_ct").results
+
+
+def test_a_kind_that_no_file_says_is_guessed_and_the_guess_is_said_to_be_one(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_nifti(tmp_path / "scan.nii.gz", 5)
+    silent = session.upload(replace(read_study(tmp_path / "scan.nii.gz"), is_upload=True))
+    told = session.upload(
+        replace(read_study(tmp_path / "scan.nii.gz", modality="CT", body_part="head"), is_upload=True)
+    )
+    assert silent != told
+    assert session.guess(silent) is None  # random weights guess nothing
+    seen: list[int] = []
+
+    def guessing(views: Sequence[ViewVectors], _: TextVectors) -> KindGuess | None:
+        seen.append(len(views))
+        return KindGuess(StatedKind("CT", "head"), 0.91) if views else None
+
+    monkeypatch.setattr("radseek.app.session.guess_kind", guessing)
+    assert "looks like CT head to the encoder: a guess (0.91) that is not used" in facts(session, silent, "en")
+    assert "仅为猜测（0.91）" in facts(session, silent, "zh")
+    assert "guess" not in facts(session, told, "en")
+    assert seen == [1, 1, 0]

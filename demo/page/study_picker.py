@@ -88,6 +88,10 @@ def facts(session: Session, key: str | None, lang: Lang) -> str:
         return f'<p class="rs-facts">{html.escape(said)}</p>'
     study = session.pixels(key) if session.is_uploaded(key) else None
     series = [_series_fact(one, lang) for one in study.series] if study else _stored_facts(session, key, lang)
+    guess = session.guess(key) if study else None
+    if guess is not None:
+        kind = kind_label(guess.kind.modality, guess.kind.body_part, lang)
+        series.append(say("study.guess", lang, kind=kind, share=f"{guess.share:.2f}"))
     items = "".join(f"<li>{html.escape(text)}</li>" for text in series)
     return f'<ul class="rs-facts" aria-label="{html.escape(say("study.facts", lang))}">{items}</ul>'
 

@@ -35,7 +35,9 @@ from radseek.retrieval.errors import (
 from radseek.retrieval.index.local_store import LocalStore
 from radseek.retrieval.index.store import Case, Scope, Store
 from radseek.retrieval.privacy.pseudonyms import StudyKey, keyed_series, load_key
+from radseek.retrieval.scoring.kind_guess import KindGuess, guess_kind
 from radseek.retrieval.scoring.study_vectors import StudyVectors, stored_study
+from radseek.retrieval.scoring.text_vectors import TextVectors
 from radseek.retrieval.scoring.word_separation import Kind
 from radseek.retrieval.types import Series, Study
 
@@ -337,6 +339,12 @@ class Session:
         """Return how many studies are stored; 0 without an index."""
         with self._stored() as store:
             return 0 if store is None else store.passing(Scope())
+
+    def guess(self, key: str) -> KindGuess | None:
+        """Return what an upload whose files do not say it looks like; None where they do, or nothing is sure."""
+        unknown = [one for one in self.vectors(key).series if not (one.modality and one.body_part)]
+        with self.engine() as engine:
+            return guess_kind([view for one in unknown for view in one.views], TextVectors(engine.encoder))
 
     def finding_set(self, key: str) -> str | None:
         """Return the name of the shipped finding set that fits a study, or None where none was written for it."""
