@@ -3,7 +3,8 @@
     python -m benchmarks.index_mutations [--mutations 1000] [--seed 0]
 
 Each mutant is a copy of one small index with one change: bytes of the catalogue, values in any of its tables, bytes and
-values of the linkage, bytes and length of vector files, bytes of the manifest. Every question of the store is asked
+values of the linkage, bytes and length of vector files, of the codes that searching views begins with and of their
+list, bytes of the manifest. Every question of the store is asked
 of it (studies with words and attributes, originals and paths, vectors, the three searches, filters, counts). Each
 answer must be the true one or a refusal; `verify` must find every change.
 """
@@ -22,20 +23,23 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.index_kills import few_views_have_codes
 from radseek.retrieval.errors import RadseekError
 from radseek.retrieval.index.catalog.linkage import linkage_path
 from radseek.retrieval.index.catalog.where import Where
+from radseek.retrieval.index.kept_codes import CODES
 from radseek.retrieval.index.local_store import LocalStore
 from radseek.retrieval.index.store import Scope
 from tests.encoder_support import tiny_spec
 from tests.index_support import make_record, unit
 
 SHARES = {
-    "catalogue bytes": 0.3,
-    "catalogue values": 0.3,
+    "catalogue bytes": 0.25,
+    "catalogue values": 0.25,
     "linkage bytes": 0.1,
     "linkage values": 0.1,
     "vector bytes": 0.1,
+    "code bytes": 0.1,
     "manifest bytes": 0.1,
 }
 WORDS = ("nodule", "effusion", "fracture", "pneumothorax", "oedema", "mass", "emphysema", "atelectasis")
@@ -46,7 +50,7 @@ def make_template(folder: Path) -> Path:
     """Make a small index of three segments, some studies replaced and removed, compacted once."""
     index = folder / "m.index"
     with LocalStore.create(index, tiny_spec()) as store:
-        for start in (0, 5, 10):
+        for start in (0, 7, 14):
             records = [
                 make_record(
                     number,
@@ -54,12 +58,13 @@ def make_template(folder: Path) -> Path:
                     manufacturer=("Acme", "Beta")[number % 2],
                     year=2010 + number,
                 )
-                for number in range(start, start + 5)
+                for number in range(start, start + 7)
             ]
             store.add(records)
         store.remove([records[0].key])
         store.compact()
         store.add([make_record(3, seed=1, sentences=["A large mass."])], replace_existing=True)
+        store.keep_codes()
     return index
 
 
@@ -73,6 +78,7 @@ def questions(store: LocalStore, keys: list[str]) -> Iterator[tuple[str, Callabl
         yield "vectors", lambda key=key: [_plain(view) for view in store.slice_vectors(key)]  # type: ignore[misc]
         yield "sentence vectors", lambda key=key: store.sentence_vectors(key).tobytes()  # type: ignore[misc]
     yield "views", lambda: store.search_views("lung", QUERIES, 4)
+    yield "nearest view", lambda: store.search_views("lung", QUERIES, 1)  # by codes
     yield "slices", lambda: store.search_slices(QUERIES[0], 4)
     for word in WORDS:
         yield "sentences", lambda word=word: store.search_sentences(QUERIES[1], word, 4)  # type: ignore[misc]
@@ -163,7 +169,8 @@ def mutate(kind: str, index: Path, rng: random.Random) -> str:
         return _change_value(linkage_path(index), rng)
     if kind == "manifest bytes":
         return _flip(index / "manifest.json", rng)
-    return _flip(rng.choice(sorted(index.rglob("*.npy"))), rng)
+    files = (index / CODES).iterdir() if kind == "code bytes" else index.rglob("*.npy")
+    return _flip(rng.choice(sorted(files)), rng)
 
 
 def contents(index: Path) -> dict[str, bytes]:
@@ -207,6 +214,7 @@ def verified(index: Path) -> str:
     return "not found"
 
 
+@few_views_have_codes()
 def sweep(mutations: int, seed: int, folder: Path, *, hashed: bool = True) -> dict[str, Counter[str]]:
     """Return by kind what came of the mutants. `hashed`: with the hashes that a writer leaves as it closes."""
     template = make_template(folder)
