@@ -223,6 +223,18 @@ def test_bytes_that_nothing_uses_are_found_too(index: Path) -> None:
             store.verify()
 
 
+@pytest.mark.parametrize(
+    "head", [b"{'descr': (((", b'{"""', b"(" * 60, b"{'a': b\xff", b"\n  x\n y", b"-" * 60, b"1e999"]
+)
+def test_a_header_that_is_none_is_damage(index: Path, head: bytes) -> None:
+    file = next(index.rglob("slices.f16.npy"))
+    data = bytearray(file.read_bytes())
+    data[10 : 10 + len(head)] = head
+    file.write_bytes(data)
+    with pytest.raises(IndexDamagedError, match="header cannot be read"), LocalStore.open(index):
+        pass
+
+
 def test_a_copy_with_other_times_is_whole(index: Path) -> None:
     for file in (index / "catalog.sqlite", index / "manifest.json", linkage_path(index)):
         os.utime(file, (1, 1))

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 import pyarrow as pa
@@ -32,6 +33,8 @@ ARRAYS = ("slices", "views", "sentences")
 _DTYPE = np.dtype("<f2")
 # NumPy reads an array's header with `ast`, which in CPython 3.11 fails now and then in several threads at once.
 _HEADERS = threading.Lock()
+# And whatever its parser says of one that is no Python.
+_NO_HEADER = (ValueError, TypeError, EOFError, SyntaxError, TokenError, RecursionError, MemoryError)
 _HEAD = 4096  # bytes of an array's head, as a disk's block
 _BLOCK = 256  # rows that one CRC-32 is of: what is checked, at some 2 GB/s, before its first row is used
 _CHUNK = 64 * _BLOCK  # rows held in memory while an array is written
@@ -260,7 +263,7 @@ class Segment:
                 raise ValueError(f"format {version}")
             with _HEADERS:
                 shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
-        except (ValueError, EOFError) as error:
+        except _NO_HEADER as error:
             raise _damaged(path, f"its header cannot be read ({error})") from error
         if (shape, fortran, dtype) != ((self.info.rows[name], self._dim), False, _DTYPE):
             raise _damaged(path, f"it holds {dtype} {shape} instead of {(self.info.rows[name], self._dim)}")
