@@ -47,6 +47,10 @@ def index(tmp_path: Path) -> Path:
 
 def test_copies_are_shown_once_and_all_cases_asked_for_are_there(index: Path) -> None:
     with LocalStore.open(index) as store:
+        asked = next(case for case in store.cases() if case.path == "again1")
+        (row,) = Engine(TinyEncoder(), store).similar(asked.key, k=1).results
+        assert (row.is_copy, len(row.copies)) == (True, 1)  # both others, though one case was asked for
+    with LocalStore.open(index) as store:
         engine = Engine(TinyEncoder(), store)
         asked = next(case for case in store.cases() if case.path == "ct3")
         found = engine.similar(asked.key, k=4)

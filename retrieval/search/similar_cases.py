@@ -154,7 +154,7 @@ class Comparison:
             alone = self._alone(ranked)
             found = [one for one in ranked if self._misses(one.study, alone[one.study]) is None]
             beyond = self.words is None and floor is not None and bool(ranked) and ranked[-1].score < floor
-            if len(found) >= k or len(ranked) < depth or beyond or depth >= _DEEPEST:
+            if len(found) > k or len(ranked) < depth or beyond or depth >= _DEEPEST:
                 return found[:k]
             depth *= 4
 
@@ -174,8 +174,11 @@ class Comparison:
         return Nearest(rows, len(missed), missed[0] if missed and not rows else None)
 
     def _distinct(self, k: int) -> tuple[list[DistinctCase], dict[str, Case]]:
-        """Return the k nearest cases that are close enough, of several with the same images the first."""
-        depth = k
+        """Return the k nearest cases that are close enough, of several with the same images the first.
+
+        One more is looked for, since a case's copies are as near as it is and stand before the next.
+        """
+        depth = k + 1
         while True:
             ranked = self.close(depth)
             cases = self._cases(one.study for one in ranked)
