@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from radseek.retrieval.disk_errors import is_limit, storage_error, writing_to
-from radseek.retrieval.encoders.spec import EncoderSpec, canonical_hash
+from radseek.retrieval.encoders.spec import EncoderSpec
 from radseek.retrieval.errors import IndexDamagedError
+from radseek.retrieval.index.sealed_document import read_sealed, sealed
 from radseek.retrieval.index.segments.segment_folders import sync_folder
 from radseek.retrieval.index.writer_lock import locked
 
@@ -53,12 +54,7 @@ def read_calibration(index: Path) -> dict[str, Any] | None:
     """
     file = index / CALIBRATION_FILE
     try:
-        document = json.loads(file.read_text("utf8"))
-        rest = {name: value for name, value in document.items() if name != "sha256"}
-        if document["sha256"] != canonical_hash(rest):
-            raise ValueError("its hash is another")
-        if (document["kind"], document["format"]) != (_KIND, _FORMAT):
-            raise ValueError(f"it is format {document['format']} of a {document['kind']}, not {_FORMAT} of a {_KIND}")
+        return read_sealed(file, _KIND, _FORMAT)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -67,7 +63,6 @@ def read_calibration(index: Path) -> dict[str, Any] | None:
         raise IndexDamagedError(f"{file} cannot be read ({error}); {_REMEDY}.") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise IndexDamagedError(f"{file} is not what was written ({error}); {_REMEDY}.") from error
-    return dict(rest)
 
 
 def keep_calibration(index: Path, spec: EncoderSpec, change: Callable[[Entries], Sequence[dict[str, Any]]]) -> None:
@@ -83,8 +78,7 @@ def keep_calibration(index: Path, spec: EncoderSpec, change: Callable[[Entries],
         except IndexDamagedError:
             kept = None
         before = kept["entries"] if kept is not None and kept["hashes"] == hashes else []
-        document = {"kind": _KIND, "format": _FORMAT, "hashes": hashes, "entries": list(change(before))}
-        _write(index, {**document, "sha256": canonical_hash(document)})
+        _write(index, sealed(_KIND, _FORMAT, {"hashes": hashes, "entries": list(change(before))}))
     lock.release()
 
 

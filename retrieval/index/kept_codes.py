@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radseek.retrieval.disk_errors import writing_to
-from radseek.retrieval.encoders.spec import canonical_hash
+from radseek.retrieval.index.sealed_document import read_sealed, sealed
 from radseek.retrieval.index.segments.segment_folders import sync_folder
 from radseek.retrieval.index.vectors.approximate_search import Codes
 
@@ -105,12 +105,7 @@ def read_codes(index: Path) -> dict[str, ViewCodes]:
     """Return the list, by view name; empty without one. Raises `ValueError` where it is not what was written."""
     file = index / CODES / _LIST
     try:
-        document = json.loads(file.read_text("utf8"))
-        rest = {name: value for name, value in document.items() if name != "sha256"}
-        if document["sha256"] != canonical_hash(rest):
-            raise ValueError("its hash is another")
-        if (document["kind"], document["format"]) != (_KIND, _FORMAT):
-            raise ValueError("it is of another format")
+        document = read_sealed(file, _KIND, _FORMAT)
         views = [ViewCodes(**{**one, "sums": tuple(one["sums"])}) for one in document["views"]]
     except FileNotFoundError:
         return {}
@@ -143,8 +138,7 @@ def write_codes(index: Path, views: Sequence[ViewCodes], made: Mapping[str, NDAr
         folder.mkdir(exist_ok=True)
         for sha256, data in made.items():
             _replace(_file(index, sha256), data.tobytes())
-        document = {"kind": _KIND, "format": _FORMAT, "views": [asdict(one) for one in views]}
-        document["sha256"] = canonical_hash(document)
+        document = sealed(_KIND, _FORMAT, {"views": [asdict(one) for one in views]})
         _replace(folder / _LIST, (json.dumps(document, indent=1, allow_nan=False) + "\n").encode())
         _delete_strays(folder, views)
         sync_folder(index)
