@@ -39,7 +39,7 @@ def valid(name: str, text: str) -> dict[str, Any]:
 
 
 def test_there_is_a_schema_for_each_answer_and_each_is_one() -> None:
-    answers = {"build", "classify", "explain", "screen", "search", "similar"}
+    answers = {"build", "classify", "explain", "screen", "search", "similar", "sync"}
     assert set(SCHEMAS) == answers | {"calibrate", "compare", "evaluate", "probe", "prompts_test", "prompts_tune"}
     assert all(jsonschema_rs.meta.is_valid(schema) for schema in SCHEMAS.values())
 
@@ -74,6 +74,7 @@ def test_the_commands_documents_are_as_said(
     reports = str(archive.parent / "reports.csv")
     built = document("build", str(archive), "--index", index, "--model", "random", "--reports", reports)
     assert built["studies"] == 4
+    assert document("sync", str(archive), "--index", index, "--model", "random")["left"] == []
     assert document("screen", index, "--findings", "chest_ct")["results"]
     assert document("screen", str(archive), "--model", "random", "--finding", "pneumothroax")["skipped"]
     study = str(archive / "ct0")

@@ -30,6 +30,7 @@ from radseek.cli.options import (
     Workers,
 )
 from radseek.index_builder.build import BuildReport, Tables
+from radseek.index_builder.left_studies import require_no_empty_folder
 from radseek.index_builder.name_match import three_of
 from radseek.retrieval.disk_errors import writing_to
 from radseek.retrieval.encoders.download.fetch import fetch as fetch_model
@@ -279,6 +280,8 @@ def _gone(store: LocalStore) -> dict[str, str]:
 def _prune(store: LocalStore) -> list[str]:
     """Remove the studies whose files are gone. Raises `UsageError` where that is all of them: a disk that is away."""
     found = sorted(_gone(store))
+    gone = set(found)
+    require_no_empty_folder(files for key, _, files in store.upkeep.files() if key in gone)
     if found and len(found) == store.counts()["studies"]:
         raise UsageError(
             f"The files of all {len(found)} studies are gone, as where a disk is not mounted or an archive was moved; "

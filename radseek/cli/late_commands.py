@@ -27,6 +27,10 @@ COMMANDS: Final = {
         "watch_command",
         "Add studies to an index as they arrive, each once its files stand still, until Ctrl-C.",
     ),
+    "sync": (
+        "sync_command",
+        "Add what is new under SOURCES, replace what changed, and list what left, or forget it when told.",
+    ),
     "screen": ("screen_command", "Score findings in every study of TARGET: no training, any words."),
     "classify": ("ask_commands", "Share one between labels that exclude each other, for every study of TARGET."),
     "similar": (
@@ -96,6 +100,7 @@ EXAMPLES: Final = {
     "build": "radseek build scans --index archive.index --reports reports.csv",
     "merge": "radseek merge archive.index archive.index.shards/*",
     "watch": "radseek watch /incoming --index archive.index",
+    "sync": "radseek sync /archive --index archive.index --forget",
     "screen": "radseek screen archive.index --findings chest_ct --format parquet --out scores.parquet --resume",
     "classify": "radseek classify image.png --label 'a chest radiograph' --label 'a hand radiograph'",
     "similar": "radseek similar scan.nii.gz --index archive.index -k 5 --where age=40-60",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from radseek.retrieval.errors import UsageError
@@ -68,8 +68,11 @@ class Upkeep:
 
         Of a study that is whole one file is looked for, so a part that is missing is not seen.
         """
-        files = [] if self._linkage is None else self._linkage.files()
-        return {key: shown for key, shown, paths in files if paths and not any(map(is_there, paths))}
+        return {key: shown for key, shown, paths in self.files() if paths and not any(map(is_there, paths))}
+
+    def files(self) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+        """Yield of each study in the linkage its key, its path as answers show it, and its files; none without it."""
+        return iter(()) if self._linkage is None else self._linkage.files()
 
     def problems(self) -> list[str]:
         """Return what is wrong with the rows of catalogue and linkage; reads all of them."""
