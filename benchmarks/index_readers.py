@@ -46,12 +46,15 @@ def record(number: int, version: int) -> StudyRecord:
 
 def write(index: Path, ended: Event, said: Queue[Any]) -> None:
     """Change the index until it is told to end; send what each generation holds."""
-    rng, held = np.random.default_rng(0), {n: 0 for n in range(COUNT // 2)}
+    rng, held, before = np.random.default_rng(0), {n: 0 for n in range(COUNT // 2)}, 1
     try:
         with LocalStore.open(index, read_only=False) as store:
             while not ended.is_set():
                 _change(store, rng, held)
-                said.put(("held", store.generation, frozenset((key_of("study", n), v) for n, v in held.items())))
+                # Forgetting hides in one generation and deletes in the next: both hold the same.
+                for generation in range(before + 1, store.generation + 1):
+                    said.put(("held", generation, frozenset((key_of("study", n), v) for n, v in held.items())))
+                before = store.generation
     except BaseException:  # noqa: BLE001 - counted by whoever started it
         said.put(("error", 0, traceback.format_exc()))
 

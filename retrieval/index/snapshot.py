@@ -17,6 +17,8 @@ from radseek.retrieval.index.catalog.bm25 import KeywordIndex
 from radseek.retrieval.index.catalog.catalog_file import Catalog
 from radseek.retrieval.index.catalog.columns import VIEWS_OF_UNKNOWN, Mask, StudyColumns, read_columns
 from radseek.retrieval.index.catalog.file_sums import changed_files
+from radseek.retrieval.index.pinned_answer import pinned
+from radseek.retrieval.index.scope_mask import scope_mask
 from radseek.retrieval.index.segments.gathered_rows import gathered_rows
 from radseek.retrieval.index.segments.opened_layout import opened_layout
 from radseek.retrieval.index.segments.places import Places
@@ -89,22 +91,23 @@ class Snapshot:
         """Return the generation of the last compaction."""
         return int(self.catalog.setting("compacted"))
 
+    @pinned
     def contains(self, studies: Collection[str]) -> set[str]:
         """Return which of these study keys are there."""
-        self._check()
         found = catalog_read.live_keys(self.catalog, studies, self.generation)
         if not found.issuperset(studies):
             self._check_all()
         return found
 
+    @pinned
     def counts(self) -> dict[str, int]:
         """Return how many studies, series, views, slices and sentences there are, counted once."""
-        self._check_for_all()
+        self._check_all()
         return dict(self._cached("counts", lambda: verifying.counts(self.catalog, self.generation)))
 
+    @pinned
     def cases(self, scope: Scope, offset: int, limit: int | None) -> list[Case]:
         """Return `limit` of the studies in scope after `offset`, in key order, without their paths."""
-        self._check()
         end = None if limit is None else offset + limit
         if scope.only_studies is not None and scope == Scope(only_studies=scope.only_studies):
             named = catalog_read.ids_of_keys(self.catalog, scope.only_studies, self.generation)  # reads no column
@@ -115,43 +118,49 @@ class Snapshot:
             self._check_all()
         return catalog_read.find_cases(self.catalog, ids[offset:end].tolist())
 
+    @pinned
     def study_keys(self, scope: Scope) -> list[str]:
         """Return the keys of the studies in scope, ascending."""
-        self._check_for_all()
+        self._check_all()
         keys = self._columns().keys
         return [keys[place] for place in np.flatnonzero(self._mask(scope)).tolist()]
 
+    @pinned
     def kinds(self) -> list[tuple[str, str]]:
         """Return every pair of modality and body part that a series has, ascending."""
-        self._check_for_all()
+        self._check_all()
         return catalog_read.kinds(self.catalog, self.generation)
 
+    @pinned
     def values_of(self, field: str) -> dict[str, int]:
         """Return how many studies have each stored value of a filter's field."""
-        self._check_for_all()
+        self._check_all()
         return self._columns().values_of(field)
 
+    @pinned
     def own_columns(self) -> dict[str, bool]:
         """Return the archive's own columns by name, each with whether all its values are numbers."""
-        self._check_for_all()
+        self._check_all()
         return self._columns().own()
 
+    @pinned
     def passing(self, scope: Scope) -> int:
         """Return how many studies are in scope."""
-        self._check_for_all()
+        self._check_all()
         return int(self._mask(scope).sum())
 
+    @pinned
     def slice_vectors(self, study: str) -> tuple[ViewVectors, ...]:
         """Return a study's views in the order they were added. Raises `UnknownNameError` for an unknown study."""
         rows = catalog_read.view_rows(self.catalog, study, self.generation)
         if not rows and not self.contains([study]):
             raise UnknownNameError(f"The index has no study {study}; `radseek screen INDEX` lists what it has.")
-        self._check()
         self._check_rows(catalog_read.ids_of_keys(self.catalog, [study], self.generation))
         views = tuple(self._view(*row) for row in rows)
         self._hand_out(sum(view.slices.nbytes + 2 * _AROUND for view in views))
         return views
 
+    @pinned
     def sentence_vectors(self, study: str) -> NDArray[np.float16]:
         """Return the `(S, D)` vectors of a study's sentences in their order; `(0, 0)` without any, or text tower."""
         self.contains([study])  # one that is not there has no sentences, unless the catalogue is damaged
@@ -161,6 +170,7 @@ class Snapshot:
         rows = [self._rows("sentences", segment, row, 1)[0] for segment, row in found]
         return np.stack(rows) if rows else np.zeros((0, 0), np.float16)
 
+    @pinned
     def search_views(
         self, view: str, queries: NDArray[np.floating], k: int, scope: Scope | None, by: ViewSearcher | None = None
     ) -> list[list[ViewHit]]:
@@ -168,7 +178,7 @@ class Snapshot:
 
         Found `by` another way, where one is given and can say; else every row is compared.
         """
-        self._check_for_all()
+        self._check_all()
         table = self._views()
         if view not in table.names:
             return [[] for _ in queries]
@@ -204,9 +214,10 @@ class Snapshot:
         """Return the views of that name with their pooled vectors."""
         return ViewRows.named(self._views(), self.segments, view)
 
+    @pinned
     def search_slices(self, query: NDArray[np.floating], k: int, scope: Scope | None) -> list[SliceHit]:
         """Return the k studies whose best slice has the highest cosine with `(D,)`; ties by key."""
-        self._check_for_all()
+        self._check_all()
         table = self._views()
         found = best_slices(table, self.segments, query, self._mask(scope)[table.owner], k)
         found = sorted(found, key=lambda hit: (-hit[3], hit[1]))[:k]  # places are in key order
@@ -218,11 +229,13 @@ class Snapshot:
             for _, place, at, score in found
         ]
 
+    @pinned
     def word_statistics(self, text: str) -> WordStatistics:
         """Return what BM25 needs to know of the words of `text`."""
-        self._check_for_all()
+        self._check_all()
         return self._keywords().statistics(text)
 
+    @pinned
     def search_sentences(
         self, query: SentenceQuery, text: str, k: int, scope: Scope | None, statistics: Together = None
     ) -> list[SentenceHit]:
@@ -230,7 +243,7 @@ class Snapshot:
 
         Without a `query` by keyword alone, as where the index has no vectors of sentences.
         """
-        self._check_for_all()
+        self._check_all()
         table = self._sentences()
         nearest = None
         if query is not None:
@@ -242,9 +255,10 @@ class Snapshot:
 
     def top_means(self, query: TopQuery, scope: Scope) -> Iterator[TopMeans]:
         """Yield, block by block, each view's mean of the top share of its slices' products."""
-        self._check_for_all()
+        self._check_all()
         table, mask = self._views(), self._mask(scope)
         unknown = self._cached("unknown modality", self._views_of_unknown)
+        self.check_pinned()  # all else is in memory, or mapped
         place = np.cumsum(mask) - 1
         for code, name in enumerate(table.names):
             for is_unknown in (False, True):
@@ -254,19 +268,17 @@ class Snapshot:
                 for views, means in top_means(table, self.segments, query.directions, places, query.share):
                     yield TopMeans(place[table.owner[views]], name, not is_unknown, means, table.count[views])
 
+    @pinned
     def stored_views(self) -> tuple[row_tables.ViewTable, StudyColumns]:
         """Return all views of this generation, and its studies."""
-        self._check_for_all()
+        self._check_all()
         return self._views(), self._columns()
 
     def _keywords(self) -> KeywordIndex:
         return self._cached("keywords", lambda: KeywordIndex(self.catalog))
 
-    def _check_for_all(self) -> None:
-        self._check()
-        self._check_all()
-
-    def _check(self) -> None:
+    def check_pinned(self) -> None:
+        """Raise `IndexFolderError` where a compaction deleted what this generation needs."""
         if self.compacted > self.generation:
             raise IndexFolderError(
                 f"{self.catalog.path.parent} was compacted since it was opened at generation {self.generation}; "
@@ -280,14 +292,14 @@ class Snapshot:
         try:
             return load(self.catalog, self._columns(), self.places)
         finally:
-            self._check()  # a compaction meanwhile is why rows are missing
+            self.check_pinned()  # a compaction meanwhile is why rows are missing
 
     def _rows(self, name: str, segment: int, start: int, count: int) -> NDArray[np.float16]:
         """Return rows of what one commit wrote, wherever they lie by now."""
         try:
             (at,) = self.places.find(np.array([segment]))
         except IndexDamagedError:
-            self._check()  # or it was compacted meanwhile
+            self.check_pinned()  # or it was compacted meanwhile
             raise
         if start < 0 or count < 1 or start + count > self.places.count[name][at]:
             raise IndexDamagedError(
@@ -332,29 +344,8 @@ class Snapshot:
             if scope not in self._masks:
                 while len(self._masks) >= _MOST_MASKS:
                     del self._masks[next(iter(self._masks))]
-                self._masks[scope] = self._mask_of(scope)
+                self._masks[scope] = scope_mask(scope, self._columns(), self._views)
             return self._masks[scope]
-
-    def _mask_of(self, scope: Scope) -> Mask:
-        columns = self._columns()
-        mask = np.ones(len(columns.ids), bool)
-        for clause in scope.where.clauses:
-            mask &= columns.of_clause(clause)
-        if scope.kind is not None:
-            mask &= columns.of_kind(*scope.kind)
-        if scope.only_studies is not None:
-            mask &= columns.of_keys(scope.only_studies)
-        if scope.not_studies:
-            mask &= ~columns.of_keys(scope.not_studies)
-        if scope.not_patients - {""}:
-            mask &= ~columns.of_patients(scope.not_patients - {""})
-        if scope.with_views is not None:
-            table = self._views()
-            named = np.array([name in scope.with_views for name in table.names], bool)
-            seen = columns.of_unknown_modality()
-            seen[table.owner[named[table.name]]] = True
-            mask &= seen
-        return mask
 
     def _views_of_unknown(self) -> NDArray[np.bool_]:
         (ids,), _ = read_columns(self.catalog, ["v.id"], [], VIEWS_OF_UNKNOWN)
