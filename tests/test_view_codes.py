@@ -367,3 +367,20 @@ def test_a_writer_that_ends_anywhere_leaves_a_whole_index(
 def test_other_bytes_are_no_codes(data: bytes) -> None:
     with pytest.raises(ValueError, match=r"FAISS cannot read|is not codes"):
         approximate_search.Codes.from_bytes(np.frombuffer(data, np.uint8), 10, 16)
+
+
+def test_codes_that_are_lacking_are_said(index: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def uncoded(command: str) -> object:
+        capsys.readouterr()
+        assert run([command, str(index), "--json"]) == 0
+        return json.loads(capsys.readouterr().out)["uncoded"]
+
+    assert (uncoded("info"), uncoded("verify")) == ({}, {})
+    (index / "ann" / "codes.json").unlink()
+    assert (uncoded("info"), uncoded("verify")) == ({"lung": VIEWS}, {"lung": VIEWS})
+    assert run(["verify", str(index)]) == 0
+    assert f"The {VIEWS} views lung have no codes" in capsys.readouterr().err
+    with LocalStore.open(index, read_only=False) as store:
+        store.compact()
+        store.keep_codes()
+    assert uncoded("verify") == {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -115,13 +116,13 @@ def info(index: IndexPath, json: Json = False) -> None:
     with LocalStore.open(index) as store:
         key_known = store.knows_key()
         spec, counts, generation, undigested = store.spec, store.counts(), store.generation, store.upkeep.undigested()
-        gone, codes = _gone(store), store.upkeep.codes()
+        gone, codes, uncoded = _gone(store), store.upkeep.codes(), store.upkeep.uncoded()
         unread: Counter[str] = Counter()
         for case in store.cases():
             unread.update(unread_sentences(case.sentences))
     if json:
         document = {"index": str(index), "generation": generation, **counts, "undigested": undigested, "key": key_known}
-        document["codes"] = [one.to_dict() for one in codes]
+        document |= {"codes": [one.to_dict() for one in codes], "uncoded": uncoded}
         document["gone"] = [{"study": key, "path": path} for key, path in gone.items()]
         print_json({**document, "unread_sentences": dict(sorted(unread.items())), "encoder": spec.to_dict()})
         return
@@ -135,6 +136,7 @@ def info(index: IndexPath, json: Json = False) -> None:
     print_table(str(index), ["", ""], rows)
     if gone:
         errors.print(_said_gone(list(gone.values())), markup=False, soft_wrap=True)
+    _say_uncoded(uncoded)
     if not key_known:
         errors.print(
             "The index keeps no check of the key it was built with, so another key may not be refused; "
@@ -150,11 +152,12 @@ def info(index: IndexPath, json: Json = False) -> None:
 def verify(index: IndexPath, json: Json = False) -> None:
     """Recount and re-hash everything in an index; exit 5 where it is not what was written."""
     with LocalStore.open(index) as store:
-        counts, verified = store.verify(), store.verified
+        counts, verified, uncoded = store.verify(), store.verified, store.upkeep.uncoded()
     if json:
-        print_json({"index": str(index), "intact": True, **counts, **asdict(verified)})
+        print_json({"index": str(index), "intact": True, **counts, **asdict(verified), "uncoded": uncoded})
         return
     print_table(f"{index} is intact", ["", ""], list(counts.items()))
+    _say_uncoded(uncoded)
     if verified.undigested:
         errors.print(_undigested(verified.undigested), markup=False, soft_wrap=True)
     if not verified.hashed:
@@ -298,6 +301,16 @@ def _said_gone(paths: list[str]) -> str:
         f"The files of {len(paths)} studies are gone ({some}), so their images cannot be shown; `radseek relink` where "
         "they were moved, `radseek compact --gone` to remove these studies."
     )
+
+
+def _say_uncoded(uncoded: Mapping[str, int]) -> None:
+    for view, count in uncoded.items():
+        errors.print(
+            f"The {count} views {view} have no codes to begin with, so each is compared: answers are exact and take "
+            "longer. `radseek compact` makes them.",
+            markup=False,
+            soft_wrap=True,
+        )
 
 
 def _key_of(study: str, key: bytes | None) -> list[str]:

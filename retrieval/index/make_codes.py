@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radseek.retrieval.errors import StorageError
+from radseek.retrieval.index.catalog.catalog_file import Catalog
 from radseek.retrieval.index.kept_codes import ViewCodes, codes_file, load_codes, read_codes, row_sums, write_codes
 from radseek.retrieval.index.snapshot import Snapshot
 from radseek.retrieval.index.vectors.approximate_search import (
@@ -29,7 +30,7 @@ from radseek.retrieval.index.vectors.approximate_search import (
 from radseek.retrieval.index.vectors.exact_search import faiss_here
 from radseek.retrieval.index.view_search import ViewRows, ViewSearch, place_codes
 
-__all__ = ["compare_codes", "keep_codes"]
+__all__ = ["compare_codes", "keep_codes", "uncoded"]
 
 _log: Final = logging.getLogger(__name__)
 
@@ -80,6 +81,23 @@ def keep_codes(path: Path, now: Snapshot) -> None:
             made[about.sha256] = data
     if views or before:
         _write(path, views, made)
+
+
+def uncoded(path: Path, catalog: Catalog) -> dict[str, int]:
+    """Return the view names with so many views that codes are made of them and none are kept, with their number.
+
+    Nothing is wrong then: answers are exact, and take longer. {} where FAISS is not installed, which makes them.
+    """
+    if faiss_here() is None:
+        return {}
+    rows = catalog.query(
+        "SELECT v.name, count(*) FROM views v JOIN studies s ON s.id = v.study WHERE s.removed IS NULL GROUP BY v.name"
+    )
+    try:
+        kept = {name for name, one in read_codes(path).items() if one.compacted == int(catalog.setting("compacted"))}
+    except ValueError:
+        kept = set()
+    return {name: count for name, count in sorted(rows) if count >= _LEAST and name not in kept}
 
 
 def compare_codes(path: Path, now: Snapshot) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from radseek.retrieval.errors import UsageError
 from radseek.retrieval.imaging.zip_members import split_member
-from radseek.retrieval.index import forgetting, verifying
+from radseek.retrieval.index import forgetting, make_codes, verifying
 from radseek.retrieval.index.catalog.catalog_file import Catalog
 from radseek.retrieval.index.catalog.linkage import LinkageFile
 from radseek.retrieval.index.kept_codes import ViewCodes, read_codes
@@ -98,6 +98,10 @@ class Upkeep:
             return []
         compacted = int(self._catalog.setting("compacted"))
         return sorted((one for one in listed if one.compacted == compacted), key=lambda one: one.view)
+
+    def uncoded(self) -> dict[str, int]:
+        """Return the view names that have no codes though their number asks for some, with that number."""
+        return make_codes.uncoded(self._path, self._catalog)
 
     def _writable(self) -> LinkageFile:
         if self._linkage is None:
