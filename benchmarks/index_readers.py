@@ -46,7 +46,7 @@ def record(number: int, version: int) -> StudyRecord:
 
 def write(index: Path, ended: Event, said: Queue[Any]) -> None:
     """Change the index until it is told to end; send what each generation holds."""
-    rng, held, before = np.random.default_rng(0), {n: 0 for n in range(COUNT // 2)}, 1
+    rng, held, before = np.random.default_rng(0), dict.fromkeys(range(COUNT // 2), 0), 1
     try:
         with LocalStore.open(index, read_only=False) as store:
             while not ended.is_set():

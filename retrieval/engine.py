@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from radseek.prompts.catalogue import find
 from radseek.prompts.finding import Finding
 from radseek.retrieval.encode_inputs import VectorOutput
 from radseek.retrieval.encoders.encoder import Encoder
 from radseek.retrieval.encoders.load_encoder import check_here, load_encoder
-from radseek.retrieval.encoders.text_tower import images_alone
 from radseek.retrieval.explain.evidence import Lang
 from radseek.retrieval.explain.explain_study import Answers, Measuring, explained, reading_warnings
 from radseek.retrieval.explain.explanation import ExplainResult
@@ -26,7 +25,6 @@ from radseek.retrieval.index.local_store import LocalStore
 from radseek.retrieval.index.milvus.milvus_store import open_index
 from radseek.retrieval.index.store import Scope, Store
 from radseek.retrieval.label_answers import LabelAnswers
-from radseek.retrieval.language.report_language import unread_notes
 from radseek.retrieval.language.spelling import spelling_of, spelling_of_findings
 from radseek.retrieval.path_text import found_path
 from radseek.retrieval.scoring.asked_findings import AskedFindings, findings_of_study
@@ -37,20 +35,20 @@ from radseek.retrieval.scoring.score_results import FindingScore, ScreenResult
 from radseek.retrieval.scoring.screening import AtHand, Findings, Screener, choose_findings
 from radseek.retrieval.scoring.states import Judge
 from radseek.retrieval.scoring.text_vectors import TextVectors
-from radseek.retrieval.scoring.word_separation import WordSeparation, note
+from radseek.retrieval.scoring.word_separation import WordSeparation
 from radseek.retrieval.search.contrast import StatusSources
-from radseek.retrieval.search.filter_check import check_count, checked_where, what_is_left
-from radseek.retrieval.search.ranking import rank_images, rank_sentences
-from radseek.retrieval.search.search_results import SearchResult, SimilarResult, sentence_row, study_row
+from radseek.retrieval.search.facets import count_facets
+from radseek.retrieval.search.filter_check import check_count, checked_where
+from radseek.retrieval.search.search_results import SearchResult, SimilarResult
 from radseek.retrieval.search.similar_cases import Comparison
-from radseek.retrieval.search.text_query import findings_asked, parse_query, query_vector, similarity_floor
+from radseek.retrieval.search.sorting import sort_field, sorted_rows
+from radseek.retrieval.search.text_query import parse_query, query_vector
+from radseek.retrieval.search.word_search import In, WordsAsked, answer_words
 from radseek.retrieval.study_targets import StudyTargets, Target, seen_store
 from radseek.retrieval.targets import relative_path
 from radseek.retrieval.types import Skipped, Study
 
 __all__ = ["Engine", "Findings", "Target"]
-
-In = Literal["images", "reports", "both"]
 
 
 class Engine(VectorOutput, LabelAnswers, HeatMapAnswers):
@@ -248,6 +246,8 @@ class Engine(VectorOutput, LabelAnswers, HeatMapAnswers):
         include_same_patient: bool = False,
         modality: str | None = None,
         body_part: str | None = None,
+        sort: str = "similarity",
+        facets: Sequence[str] = (),
     ) -> SimilarResult:
         """Return the k indexed studies most like one study, with their most alike slices and their reports.
 
@@ -266,6 +266,8 @@ class Engine(VectorOutput, LabelAnswers, HeatMapAnswers):
             include_same_patient: do not leave out the same patient's studies.
             modality: as for `screen`.
             body_part: as for `screen`.
+            sort: the order of the k: "similarity", "date" (newest first) or a filter's field; `rank` is by similarity.
+            facets: filters' fields, such as ["modality"], whose values are counted over the studies that pass.
 
         Returns:
             The cases, best first, with their most alike slices and their reports.
@@ -278,6 +280,7 @@ class Engine(VectorOutput, LabelAnswers, HeatMapAnswers):
         """
         store, stated = self._targets.need_store("similar"), stated_kind(modality, body_part)
         check_count(k)
+        field = sort_field(sort, store)
         finding = find(contrast) if isinstance(contrast, str) else contrast
         region = None if mask is None else self._targets.masked(target, stated, str(mask), mask_labels)
         query = self._targets.one_study(target, stated) if region is None else region.vectors
@@ -288,10 +291,14 @@ class Engine(VectorOutput, LabelAnswers, HeatMapAnswers):
         found, sources = asked.nearest(k), StatusSources(store, self._texts, self.judge)
         sides = None if finding is None else asked.contrast(finding, sources, k)
         about: dict[str, Any] = {"study": query.key, "path": query.path, "text": text, "where": scope.where.texts()}
-        about |= {"mask": None if region is None else region.to_dict()}
+        about |= {"mask": None if region is None else region.to_dict(), "sort": sort}
         meant = (*spelling_of(text or ""), *(() if finding is None else spelling_of(finding.names["zh"])))
         said = (*asked.why_nothing(found), *found.notes)
-        return SimilarResult(self.encoder.spec, about, found.rows, sides, said, meant, asked.floor, found.nothing)
+        rows = sorted_rows(found.rows, field, store)
+        shares = count_facets(store, scope, facets, [row.study for row in rows])
+        return SimilarResult(
+            self.encoder.spec, about, rows, sides, said, meant, asked.floor, found.nothing, facets=shares
+        )
 
     def explain(
         self,
@@ -350,7 +357,16 @@ class Engine(VectorOutput, LabelAnswers, HeatMapAnswers):
         )
         return explained(answers, Measuring(mask, prior, prior_mask, modality, isolated=self.isolated), narrator, lang)
 
-    def search(self, text: str, k: int = 10, *, where: Where | Sequence[str] = (), within: In = "both") -> SearchResult:
+    def search(
+        self,
+        text: str,
+        k: int = 10,
+        *,
+        where: Where | Sequence[str] = (),
+        within: In = "both",
+        sort: str = "similarity",
+        facets: Sequence[str] = (),
+    ) -> SearchResult:
         """Return the k studies and the k report sentences that answer words best.
 
         An image's score is its best slice's cosine with the words; where they name a finding of the catalogue, studies
@@ -362,6 +378,8 @@ class Engine(VectorOutput, LabelAnswers, HeatMapAnswers):
             k: how many studies and how many sentences, at least 1.
             where: a filter, such as `["sex=female"]`.
             within: "images", "reports" or "both".
+            sort: as for `similar`.
+            facets: as for `similar`.
 
         Returns:
             Studies and sentences, each best first; without a text tower, sentences by keyword, and a note that says so.
@@ -372,28 +390,4 @@ class Engine(VectorOutput, LabelAnswers, HeatMapAnswers):
         """
         store = self._targets.need_store("search")
         check_count(k)
-        query, scope = parse_query(text), Scope(checked_where(where, store))
-        by_words = self.encoder.spec.text or within == "images"  # which is refused where it cannot be
-        vector = query_vector(query, self._texts) if by_words else None
-        asks_images = within in ("images", "both")
-        images = rank_images(store, query.findings, vector, k, scope) if vector is not None and asks_images else []
-        floor = -1.0 if vector is None else similarity_floor(vector, self._texts)
-        sentences = rank_sentences(store, query, vector, k, scope, floor) if within in ("reports", "both") else []
-        paths = self._paths([*(one.hit.study for one in images), *(one.hit.study for one in sentences)])
-        seen = [one.hit.study for one in images]
-        without = () if by_words else (images_alone(self.encoder.spec),)
-        alike = () if self._separation is None else self._separation.alike(findings_asked(query), seen)
-        unread = unread_notes(one.hit.text for one in sentences)
-        return SearchResult(
-            self.encoder.spec,
-            tuple(study_row(rank, one, paths) for rank, one in enumerate(images, 1)),
-            tuple(sentence_row(rank, one, paths) for rank, one in enumerate(sentences, 1)),
-            {"text": text, "where": scope.where.texts(), "within": within},
-            (*without, *what_is_left(scope, store), *unread, *map(note, alike)),
-            spelling_of(text),
-            alike,
-        )
-
-    def _paths(self, keys: Sequence[str]) -> dict[str, str | None]:
-        cases = self._targets.need_store("search").cases(studies=keys) if keys else []
-        return {case.key: case.path for case in cases}
+        return answer_words(store, self._texts, self._separation, WordsAsked(text, k, where, within, sort, facets))

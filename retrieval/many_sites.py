@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from radseek.retrieval.encoders.encoder import Encoder
 from radseek.retrieval.encoders.load_encoder import check_here, load_encoder
-from radseek.retrieval.engine import Engine, In
+from radseek.retrieval.engine import Engine
 from radseek.retrieval.errors import UnknownNameError, UnreachableError, UsageError
 from radseek.retrieval.imaging.stated_kind import stated_kind
 from radseek.retrieval.index.local_store import LocalStore
@@ -44,7 +44,9 @@ from radseek.retrieval.search.sites.site import (
 )
 from radseek.retrieval.search.sites.site_merge import JoinedSentences, merge_cases, merge_images, nearest_nothing
 from radseek.retrieval.search.sites.stored_site import StoredSite
+from radseek.retrieval.search.sorting import SIMILARITY
 from radseek.retrieval.search.text_query import TextQuery, parse_query, query_vector, similarity_floor
+from radseek.retrieval.search.word_search import In
 from radseek.retrieval.study_targets import StudyTargets, Target, seen_store
 
 __all__ = ["ManySites"]
@@ -164,6 +166,7 @@ class ManySites:
         answers = _Answers(self.sites)
         found = answers.ask(lambda site: site.similar(asked))
         about: dict[str, Any] = {"study": query.key, "path": query.path, "text": text, "where": list(where)}
+        about |= {"sort": SIMILARITY}
         about |= {"mask": None if region is None else region.to_dict()}
         notes = answers.notes({site: one.notes for site, one in found.items()})
         return SimilarResult(
@@ -220,7 +223,7 @@ class ManySites:
             self.engine.encoder.spec,
             studies,
             sentences,
-            {"text": text, "where": list(where), "within": within},
+            {"text": text, "where": list(where), "within": within, "sort": SIMILARITY},
             (*answers.notes(notes), *unread_notes(row.text for row in sentences)),
             spelling_of(text),
             (),

@@ -174,14 +174,18 @@ class IndexStates(RuleBasedStateMachine):
         self, store: LocalStore, keep: Held, view: str, query: NDArray[np.float16], k: int, scope: Scope
     ) -> None:
         wanted = sorted(
-            (-cosine(one.pooled, query), key) for key, s in keep.items() for one in s.series[0].views if one.view == view
+            (-cosine(one.pooled, query), key)
+            for key, s in keep.items()
+            for one in s.series[0].views
+            if one.view == view
         )
         (found,) = store.search_views(view, query[None], k, scope)
         self._same([(hit.study, hit.similarity) for hit in found], wanted[:k])
 
     def _near_slices(self, store: LocalStore, keep: Held, query: NDArray[np.float16], k: int, scope: Scope) -> None:
         wanted = sorted(
-            (-max(cosine(row, query) for one in s.series[0].views for row in one.slices), key) for key, s in keep.items()
+            (-max(cosine(row, query) for one in s.series[0].views for row in one.slices), key)
+            for key, s in keep.items()
         )
         self._same([(hit.study, hit.similarity) for hit in store.search_slices(query, k, scope)], wanted[:k])
 

@@ -1,4 +1,4 @@
-"""`radseek sync`: an index follows its folders; what left is listed, forgotten when told, and never a disk that is away."""
+"""`radseek sync`: an index follows its folders; what left is listed, forgotten when told, never a disk that is away."""
 
 from __future__ import annotations
 

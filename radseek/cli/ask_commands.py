@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from radseek.cli.asked_indexes import ask_indexes, is_many, place
+from radseek.cli.asked_order import asked_order, print_facets
 from radseek.cli.console import (
     number,
     numbers_apart,
@@ -24,11 +25,13 @@ from radseek.cli.options import (
     AskedIndexes,
     BodyPart,
     Count,
+    FacetFields,
     Json,
     Milvus,
     Modality,
     Model,
     SiteTokens,
+    SortField,
     TargetPath,
     WhereFilters,
     Workers,
@@ -41,6 +44,7 @@ from radseek.retrieval.imaging.stated_kind import stated_kind
 from radseek.retrieval.index.manifest import is_index
 from radseek.retrieval.scoring.score_results import ClassifyResult
 from radseek.retrieval.scoring.study_vectors import StudyVectors
+from radseek.retrieval.search.sorting import SIMILARITY
 from radseek.retrieval.types import Skipped
 
 __all__ = ["classify", "search", "similar"]
@@ -106,6 +110,8 @@ def similar(
             "--include-same-patient", "--same-patient", help="Keep the query's own patient among the answers."
         ),
     ] = False,
+    sort: SortField = SIMILARITY,
+    facet: FacetFields = None,
     model: Model = None,
     modality: Modality = None,
     body_part: BodyPart = None,
@@ -121,7 +127,8 @@ def similar(
         refuse_second(target)
     if contrast is not None and is_many(index):
         raise UsageError("--contrast asks one index what its reports say; give one --index folder, or leave it out.")
-    sides: dict[str, Any] = {} if contrast is None else {"contrast": contrast}
+    sides: dict[str, Any] = asked_order(index, sort, facet)
+    sides |= {} if contrast is None else {"contrast": contrast}
     with ask_indexes(index, model, site_tokens, milvus) as (engine, asked):
         skipped: list[Skipped] = []
         notes: list[str] = []
@@ -147,6 +154,7 @@ def similar(
         print_json(result.to_dict())
         return
     print_similar(result, target)
+    print_facets(result.facets)
     print_skipped(skipped)
     print_notice(meaningless=result.encoder.meaningless)
 
@@ -157,13 +165,16 @@ def search(
     within: Annotated[Within, typer.Option("--within", "--in", help="images, reports or both.")] = Within.BOTH,
     k: Count = 10,
     where: WhereFilters = None,
+    sort: SortField = SIMILARITY,
+    facet: FacetFields = None,
     model: Model = None,
     site_tokens: SiteTokens = None,
     json: Json = False,
 ) -> None:
     """Find studies and report sentences in words."""
+    order = asked_order(index, sort, facet)
     with ask_indexes(index, model, site_tokens) as (_, asked):
-        result = asked.search(text, k, where=where or (), within=within.value)
+        result = asked.search(text, k, where=where or (), within=within.value, **order)
     print_remarks(result.notes, result.suggestions)
     if json:
         print_json(result.to_dict())
@@ -178,6 +189,7 @@ def search(
     if within is not Within.IMAGES:
         sentences = [[s.rank, place(s), s.polarity or "", s.text] for s in result.sentences]
         print_table("Report sentences", ["", "study", "says", "sentence"], sentences)
+    print_facets(result.facets)
     print_notice(meaningless=result.encoder.meaningless)
 
 

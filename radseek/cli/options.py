@@ -15,6 +15,7 @@ __all__ = [
     "Count",
     "Device",
     "Duplicates",
+    "FacetFields",
     "Json",
     "LabelFindings",
     "LabelStudyColumn",
@@ -30,6 +31,7 @@ __all__ = [
     "Readmit",
     "ReportColumn",
     "SiteTokens",
+    "SortField",
     "StudyColumn",
     "TargetPath",
     "UncertainLabel",
@@ -92,6 +94,14 @@ BodyPart = Annotated[
 Count = Annotated[int, typer.Option("-k", min=1, help="How many results.")]
 WhereFilters = Annotated[
     list[str] | None, typer.Option("--where", help="Filter, such as modality=MRI, sex=female or age=40-60; repeatable.")
+]
+SortField = Annotated[
+    str,
+    typer.Option("--sort", help="The order of what is found: similarity, date, or a filter's field, such as year."),
+]
+FacetFields = Annotated[
+    list[str] | None,
+    typer.Option("--facet", help="Count a field's values over the studies that pass the filters; repeatable."),
 ]
 StudyColumn = Annotated[
     str | None,

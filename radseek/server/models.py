@@ -121,6 +121,19 @@ class _Query(Part):
     text: str | None
     where: list[str]
     mask: None
+    sort: str
+
+
+class _FacetValue(Part):
+    value: str
+    count: int
+    shown: int
+
+
+class _Facet(Part):
+    field: str
+    values: list[_FacetValue]
+    others: int
 
 
 class _NothingClose(Part):
@@ -139,6 +152,7 @@ class SimilarAnswer(Answer):
     results: list[_CaseRow]
     contrast: _Contrast | None
     sites: list[SiteAnswered]
+    facets: list[_Facet]
 
 
 class _StudyRow(Part):
@@ -168,6 +182,7 @@ class _Searched(Part):
     text: str
     where: list[str]
     within: Literal["images", "reports", "both"]
+    sort: str
 
 
 class SearchAnswer(Answer):
@@ -180,6 +195,7 @@ class SearchAnswer(Answer):
     studies: list[_StudyRow]
     sentences: list[_SentenceRow]
     sites: list[SiteAnswered]
+    facets: list[_Facet]
 
 
 class _Series(Part):

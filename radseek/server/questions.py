@@ -20,6 +20,13 @@ def _shipped(name: str) -> str:
     return name
 
 
+def _no_date(name: str) -> str:
+    """Refuse an order by day: who may ask over HTTP is told years."""
+    if name.strip().casefold() == "date":
+        raise ValueError("answers are not sorted by date here; ask for year")
+    return name
+
+
 Key = Annotated[str, StringConstraints(pattern=r"^2\.25\.[0-9]{1,39}$")]
 _Words = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 _Sentence = Annotated[str, StringConstraints(min_length=1, max_length=1_000)]
@@ -28,6 +35,19 @@ _Count = Annotated[int, Field(ge=1, le=100)]
 _Filters = Annotated[
     list[Annotated[str, StringConstraints(min_length=3, max_length=200)]],
     Field(max_length=20, description="FIELD=VALUE, such as modality=CT or age=40-60."),
+]
+_Sort = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=60),
+    AfterValidator(_no_date),
+    Field(
+        description="similarity, or a filter's field such as year; not date, whose order would tell days.",
+        json_schema_extra={"not": {"pattern": r"^\s*[dD][aA][tT][eE]\s*$"}},
+    ),
+]
+_Facets = Annotated[
+    list[Annotated[str, StringConstraints(min_length=1, max_length=60)]],
+    Field(max_length=20, description="Filters' fields, whose values are counted over the studies that pass."),
 ]
 
 
@@ -67,6 +87,8 @@ class SimilarQuestion(_Question):
     k: _Count = 10
     where: _Filters = []
     text: _Sentence | None = None
+    sort: _Sort = "similarity"
+    facets: _Facets = []
     contrast: _Words | None = Field(None, description="A finding: also the nearest cases with it, and without.")
     include_same_patient: bool = Field(
         False,
@@ -81,6 +103,8 @@ class SearchQuestion(_Question):
     k: _Count = 10
     where: _Filters = []
     within: Literal["images", "reports", "both"] = "both"
+    sort: _Sort = "similarity"
+    facets: _Facets = []
 
 
 class ExplainQuestion(_AboutFindings):

@@ -61,6 +61,8 @@ def similar(question: SimilarQuestion, at: At) -> Any:
             text=question.text,
             contrast=question.contrast,
             include_same_patient=question.include_same_patient,
+            sort=question.sort,
+            facets=question.facets,
         )
     return without_paths(result.to_dict())
 
@@ -69,7 +71,14 @@ def similar(question: SimilarQuestion, at: At) -> Any:
 def search(question: SearchQuestion, at: At) -> Any:
     """Find studies and report sentences in words."""
     with at.engine() as engine:
-        result = engine.search(question.text, question.k, where=question.where, within=question.within)
+        result = engine.search(
+            question.text,
+            question.k,
+            where=question.where,
+            within=question.within,
+            sort=question.sort,
+            facets=question.facets,
+        )
     return without_paths(result.to_dict())
 
 

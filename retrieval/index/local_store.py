@@ -304,9 +304,9 @@ class LocalStore(StoredVectors):
         """Return every pair of modality and body part that a series has, ascending."""
         return self._now.kinds()
 
-    def values_of(self, field: str) -> dict[str, int]:
-        """Return how many studies have each stored value of a filter's field."""
-        return self._now.values_of(field)
+    def values_of(self, field: str, scope: Scope | None = None) -> dict[str, int]:
+        """Return how many studies (in scope) have each stored value of a filter's field."""
+        return self._now.values_of(field, scope)
 
     def own_columns(self) -> dict[str, bool]:
         """Return the archive's own columns, each with whether it holds numbers alone."""

@@ -88,9 +88,9 @@ class RepooledStore(StoredVectors):
         """Return every pair of modality and body part that a series has, ascending."""
         return self._store.kinds()
 
-    def values_of(self, field: str) -> dict[str, int]:
+    def values_of(self, field: str, scope: Scope | None = None) -> dict[str, int]:
         """Return the store's values."""
-        return self._store.values_of(field)
+        return self._store.values_of(field, scope)
 
     def own_columns(self) -> dict[str, bool]:
         """Return the store's own columns."""

@@ -132,10 +132,10 @@ class Snapshot:
         return catalog_read.kinds(self.catalog, self.generation)
 
     @pinned
-    def values_of(self, field: str) -> dict[str, int]:
-        """Return how many studies have each stored value of a filter's field."""
+    def values_of(self, field: str, scope: Scope | None = None) -> dict[str, int]:
+        """Return how many studies (in scope) have each stored value of a filter's field."""
         self._check_all()
-        return self._columns().values_of(field)
+        return self._columns().values_of(field, None if scope is None else self._mask(scope))
 
     @pinned
     def own_columns(self) -> dict[str, bool]:

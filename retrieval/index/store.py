@@ -289,9 +289,12 @@ class Store(Protocol):
         """Return every pair of modality and body part that a series has, ascending."""
         ...
 
-    def values_of(self, field: str) -> dict[str, int]:
-        """Return how many studies have each stored value of a filter's `field`, such as sex or modality, less
-        the unknown.
+    def values_of(self, field: str, scope: Scope | None = None) -> dict[str, int]:
+        """Return how many studies have each stored value of a filter's field, less the unknown.
+
+        Args:
+            field: such as sex or modality.
+            scope: which studies; None for all.
         """
         ...
 

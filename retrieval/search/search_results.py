@@ -12,6 +12,7 @@ from radseek.retrieval.language.polarity import Polarity
 from radseek.retrieval.language.spelling import Suggestion
 from radseek.retrieval.result_table import ColumnType, ResultTable
 from radseek.retrieval.search.close_enough import NothingClose
+from radseek.retrieval.search.facets import Facet
 from radseek.retrieval.search.ranking import Match, RankedImage, RankedSentence
 
 __all__ = [
@@ -129,7 +130,8 @@ class SimilarResult(ResultTable[SimilarRow]):
     `notes`: sentences on why there is nothing, or less than asked for; `suggestions`: what misspelt words may have
     meant. `floor`: the similarity that a case must reach by the query's kind of study, None where too few studies of
     the kind are there to say; `nothing_close_enough`: where there are cases, and none reaches it. `sites`: of several
-    indexes that were asked together, whether each answered.
+    indexes that were asked together, whether each answered. `facets`: of the fields that were asked for, the values of
+    the studies that pass the filters. In another order than by similarity, a row's `rank` is still by similarity.
     """
 
     encoder: EncoderSpec
@@ -141,6 +143,7 @@ class SimilarResult(ResultTable[SimilarRow]):
     floor: float | None = None
     nothing_close_enough: NothingClose | None = None
     sites: tuple[SiteState, ...] = ()
+    facets: tuple[Facet, ...] = ()
 
     @property
     def rows(self) -> tuple[SimilarRow, ...]:
@@ -179,6 +182,7 @@ class SimilarResult(ResultTable[SimilarRow]):
             "results": [row.to_dict() for row in self.results],
             "contrast": None if self.contrast is None else self.contrast.to_dict(),
             "sites": [one.to_dict() for one in self.sites],
+            "facets": [one.to_dict() for one in self.facets],
         }
 
 
@@ -234,7 +238,7 @@ class SearchResult(ResultTable[StudyRow | SentenceRow]):
 
     `query`: what was searched, as written, and the filter as it was understood; `notes`: sentences on why there is
     nothing, or what the order is worth; `suggestions`: what misspelt words may have meant; `not_told_apart`: the
-    kinds of study found (`MR head`) that meaningless words order alike; `sites`: as for `SimilarResult`.
+    kinds of study found (`MR head`) that meaningless words order alike; `sites`, `facets`: as for `SimilarResult`.
     """
 
     encoder: EncoderSpec
@@ -245,6 +249,7 @@ class SearchResult(ResultTable[StudyRow | SentenceRow]):
     suggestions: tuple[Suggestion, ...] = ()
     not_told_apart: tuple[str, ...] = ()
     sites: tuple[SiteState, ...] = ()
+    facets: tuple[Facet, ...] = ()
 
     @property
     def rows(self) -> tuple[StudyRow | SentenceRow, ...]:
@@ -275,6 +280,7 @@ class SearchResult(ResultTable[StudyRow | SentenceRow]):
             "studies": [row.to_dict() for row in self.studies],
             "sentences": [row.to_dict() for row in self.sentences],
             "sites": [one.to_dict() for one in self.sites],
+            "facets": [one.to_dict() for one in self.facets],
         }
 
 

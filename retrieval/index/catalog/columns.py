@@ -98,10 +98,12 @@ class StudyColumns:
         """Return which studies have a view of a series whose modality nobody said."""
         return self.of_ids(read_columns(self._catalog, ["v.study"], [], VIEWS_OF_UNKNOWN)[0][0])
 
-    def values_of(self, field: str) -> dict[str, int]:
-        """Return how many studies have each value of a filter's field, as it is stored; unknown ones are left out."""
+    def values_of(self, field: str, mask: Mask | None = None) -> dict[str, int]:
+        """Return how many studies (of a `mask`) have each value of a filter's field, as stored; less the unknown."""
+        if mask is not None:
+            return self._counted(field, mask)
         if field not in self._counts:
-            self._counts[field] = self._counted(field)
+            self._counts[field] = self._counted(field, np.ones(len(self.ids), bool))
         return dict(self._counts[field])
 
     def own(self) -> dict[str, bool]:
@@ -112,9 +114,12 @@ class StudyColumns:
             self._own = {one.removeprefix(OWN): all(map(_is_number, self.values_of(one))) for one in sorted(names)}
         return dict(self._own)
 
-    def _counted(self, field: str) -> dict[str, int]:
+    def _counted(self, field: str, mask: Mask) -> dict[str, int]:
         coded = self.coded(field)
-        pairs = np.unique(coded.place * max(1, len(coded.values)) + coded.code)  # a study counts once a value
+        there = mask[coded.place]
+        pairs = np.unique(
+            coded.place[there] * max(1, len(coded.values)) + coded.code[there]
+        )  # a study counts once a value
         counts = np.bincount(pairs % max(1, len(coded.values)), minlength=len(coded.values))
         named = sorted(zip(coded.values, counts.tolist(), strict=True), key=lambda one: (str(type(one[0])), one[0]))
         return {str(value): count for value, count in named if value != "" and count}

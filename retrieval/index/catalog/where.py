@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from radseek.retrieval.errors import UnknownNameError, UsageError, nearest
 from radseek.retrieval.index.catalog.filter_values import meant_values
 
-__all__ = ["FIELDS", "NUMBERS", "OWN", "Clause", "Where", "own_field"]
+__all__ = ["FIELDS", "NUMBERS", "OWN", "SERIES_FIELDS", "Clause", "Where", "field_named", "own_field"]
 
 _LONGEST_NAME = 40
 # Fields of a series; a study matches where any of its series does.
@@ -83,17 +83,25 @@ def own_field(heading: str) -> str:
     return re.sub(r"\W+", "_", plain).strip("_")[:_LONGEST_NAME]
 
 
+def field_named(name: str, own: Mapping[str, bool]) -> str:
+    """Return the field that a name means, with `OWN` before it for one of the archive's `own` columns.
+
+    Raises `UnknownNameError` where there is none.
+    """
+    plain = name.strip().lower().replace("-", "_").replace(" ", "_")
+    if plain in FIELDS:
+        return plain
+    if own_field(name) in own:
+        return OWN + own_field(name)
+    there = (*FIELDS, *sorted(own))
+    raise UnknownNameError(f"No filter is called '{plain}'{nearest(plain, there)}; there are {', '.join(there)}.")
+
+
 def _split(text: str, own: Mapping[str, bool]) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals or not value.strip():
         raise UsageError(f"The filter '{text}' is not FIELD=VALUE; write for example modality=CT or age=40-60.")
-    plain = name.strip().lower().replace("-", "_").replace(" ", "_")
-    if plain in FIELDS:
-        return plain, value.strip()
-    if own_field(name) in own:
-        return OWN + own_field(name), value.strip()
-    there = (*FIELDS, *sorted(own))
-    raise UnknownNameError(f"No filter is called '{plain}'{nearest(plain, there)}; there are {', '.join(there)}.")
+    return field_named(name, own), value.strip()
 
 
 def _values(name: str, value: str, text: str) -> tuple[str, ...]:
