@@ -134,8 +134,8 @@ def main() -> None:
             store.verify()
     mixed = Counter(way for at, answer in seen for way, found in answer.items() if held.get(at) != found)
     print(
-        f"{options.readers} readers, 1 writer, {options.seconds:.0f} s: {len(held)} generations, {len(seen)} times asked "
-        f"in {len({at for at, _ in seen})} of them, {counts['sent back']} sent back by a compaction; "
+        f"{options.readers} readers, 1 writer, {options.seconds:.0f} s: {len(held)} generations, {len(seen)} times "
+        f"asked in {len({at for at, _ in seen})} of them, {counts['sent back']} sent back by a compaction; "
         f"errors: {counts['error']}; answers of no one generation: {dict(mixed) or 0}"
     )
 

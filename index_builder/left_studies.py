@@ -74,7 +74,7 @@ def require_few_left(left: Sequence[LeftStudy], counts: Mapping[Path, int], most
         if len(gone) == count:
             raise UsageError(
                 f"All {count} studies of {source} are gone, as where a disk is not mounted or an archive was moved; "
-                "nothing was forgotten. `radseek relink` says where they are now, `radseek forget` takes studies by name."
+                "nothing was forgotten. `radseek relink` says where they are now, `radseek forget` names studies."
             )
         if len(gone) > (max(1, int(_SHARE * count)) if most is None else most):
             some = three_of([one.path for one in gone], len(gone))

@@ -7,6 +7,8 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +62,7 @@ def write_manifest(path: Path, spec: EncoderSpec, key_check: str = "") -> None:
     document: dict[str, Any] = {
         "kind": _KIND,
         "format": FORMAT,
+        "written_by": f"radseek {_version()}",
         "hashes": {"imaging": spec.imaging_hash, "towers": spec.towers_hash, "pooling": spec.pooling_hash},
         "key_check": key_check,
         "encoder": spec.to_dict(),
@@ -77,6 +80,13 @@ def write_closeness(path: Path, closeness: Mapping[str, Any]) -> None:
     document = json.loads((path / MANIFEST).read_text("utf8"))
     document["closeness"] = {"checksum": canonical_hash(closeness), **closeness}
     _replace(path, document)
+
+
+def _version() -> str:
+    try:
+        return version_of("radseek")
+    except PackageNotFoundError:  # a checkout that is not installed
+        return "of unknown version"
 
 
 def _replace(path: Path, document: Mapping[str, Any]) -> None:
@@ -105,9 +115,10 @@ def read_manifest(path: Path) -> Manifest:
         document = json.loads(file.read_text("utf8"))
         version, hashes = document["format"], document["hashes"]
         if version not in READABLE:
+            by = str(document.get("written_by", "a radseek that did not say which"))[:80]
             raise IndexDamagedError(
-                f"{file} has format {version} and this radseek reads {READABLE[0]} to {FORMAT}; "
-                "use the radseek that built it, or build the index again."
+                f"{file} has format {version}, written by {by}, and radseek {_version()} reads {READABLE[0]} to "
+                f"{FORMAT}; use the radseek that wrote it, or build the index again."
             )
         spec = EncoderSpec.from_json(document["encoder"])
         if hashes != {"imaging": spec.imaging_hash, "towers": spec.towers_hash, "pooling": spec.pooling_hash}:

@@ -1,4 +1,4 @@
-"""Answers from a generation that stays: a compaction that comes between two of their steps is said, not stumbled over."""
+"""Answers from a generation that stays: a compaction between two steps of one is said, not stumbled over."""
 
 from __future__ import annotations
 

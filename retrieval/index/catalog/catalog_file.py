@@ -13,6 +13,7 @@ from typing import Any
 
 from radseek.retrieval.errors import IndexDamagedError
 from radseek.retrieval.index.catalog.digests import digest_of
+from radseek.retrieval.index.catalog.format_backup import keep_backup
 from radseek.retrieval.index.catalog.schema import FORMAT, READABLE, SCHEMA, UPGRADES
 from radseek.retrieval.index.catalog.sqlite_file import (
     checkpoint,
@@ -96,7 +97,7 @@ class Catalog:
                 self._connection.execute("ROLLBACK")
 
     def _check_format(self) -> None:
-        """See that the format is a known one; a writer makes it the newest."""
+        """See that the format is a known one; a writer makes it the newest, and keeps a copy of before."""
         (version,) = self.query("PRAGMA user_version")[0]
         if version not in READABLE:
             raise IndexDamagedError(
@@ -106,6 +107,7 @@ class Catalog:
         self.format = int(version)
         if self._read_only or version == FORMAT:
             return
+        keep_backup(self.path.parent, self._connection, self.path.name)
         with self.transaction() as connection:
             for older in range(version, FORMAT):
                 for statement in UPGRADES[older]:

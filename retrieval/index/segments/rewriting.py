@@ -16,6 +16,7 @@ from radseek.retrieval.encoders.spec import EncoderSpec
 from radseek.retrieval.index.catalog import catalog_write
 from radseek.retrieval.index.catalog.catalog_file import Catalog
 from radseek.retrieval.index.catalog.digests import changed, not_as_written
+from radseek.retrieval.index.catalog.format_backup import drop_backup
 from radseek.retrieval.index.kept_codes import drop_codes
 from radseek.retrieval.index.segments.places import Places
 from radseek.retrieval.index.segments.segment_folders import Segment, SegmentInfo, write_segment
@@ -30,8 +31,9 @@ def compact(catalog: Catalog, folder: Path, dim: int, segments: dict[int, Segmen
     """Delete removed studies from the folders and the catalogue's tables; their bytes go with its `vacuum`.
 
     Readers of earlier generations are told to open the index again. Old files go last. Studies and folders of
-    before format 2 get their digests.
+    before format 2 get their digests. The copy of before an upgrade goes first.
     """
+    drop_backup(catalog.path.parent)
     _delete(catalog, folder, dim, segments, places)
     if not catalog.has_all_digests():
         with catalog.transaction() as connection:
