@@ -96,6 +96,8 @@ class Provenance:
     time_point: str | None = None  # which of several positions-in-time was read, and of how many
     inverted: bool = False  # MONOCHROME1
     warnings: tuple[str, ...] = ()  # stable words first: "hu_suspect: ...", "gantry_tilt: ..."
+    series_number: int | None = None  # as reports name it; None where the files do not say
+    images: str = ""  # the image number of each slice, as runs along Z: "34-1"; "" where it is not clear
 
 
 @dataclass(frozen=True, slots=True, eq=False)

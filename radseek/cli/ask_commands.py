@@ -36,6 +36,7 @@ from radseek.cli.options import (
     WhereFilters,
     Workers,
 )
+from radseek.cli.sentence_table import print_sentences
 from radseek.cli.similar_tables import print_similar
 from radseek.cli.target_studies import only_study, refuse_nothing, refuse_second, studies_of
 from radseek.retrieval.engine import Engine
@@ -187,8 +188,7 @@ def search(
         ]
         print_table("Studies, by their best slice", ["", "study", "score", "best slice", "read there"], studies)
     if within is not Within.IMAGES:
-        sentences = [[s.rank, place(s), s.polarity or "", s.text] for s in result.sentences]
-        print_table("Report sentences", ["", "study", "says", "sentence"], sentences)
+        print_sentences(result.sentences)
     print_facets(result.facets)
     print_notice(meaningless=result.encoder.meaningless)
 

@@ -167,6 +167,15 @@ class _StudyRow(Part):
     site: None
 
 
+class _PointedSlice(Part):
+    words: str
+    image: int
+    series_number: int | None
+    series: str | None
+    key_slice: int | None
+    reason: str | None
+
+
 class _SentenceRow(Part):
     rank: int
     study: str
@@ -176,6 +185,7 @@ class _SentenceRow(Part):
     similarity: float | None
     polarity: Polarity | None
     site: None
+    images: list[_PointedSlice]
 
 
 class _Searched(Part):

@@ -13,6 +13,7 @@ from radseek.retrieval.language.spelling import Suggestion
 from radseek.retrieval.result_table import ColumnType, ResultTable
 from radseek.retrieval.search.close_enough import NothingClose
 from radseek.retrieval.search.facets import Facet
+from radseek.retrieval.search.pointed_slices import PointedSlice
 from radseek.retrieval.search.ranking import Match, RankedImage, RankedSentence
 
 __all__ = [
@@ -215,7 +216,7 @@ class SentenceRow:
     where the encoder has no text tower.
 
     `polarity`: what the sentence says of the finding asked for; None where it does not name it. `site`: as for
-    `SimilarRow`.
+    `SimilarRow`. `images`: the images that the sentence names, as slices of the study; none of another site.
     """
 
     rank: int
@@ -226,6 +227,7 @@ class SentenceRow:
     similarity: float | None
     polarity: Polarity | None
     site: str | None = None
+    images: tuple[PointedSlice, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the row as JSON-able values."""
@@ -291,8 +293,12 @@ def study_row(rank: int, one: RankedImage, paths: Mapping[str, str | None], site
 
 
 def sentence_row(
-    rank: int, one: RankedSentence, paths: Mapping[str, str | None], site: str | None = None
+    rank: int,
+    one: RankedSentence,
+    paths: Mapping[str, str | None],
+    site: str | None = None,
+    images: tuple[PointedSlice, ...] = (),
 ) -> SentenceRow:
     """Return a found sentence as a row; `paths` by study."""
-    hit = one.hit
-    return SentenceRow(rank, hit.study, paths[hit.study], hit.text, one.score, hit.similarity, one.polarity, site)
+    hit, path = one.hit, paths[one.hit.study]
+    return SentenceRow(rank, hit.study, path, hit.text, one.score, hit.similarity, one.polarity, site, images)

@@ -15,6 +15,7 @@ from radseek.retrieval.scoring.text_vectors import TextVectors
 from radseek.retrieval.scoring.word_separation import WordSeparation, note
 from radseek.retrieval.search.facets import count_facets
 from radseek.retrieval.search.filter_check import checked_where, what_is_left
+from radseek.retrieval.search.pointed_slices import pointed_slices
 from radseek.retrieval.search.ranking import rank_images, rank_sentences
 from radseek.retrieval.search.search_results import SearchResult, sentence_row, study_row
 from radseek.retrieval.search.sorting import sort_field, sorted_rows
@@ -51,7 +52,12 @@ def answer_words(
     floor = -1.0 if vector is None else similarity_floor(vector, texts)
     sentences = rank_sentences(store, query, vector, k, scope, floor) if within in ("reports", "both") else []
     found = [*(one.hit.study for one in images), *(one.hit.study for one in sentences)]
-    paths = {case.key: case.path for case in store.cases(studies=found)} if found else {}
+    cases = {case.key: case for case in store.cases(studies=found)} if found else {}
+    paths = {key: case.path for key, case in cases.items()}
+    said = [
+        sentence_row(rank, one, paths, images=pointed_slices(one.hit.text, cases[one.hit.study]))
+        for rank, one in enumerate(sentences, 1)
+    ]
     without = () if by_words else (images_alone(encoder.spec),)
     seen = [one.hit.study for one in images]
     alike = () if separation is None else separation.alike(findings_asked(query), seen)
@@ -59,7 +65,7 @@ def answer_words(
     return SearchResult(
         encoder.spec,
         sorted_rows([study_row(rank, one, paths) for rank, one in enumerate(images, 1)], field, store),
-        sorted_rows([sentence_row(rank, one, paths) for rank, one in enumerate(sentences, 1)], field, store),
+        sorted_rows(said, field, store),
         {"text": asked.text, "where": scope.where.texts(), "within": within, "sort": asked.sort},
         (*without, *what_is_left(scope, store), *unread, *map(note, alike)),
         spelling_of(asked.text),

@@ -16,6 +16,7 @@ from radseek.retrieval.imaging.admission import MAX_DECODED_BYTES
 from radseek.retrieval.imaging.dicom.dicom_body_part import body_part_of
 from radseek.retrieval.imaging.dicom.frames import Frame
 from radseek.retrieval.imaging.dicom.header_words import series_attributes
+from radseek.retrieval.imaging.dicom.image_numbers import image_numbers, series_number
 from radseek.retrieval.imaging.dicom.object_kind import burned_in_possible, intent_warnings, modality_doubt, modality_of
 from radseek.retrieval.imaging.dicom.pixel_padding import padding_of
 from radseek.retrieval.imaging.dicom.pixels import decode
@@ -68,6 +69,8 @@ def load_stack(stack: Stack, uid: str) -> Series:
                 *_gaps(shown.voxels),
                 *_about(first.header),
             ),
+            series_number=series_number(first),
+            images=image_numbers(stack.frames, flipped="flip z" in shown.ops),
         )
         volume = Volume(shown.voxels, shown.affine, voxels.unit, provenance)
         description = str(first.header.get("SeriesDescription") or "").strip()
