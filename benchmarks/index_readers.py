@@ -41,7 +41,8 @@ Seen = tuple[int, frozenset[tuple[str, int]]]  # generation, and each study with
 def record(number: int, version: int) -> StudyRecord:
     """One study; its `version` stands in its report and in a column."""
     said = [f"Written {version} times.", "No effusion."]
-    return make_record(number, seed=version, views=("lung",), sentences=said, **{"own:version": version})
+    column: dict[str, Any] = {"own:version": version}
+    return make_record(number, seed=version, views=("lung",), sentences=said, **column)
 
 
 def write(index: Path, ended: Event, said: Queue[Any]) -> None:

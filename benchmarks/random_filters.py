@@ -84,11 +84,12 @@ def random_filter(rng: np.random.Generator, known: list[dict[str, Any]]) -> Filt
     kinds |= {"sex": ("F", "M"), "manufacturer": ("siemens", "GE", "philips"), "report": ("yes", "no")}
     kinds |= {"team": ("a", "b", "急诊"), "age": (0, 90), "year": (2000, 2025), "grade": (0, 9)}
     chosen = rng.choice(sorted(kinds), int(rng.integers(1, 5)), replace=False)
-    texts, clauses = [], []
+    texts: list[str] = []
+    clauses: list[tuple[str, Any]] = []
     for field in map(str, chosen):
         values = kinds[field]
         if isinstance(values[0], int):
-            low, high = sorted(int(one) for one in rng.integers(*values, 2))
+            low, high = sorted(int(one) for one in rng.integers(values[0], values[1], 2))
             texts.append(f"{field}={low}-{high}")
             clauses.append((field, range(low, high + 1)))
             continue

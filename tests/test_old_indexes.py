@@ -7,6 +7,7 @@ and 8e6a844, the last of 0.1 (format 3).
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sqlite3
 import zipfile
@@ -106,7 +107,7 @@ def test_without_room_or_links(index: Path, monkeypatch: pytest.MonkeyPatch) -> 
         raise OSError(38, "Function not implemented")
 
     (index.parent / ".old.backup.draft").mkdir()  # of a writer that was killed
-    monkeypatch.setattr(format_backup.os, "link", unknown)
+    monkeypatch.setattr(os, "link", unknown)
     LocalStore.open(index, read_only=False).close()
     shutil.rmtree(index)
     holds_all(backup_path(index) / index.name)

@@ -70,7 +70,7 @@ def test_facets_count_the_studies_that_pass(engine: Engine, where: list[str]) ->
         if (where != ["modality=MR"] or one.series[0].modality == "MR")
         and (len(where) < 2 or (one.attributes["sex"] == "F" and 3 <= int(one.attributes["own:grade"]) <= 9))
     }
-    shown = {row.study for row in (*found.studies, *found.sentences)}
+    shown = {*(row.study for row in found.studies), *(row.study for row in found.sentences)}
     assert [one.field for one in found.facets] == ["modality", "body_part", "grade", "team", "sex"]
     for facet in found.facets:
         assert {one.value: one.count for one in facet.values} == values(facet.field, passing)
