@@ -1,6 +1,6 @@
 """The copy of an index that is kept beside it before its format is made the newest, for whoever must go back.
 
-`archive.backup/` holds `archive.index` and its linkage file as they were: an older radseek opens it there. Vectors are
+`archive.backup/` holds `archive.index` and its linkage file as they were: an older version opens it there. Vectors are
 hard links where the disk has them, since their files never change. Deleting for good (`compact`, `forget`) deletes it.
 """
 
