@@ -136,7 +136,7 @@ def test_questions_and_the_command_say_so(
         found = engine.search("infarct", where=["age=90-99"])
         assert (found.studies, found.sentences) == ((), ())
         assert found.to_dict()["notes"] == ["No study passes age=90-99: of 4 studies it is 40 to 70."]
-        assert found.query == {"text": "infarct", "where": ["age=90-99"], "within": "both"}
+        assert found.query == {"text": "infarct", "where": ["age=90-99"], "within": "both", "sort": "similarity"}
         alike = engine.similar(key_of("study", 0), where=["modality=磁共振"])
         assert alike.query["where"] == ["modality=mr"]
         for ask in (engine.search, lambda text, where: engine.similar(key_of("study", 0), where=where)):

@@ -285,11 +285,14 @@ def test_a_full_disk_is_said_without_its_folder(
 def test_filters_and_misspelt_words_are_answered_with_what_was_meant(client: httpx.Client) -> None:
     found = client.post("/v1/search", json={"text": "pnuemothorax", "where": ["sex=female"]}).json()
     assert found["suggestions"] == [{"words": "pnuemothorax", "meant": "pneumothorax"}]
-    assert found["query"] == {"text": "pnuemothorax", "where": ["sex=f"], "within": "both"}
+    assert found["query"] == {"text": "pnuemothorax", "where": ["sex=f"], "within": "both", "sort": "similarity"}
     assert found["studies"]
     empty = client.post("/v1/search", json={"text": "nodule", "where": ["age=90-99"]}).json()
     assert (empty["studies"], empty["sentences"]) == ([], [])
     assert empty["notes"][0].startswith("No study passes age=90-99")
+    sorted_ = client.post("/v1/search", json={"text": "nodule", "sort": "year", "facets": ["modality"]}).json()
+    assert (sorted_["query"]["sort"], sorted_["facets"][0]["field"]) == ("year", "modality")
+    assert client.post("/v1/search", json={"text": "nodule", "sort": "date"}).status_code == 422
 
 
 def test_every_answer_has_a_request_id_and_security_headers(client: httpx.Client) -> None:
