@@ -45,7 +45,8 @@ class OpenScenes:
         found = self.find(key)
         if found is None:
             raise UnknownNameError(
-                f"The images of study {key} can no longer be read; its files have moved or the linkage file is absent."
+                f"The images of study {key} can no longer be read; its files have moved or the linkage file is absent; "
+                "bring them back, or tell whoever keeps the archive."
             )
         return found
 

@@ -88,6 +88,7 @@ def viewer_routes(session: Session) -> APIRouter:
     """Return the routes under `/viewer`; errors come as problem+json with a `reason_code`."""
     router = APIRouter(prefix="/viewer", include_in_schema=False, route_class=_Explaining)
     scenes, heats, masks = OpenScenes(session), DrawnHeatMaps(session), masks_of(session)
+    _add_opening(router, scenes)
 
     @router.get("/{name}.{kind}")
     def own_file(name: str, kind: Literal["js", "css"], asked: Asked = None) -> Response:
@@ -98,16 +99,6 @@ def viewer_routes(session: Session) -> APIRouter:
         found = scenes.find(key)
         gone = {"study": key, "notice": NOTICE, "series": [], "reason": "no_images"}
         return JSONResponse(gone if found is None else found.document, headers=_KEPT_NOWHERE)
-
-    @router.get("/studies/{key}/opening")
-    def opening(key: Key) -> Response:
-        found = scenes.opening(key)
-        return Response(status_code=204) if found is None else _opening(found[0], whole=found[1])
-
-    @router.post("/studies/{key}/ahead")
-    def ahead(key: Key) -> Response:
-        scenes.ahead(key)
-        return Response(status_code=204)
 
     @router.get("/studies/{key}/series/{series}/{plane}/{k}")
     def plane(key: Key, series: Key, plane: PlaneName, k: Number, asked: Asked = None) -> Response:
@@ -137,6 +128,20 @@ def viewer_routes(session: Session) -> APIRouter:
         return Response(masks.picture(key, token, plane, k), media_type="image/png", headers=_KEPT_NOWHERE)
 
     return router
+
+
+def _add_opening(router: APIRouter, scenes: OpenScenes) -> None:
+    """Add what is asked before a study is: what to show first, and that it will be asked for."""
+
+    @router.get("/studies/{key}/opening")
+    def opening(key: Key) -> Response:
+        found = scenes.opening(key)
+        return Response(status_code=204) if found is None else _opening(found[0], whole=found[1])
+
+    @router.post("/studies/{key}/ahead")
+    def ahead(key: Key) -> Response:
+        scenes.ahead(key)
+        return Response(status_code=204)
 
 
 def _opening(scene: Scene, *, whole: bool) -> Response:

@@ -1,4 +1,4 @@
-"""Studies that were read, held up to a limit of bytes. Whoever asks for one that is being read waits for that reading."""
+"""Studies that were read, held up to a limit of bytes; whoever asks for one that is being read waits for it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class OpenedStudies:
     def _read(self, key: str, asked: Future[Study | None], read: Callable[[], Study | None]) -> None:
         try:
             study = read()
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - whoever waits is told
             asked.set_exception(error)
             study = None
         else:

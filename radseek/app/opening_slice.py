@@ -63,6 +63,6 @@ def hung_first(series: Sequence[tuple[int, str]]) -> int:
 
 
 def _likely(paths: Sequence[str], slices: Sequence[int], hung: int) -> list[str]:
-    """The middles of the runs of files that the series would be, were they sorted as the files are; the hung one's first."""
+    """Middle files of the runs that the series would be, were they sorted as the files are: the hung one's first."""
     middles = [paths[sum(slices[:n]) + count // 2] for n, count in enumerate(slices)]
     return [middles[hung], *(one for n, one in enumerate(middles) if n != hung)]
