@@ -21,9 +21,9 @@ _VERBS: Final = (
     "add|allow|ask|begin|bring|build|call|change|check|choose|close|come|compare|complete|convert|copy|correct|count|"
     "create|cut|delete|describe|download|draw|drop|encode|end|evaluate|exchange|exclude|explain|export|fetch|fill|find|"
     "fit|free|give|go|head|install|judge|keep|label|leave|lay|list|load|log|look|lower|make|map|measure|mend|merge|move|"
-    "name|open|pass|pip install|pack|pick|point|press|push|put|raise|read|reduce|reinstall|remove|rename|repeat|replace|"
-    "report|restore|resume|retry|run|save|say|scale|scan|score|screen|see|select|send|set|shorten|show|spell|split|start|state|"
-    "stop|take|tell|train|try|turn|uninstall|unpack|unset|update|upload|use|wait|write"
+    "name|open|pass|pip install|pack|pick|point|press|push|put|raise|read|reduce|reinstall|remove|rename|repeat|"
+    "replace|report|restore|resume|retry|run|save|say|scale|scan|score|screen|see|select|send|set|shorten|show|spell|split|"
+    "start|state|stop|take|tell|train|try|turn|uninstall|unpack|unset|update|upload|use|wait|write"
 )
 _TOLD: Final = re.compile(
     rf"(?:^|[.;:(,}}] ?|\b(?:or|and|then|so|please|first|else|again|instead|otherwise)[, ]+)(?:{_VERBS})\b", re.I
