@@ -15,7 +15,7 @@ from radseek.retrieval.types import Study
 
 __all__ = ["hung_first", "opening_slice"]
 
-_FEWEST: Final = 8  # files; fewer are read as soon as one
+_FEWEST: Final = 6  # files; fewer are read as soon as one
 _MOST_TRIES: Final = 4  # files that are looked into for one of the series
 
 
