@@ -12,19 +12,23 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
+import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from statistics import median, quantiles
 
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from benchmarks.many_studies import build
 from benchmarks.page_archive import TriedArchive, make_archive
 from benchmarks.page_hand import serving
 from benchmarks.viewer_speed import CLOCK, ct, summary
 from radseek.app.session import Session
+from radseek.index_builder.shards.stored_records import stored_records
+from radseek.retrieval.index.local_store import LocalStore
 from tests.viewer_support import bare_app, served
-from tests.web_support import CHROMIUM, ROOT, environment, settled
+from tests.web_support import CHROMIUM, settled
 
 PATIENCE = 120_000  # ms
 STEPS = 60
@@ -146,18 +150,17 @@ def long_series(browser: Browser, slices: int) -> dict[str, list[float]]:
     return found
 
 
-def many(folder: Path, studies: int, with_images: Path) -> TriedArchive:
-    """Return an archive of many small studies and of some that can be looked at, made where it is not there."""
-    env, index = environment(folder / "home"), folder / "many.index"
-    made = ["benchmarks.many_studies", folder, "--studies", studies, "--rounds", 1]
-    added = ["radseek", "build", with_images, "--index", index]
-    for done, command in ((index, made), (folder / "added", added)):
-        if not done.exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            subprocess.run([sys.executable, "-m", *map(str, command)], env=env, check=True, cwd=ROOT)
-    (folder / "added").touch()
-    none = folder / "none"
-    return TriedArchive(index, none, none, none, none, env)
+def many(folder: Path, studies: int, with_images: TriedArchive) -> TriedArchive:
+    """Return an archive of many small studies and of those of another that can be looked at, made where not there."""
+    index, done = folder / "many.index", folder / "done"
+    if not done.exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        build(index, studies)
+        with LocalStore.open(with_images.index) as other, LocalStore.open(index, read_only=False) as store:
+            store.add(list(stored_records(other)))
+        done.touch()
+    return replace(with_images, index=index)
 
 
 def main() -> None:
@@ -170,7 +173,7 @@ def main() -> None:
     expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        archive = many(folder / "many", asked.studies, make_archive(folder).studies)
+        archive = many(folder / "ten", asked.studies, make_archive(folder))
         with serving(archive, folder / "served-many") as (base, _):
             rounds = [paints(browser, base) for _ in range(4)][1:]
             changed = changes(browser, base)
