@@ -156,10 +156,11 @@ def refused(page: Page) -> None:
     """A question that is refused: a filter that there is not."""
     tab(page, "search")
     page.locator("#rs-search-text textarea, #rs-search-text input").fill("pneumothorax")
-    fold = page.locator("#rs-tab-search button:has-text('Filters'), #rs-tab-search button:has-text('筛选条件')").first
-    if not page.locator("#rs-tab-search input[placeholder*=year], #rs-tab-search textarea").last.is_visible():
-        fold.click()
-    page.locator("#rs-tab-search").get_by_label(re.compile("^More, as|^更多")).fill("nosuch=filter")
+    filters = page.locator("#rs-tab-search")
+    more = filters.get_by_label(re.compile("^More, as|^更多"))
+    if not more.is_visible():
+        filters.get_by_role("button", name=re.compile("^(Filters|筛选条件)")).click()
+    more.fill("nosuch=filter")
     page.click("#rs-search-run")
     expect(page.locator("#rs-search-results .rs-trouble")).to_be_visible()
 
