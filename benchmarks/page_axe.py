@@ -1,14 +1,18 @@
-"""axe-core on every state of the page, both themes, three sizes: python -m benchmarks.page_axe FOLDER.
+"""axe-core on every state of the page, both themes, three sizes, two languages: python -m benchmarks.page_axe FOLDER.
 
-FOLDER is where `page_archive` is, or is made. Every violation counts, of whatever weight. With `--pictures DIR` each
-state is kept as a picture. Exit code 1 where there is a violation.
+FOLDER is where `page_archive` is, or is made. Besides what answers look like, the states are those of waiting (answers
+held back), of trouble (refused, no server), of nothing there (no hit, no archive), and all folds open. Every violation
+counts, of whatever weight. With `--pictures DIR` each state is kept as a picture. Exit code 1 where there is a
+violation.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
@@ -16,11 +20,25 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from benchmarks.page_archive import ACCESSION, make_archive
 from benchmarks.page_hand import LANGS, SIZES, VIEWER, part_button, part_in_menu, serving, tab_button
-from tests.web_support import CHROMIUM, settled
+from tests.web_support import CHROMIUM, WebIndex, settled
+from tests.web_support import serving as empty_page
 
 PATIENCE = 300_000  # ms: the map of an archive is laid out by UMAP, which compiles first
 THEMES = ("light", "dark")
+EMPTY = "no_archive"
 State = tuple[str, Callable[[Page], None]]
+
+
+@dataclass(frozen=True)
+class View:
+    """How the page is looked at."""
+
+    size: str
+    theme: str
+    lang: str
+
+    def __str__(self) -> str:
+        return f"{self.size}-{self.theme}-{self.lang}"
 
 
 def tab(page: Page, name: str) -> None:
@@ -99,6 +117,59 @@ def drawn_map(page: Page) -> None:
     expect(page.locator("#rs-map .plotly").first).to_be_visible()
 
 
+def list_of_none(page: Page) -> None:
+    """A list in which nothing is found."""
+    tab(page, "studies")
+    page.fill("#rs-list-search", "nosuchword")
+    expect(page.locator(".rs-list-count")).to_contain_text(re.compile("No study|没有"))
+
+
+def list_offline(page: Page) -> None:
+    """A list whose server is gone."""
+    page.route("**/archive/studies", lambda route: route.abort())
+    page.fill("#rs-list-search", "chest")
+    expect(page.locator(".rs-list-count")).to_contain_text(re.compile("cannot be read|无法读取"))
+    page.unroute("**/archive/studies")
+
+
+def images_waited_for(page: Page) -> None:
+    """A study on its way: its images and its findings are not there yet."""
+    page.fill("#rs-list-search", "chest")
+    expect(page.locator(".rs-list-row .rs-list-said").nth(2)).to_be_visible()
+    page.evaluate(HOLD)
+    page.locator(".rs-list-row").nth(2).click()
+    expect(page.locator(f"{VIEWER} .message").first).to_be_visible()
+
+
+def images_gone(page: Page) -> None:
+    """Images that cannot be shown."""
+    page.evaluate("window.release()")
+    settled(page)
+    page.route("**/viewer/studies/**", lambda route: route.abort())
+    tab(page, "studies")
+    page.locator(".rs-list-row").nth(1).click()
+    expect(page.locator(f"{VIEWER} .message").first).to_contain_text(re.compile("cannot be shown|无法显示"))
+    page.unroute("**/viewer/studies/**")
+
+
+def refused(page: Page) -> None:
+    """A question that is refused: a filter that there is not."""
+    tab(page, "search")
+    page.locator("#rs-search-text textarea, #rs-search-text input").fill("pneumothorax")
+    filters = page.locator("#rs-tab-search")
+    more = filters.get_by_label(re.compile("^More, as|^更多"))
+    if not more.is_visible():
+        filters.get_by_role("button", name=re.compile("^(Filters|筛选条件)")).click()
+    more.fill("nosuch=filter")
+    page.click("#rs-search-run")
+    expect(page.locator("#rs-search-results .rs-trouble")).to_be_visible()
+
+
+def folds(page: Page) -> None:
+    """Every fold of the tab that is shown, open."""
+    page.evaluate("document.querySelectorAll('details').forEach((one) => (one.open = true))")
+
+
 STATES: tuple[State, ...] = (
     ("opened", lambda page: None),
     ("list", lambda page: tab(page, "studies")),
@@ -118,33 +189,72 @@ STATES: tuple[State, ...] = (
     ("reading", lambda page: part(page, "reading")),
     ("add", lambda page: part(page, "add")),
     ("about", lambda page: tab(page, "about")),
+    ("list_of_none", list_of_none),
+    ("list_offline", list_offline),
+    ("images_waited_for", images_waited_for),
+    ("images_gone", images_gone),
+    ("refused", refused),
+    ("folds", folds),
+    ("screen_folds", lambda page: (tab(page, "screen"), folds(page))[1]),
 )
+WAITING = ("images_waited_for",)  # nothing settles in them
+# Answers of the viewer's routes and of Gradio are held back until `release`.
+HOLD = """() => {
+  const real = window.fetch;
+  const held = [];
+  window.fetch = (what, more) => /viewer\\/studies|queue\\/join/.test(String(what.url ?? what))
+    ? new Promise((go) => held.push(() => go(real(what, more)))) : real(what, more);
+  window.release = () => { window.fetch = real; held.splice(0).forEach((go) => go()); };
+}"""
 
 
-def visit(
-    browser: Browser, base: str, theme: str, size: str, asked: argparse.Namespace
-) -> Iterator[tuple[str, list[str]]]:
+def visit(browser: Browser, base: str, view: View, asked: argparse.Namespace) -> Iterator[tuple[str, list[str]]]:
     """Go through the states in one window; yield each with what axe says of it."""
-    width, height = SIZES[size]
-    context = browser.new_context(
-        viewport={"width": width, "height": height},
-        locale=LANGS["en"],
-        color_scheme="light" if theme == "light" else "dark",
-    )
-    context.set_default_timeout(PATIENCE)
-    page = context.new_page()
-    page.goto(base, wait_until="domcontentloaded")
+    page = opened(browser, base, view)
     expect(page.locator(".rs-findings caption")).to_be_visible()
     for name, go in STATES:
         if asked.states and name not in asked.states and name not in ("opened",):
             continue
         go(page)
-        settled(page)
-        found = Axe().run(page).response["violations"]
-        if asked.pictures:
-            page.screenshot(path=asked.pictures / f"{name}-{size}-{theme}.png")
-        yield name, [f"{one['id']} ({one['impact']}): {one['nodes'][0]['html'][:160]}" for one in found]
-    context.close()
+        if name not in WAITING:
+            settled(page)
+        yield name, faults(page, f"{name}-{view}", asked.pictures)
+    page.context.close()
+
+
+def visit_empty(
+    browser: Browser, home: Path, env: dict[str, str], views: list[View], pictures: Path | None
+) -> Iterator[tuple[View, list[str]]]:
+    """Yield what axe says of a page without an archive."""
+    with empty_page(WebIndex(home / "none.index", home, home, env), empty=True) as base:
+        for view in views:
+            page = opened(browser, base, view)
+            expect(page.locator(".rs-empty")).to_be_visible()
+            settled(page)
+            yield view, faults(page, f"no_archive-{view}", pictures)
+            page.context.close()
+
+
+def opened(browser: Browser, base: str, view: View) -> Page:
+    """Open the page in one size, theme and language."""
+    width, height = SIZES[view.size]
+    context = browser.new_context(
+        viewport={"width": width, "height": height},
+        locale=LANGS[view.lang],
+        color_scheme="light" if view.theme == "light" else "dark",
+    )
+    context.set_default_timeout(PATIENCE)
+    page = context.new_page()
+    page.goto(base, wait_until="domcontentloaded")
+    return page
+
+
+def faults(page: Page, name: str, pictures: Path | None) -> list[str]:
+    """Return what axe says of a page as it stands, and keep its picture."""
+    found = Axe().run(page).response["violations"]
+    if pictures:
+        page.screenshot(path=pictures / f"{name}.png")
+    return [f"{one['id']} ({one['impact']}): {one['nodes'][0]['html'][:160]}" for one in found]
 
 
 def main() -> None:
@@ -152,26 +262,36 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--sizes", nargs="+", choices=SIZES, default=list(SIZES))
     parser.add_argument("--themes", nargs="+", choices=THEMES, default=list(THEMES))
-    parser.add_argument("--states", nargs="+", choices=[name for name, _ in STATES])
+    parser.add_argument("--langs", nargs="+", choices=LANGS, default=list(LANGS))
+    parser.add_argument("--states", nargs="+", choices=[*(name for name, _ in STATES), EMPTY])
     parser.add_argument("--pictures", type=Path)
     asked = parser.parse_args()
     if asked.pictures:
         asked.pictures.mkdir(parents=True, exist_ok=True)
     expect.set_options(timeout=PATIENCE)
-    count = bad = 0
     folder = asked.folder.resolve()
     archive = make_archive(folder)
-    with sync_playwright() as playwright, serving(archive, folder / "served-axe") as (base, _):
+    views = [View(size, theme, lang) for lang in asked.langs for size in asked.sizes for theme in asked.themes]
+    told: list[list[str]] = []
+    with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        for size in asked.sizes:
-            for theme in asked.themes:
-                for name, found in visit(browser, base, theme, size, asked):
-                    count, bad = count + 1, bad + len(found)
-                    sys.stdout.write(f"{size} {theme} {name}: {'; '.join(found) or 'none'}\n")
-                    sys.stdout.flush()
+        if not asked.states or EMPTY in asked.states:
+            for view, found in visit_empty(browser, folder, archive.env, views, asked.pictures):
+                told.append(say(view, EMPTY, found))
+        with serving(archive, folder / "served-axe") as (base, _):
+            for view in views if asked.states != [EMPTY] else []:
+                told += [say(view, name, found) for name, found in visit(browser, base, view, asked)]
         browser.close()
-    sys.stdout.write(f"{count} states, {bad} violations\n")
+    bad = sum(map(len, told))
+    sys.stdout.write(f"{len(told)} states, {bad} violations\n")
     sys.exit(bad > 0)
+
+
+def say(view: View, name: str, found: list[str]) -> list[str]:
+    """Print what was found in a state, and return it."""
+    sys.stdout.write(f"{view} {name}: {'; '.join(found) or 'none'}\n")
+    sys.stdout.flush()
+    return found
 
 
 if __name__ == "__main__":

@@ -94,9 +94,10 @@ class Hand:
         return Path(sent.value.path()).read_text("utf-8-sig")
 
     def drawn(self, n: int = 0) -> Locator:
-        """Wait until a viewer shows a slice, and return it."""
+        """Wait until a viewer shows a slice of a study that is here as a whole, and return it."""
         viewer = self.page.locator(VIEWER).nth(n)
         expect(viewer.locator(".bottomLeft")).to_contain_text("%")
+        expect(viewer.locator(".topRight")).not_to_contain_text("…")
         return viewer
 
     def open_recent(self) -> None:

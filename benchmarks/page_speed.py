@@ -1,9 +1,10 @@
 """How long the page lets a reader wait: python -m benchmarks.page_speed FOLDER [--studies 10000] [--slices 500].
 
-In FOLDER an archive of many small studies (`many_studies`) and the archive of `page_archive` are made where they are
-not there. Printed, in ms: the first paint of the page on the many (the browser's own first contentful paint, the
-moment in which the list shows its rows, and the one in which the first study's findings stand); from a study chosen
-in the list to its first slice; and the times between frames while a series of 500 slices of 512 x 512 is scrolled.
+In FOLDER the archive of `page_archive` is made where it is not there, and one of many small studies (`many_studies`),
+to which the phantoms of the first are added. Printed, in ms: the first paint of the page on the many (the browser's own
+first contentful paint, the moment in which the list shows its rows, and the one in which the first study's findings
+stand); from a phantom chosen in that list, and read for the first time, to its first slice and to all of its slices
+(where its number stands); and the times between frames while a series of 500 slices of 512 x 512 is scrolled.
 """
 
 from __future__ import annotations
@@ -11,23 +12,29 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
+import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from statistics import median, quantiles
 
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from benchmarks.many_studies import build
 from benchmarks.page_archive import TriedArchive, make_archive
 from benchmarks.page_hand import serving
 from benchmarks.viewer_speed import CLOCK, ct, summary
 from radseek.app.session import Session
+from radseek.index_builder.shards.stored_records import stored_records
+from radseek.retrieval.index.local_store import LocalStore
 from tests.viewer_support import bare_app, served
-from tests.web_support import CHROMIUM, ROOT, environment, settled
+from tests.web_support import CHROMIUM, settled
 
 PATIENCE = 120_000  # ms
 STEPS = 60
 PAUSE = 50  # ms between notches of the wheel
+CHANGES = 10
+RESTS = 300  # ms that a reader looks at the list
 # The moment in which something first shows, by the page's own clock.
 WATCH = """const SHOWN = { header: '.rs-head', rows: '.rs-list-row .rs-list-said', findings: '.rs-findings caption' };
 window.shown = {};
@@ -38,6 +45,23 @@ new MutationObserver(() => {
     requestAnimationFrame(() => (window.shown[name] ??= now));
   }
 }).observe(document, { subtree: true, childList: true });"""
+# When something first stands in the viewer's corner after a click, and when it is a slice of the whole study.
+CHANGED = """() => { window.changed = {}; const viewer = document.querySelector('.rs-viewer').shadowRoot;
+  const [stage, corner] = ['.bottomLeft', '.topRight'].map((one) => viewer.querySelector(one));
+  document.addEventListener('click', () => {
+    const from = performance.now();
+    let gone = false;
+    const look = () => {
+      const now = performance.now() - from;
+      if (!stage.textContent) gone = true;
+      if (gone && stage.textContent.includes('%')) {
+        window.changed.first ??= now;
+        if (!corner.textContent.includes('…')) return void (window.changed.whole = now);
+      }
+      requestAnimationFrame(look);
+    };
+    look();
+  }, { capture: true, once: true }); }"""
 FRAMES = """() => { window.frames_ = []; let last = performance.now();
   const tick = (now) => { window.frames_.push(now - last); last = now; window.ticking && requestAnimationFrame(tick); };
   window.ticking = true; requestAnimationFrame((now) => { last = now; requestAnimationFrame(tick); }); }"""
@@ -58,35 +82,36 @@ def paints(browser: Browser, base: str) -> dict[str, float]:
     return {"first_contentful_paint": first, **shown}
 
 
-def changes(browser: Browser, base: str) -> list[float]:
-    """Times in ms from a study chosen in the list to its first slice on the screen, studies seen for the first time."""
+def changes(browser: Browser, base: str) -> dict[str, list[float]]:
+    """Times in ms from a study chosen in the list to its first slice on the screen, and to the whole study.
+
+    Listed first are the studies with a date, whose images there are; none was read before, but for its thumbnail.
+    """
     context = browser.new_context(viewport={"width": 1440, "height": 900})
     context.set_default_timeout(PATIENCE)
     page = context.new_page()
-    page.goto(base, wait_until="domcontentloaded")
-    expect(page.locator(".rs-findings caption")).to_be_visible()
-    settled(page)
-    times = []
-    for n in range(8):
+    page.goto(f"{base}/#tab=studies", wait_until="domcontentloaded")
+    page.locator("#rs-list-order").select_option("date")
+    page.locator("#rs-list-falling").check()
+    times: dict[str, list[float]] = {"first": [], "whole": []}
+    for n in range(CHANGES + 1):
         page.locator("#rs-tab-studies-button:visible").first.click()
-        row = page.locator(".rs-list-row").nth(n + 1)
-        expect(row.locator(".rs-list-said")).to_be_visible()
+        row = page.locator(f"#rs-row-{n}")
+        expect(row.locator(".rs-list-said")).to_contain_text("-")
         settled(page)
-        page.evaluate(
-            """() => { window.changed = 0; const viewer = document.querySelector('.rs-viewer').shadowRoot;
-            const stage = viewer.querySelector('.bottomLeft'); document.addEventListener('click', () => {
-              const from = performance.now();
-              const look = () => stage.textContent.includes('%') && gone ? (window.changed = performance.now() - from)
-                : ((gone ||= !stage.textContent), requestAnimationFrame(look));
-              let gone = false; look(); }, { capture: true, once: true }); }"""
-        )
+        page.wait_for_timeout(RESTS)
+        if not n:  # the viewer is mounted with the first study of a page
+            row.click()
+            expect(page.locator(".rs-viewer:visible .bottomLeft").first).to_contain_text("%")
+            continue
+        page.evaluate(CHANGED)
         row.click()
         for _ in range(PATIENCE // 100):
-            if page.evaluate("window.changed"):
+            if page.evaluate("window.changed.whole"):
                 break
             page.wait_for_timeout(100)
-        times.append(page.evaluate("window.changed"))
-        settled(page)
+        for name, moment in page.evaluate("window.changed").items():
+            times[name].append(moment)
     context.close()
     return times
 
@@ -125,24 +150,17 @@ def long_series(browser: Browser, slices: int) -> dict[str, list[float]]:
     return found
 
 
-def many(folder: Path, studies: int) -> TriedArchive:
-    """Return an archive of many small studies, made where it is not there."""
-    env = environment(folder / "home")
-    if not (folder / "many.index").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        command = [
-            sys.executable,
-            "-m",
-            "benchmarks.many_studies",
-            str(folder),
-            "--studies",
-            str(studies),
-            "--rounds",
-            "1",
-        ]
-        subprocess.run(command, env=env, check=True, cwd=ROOT)
-    none = folder / "none"
-    return TriedArchive(folder / "many.index", none, none, none, none, env)
+def many(folder: Path, studies: int, with_images: TriedArchive) -> TriedArchive:
+    """Return an archive of many small studies and of those of another that can be looked at, made where not there."""
+    index, done = folder / "many.index", folder / "done"
+    if not done.exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        build(index, studies)
+        with LocalStore.open(with_images.index) as other, LocalStore.open(index, read_only=False) as store:
+            store.add(list(stored_records(other)))
+        done.touch()
+    return replace(with_images, index=index)
 
 
 def main() -> None:
@@ -155,16 +173,16 @@ def main() -> None:
     expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        with serving(many(folder / "many", asked.studies), folder / "served-many") as (base, _):
+        archive = many(folder / "ten", asked.studies, make_archive(folder))
+        with serving(archive, folder / "served-many") as (base, _):
             rounds = [paints(browser, base) for _ in range(4)][1:]
-        painted = {name: round(median(one[name] for one in rounds if name in one)) for name in rounds[0]}
-        with serving(make_archive(folder), folder / "served-speed") as (base, _):
             changed = changes(browser, base)
+        painted = {name: round(median(one[name] for one in rounds if name in one)) for name in rounds[0]}
         scrolled = long_series(browser, asked.slices)
         browser.close()
     found = {
         "paint_ms": painted,
-        "change_ms": summary(changed),
+        "change_ms": {name: summary(one) for name, one in changed.items()},
         **{name: summary(one) for name, one in scrolled.items()},
     }
     high = quantiles(scrolled["between frames"], n=20)[-1]

@@ -59,6 +59,7 @@ def compare_with_prior(hand: Hand) -> None:
         hand.press("ArrowRight")
     expect(prior.locator(".topRight")).to_contain_text("mm")
     hand.page.wait_for_timeout(400)
+    expect(prior.locator(".message")).to_be_hidden()  # "Loading…", where the machine is busy
     places = [_millimetres(one.locator(".topRight").inner_text()) for one in (own, prior)]
     assert abs(places[0] - places[1]) <= NEAR, f"apart by {places[0] - places[1]:.1f} mm"
 

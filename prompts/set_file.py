@@ -61,7 +61,7 @@ def _finding(entry: Mapping[str, object], default: tuple[str, ...], load_shipped
     english = _texts(entry["en"], where, "en")
     chinese = _texts(entry.get("zh", english[:1]), where, "zh")
     if not english or not chinese:
-        raise PromptError(f"{where}: no name; the first word of en (and of zh, if given) is the name")
+        raise PromptError(f"{where}: no name; the first word of en (and of zh, if given) is the name; write one there")
     pairs = _pairs(entry["pairs"], where)
     focal = entry.get("focal", False)
     if not isinstance(focal, bool):

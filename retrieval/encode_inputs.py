@@ -98,7 +98,7 @@ def _slice(pixels: NDArray[np.uint8], encoder: Encoder) -> NDArray[np.float32]:
     if pixels.dtype != np.uint8 or not (pixels.ndim == 2 or colour):
         raise UsageError(
             f"An array is one displayed slice, uint8 of shape (H, W) or (H, W, 3); this one is {pixels.dtype} of shape "
-            f"{pixels.shape}. A volume becomes a study with Study.from_array."
+            f"{pixels.shape}. Make a volume a study with Study.from_array."
         )
     if encoder.spec.recipe.volume is not None:
         raise UsageError(f"'{encoder.spec.name}' reads whole volumes; make one a study with Study.from_array.")
@@ -108,5 +108,6 @@ def _slice(pixels: NDArray[np.uint8], encoder: Encoder) -> NDArray[np.float32]:
 def _study(image: str | Path | Study, targets: StudyTargets) -> NDArray[np.float32]:
     views = targets.one_study(image, UNSTATED).views
     if not views:
-        raise UsageError(f"{image if isinstance(image, str | Path) else 'A study'} has no view that could be encoded.")
+        named = image if isinstance(image, str | Path) else "A study"
+        raise UsageError(f"{named} has no view that could be encoded; leave it out.")
     return mean_pool(np.stack([view.pooled for view in views]).astype(np.float32))

@@ -65,7 +65,11 @@ class ManySites:
         names = [site.name for site in sites]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice or not sites:
-            raise UsageError(f"{twice[0]} is named twice; name each index once." if twice else "No index is named.")
+            raise UsageError(
+                f"{twice[0]} is named twice; name each index once."
+                if twice
+                else "No index is named; name at least one."
+            )
         self.engine = engine
         self.sites = tuple(sites)
         self._texts = TextVectors(engine.encoder)
@@ -298,7 +302,7 @@ class _Answers:
     def _require_some(self, asked: Sequence[Site]) -> None:
         """Raise where no site answers at all, and where a filter means nothing at any that does."""
         if len(self._trouble) == len(self._sites):
-            raise UnreachableError(f"No site answers. {' '.join(self._trouble.values())}")
+            raise UnreachableError(f"No site answers; ask again later. {' '.join(self._trouble.values())}")
         there = [site.name for site in asked if site.name not in self._trouble]
         everyone = len(there) == len(self._sites) - len(self._trouble)
         if everyone and all(name in self._meant_nothing for name in there):

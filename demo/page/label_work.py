@@ -17,12 +17,13 @@ from radseek.demo.page.add_studies import may_write
 from radseek.demo.page.background_job import Work, bar, follow
 from radseek.demo.page.error_message import trouble
 from radseek.demo.page.map_panel import finding_choices
-from radseek.demo.page.page_words import Lang, say, say_or
+from radseek.demo.page.page_words import Lang, say
 from radseek.demo.page.shell import Shell, box
 from radseek.demo.page.table_tools import table_tools
 from radseek.index_builder.labels.evaluate_archive import calibrate_archive, evaluate_archive
 from radseek.index_builder.labels.labelled_index import labelled_index
 from radseek.prompts.catalogue import find
+from radseek.retrieval.evaluation.calibration_fit import Unfit
 from radseek.retrieval.evaluation.probe_index import probe_index
 from radseek.retrieval.scoring.probe_files import write_probe
 from radseek.retrieval.scoring.text_vectors import TextVectors
@@ -128,13 +129,10 @@ def _evaluated(index: Any, path: Any, lang: Lang) -> Rows:
 def _calibrated(index: Any, path: Any, lang: Lang) -> Rows:
     rows = []
     for one in calibrate_archive(index, path).rows:
-        told = one.to_dict()
-        said = (
-            say("labels.fitted", lang)
-            if told["reason"] is None
-            else say_or(f"unfit.{told['reason']}", lang, str(told["reason"]))
-        )
-        rows.append([find(one.finding).names[lang], f"{told['modality']} {told['body_part']}", said])
+        found = one.found
+        said = say(f"unfit.{found.reason}" if isinstance(found, Unfit) else "labels.fitted", lang)
+        size = say("labels.volumes" if one.kind.many else "labels.images", lang)
+        rows.append([find(one.finding).names[lang], f"{one.kind.view_class} · {size}", said])
     return rows
 
 

@@ -28,6 +28,7 @@ _MEDIA: Final = {
     "answers.js": _SCRIPT,
     "page.js": _SCRIPT,
     "address.js": _SCRIPT,
+    "ahead.js": _SCRIPT,
     "take_away.js": _SCRIPT,
     "studies.js": _SCRIPT,
     "suggest.js": _SCRIPT,
@@ -96,7 +97,7 @@ def local_page(page: str, nonce: str, base: str) -> str:
     for pattern in _FOREIGN:
         page = pattern.sub("", page)
     ours = (
-        f'<title>radseek</title><link rel="stylesheet" href="{base}/web/page.css">'
+        f'<title>radseek</title><link rel="icon" href="data:,"><link rel="stylesheet" href="{base}/web/page.css">'
         f'{_MODE}<script src="{base}/web/answers.js"></script>'  # before Gradio's own, which fetches
         f'<script type="module" src="{base}/web/page.js"></script>'
     )

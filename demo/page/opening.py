@@ -19,6 +19,8 @@ TABS: Final = ("studies", "screen", "similar", "search", "explain", "archive", "
 _LONGEST: Final = 2_000  # characters of an address that are read
 # As it was at first (address.js); it never comes to a server by itself.
 _ADDRESS: Final = "() => [window.rsFirstAddress ?? window.location.hash]"
+# page.js showed the images of what was asked for already, and must know where that could not be chosen.
+_OPENED: Final = "(key) => { document.dispatchEvent(new CustomEvent('rs-opened', { detail: key })); }"
 
 
 def listen_to_opening(shell: Shell, page: gr.Blocks, spoken: Any) -> None:
@@ -55,7 +57,9 @@ def listen_to_opening(shell: Shell, page: gr.Blocks, spoken: Any) -> None:
             return gr.skip(), gr.skip()
         return _shown(shell, key, uploaded, lang), gr.Tabs(selected=tab if tab in TABS else "screen")
 
-    shell.wire.open(open_study, [shell.uploaded, shell.lang], [shell.study, shell.tabs], **QUIET)
+    given, shown = [shell.uploaded, shell.lang], [shell.study, shell.tabs]
+    opened = shell.wire.open(open_study, given, shown, trigger_mode="multiple", **QUIET)
+    opened.then(None, [shell.study], js=_OPENED, **QUIET)
     address, asked = gr.Textbox(visible=False), gr.State("")  # as it was at first: a reader may be elsewhere by now
     page.load(first, address, [shell.study, shell.tabs, shell.lang, asked], js=_ADDRESS, **QUIET)
     spoken.then(afterwards, [asked, shell.lang, shell.study], [shell.study, shell.tabs], **QUIET)
@@ -73,7 +77,8 @@ def named_in(address: str) -> dict[str, str]:
 def _is_there(shell: Shell, key: str, lang: Lang) -> bool:
     """Say whether a study is known; where not, the reader is told."""
     try:
-        shell.session.target(key)
+        if not shell.session.is_uploaded(key):
+            shell.session.case(key)
     except RadseekError as error:
         gr.Warning(say(f"code.{code_of(error)}", lang))
         return False

@@ -2,6 +2,7 @@
 // Data comes in attributes and goes to the viewers and to Python; nothing here writes markup.
 
 import * as address from "./address.js";
+import "./ahead.js";
 import "./notebook.js";
 import "./skeleton.js";
 import "./suggest.js";
@@ -14,7 +15,11 @@ let unlink = null; // undoes the last pair of viewers that scroll together
 let askMore = null; // a study whose similar cases are asked for once it is chosen
 let waiting = address.read().study ? address.place() : null; // where to go in a study that is being opened
 let chosen = null; // the key of the study chosen; "" for none, null while none was ever told
+let opening = null; // {study, since}: what Python was asked to open last, until it has
+let unanswered = 0; // how often Python was asked to open one, and has not answered
 const OF_THE_CHOSEN = ["screen", "query"]; // places that show the chosen study and no other
+const OF_ONE = ".rs-of-study .rs-of-study > *"; // what is written of the chosen study
+const LATE = 10_000; // ms for which Python may still speak of the study before
 
 // ---- studies opened by a button anywhere ---------------------------------------------------------------------------
 
@@ -32,10 +37,25 @@ export function openStudy(study, at = null, tab = "screen") {
 
 function open(study, at, tab) {
   waiting = at ? { ...at, study } : null;
-  if (tellPython) tellPython("open", { study, tab });
   const screen = places.get("screen");
   if (at && screen && screen.shows && screen.shows.study === study) show("screen", { ...screen.shows });
+  if (!tellPython) return;
+  opening = { study, since: performance.now() };
+  unanswered++;
+  tellPython("open", { study, tab });
+  goTab(tab);
+  if (study !== chosen) turnTo(study); // the images wait for nobody
 }
+
+// Told by opening.py once a study asked for is chosen, or could not be: `detail` is the one that is chosen now.
+document.addEventListener("rs-opened", ({ detail }) => {
+  unanswered = Math.max(0, unanswered - 1);
+  if (unanswered) return;
+  opening = null;
+  if ((detail || "") === chosen) return;
+  turnTo(detail || "");
+  for (const one of document.querySelectorAll(OF_ONE)) one.hidden = false; // it is of that study still
+});
 
 // ---- viewers -------------------------------------------------------------------------------------------------------
 
@@ -129,13 +149,20 @@ function isLate(name, wanted) {
 }
 
 // Told by study_bar.py in the moment in which another study is chosen: what was shown is not of it.
-document.addEventListener("rs-study", (event) => {
-  chosen = event.detail || "";
-  address.noteStudy(chosen);
-  if (askMore === chosen) setTimeout(() => document.querySelector("#rs-similar-run")?.click(), 100); // behind what clears the last answer
+document.addEventListener("rs-study", ({ detail }) => {
+  const study = detail || "";
+  if (opening && opening.study !== study && performance.now() - opening.since < LATE) return; // another was asked for since
+  if (askMore && askMore === study) setTimeout(() => document.querySelector("#rs-similar-run")?.click(), 100); // behind what clears the last answer
   askMore = null;
+  turnTo(study);
+});
+
+/** Show the images of a study, "" for none, and nothing that is of another. */
+function turnTo(study) {
+  chosen = study;
+  address.noteStudy(chosen);
   // Gradio writes the next answer over what is hidden here, and takes `hidden` away with it.
-  for (const one of document.querySelectorAll(".rs-of-study .rs-of-study > *")) one.hidden = true;
+  for (const one of document.querySelectorAll(OF_ONE)) one.hidden = true;
   for (const [name, place] of places) {
     if (!place.shows || place.shows.study === (OF_THE_CHOSEN.includes(name) ? chosen : "")) continue;
     leave(place);
@@ -143,7 +170,7 @@ document.addEventListener("rs-study", (event) => {
   }
   // Python names the study too, but only where that is another one than it named last.
   for (const name of chosen ? OF_THE_CHOSEN : []) show(name, { study: chosen, lang: document.documentElement.lang });
-});
+}
 
 // ---- clicks --------------------------------------------------------------------------------------------------------
 

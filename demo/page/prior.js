@@ -78,6 +78,7 @@ class Bar {
     this.write();
     this.untie();
     const study = this.choice.value;
+    await show("screen", {}); // it may be on its way still, and the other is hung like it
     const own = viewerAt("screen");
     await show("prior", { study, lang: this.lang, finding: "", ...(own ? own.picked() : {}) });
     if (this.on && study === this.choice.value) this.tie(false);

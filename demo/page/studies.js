@@ -2,12 +2,14 @@
 // Data enters as text, never as markup.
 
 import { make } from "/viewer/controls.js";
+import { ahead } from "./ahead.js";
 import { openStudy } from "./page.js";
 
 const ROW = 64; // pixels; as in page.css
 const PAGE = 100; // rows of one question
 const AROUND = 6; // rows beyond the edges
 const REST = 150; // ms without a key before the words are looked for
+const READING = 1_000; // ms after a study is opened, in which it has the server to itself
 const ORDERS = ["key", "kind", "date", "year", "age", "slices", "description"];
 
 let list = null;
@@ -180,6 +182,7 @@ class List {
     const one = make("div", set);
     one.style.top = `${n * ROW}px`;
     if (!row) return one;
+    one.dataset.study = row.study;
     const named = [row.description, row.accession, row.path].filter(Boolean).join(" \u00b7 ");
     one.append(this.picture(row.study), make("div", { className: "rs-list-said" },
       make("b", { textContent: row.label }), make("span", { textContent: `${row.facts} \u00b7 ${row.key}` }), make("span", { textContent: named, title: named })));
@@ -245,6 +248,7 @@ class List {
     if (top < this.port.scrollTop) this.port.scrollTop = top;
     if (top + ROW > this.port.scrollTop + this.port.clientHeight) this.port.scrollTop = top + ROW - this.port.clientHeight;
     this.draw();
+    ahead(this.row(this.at)?.study);
   }
 
   open(n) {
@@ -253,6 +257,7 @@ class List {
     this.at = n;
     this.draw();
     openStudy(row.study);
+    ahead(this.row(n + 1)?.study, READING);
   }
 
   drawFacets(facets) {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from functools import lru_cache
 from typing import Annotated, Any, Final, Literal
 
@@ -14,7 +15,9 @@ from radseek.app.session import Session
 from radseek.app.study_list import FACETS, ListedStudy, ListQuestion, StudyList
 from radseek.demo.page.page_words import LANGUAGES, Lang, say, say_or
 from radseek.demo.page.study_picker import kind_label, short_key
+from radseek.pictures.slice_pictures import picture_of
 from radseek.retrieval.errors import RadseekError
+from radseek.retrieval.imaging.views.series_views import iter_views
 from radseek.retrieval.index.store import Case
 
 __all__ = ["study_list_routes"]
@@ -142,9 +145,13 @@ def _value(name: str, value: str, lang: Lang) -> str:
 @lru_cache(maxsize=2048)
 def _picture(session: Session, _edition: int, key: str) -> bytes | None:
     try:
-        series = session.vectors(key).series[0]
-        view = series.views[0]
-        drawn = session.picture(key, series.key, view.view, int(view.z[len(view.z) // 2]), side=_SIDE)
-    except (RadseekError, IndexError):
+        study = session.opening_slice(key) or session.pixels(key)
+    except RadseekError:
         return None
-    return None if drawn is None else base64.b64decode(drawn.src.partition(",")[2])
+    if study is None:
+        return None
+    series = max(study.series, key=lambda one: one.volume.voxels.shape[0] > 1)
+    voxels = series.volume.voxels
+    middle = voxels[len(voxels) // 2 :][:1]
+    view = next(iter(iter_views(replace(series, volume=replace(series.volume, voxels=middle)))))
+    return base64.b64decode(picture_of(view, 0, side=_SIDE).src.partition(",")[2])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 from radseek.app.session import Session
@@ -45,7 +46,12 @@ def choices_of(session: Session, uploaded: Sequence[str], lang: Lang) -> list[tu
         if session.is_uploaded(key)
     ]
     own = {key for _, key in mine}
-    return mine + [(case_label(case, lang), case.key) for case in session.cases(limit=LISTED) if case.key not in own]
+    return mine + [one for one in _stored_choices(session, session.edition(), lang) if one[1] not in own]
+
+
+@lru_cache(maxsize=8)
+def _stored_choices(session: Session, _edition: tuple[int, int], lang: Lang) -> list[tuple[str, str]]:
+    return [(case_label(case, lang), case.key) for case in session.cases(limit=LISTED)]
 
 
 def opening_study(session: Session) -> str | None:

@@ -54,7 +54,10 @@ class HeldMasks:
         """
         study = self._session.pixels(key)
         if study is None:
-            raise UnknownNameError(f"The images of study {key} can no longer be read, so no mask is laid over them.")
+            raise UnknownNameError(
+                f"The images of study {key} can no longer be read, so no mask is laid over them; "
+                "bring the study's files back to where they were."
+            )
         series, regions = fit_series(path, study)
         numbers = np.zeros(series.volume.voxels.shape[:3], np.uint8)
         for number, region in enumerate(regions[:_REGIONS], 1):
@@ -79,7 +82,7 @@ class HeldMasks:
         """Return plane `k` of a mask as PNG with alpha. Raises `UnknownNameError` where there is none."""
         planes = planes_of(self._of(key, name).volume, plane)
         if not 0 <= k < len(planes.voxels):
-            raise UnknownNameError(f"There is no {plane} plane {k}.")
+            raise UnknownNameError(f"There is no {plane} plane {k}; there are planes 0 to {len(planes.voxels) - 1}.")
         return coloured(np.ascontiguousarray(planes.voxels[k]))
 
     def _of(self, key: str, name: str) -> _Held:

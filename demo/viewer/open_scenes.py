@@ -38,13 +38,15 @@ class OpenScenes:
         self._session = session
         self._lock = Lock()
         self._opened: OrderedDict[str, _Opened] = OrderedDict()
+        self._reading_ahead = Lock()
 
     def scene(self, key: str) -> Scene:
         """Return a study's scene. Raises `UnknownNameError` for an unknown study, or one without images."""
         found = self.find(key)
         if found is None:
             raise UnknownNameError(
-                f"The images of study {key} can no longer be read; its files have moved or the linkage file is absent."
+                f"The images of study {key} can no longer be read; its files have moved or the linkage file is absent; "
+                "bring them back, or tell whoever keeps the archive."
             )
         return found
 
@@ -64,6 +66,30 @@ class OpenScenes:
             self._forget(key)
             return None
         return self._put(key, study)
+
+    def opening(self, key: str) -> tuple[Scene, bool] | None:
+        """Return the scene that can be shown first, and whether it is the whole study; None as `find`.
+
+        It is of one slice where reading the others would take its time. Raises `UnknownNameError`.
+        """
+        with self._lock:
+            known = key in self._opened
+        study = None if known else self._session.opening_slice(key)
+        if study is not None:
+            return self._scene(key, study), False
+        whole = self.find(key)
+        return None if whole is None else (whole, True)
+
+    def ahead(self, key: str) -> None:
+        """Read a study that may be asked for next, unless another is being read so: no visitor waits for it.
+
+        Raises `UnknownNameError`.
+        """
+        if self._reading_ahead.acquire(blocking=False):
+            try:
+                self._session.pixels(key)
+            finally:
+                self._reading_ahead.release()
 
     def _forget(self, key: str) -> None:
         with self._lock:

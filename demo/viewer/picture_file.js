@@ -30,7 +30,7 @@ export function pictureOf(viewer) {
 
 /** Save it; the file's name says study, plane and slice. */
 export async function savePicture(viewer) {
-  if (!viewer.shown) return;
+  if (!viewer.shown || !viewer.scene) return;
   const { planeName, k } = viewer.shown;
   const blob = await new Promise((done) => pictureOf(viewer).toBlob(done, "image/png"));
   const name = `radseek-${viewer.scene.study.slice(-6)}-${planeName}-${k + 1}.png`;

@@ -26,6 +26,11 @@ export class PlaneStore {
     return found;
   }
 
+  /** Keep a plane that came with something else. */
+  hold(series, plane, k, pixels) {
+    this.keep(this.path(series, plane, k), pixels);
+  }
+
   /** Return a promise of a plane {values, kind, rows, columns}. */
   get(series, plane, k) {
     const found = this.peek(series, plane, k);
@@ -92,8 +97,20 @@ export class PlaneStore {
 async function read(path, signal) {
   const answer = await fetch(path, { signal });
   if (!answer.ok) throw await problemOf(answer);
-  const kind = answer.headers.get("X-Kind");
+  return planeOf(answer, await answer.arrayBuffer());
+}
+
+/** Return what can be shown first {scene, whole, series, plane, k, pixels}; null where there is nothing. */
+export async function openingOf(base, study) {
+  const answer = await fetch(`${base}/studies/${encodeURIComponent(study)}/opening`);
+  if (answer.status !== 200) return null;
   const buffer = await answer.arrayBuffer();
+  const line = new Uint8Array(buffer).indexOf(10);
+  return { ...JSON.parse(new TextDecoder().decode(buffer.slice(0, line))), pixels: planeOf(answer, buffer.slice(line + 1)) };
+}
+
+function planeOf(answer, buffer) {
+  const kind = answer.headers.get("X-Kind");
   const values = kind === "int16" ? new Int16Array(buffer) : kind === "float32" ? new Float32Array(buffer) : new Uint8Array(buffer);
   return { values, kind, rows: Number(answer.headers.get("X-Rows")), columns: Number(answer.headers.get("X-Columns")) };
 }

@@ -105,8 +105,8 @@ export class Ruler {
 
   /** Where the pointer is, in pixels of the slice; null beyond it. */
   pointOf(event) {
-    const { place, shown, at } = this.viewer;
-    if (!place || !shown) return null;
+    const { place, shown, scene, at } = this.viewer;
+    if (!place || !shown || !scene) return null;
     const box = at.stage.getBoundingClientRect();
     const x = ((event.clientX - box.left - place.x) / place.width) * shown.pixels.columns;
     const y = ((event.clientY - box.top - place.y) / place.height) * shown.pixels.rows;

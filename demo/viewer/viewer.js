@@ -6,7 +6,7 @@ import { listen } from "./gestures.js";
 import { writeKeyMap } from "./key_map.js";
 import { MaskOverlay } from "./mask_overlay.js";
 import { paint, placed, positionOf, scaleBar, tidy, wipe } from "./paint.js";
-import { PlaneStore, problemOf, Shader } from "./pixels.js";
+import { openingOf, PlaneStore, problemOf, Shader } from "./pixels.js";
 import { drawProfile, sliceAt } from "./profile.js";
 import { Ruler } from "./ruler.js";
 import { presetName, vocabulary } from "./words.js";
@@ -124,16 +124,35 @@ class Viewer {
 
   async open(study, request) {
     this.empty();
-    const answer = await fetch(`${this.base}/studies/${encodeURIComponent(study)}`);
-    if (!answer.ok) throw await problemOf(answer);
-    const scene = await answer.json();
+    const first = await openingOf(this.base, study).catch(() => null); // the study itself may come all the same
     if (request !== this.asked) return;
+    if (first && !first.whole) this.showOpening(first);
+    const scene = first && first.whole ? first.scene : await sceneOf(`${this.base}/studies/${encodeURIComponent(study)}`);
+    if (request === this.asked) await this.enter(study, scene, request, first);
+  }
+
+  /** Show one slice for as long as the study is being read. */
+  showOpening({ scene, pixels }) {
+    const [series] = scene.series;
+    for (const preset of series.presets) unpack(preset);
+    this.shown = { pixels, series, planeName: series.plane, k: 0, plane: series.planes[series.plane], display: asDisplay(series.presets[0], series) };
+    this.message("");
+    this.say("reading");
+    this.redraw(true);
+  }
+
+  /** Show a study whose scene is here; `first`: the plane that came with it, if one did. */
+  async enter(study, scene, request, first) {
     if (!scene.series.length) throw new Error(this.word(scene.reason || "no_images"));
     this.store = new PlaneStore(this.base, study);
-    this.scene = scene;
     for (const series of scene.series) for (const preset of series.presets) unpack(preset);
+    const hangs = hung(scene.series);
+    if (first && first.whole) this.store.hold(first.series, first.plane, first.k, first.pixels);
+    else if (this.shown) await this.store.get(hangs.key, hangs.plane, middle(hangs.planes[hangs.plane])).catch(() => {}); // no gap between the two
+    if (request !== this.asked) return;
+    this.scene = scene;
     this.label();
-    this.chooseSeries(hung(scene.series));
+    this.chooseSeries(hangs);
   }
 
   async askHeat(finding, request, stay) {
@@ -188,7 +207,7 @@ class Viewer {
   choosePlane(name, fromLink = false) {
     if (!this.series || !this.series.planes[name] || name === this.planeName) return;
     this.planeName = name;
-    this.k = Math.floor(this.plane.count / 2);
+    this.k = middle(this.plane);
     this.look = { zoom: 1, panX: 0, panY: 0 };
     this.label();
     this.goTo(this.k, true);
@@ -388,7 +407,7 @@ class Viewer {
     if (!this.shown) return this.blank();
     if (!wide || !high) return;
     const { pixels, series, planeName, k, plane } = this.shown;
-    const picture = this.shader.draw(pixels, this.display || {}, `${series.key} ${planeName} ${k}`);
+    const picture = this.shader.draw(pixels, this.displayNow() || {}, `${series.key} ${planeName} ${this.scene ? k : "opening"}`);
     const place = placed(plane, wide, high, this.look);
     const layer = this.heatShown ? this.layerOf(this.shown) : null;
     paint(canvas, wide, high, place, picture, layer, this.opacity, this.quality());
@@ -398,6 +417,11 @@ class Viewer {
     this.at.keep.hidden = !this.measured || !this.keeper;
     this.write(place, wide);
     this.tellOf();
+  }
+
+  /** How the grey levels of what is shown are; null of colours. */
+  displayNow() {
+    return this.scene ? this.display : this.shown.display;
   }
 
   /** Leave the stage empty: nothing drawn on it, nothing written beside it. */
@@ -430,6 +454,7 @@ class Viewer {
   }
 
   tellOf() {
+    if (!this.scene) return; // one slice, whose number nobody knows yet
     const { series, planeName, k, plane } = this.shown;
     const { level, width } = this.display || {};
     const name = `${series.key} ${planeName} ${k} ${level} ${width}`;
@@ -546,14 +571,15 @@ class Viewer {
 
   /** Write beside the image what it is. */
   write(place, wide) {
-    const { at, word, display } = this;
+    const { at, word } = this;
+    const display = this.displayNow();
     const { series, plane, planeName, k } = this.shown;
     const last = plane.count - 1;
-    const slice = last ? word("slice", { n: k + 1, count: plane.count }) : word("one_slice");
+    const slice = !this.scene ? word("reading") : last ? word("slice", { n: k + 1, count: plane.count }) : word("one_slice");
     const position = positionOf(plane, k);
     const what = [series.modality, series.description || series.body_part].filter(Boolean).join(" \u00b7 ");
     at.topLeft.textContent = [what, this.heatWords()].filter(Boolean).join("\n");
-    at.topRight.textContent = [word(planeName === "stack" && !last ? "one_slice" : planeName), last ? slice : "", position].filter(Boolean).join("\n");
+    at.topRight.textContent = [word(planeName === "stack" && !last ? "one_slice" : planeName), last || !this.scene ? slice : "", position].filter(Boolean).join("\n");
     const seen = display ? `${word("level")} ${signed(display.level)} \u00b7 ${word("width")} ${tidy(display.width)}` : "";
     at.bottomLeft.textContent = [seen, `${word("zoom")} ${Math.round(this.look.zoom * 100)} %`].filter(Boolean).join("\n");
     at.edges.forEach((edge, n) => (edge.textContent = plane.letters[n]));
@@ -639,6 +665,7 @@ class Viewer {
   fail(error) {
     const why = this.reasonOf(error);
     this.said = "";
+    this.at.say.textContent = "";
     this.shown = null;
     this.blank();
     this.at.message.hidden = false;
@@ -660,6 +687,12 @@ class Viewer {
   }
 }
 
+async function sceneOf(address) {
+  const answer = await fetch(address);
+  if (!answer.ok) throw await problemOf(answer);
+  return answer.json();
+}
+
 async function heatOf(address, finding, lang) {
   const body = JSON.stringify({ finding, lang });
   const answer = await fetch(address, { method: "POST", headers: { "Content-Type": "application/json" }, body });
@@ -673,6 +706,10 @@ function unpack(preset) {
 
 function asDisplay(preset, series) {
   return preset ? { ...preset, inverted: series.inverted } : null;
+}
+
+function middle(plane) {
+  return Math.floor(plane.count / 2);
 }
 
 /** The centre of plane k in mm of the patient. */

@@ -6,6 +6,7 @@ What a reader asks for in words comes in POST bodies, so that no log holds it.
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 from collections.abc import Callable, Coroutine
 from functools import cache
@@ -17,9 +18,12 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
 
+from radseek.app.opening_slice import hung_first
 from radseek.app.session import Session
 from radseek.demo.viewer.mask_layer import masks_of
 from radseek.demo.viewer.open_scenes import DrawnHeatMaps, OpenScenes
+from radseek.demo.viewer.planes import Cut
+from radseek.demo.viewer.scene import Scene
 from radseek.retrieval.document import NOTICE
 from radseek.retrieval.errors import (
     BusyError,
@@ -84,6 +88,7 @@ def viewer_routes(session: Session) -> APIRouter:
     """Return the routes under `/viewer`; errors come as problem+json with a `reason_code`."""
     router = APIRouter(prefix="/viewer", include_in_schema=False, route_class=_Explaining)
     scenes, heats, masks = OpenScenes(session), DrawnHeatMaps(session), masks_of(session)
+    _add_opening(router, scenes)
 
     @router.get("/{name}.{kind}")
     def own_file(name: str, kind: Literal["js", "css"], asked: Asked = None) -> Response:
@@ -103,8 +108,7 @@ def viewer_routes(session: Session) -> APIRouter:
         if asked == headers["ETag"]:
             return Response(status_code=304, headers=headers)
         cut = planes.cut(k)
-        shape = {"X-Kind": cut.kind, "X-Rows": str(cut.rows), "X-Columns": str(cut.columns)}
-        return Response(cut.data, media_type="application/octet-stream", headers={**headers, **shape})
+        return Response(cut.data, media_type="application/octet-stream", headers={**headers, **_shape(cut)})
 
     @router.post("/studies/{key}/heat")
     def heat(key: Key, question: HeatQuestion) -> Response:
@@ -124,6 +128,36 @@ def viewer_routes(session: Session) -> APIRouter:
         return Response(masks.picture(key, token, plane, k), media_type="image/png", headers=_KEPT_NOWHERE)
 
     return router
+
+
+def _add_opening(router: APIRouter, scenes: OpenScenes) -> None:
+    """Add what is asked before a study is: what to show first, and that it will be asked for."""
+
+    @router.get("/studies/{key}/opening")
+    def opening(key: Key) -> Response:
+        found = scenes.opening(key)
+        return Response(status_code=204) if found is None else _opening(found[0], whole=found[1])
+
+    @router.post("/studies/{key}/ahead")
+    def ahead(key: Key) -> Response:
+        scenes.ahead(key)
+        return Response(status_code=204)
+
+
+def _opening(scene: Scene, *, whole: bool) -> Response:
+    """A scene and the slice that it opens on: a line of JSON, and behind it the plane's bytes."""
+    shown = hung_first([(one["shape"][0], one["body_part"]) for one in scene.document["series"]])
+    series = scene.document["series"][shown]
+    k = series["planes"][series["plane"]]["count"] // 2
+    cut = scene.planes(series["key"], series["plane"]).cut(k)
+    told = {"scene": scene.document, "whole": whole, "series": series["key"], "plane": series["plane"], "k": k}
+    headers = {**_KEPT_NOWHERE, **_shape(cut)}
+    body = json.dumps(told).encode() + b"\n" + cut.data
+    return Response(body, media_type="application/octet-stream", headers=headers)
+
+
+def _shape(cut: Cut) -> dict[str, str]:
+    return {"X-Kind": cut.kind, "X-Rows": str(cut.rows), "X-Columns": str(cut.columns)}
 
 
 @cache

@@ -97,7 +97,9 @@ def estimate(values: NDArray[np.float64], patients: Sequence[str]) -> Estimate:
     """Return the mean of values a study, those that are not NaN, with its patient-level interval."""
     known = [i for i, value in enumerate(values) if not np.isnan(value)]
     if not known:
-        raise UsageError("No study allows this measure: no two of them share a finding.")
+        raise UsageError(
+            "No study allows this measure: no two of them share a finding; bring reports or labels of more studies."
+        )
     kept = values[known]
     return bootstrap(lambda rows: float(kept[rows].mean()), [patients[i] for i in known])
 

@@ -65,7 +65,7 @@ def read_columns(
         _add(cells, row.cells, rows, same)
     if not rows:
         first = f"line {bad[0].line} {bad[0].rule}" if bad else "it has no rows"
-        raise UsageError(f"no row can be used: {first}")
+        raise UsageError(f"no row can be used: {first}; mend the table")
     if bad:
         named = "; ".join(f"line {row.line} {row.rule}" for row in bad[:_NAMED])
         note(f"{len(bad)} rows cannot be used: {named}{'; …' if len(bad) > _NAMED else ''}")

@@ -90,6 +90,7 @@ def _only(table: LabelTable, asked: Sequence[Finding], file: str | Path) -> Labe
     if not known:
         raise UsageError(
             f"{file} labels none of {', '.join(one.names['en'] for one in asked[:5])}; it labels "
-            f"{', '.join(column) or 'nothing that is known'}."
+            f"{', '.join(column) or 'nothing that is known'}; "
+            "ask for one of those, or add a column."
         )
     return replace(table, findings=tuple(known), values=table.values[:, [column[one.name] for one in known]])

@@ -32,6 +32,7 @@ from radseek.retrieval.errors import (
     UnknownNameError,
     UsageError,
 )
+from radseek.retrieval.imaging.study_reader import start_readers
 from radseek.retrieval.index.local_store import LocalStore
 from radseek.retrieval.index.store import Case, Scope, Store
 from radseek.retrieval.privacy.pseudonyms import StudyKey, keyed_series, load_key
@@ -49,6 +50,7 @@ MOST_UPLOADED = 16  # studies; a chest CT of 60 slices takes some 30 MB
 MOST_BYTES = 4 << 30  # of voxels, all of them together; the newest is held whatever its size
 _PAGE = 128  # studies
 _ENGINE_TIMEOUT = 60.0  # seconds that a question waits for the engine
+_READERS = 2  # processes: one reads the study, another its first slice
 _BETWEEN_TRIES = 2.0  # seconds between two tries to open an index that could not be opened
 _LATELY = 60.0  # seconds between two openings for what questions said, where the index itself says that nothing changed
 
@@ -200,7 +202,9 @@ class Session:
             return False
 
     def warm(self) -> None:
-        """Prepare the finding sets that fit the stored studies, one at a time, so that no visitor waits for it."""
+        """Start what reads studies, and prepare the finding sets that fit the stored ones: no visitor waits for it."""
+        if self.index is not None:
+            start_readers(_READERS)
         for name in sorted({name for kind in self.kinds() if (name := set_for(*kind)) is not None}):
             with self.engine() as engine:
                 engine.prepare(name)
@@ -255,10 +259,15 @@ class Session:
         uploaded = self._uploaded.get(key)
         if uploaded is not None:
             return uploaded
-        with self.engine():
-            kinds = _kinds(self.case(key))
-        with self._looking:
-            return self._images.study(key, kinds)
+        kinds = _kinds(self.case(key))
+        return self._images.study(key, kinds)
+
+    def opening_slice(self, key: str) -> Study | None:
+        """Return one slice of a stored study, to be shown until the whole is read; None where that takes no longer.
+
+        Raises `UnknownNameError`.
+        """
+        return None if self.is_uploaded(key) else self._images.opening(key, self.case(key).series)
 
     def keyed_series(self, key: str, study: Study) -> dict[str, Series]:
         """Return the series of a study of that key by their own keys."""
@@ -301,6 +310,11 @@ class Session:
             raise UsageError("No index is open here; start the server with one.")
         with LocalStore.open(self.index) as store:
             return original_study(store, key)
+
+    def edition(self) -> tuple[int, int]:
+        """Return what tells the index as it is now from what it was before a change; (0, 0) without one."""
+        with self._stored() as store:
+            return (0, 0) if store is None else (self.editions, store.generation)
 
     def cases(self, offset: int = 0, limit: int | None = None) -> list[Case]:
         """Return the stored studies in key order, `limit` of them after `offset`; [] without an index."""

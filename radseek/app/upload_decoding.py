@@ -132,4 +132,6 @@ def _check_archives(task: FolderTask) -> None:
     if count > task.members:
         raise InputError(Reason.TOO_LARGE, f"{count:,} files in the archives, above {task.members:,}; send fewer")
     if total > task.unpacked:
-        raise InputError(Reason.TOO_LARGE, f"the archives unpack to {total:,} bytes, above {task.unpacked:,}")
+        raise InputError(
+            Reason.TOO_LARGE, f"the archives unpack to {total:,} bytes, above {task.unpacked:,}; send fewer files"
+        )

@@ -95,7 +95,7 @@ def site_sentences(question: SiteSentencesQuestion, at: At, may_read: MayRead) -
 def _site(engine: Engine, question: _Question, may_read: bool) -> tuple[StoredSite, EncoderHashes, int]:
     """Return the archive as a site. Raises where there is none, or where the vectors are of another encoder."""
     if engine.store is None:
-        raise UsageError("This server has no archive to ask; whoever keeps it starts it with --index.")
+        raise UsageError("This server has no archive to ask; ask whoever keeps it to start it with --index.")
     hashes = EncoderHashes.of(engine.encoder.spec)
     differences = hashes.differences(EncoderHashes(**question.encoder.model_dump()))
     if differences:

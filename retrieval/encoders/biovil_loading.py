@@ -50,7 +50,8 @@ def load_biovil(folder: Path, name: str, precision: str, device: str) -> TowerEn
     found = int(images.trunk.projector[-1].out_channels)  # type: ignore[arg-type]
     if found != dim:
         raise EncoderError(
-            f"{folder}: image vectors are {found} wide and text vectors {dim}; they are not of one model."
+            f"{folder}: image vectors are {found} wide and text vectors {dim}; they are not of one model; "
+            "copy the folder again from where the model was published."
         )
     return folder_encoder(
         folder,

@@ -122,7 +122,10 @@ def _model_config(folder: Path, config: Mapping[str, Any]) -> Mapping[str, Any]:
     if not isinstance(model.get("multimodal_cfg", {}), dict):
         raise EncoderError(f"{folder / CONFIG}: model_cfg.multimodal_cfg must be an object, as open_clip writes it.")
     if model["text_cfg"].get("hf_model_name") and not model["text_cfg"].get("hf_tokenizer_name"):
-        raise EncoderError(f"{folder / CONFIG} names a text tower (hf_model_name) but no hf_tokenizer_name.")
+        raise EncoderError(
+            f"{folder / CONFIG} names a text tower (hf_model_name) but no hf_tokenizer_name; "
+            "name the tokenizer there, as open_clip does."
+        )
     check_towers(folder / CONFIG, model)
     return dict(model)
 
@@ -145,7 +148,10 @@ def _preprocess(folder: Path, model: Mapping[str, Any], config: Mapping[str, Any
     size = model["vision_cfg"].get("image_size", 224)
     sizes = list(size) if isinstance(size, list | tuple) else [size, size]
     if len(sizes) not in (1, 2) or any(not isinstance(one, int) or one < 1 for one in sizes):
-        raise EncoderError(f"{folder / CONFIG}: image_size {size} is neither a whole number nor a height and a width.")
+        raise EncoderError(
+            f"{folder / CONFIG}: image_size {size} is neither a whole number nor a height and a width; "
+            "write one of them."
+        )
     known = ("resize_mode", "interpolation", "mean", "std")
     given = {key: config[key] for key in known if config.get(key) is not None}
     for key in ("mean", "std"):
@@ -170,7 +176,8 @@ def _check_preprocess(folder: Path, preprocess: Preprocess) -> None:
     )
     if not known:
         raise EncoderError(
-            f"{folder / CONFIG}: preprocess_cfg holds a value that open_clip does not know: {preprocess}"
+            f"{folder / CONFIG}: preprocess_cfg holds a value that open_clip does not know: {preprocess}; "
+            "copy the folder again from where the model was published"
         )
 
 

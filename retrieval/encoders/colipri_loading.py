@@ -58,7 +58,10 @@ def load_colipri(folder: Path, name: str, precision: str, device: str) -> Volume
         )
     dim = int(images.projector.out_features)
     if int(texts.backbone.config.hidden_size) != dim:
-        raise EncoderError(f"{folder}: volume and text vectors are not of one width; they are not of one model.")
+        raise EncoderError(
+            f"{folder}: volume and text vectors are not of one width; they are not of one model; "
+            "copy the folder again from where the model was published."
+        )
     spec = EncoderSpec(
         name=name,
         dim=dim,

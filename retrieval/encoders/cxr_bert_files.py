@@ -90,7 +90,10 @@ def cxr_bert_tokenizer(files: CxrBertFiles) -> Any:
     words = {word.rstrip("\r"): number for number, word in enumerate(lines[:-1] if lines[-1] == "" else lines)}
     needed = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
     if not all(word in words for word in needed):
-        raise EncoderError(f"{files.vocabulary} is not BERT's vocabulary: it lacks one of {', '.join(needed)}.")
+        raise EncoderError(
+            f"{files.vocabulary} is not BERT's vocabulary: it lacks one of {', '.join(needed)}; "
+            "copy the folder again from where the model was published."
+        )
     return transformers.BertTokenizer(vocab=words, **files.tokenizer)
 
 
@@ -117,5 +120,8 @@ def _options(path: Path, given: Mapping[str, Any]) -> dict[str, Any]:
     length = options["model_max_length"]
     flags = all(options[key] in (None, True, False) for key in _OPTIONS if key != "model_max_length")
     if not isinstance(length, int) or length < 3 or not flags:
-        raise EncoderError(f"{path} holds a value that CXR-BERT's tokenizer cannot have: {options}.")
+        raise EncoderError(
+            f"{path} holds a value that CXR-BERT's tokenizer cannot have: {options}; "
+            "copy the folder again from where the model was published."
+        )
     return options

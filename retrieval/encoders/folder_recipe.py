@@ -30,5 +30,7 @@ def folder_recipe(folder: Path, *, volumes: bool = False) -> ImagingRecipe:
             f"{path} is malformed ({error}); it may hold ct_channels (three ranges of HU), max_gap_mm and max_slices."
         ) from error
     if (recipe.volume is not None) != volumes:
-        raise EncoderError(f"{path} asks for {'slices' if volumes else 'volumes'}, and these towers read the other.")
+        raise EncoderError(
+            f"{path} asks for {'slices' if volumes else 'volumes'}, and these towers read the other; mend that file."
+        )
     return recipe

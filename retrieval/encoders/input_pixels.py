@@ -42,7 +42,7 @@ def _check(slices: NDArray[np.uint8]) -> None:
             "Make views of the series first (radseek.retrieval.imaging.views.series_views.make_views)."
         )
     if len(slices) and 0 in slices.shape[1:3]:
-        raise UsageError(f"Slices of {slices.shape[1]} x {slices.shape[2]} hold no pixels.")
+        raise UsageError(f"Slices of {slices.shape[1]} x {slices.shape[2]} hold no pixels; leave them out.")
 
 
 def _full_range(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

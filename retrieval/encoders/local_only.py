@@ -66,7 +66,10 @@ def check_transformers_config(path: Path, config: Mapping[str, Any]) -> None:
     """Check what transformers would run or fetch for a configuration, at any depth. Raises `EncoderError`."""
     for key, value in _items(config):
         if key in _CODE:
-            raise EncoderError(f"{path} asks for code of its own ({key}); it is never run.")
+            raise EncoderError(
+                f"{path} asks for code of its own ({key}); it is never run; "
+                "take a folder whose model the libraries build themselves."
+            )
         if key.endswith(("attn_implementation", "attn_implementation_internal")) and not _is_own_attention(value):
             raise EncoderError(f"{path}: {key} '{value}' would be fetched; eager or sdpa are built in. {_REMEDY}")
         if key == "use_kernels" and value:

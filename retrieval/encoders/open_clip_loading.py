@@ -170,5 +170,6 @@ def _check_context(checkpoint: Checkpoint) -> None:
     positions = (checkpoint.text_config or {}).get("max_position_embeddings", context)
     if context > positions:
         raise EncoderError(
-            f"{checkpoint.folder}: context_length {context} is more than the text tower's {positions} positions."
+            f"{checkpoint.folder}: context_length {context} is more than the text tower's {positions} positions; "
+            "copy the folder again from where the model was published."
         )

@@ -48,7 +48,10 @@ def load_registered(name: str, precision: str, device: str) -> Encoder:
 def _check(encoder: Encoder, name: str, where: str) -> None:
     if not isinstance(encoder, Encoder):
         lacking = sorted(one for one in dir(Encoder) if not one.startswith("_") and not hasattr(encoder, one))
-        raise EncoderError(f"What {where} registers as '{name}' is no encoder: it lacks {', '.join(lacking)}.")
+        raise EncoderError(
+            f"What {where} registers as '{name}' is no encoder: it lacks {', '.join(lacking)}; "
+            "update that package, or uninstall it."
+        )
     if not isinstance(encoder.spec, EncoderSpec) or encoder.spec.name != name:
         named = getattr(encoder.spec, "name", None)
         raise EncoderError(

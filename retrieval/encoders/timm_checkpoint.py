@@ -66,7 +66,9 @@ def read_timm(folder: Path) -> TimmCheckpoint:
     config = read_json(path)
     check_transformers_config(path, config)
     if not is_timm_name(config["architecture"]):
-        raise EncoderError(f"{path}: architecture '{config['architecture']}' is not one of timm's.")
+        raise EncoderError(
+            f"{path}: architecture '{config['architecture']}' is not one of timm's; take a model that timm builds."
+        )
     about = config.get("pretrained_cfg", config)  # old files have one level
     arguments = config.get("model_args") or {}
     if not isinstance(about, dict) or not isinstance(arguments, dict):
@@ -101,7 +103,9 @@ def timm_parts(checkpoint: TimmCheckpoint, precision: str) -> TowerParts:
 def _arguments(path: Path, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the factory is given. Raises `EncoderError` for what would reach beyond the folder and timm."""
     if arguments.get("in_chans", 3) != 3:
-        raise EncoderError(f"{path}: pictures of {arguments['in_chans']} channels are not read; 3 are.")
+        raise EncoderError(
+            f"{path}: pictures of {arguments['in_chans']} channels are not read; 3 are. Take a model of three."
+        )
     for name, value in arguments.items():
         values = value if isinstance(value, list) else [value]
         plain = all(
@@ -109,7 +113,9 @@ def _arguments(path: Path, arguments: Mapping[str, Any]) -> dict[str, Any]:
             for one in values
         )
         if name in _NO_ARGUMENTS or not plain:
-            raise EncoderError(f"{path}: model_args may not hold {name} = {str(value)[:80]!r}.")
+            raise EncoderError(
+                f"{path}: model_args may not hold {name} = {str(value)[:80]!r}; take a folder without it."
+            )
     return {name: value for name, value in arguments.items() if name not in _OURS}
 
 
@@ -118,14 +124,18 @@ def _preprocess(path: Path, about: Mapping[str, Any]) -> Preprocess:
     channels, *sides = about.get("input_size") or (3, 224, 224)
     size, share = sides[0], float(about.get("crop_pct") or _CROP)
     if channels != 3 or sides != [size, size] or not isinstance(size, int) or size < 1:
-        raise EncoderError(f"{path}: input_size {about['input_size']} is not 3 channels of one whole number squared.")
+        raise EncoderError(
+            f"{path}: input_size {about['input_size']} is not 3 channels of one whole number squared; "
+            "take a model of square pictures."
+        )
     if not 0 < share <= 1:
         raise EncoderError(f"{path}: crop_pct {share} is not above 0 and at most 1.")
     mode, interpolation = about.get("crop_mode") or "center", about.get("interpolation") or "bicubic"
     if mode not in ("center", "squash") or interpolation not in _INTERPOLATIONS:
         raise EncoderError(
             f"{path}: crop_mode '{mode}' with interpolation '{interpolation}' is not read; center and squash, bicubic "
-            "and bilinear are."
+            "and bilinear are. "
+            "Take a model of those."
         )
     mean, std = (tuple(map(float, about.get(key) or own)) for key, own in (("mean", _MEAN), ("std", _STD)))
     if not len(mean) == len(std) == 3 or min(std) <= 0:

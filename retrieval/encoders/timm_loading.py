@@ -77,7 +77,10 @@ def _check_size(checkpoint: TimmCheckpoint, model: Any) -> None:
     embed, size = getattr(model, "patch_embed", None), checkpoint.preprocess.size
     sides = getattr(embed, "img_size", None)
     if getattr(embed, "strict_img_size", False) and sides is not None and tuple(sides) != (size, size):
-        raise EncoderError(f"{checkpoint.folder}: pictures of {size} pixels do not fit the tower's img_size {sides}.")
+        raise EncoderError(
+            f"{checkpoint.folder}: pictures of {size} pixels do not fit the tower's img_size {sides}; "
+            "copy the folder again from where the model was published."
+        )
 
 
 def _named(classifier: Any) -> tuple[str, ...]:

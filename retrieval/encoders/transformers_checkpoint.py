@@ -125,7 +125,9 @@ def _kind(path: Path, config: Mapping[str, Any]) -> str:
     if kind in IMAGE_KINDS and config.get("architectures") not in (None, [IMAGE_KINDS[kind]]):
         raise EncoderError(f"{path}: of type '{kind}' only {IMAGE_KINDS[kind]} is read, not {config['architectures']}.")
     if kind in IMAGE_KINDS and config.get("num_channels", 3) != 3:
-        raise EncoderError(f"{path}: pictures of {config['num_channels']} channels are not read; 3 are.")
+        raise EncoderError(
+            f"{path}: pictures of {config['num_channels']} channels are not read; 3 are. Take a model of three."
+        )
     for part in ("text_config", "vision_config"):
         if not isinstance(config.get(part, {}), dict):
             raise EncoderError(f"{path}: {part} must be an object, as transformers saves it.")
@@ -170,7 +172,7 @@ def _tokenizer(folder: Path, kind: str) -> tuple[str, tuple[Path, ...]]:
     if name == "TokenizersBackend":  # what transformers 5 calls any tokenizer.json
         name = "PreTrainedTokenizer"
     if config.get("sp_model_kwargs"):
-        raise EncoderError(f"{path}: sp_model_kwargs are not read; with sampling a text would have many vectors.")
+        raise EncoderError(f"{path}: sp_model_kwargs are not read; take a model without sampling.")
     if name not in _KNOWN_TOKENIZERS:
         raise EncoderError(f"{path}: tokenizer_class '{named}' is not known; known: {', '.join(_KNOWN_TOKENIZERS)}.")
     groups = [("tokenizer.json",)] if name in ("PreTrainedTokenizer", "Siglip2Tokenizer") else VOCABULARIES

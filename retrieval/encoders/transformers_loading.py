@@ -136,7 +136,10 @@ def _towers(checkpoint: TransformersCheckpoint) -> TransformersTowers:
             "Weights and configuration must come from the same model."
         ) from error
     if checkpoint.kind == "siglip" and not model.config.vision_config.vision_use_head:
-        raise EncoderError(f"{checkpoint.folder}: its image tower has no pooling head, so it gives no image vector.")
+        raise EncoderError(
+            f"{checkpoint.folder}: its image tower has no pooling head, so it gives no image vector; "
+            "take a model that has one."
+        )
     return TransformersTowers(model.eval().requires_grad_(False), checkpoint.kind).eval()
 
 
@@ -150,7 +153,10 @@ def _texts(checkpoint: TransformersCheckpoint, name: str) -> TransformersTexts:
     if checkpoint.tokenizer == "SiglipTokenizer":
         lower = bool(read_json(checkpoint.folder / TOKENIZER_CONFIG).get("do_lower_case", True))
     if tokenizer.pad_token_id is None or context < 1:
-        raise EncoderError(f"{checkpoint.folder / TOKENIZER_CONFIG} names no pad_token, or a model_max_length below 1.")
+        raise EncoderError(
+            f"{checkpoint.folder / TOKENIZER_CONFIG} names no pad_token, or a model_max_length below 1; "
+            "copy the folder again from where the model was published."
+        )
     return TransformersTexts(tokenizer, context, name, trim=checkpoint.kind == "clip", lower=lower)
 
 
@@ -187,5 +193,8 @@ def _width(checkpoint: TransformersCheckpoint, towers: TransformersTowers) -> in
     image = int(towers.visual.vision.config.hidden_size)
     text = int(towers.text.config.projection_size)
     if image != text:
-        raise EncoderError(f"{checkpoint.folder}: image vectors are {image} wide and text vectors {text}.")
+        raise EncoderError(
+            f"{checkpoint.folder}: image vectors are {image} wide and text vectors {text}; "
+            "copy the folder again from where the model was published."
+        )
     return image

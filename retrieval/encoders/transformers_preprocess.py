@@ -48,7 +48,10 @@ def read_preprocess(path: Path, config: Mapping[str, Any], vision: Mapping[str, 
     except (TypeError, ValueError, KeyError) as error:
         raise EncoderError(f"{path} holds a value that an image processor cannot have ({error!r}).") from error
     if interpolation is None:
-        raise EncoderError(f"{path}: resample {given['resample']} is not read; 2 (bilinear) and 3 (bicubic) are.")
+        raise EncoderError(
+            f"{path}: resample {given['resample']} is not read; 2 (bilinear) and 3 (bicubic) are. "
+            "Take a model of those."
+        )
     _check_tower(path, size, vision)
     resize = None if side == size else side
     return Preprocess(size=size, resize_mode=mode, interpolation=interpolation, mean=mean, std=std, resize=resize)
@@ -60,7 +63,9 @@ def _shape(path: Path, given: Mapping[str, Any]) -> tuple[Literal["shortest_floo
         if given.get(step, True) is not True:
             raise EncoderError(f"{path}: {step} must be true; a slice is resized, and its values are scaled once.")
     if given.get("do_pad"):
-        raise EncoderError(f"{path}: do_pad is not read; pictures are resized and cropped.")
+        raise EncoderError(
+            f"{path}: do_pad is not read; pictures are resized and cropped; take a model that does without."
+        )
     size, crop = given["size"], given.get("crop_size")
     size = {"shortest_edge": size} if isinstance(size, int) and given["do_center_crop"] else size
     if given["do_center_crop"]:
@@ -84,7 +89,9 @@ def _normalisation(path: Path, given: Mapping[str, Any]) -> tuple[tuple[float, .
     """Return mean and deviation on the scale of 0 to 1, whatever factor the file scales by."""
     factor = 255.0 * float(given.get("rescale_factor", 1 / 255))
     if not factor > 0:
-        raise EncoderError(f"{path}: rescale_factor {given['rescale_factor']} is not above 0.")
+        raise EncoderError(
+            f"{path}: rescale_factor {given['rescale_factor']} is not above 0; write the one that it was trained with."
+        )
     plain = given.get("do_normalize", True) is not True
     mean = _three(0.0 if plain else given["image_mean"], factor)
     std = _three(1.0 if plain else given["image_std"], factor)
@@ -103,9 +110,15 @@ def _check_tower(path: Path, size: int, vision: Mapping[str, Any]) -> None:
     if str(vision.get("model_type", "")).startswith("dinov2"):  # it interpolates its positions
         patch = vision.get("patch_size", 16)
         if not isinstance(patch, int) or patch < 1 or size % patch:
-            raise EncoderError(f"{path}: pictures of {size} pixels are not whole patches of {patch}.")
+            raise EncoderError(
+                f"{path}: pictures of {size} pixels are not whole patches of {patch}; "
+                "copy the folder again from where the model was published."
+            )
         return
     side = vision.get("image_size", 224)
     sides = list(side) if isinstance(side, list | tuple) else [side, side]
     if sides != [size, size]:
-        raise EncoderError(f"{path}: pictures of {size} pixels do not fit the image tower's image_size {side}.")
+        raise EncoderError(
+            f"{path}: pictures of {size} pixels do not fit the image tower's image_size {side}; "
+            "copy the folder again from where the model was published."
+        )

@@ -132,7 +132,7 @@ def calibration_error(
     table = reliability(labels, probabilities, binning=binning, bins=bins)
     total = sum(row.count for row in table)
     if not total:
-        raise UsageError("There is nothing to measure: no probabilities were given.")
+        raise UsageError("There is nothing to measure: no probabilities were given; give those of at least one study.")
     return sum(row.count * abs(row.mean_probability - row.frequency) for row in table) / total
 
 
@@ -151,7 +151,9 @@ def pair_recall(similarity: ArrayLike, *, k: int = 5) -> NDArray[np.float64]:
     """
     matrix = np.asarray(similarity, float)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
-        raise UsageError(f"similarity is {matrix.shape}; pair_recall needs (N, N) with partners on the diagonal.")
+        raise UsageError(
+            f"similarity is {matrix.shape}; pair_recall needs (N, N) with partners on the diagonal; give it so."
+        )
     own = np.diag(matrix)[:, None]
     better = (matrix >= own).sum(1) - 1
     found: NDArray[np.float64] = (better < k).astype(np.float64)

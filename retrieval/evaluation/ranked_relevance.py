@@ -153,7 +153,10 @@ def pair_ranks(
         or own.shape != close.shape[:1]
         or own.max(initial=-1) >= close.shape[1]
     ):
-        raise UsageError(f"similarity is {close.shape}, excluded {out.shape}, partners {own.shape}: they do not fit.")
+        raise UsageError(
+            f"similarity is {close.shape}, excluded {out.shape}, partners {own.shape}: they do not fit; "
+            "give (Q, N), (Q, N) and (Q,)."
+        )
     if out[np.arange(len(own)), own].any():
         raise UsageError("A query's own partner is excluded; leave it among the candidates.")
     at = close[np.arange(len(own)), own][:, None]

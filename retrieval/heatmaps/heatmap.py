@@ -56,7 +56,10 @@ def heat_map(
     array, and for an encoder whose input is no square, over which no map is drawn.
     """
     if encoder.spec.preprocess.width is not None:
-        raise UsageError(f"Heat maps are drawn over square input, not one of {encoder.spec.preprocess.shape} pixels.")
+        raise UsageError(
+            f"Heat maps are drawn over square input, not one of {encoder.spec.preprocess.shape} pixels; "
+            "take an encoder of square input."
+        )
     placement = place((view_slice.shape[0], view_slice.shape[1]), encoder.spec.preprocess)
     prepared = prepare_slices(view_slice[None], encoder.spec.preprocess)
     return to_slice(input_maps(encoder, prepared, pair, recipe)[0], placement)

@@ -53,10 +53,11 @@ def _check_voxels(voxels: NDArray[Any]) -> None:
     if not (voxels.ndim in (2, 3) or colour) or 0 in voxels.shape or voxels.dtype.kind not in "iuf":
         raise UsageError(
             f"Voxels are numbers of shape (Z, Y, X) or (Y, X), or uint8 of shape (Z, Y, X, 3) for colour; "
-            f"these are {voxels.dtype} of shape {voxels.shape}."
+            f"these are {voxels.dtype} of shape {voxels.shape}; "
+            "change them to that."
         )
     if voxels.dtype.kind == "f" and not np.isfinite(voxels).any():
-        raise UsageError("None of the voxels is a finite number.")
+        raise UsageError("None of the voxels is a finite number; check how they were made.")
 
 
 def _digest(voxels: NDArray[Any], affine: NDArray[np.float64] | None) -> str:

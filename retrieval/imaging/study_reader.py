@@ -5,12 +5,15 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from radseek.retrieval.errors import InputError, RadseekError, Reason, UsageError
+from radseek.retrieval.imaging.body_part import body_part
 from radseek.retrieval.imaging.content_hash import content_hash
 from radseek.retrieval.imaging.dicom.dicom_series import read_dicom_series
+from radseek.retrieval.imaging.mr_sequence import mr_view
 from radseek.retrieval.imaging.nifti.nifti_series import read_nifti
 from radseek.retrieval.imaging.picture_file import read_picture
 from radseek.retrieval.imaging.reading_errors import last_catch, unforeseen
@@ -21,7 +24,16 @@ from radseek.retrieval.imaging.zip_members import on_disk, unpacking_folder
 from radseek.retrieval.types import Series, Skipped, Study
 from radseek.retrieval.workers import call_apart
 
-__all__ = ["Apart", "read_apart", "read_files", "read_files_apart", "read_paths", "read_study"]
+__all__ = [
+    "Apart",
+    "be_ready",
+    "read_apart",
+    "read_files",
+    "read_files_apart",
+    "read_paths",
+    "read_study",
+    "start_readers",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +78,24 @@ def read_paths(paths: Sequence[str], stated: StatedKind = UNSTATED) -> Study:
     Raises `InputError` where none of them can be read, `UsageError` for none that is there.
     """
     return _in_worker(tuple(paths), stated)
+
+
+def start_readers(count: int) -> None:
+    """Start so many of the processes that `read_paths` reads in, so that the first studies do not wait for it.
+
+    Raises `WorkerError` where none can be started.
+    """
+    with ThreadPoolExecutor(count) as pool:
+        started = [pool.submit(call_apart, f"{__name__}:be_ready", ("chest", "t1")) for _ in range(count)]
+        for one in started:
+            one.result()
+
+
+def be_ready(words: tuple[str, str]) -> None:
+    """Load the tables of words that series are named by; called in a worker."""
+    part, sequence = words
+    body_part(part)
+    mr_view(sequence, {})
 
 
 def read_files_apart(headers: Sequence[FileHeader], stated: StatedKind = UNSTATED) -> Study:

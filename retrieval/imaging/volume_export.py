@@ -40,7 +40,10 @@ def sitk_image(volume: Volume) -> Any:
         spacing = np.linalg.norm(volume.affine[:3, :3], axis=0)
         direction = volume.affine[:3, :3] / spacing
         if np.abs(direction.T @ direction - np.eye(3)).max() > _SQUARE:
-            raise UsageError("The axes are not at right angles (a tilted gantry?), which SimpleITK cannot express.")
+            raise UsageError(
+                "The axes are not at right angles (a tilted gantry?), which SimpleITK cannot express; "
+                "use the affine and the voxels as they are."
+            )
         image.SetSpacing(spacing.tolist())
         image.SetOrigin(volume.affine[:3, 3].tolist())
         image.SetDirection(direction.ravel().tolist())

@@ -42,7 +42,9 @@ class Region:
             MaskError: another number of dimensions, or nothing is inside.
         """
         if voxels.ndim != 3:
-            raise MaskError(f"'{label}' is an array of {voxels.ndim} dimensions; a region has three, (Z, Y, X).")
+            raise MaskError(
+                f"'{label}' is an array of {voxels.ndim} dimensions; a region has three, (Z, Y, X); give one."
+            )
         box = bounding_box(voxels)
         if box is None:
             raise MaskError(f"'{label}' is empty: no voxel is inside; leave this label out or check how it was made.")

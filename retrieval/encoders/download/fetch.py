@@ -317,7 +317,8 @@ def _pickle_in(folder: Path) -> Path:
     named = [path for path in found if path.name in _PICKLES] or found
     if not named:
         raise MissingFileError(
-            f"{folder} lacks weights: neither {kind_of(folder).weights[0]} nor a pickle is there to convert."
+            f"{folder} lacks weights: neither {kind_of(folder).weights[0]} nor a pickle is there to convert; "
+            "copy the folder again from where the model was published."
         )
     if len(named) > 1:
         listed = ", ".join(path.name for path in named)

@@ -63,7 +63,10 @@ def convert_adapter(origin: Path, folder: Path) -> None:
         state = _attention(pickle, load_file(plain))
         dim = len(state["out_proj.bias"])
         if heads < 1 or dim % heads:
-            raise EncoderError(f"{origin / _SETTINGS}: vectors of width {dim} cannot be shared among {heads} heads.")
+            raise EncoderError(
+                f"{origin / _SETTINGS}: vectors of width {dim} cannot be shared among {heads} heads; "
+                "write the heads that it was trained with."
+            )
         tensors = {f"attention.{name}": value for name, value in state.items()}
         write_adapter(made, RADCLIP_FORM, {"dim": dim, "heads": heads}, tensors)
         made.replace(folder / ADAPTER)

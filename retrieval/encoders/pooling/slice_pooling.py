@@ -91,7 +91,9 @@ def load_pooling(folder: Path | None, dim: int) -> SlicePooling | RadClipPooling
             f"{path} is not a slice-pooling adapter ({error}); make one with `radseek adapt`."
         ) from error
     if adapter.dim != dim:
-        raise EncoderError(f"{path} pools vectors of width {adapter.dim}, but these towers give {dim}.")
+        raise EncoderError(
+            f"{path} pools vectors of width {adapter.dim}, but these towers give {dim}; make one with `radseek adapt`."
+        )
     return adapter.eval().requires_grad_(False)
 
 

@@ -163,9 +163,9 @@ def _content(answer: Any) -> str:
         choice = answer.choices[0]
         content, reason = choice.message.content, getattr(choice, "finish_reason", None)
     except (AttributeError, IndexError, TypeError) as error:
-        raise NarratorError("what it sent is no chat completion") from error
+        raise NarratorError("what it sent is no chat completion; use another server") from error
     if not isinstance(content, str):
-        raise NarratorError("the chat completion holds no text")
+        raise NarratorError("the chat completion holds no text; use another model or server")
     return "" if reason == "length" else content  # half an answer is none
 
 

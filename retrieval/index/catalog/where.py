@@ -109,7 +109,7 @@ def _values(name: str, value: str, text: str) -> tuple[str, ...]:
     if not values:
         raise UsageError(f"The filter '{text}' names no value; write for example {name}=...")
     if name == "report" and not set(values) <= {"yes", "no"}:
-        raise UsageError(f"The filter '{text}' asks for neither report=yes nor report=no.")
+        raise UsageError(f"The filter '{text}' asks for neither report=yes nor report=no; write one of the two.")
     return values
 
 

@@ -103,7 +103,9 @@ class RemoteSite:
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             if isinstance(error, EncoderMismatchError | UsageError):
                 raise
-            raise UnreachableError(f"{self._url} answers with something else than radseek does.") from error
+            raise UnreachableError(
+                f"{self._url} answers with something else than radseek does; check the address."
+            ) from error
 
     def _answer(self, what: str, body: bytes) -> bytes:
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
@@ -121,7 +123,9 @@ class RemoteSite:
             if isinstance(error, UnreachableError | UsageError):
                 raise
             reason = getattr(error, "reason", None) or error
-            raise UnreachableError(f"{self._url} does not answer ({printable(str(reason))}).") from error
+            raise UnreachableError(
+                f"{self._url} does not answer ({printable(str(reason))}); check the address, and that the server runs."
+            ) from error
 
     def _bounded(self, answer: Any, ends: float) -> bytes:
         """Return a body that is neither longer nor later than it may be."""
@@ -129,9 +133,14 @@ class RemoteSite:
         while piece := answer.read1(_PIECE):
             count += len(piece)
             if count > _MOST_BYTES:
-                raise UnreachableError(f"{self._url} answers with more than {_MOST_BYTES >> 20} MiB.")
+                raise UnreachableError(
+                    f"{self._url} answers with more than {_MOST_BYTES >> 20} MiB; ask for fewer studies."
+                )
             if time.monotonic() > ends:
-                raise UnreachableError(f"{self._url} took more than {self._seconds:.0f} seconds to answer.")
+                raise UnreachableError(
+                    f"{self._url} took more than {self._seconds:.0f} seconds to answer; "
+                    "ask again, or leave this site out."
+                )
             pieces.append(piece)
         return b"".join(pieces)
 
@@ -201,4 +210,7 @@ def _problem(body: bytes) -> tuple[str, str]:
 
 def _other_encoder(url: str, differences: list[str]) -> str:
     what = " and ".join(differences)
-    return f"{url} was built with another encoder than asks (other in {what}), so their vectors cannot be compared."
+    return (
+        f"{url} was built with another encoder than asks (other in {what}), so their vectors cannot be compared; "
+        "ask it with the encoder that it was built with."
+    )
