@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from radseek.retrieval.encoders.biovil_checkpoint import BIOVIL_IMAGES, is_biovil_folder, read_biovil
 from radseek.retrieval.encoders.checkpoint import WEIGHTS, read_checkpoint
 from radseek.retrieval.encoders.colipri_checkpoint import is_colipri_folder, read_colipri
+from radseek.retrieval.encoders.hlip_checkpoint import is_hlip_folder, read_hlip
 from radseek.retrieval.encoders.merlin_checkpoint import is_merlin_folder, read_merlin
 from radseek.retrieval.encoders.timm_checkpoint import is_timm_folder, read_timm
 from radseek.retrieval.encoders.transformers_checkpoint import (
@@ -53,6 +54,7 @@ _KINDS: Final = (
         is_transformers_folder, read_transformers, (TRANSFORMERS_WEIGHTS,), "transformers_loading:load_transformers"
     ),
     FolderKind(is_colipri_folder, read_colipri, (TRANSFORMERS_WEIGHTS,), "colipri_loading:load_colipri"),
+    FolderKind(is_hlip_folder, read_hlip, (TRANSFORMERS_WEIGHTS,), "hlip_loading:load_hlip"),
     FolderKind(is_merlin_folder, read_merlin, (TRANSFORMERS_WEIGHTS,), "merlin_loading:load_merlin"),
     FolderKind(
         is_biovil_folder, read_biovil, (TRANSFORMERS_WEIGHTS,), "biovil_loading:load_biovil", tuple(BIOVIL_IMAGES)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -25,7 +25,7 @@ from radseek.retrieval.encoders.open_clip_import import compiler_later
 from radseek.retrieval.encoders.open_clip_model import first_line
 from radseek.retrieval.encoders.spec import EncoderSpec, Preprocess
 from radseek.retrieval.encoders.tower_state import NOT_FITTING, read_state, renamed, still
-from radseek.retrieval.encoders.transformers_texts import TransformersTexts
+from radseek.retrieval.encoders.transformers_texts import CleanedTexts, TransformersTexts
 from radseek.retrieval.encoders.volume_tower_encoder import VolumeTowerEncoder
 from radseek.retrieval.errors import EncoderError
 from radseek.retrieval.imaging.views.recipe import recipe_hash
@@ -50,17 +50,6 @@ def words_and_marks(text: str) -> str:
     'no free - air , 4mm .'
     """
     return " ".join(_PIECES.findall(text.lower()))
-
-
-class _ReadApart:
-    """Batches of texts whose words and marks stand apart."""
-
-    def __init__(self, batches: TransformersTexts) -> None:
-        self.context = batches.context
-        self._batches = batches
-
-    def batches(self, texts: Sequence[str]) -> Iterator[tuple[list[int], tuple[torch.Tensor, ...]]]:
-        return self._batches.batches([words_and_marks(text) for text in texts])
 
 
 def load_merlin(folder: Path, name: str, precision: str, device: str) -> VolumeTowerEncoder:
@@ -125,14 +114,14 @@ def _texts(checkpoint: MerlinCheckpoint, state: Mapping[str, torch.Tensor]) -> M
     return still(tower)
 
 
-def _batches(checkpoint: MerlinCheckpoint, name: str) -> _ReadApart:
+def _batches(checkpoint: MerlinCheckpoint, name: str) -> CleanedTexts:
     """Return what makes token batches of texts; the first two positions are no token's, as in RoBERTa."""
     positions = int(checkpoint.longformer.config["max_position_embeddings"])
     context = min(_CONTEXT, positions - int(checkpoint.longformer.config["pad_token_id"]) - 1)
     tokenizer = longformer_tokenizer(checkpoint.longformer)
     if context < 3 or tokenizer.pad_token_id != checkpoint.longformer.config["pad_token_id"]:
         raise EncoderError(f"{checkpoint.folder}: config.json's positions or padding do not go with vocab.json.")
-    return _ReadApart(TransformersTexts(tokenizer, context, name, trim=True, lower=None))
+    return CleanedTexts(TransformersTexts(tokenizer, context, name, trim=True, lower=None), words_and_marks)
 
 
 def _scale(checkpoint: MerlinCheckpoint, found: torch.Tensor | None) -> float:
