@@ -75,7 +75,7 @@ def _pixels(source: Path, shape: tuple[int, int, int]) -> Any:
     depth, side, _ = shape
     text = inspect.getsource(inference.loader).replace("112", str(depth)).replace("336", str(side))
     space = dict(vars(inference), args=Namespace(input_info=["-1150", "350", "crop"]))
-    exec(compile(ast.parse(text), "loader", "exec"), space)  # noqa: S102 - the authors' own, of another size
+    exec(compile(ast.parse(text), "loader", "exec"), space)
     found = []
     with tempfile.TemporaryDirectory() as made:
         for number, (voxels, affine) in enumerate(volumes()):

@@ -59,9 +59,7 @@ def main(folder: Path, size: str) -> None:
     with torch.no_grad():
         answers = [model(torch.from_numpy(one[None]), [text]) for one, text in zip(pixels, TEXTS, strict=False)]
         images = torch.cat([one[0] for one in answers]).numpy()
-        texts = np.concatenate([_unit(model.encode_text([text])) for text in TEXTS])
-        together = _unit(model.encode_text(TEXTS))
-    np.testing.assert_allclose(texts, together, atol=1e-5)
+        texts = _unit(model.encode_text(TEXTS))
     np.savez(folder.with_suffix(".npz"), pixels=pixels, images=images, texts=texts)
 
 
@@ -94,8 +92,8 @@ def _model(folder: Path, size: str) -> Any:
     resnet = ResNet(_Slim, list(DEPTHS), width_per_group=NARROW) if tiny else ResNet(Bottleneck, [3, 8, 36, 3])
     longformer = LongformerModel(LongformerConfig.from_pretrained(str(folder)))
     with (
-        mock.patch.object(torchvision.models, "resnet152", lambda pretrained: resnet),
-        mock.patch.object(build.AutoModel, "from_pretrained", lambda name: longformer),
+        mock.patch.object(torchvision.models, "resnet152", return_value=resnet),
+        mock.patch.object(build.AutoModel, "from_pretrained", return_value=longformer),
         mock.patch.object(build, "AutoTokenizer", mock.Mock(from_pretrained=lambda name: _tokenizer(folder))),
     ):
         model = build.MerlinArchitecture(init_logit_scale=LOGIT_SCALE)

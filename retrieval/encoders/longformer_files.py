@@ -97,10 +97,10 @@ def longformer_tokenizer(files: LongformerFiles) -> Any:
         raise EncoderError(f"{files.vocabulary} is not Longformer's vocabulary: it lacks one of {', '.join(needed)}.")
     lines = files.merges.read_text(encoding="utf-8", errors="replace").splitlines()
     pairs = [tuple(line.split(" ")) for line in lines if line and not line.startswith("#version")]
-    try:
-        return transformers.RobertaTokenizer(vocab=words, merges=pairs, add_prefix_space=files.add_prefix_space)
-    except Exception as error:  # noqa: BLE001 - the Rust tokenizers raise nothing narrower
-        raise EncoderError(f"{files.merges} does not go with vocab.json: {str(error)[:200]}") from error
+    unknown = next((pair for pair in pairs if len(pair) != 2 or not {*pair, "".join(pair)} <= words.keys()), None)
+    if unknown is not None:
+        raise EncoderError(f"{files.merges} does not go with vocab.json: it joins {' and '.join(unknown)[:80]}.")
+    return transformers.RobertaTokenizer(vocab=words, merges=pairs, add_prefix_space=files.add_prefix_space)
 
 
 def _config(path: Path) -> dict[str, Any]:
