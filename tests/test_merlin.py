@@ -100,7 +100,9 @@ def test_the_whole_path(encoder: VolumeEncoder, tmp_path: Path, monkeypatch: pyt
         assert engine.similar(asked, 2, modality="CT")[0].path
         assert len(engine.search("a bright ball", 2).studies) == 2
         assert engine.explain(asked, findings=["a bright ball"], modality="CT").summary
-        assert engine.heat_map(asked, "a bright ball", modality="CT").map is not None
+        drawn = engine.heat_map(asked, "a bright ball", modality="CT")
+    assert len({z for z, _ in drawn.profile}) == 2  # of places 96 mm apart two are in this scan
+    assert drawn.check.reason != "one_vector_a_volume"
 
 
 def test_what_does_not_fit_is_refused(folder: Path, tmp_path: Path) -> None:
