@@ -17,17 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks.reference_environment import reference_python
+from benchmarks.volume_parity import grid_pixels, spread
 from radseek.retrieval.encoders.colipri_checkpoint import read_colipri
 from radseek.retrieval.encoders.encoder import VolumeEncoder
 from radseek.retrieval.encoders.load_encoder import load_encoder
-from radseek.retrieval.imaging.views.volume_input import volume_input
-from radseek.retrieval.types import VolumeGrid
 from tests.biovil_support import TEXTS
-from tests.colipri_support import volumes, write_colipri
-from tests.imaging_support import make_series
+from tests.colipri_support import write_colipri
 
 _REFERENCE = Path(__file__).with_name("reference_colipri.py")
 _NEEDS = ("colipri==0.1.3", "safetensors", "scipy")
@@ -47,7 +44,7 @@ def main() -> None:
             theirs = dict(np.load(folder.with_suffix(".npz")))
             if size == "grid":
                 write_colipri(folder, input_size=192, spacing=2)
-                _pixels("grid", theirs["pixels"], read_colipri(folder).recipe.volume)
+                grid_pixels("colipri grid", theirs["pixels"], read_colipri(folder).recipe.volume)
                 continue
             _compare(size, folder, theirs)
             if size == "tiny" and chosen.record:
@@ -56,24 +53,11 @@ def main() -> None:
                 chosen.record.write_text(json.dumps(rounded) + "\n", encoding="utf-8")
 
 
-def _pixels(size: str, theirs: NDArray[np.float32], grid: VolumeGrid | None) -> NDArray[np.float32]:
-    """Return the volumes as we make them, and print how far they are from the package's, (N, C, X, Y, Z)."""
-    if grid is None:
-        sys.exit("There is no grid of volumes.")
-    series = [make_series(voxels, "CT", unit="HU", affine=affine) for voxels, affine in volumes()]
-    ours = np.stack([volume_input(one, grid).values for one in series])
-    far = [float(one) for one in np.abs(ours - theirs.transpose(0, 1, 4, 3, 2)).max(axis=(1, 2, 3, 4))]
-    print(f"colipri {size}: {len(ours)} volumes of {grid.shape} voxels, values of -1 to 1 within {max(far):.2e}")
-    if max(far) > 1e-3:
-        sys.exit(f"colipri {size}: volumes are not the reference's: {far}.")
-    return ours
-
-
 def _compare(size: str, folder: Path, theirs: dict[str, Any]) -> None:
     encoder = load_encoder(folder, precision="fp32", device="cpu")
     if not isinstance(encoder, VolumeEncoder):
         sys.exit("It is no encoder of volumes.")
-    found = encoder.encode_volumes(_pixels(size, theirs["pixels"], encoder.spec.recipe.volume))
+    found = encoder.encode_volumes(grid_pixels(f"colipri {size}", theirs["pixels"], encoder.spec.recipe.volume))
     if found.patches is None:
         sys.exit("It gives no places.")
     places = theirs["places"].reshape(*theirs["places"].shape[:2], -1).transpose(0, 2, 1)
@@ -82,18 +66,12 @@ def _compare(size: str, folder: Path, theirs: dict[str, Any]) -> None:
     least = [float((a.astype(np.float64) * b).sum(axis=-1).min()) for a, b in pairs]
     print(
         f"colipri {size}: least cosine of volumes {least[0]:.8f}, of {places.shape[1]} places each {least[1]:.8f}, of "
-        f"{len(TEXTS)} texts {least[2]:.8f}; spread of volumes {_spread(found.pooled):.3f}, of places "
-        f"{_spread(found.patches[0]):.3f}, of texts {_spread(texts):.3f}",
+        f"{len(TEXTS)} texts {least[2]:.8f}; spread of volumes {spread(found.pooled):.3f}, of places "
+        f"{spread(found.patches[0]):.3f}, of texts {spread(texts):.3f}",
         flush=True,
     )
     if min(least) < 0.99999:
         sys.exit(f"colipri {size} is not the reference's.")
-
-
-def _spread(rows: NDArray[np.float32]) -> float:
-    """Return the median distance of two rows' cosine from 1: that vectors agree says little where all are alike."""
-    cosines = rows @ rows.T
-    return float(1 - np.median(cosines[~np.eye(len(rows), dtype=bool)]))
 
 
 if __name__ == "__main__":

@@ -42,8 +42,12 @@ class VolumeGrid:
     patient's directions each (R L A P S I): "SPL" is the display orientation of axial slices. `spacing` mm and `shape`
     voxels, `(Z, Y, X)`: larger volumes are cropped about their middle, smaller ones padded with `outside`, or where
     that is None with the Volume's own least value. `ranges`: one channel a range of values, clipped to it and scaled to
-    `scaled_to`. `pool`: so many patch vectors a side are averaged into one that is kept. `inside`: resampled about the
-    Volume's middle and no further than it reaches, instead of from its first voxel on.
+    `scaled_to`. `pool`: so many patch vectors a side are averaged into one that is kept.
+
+    `fit`: where the resampled voxels lie. "edge": from where the Volume's first voxel begins, the last may end beyond
+    it (torchio); "inside": about its middle, no further than it reaches (torchio 1.1 and later); "centres": the first
+    voxels' middles are one (MONAI); "whole": as many as go into it, stretched to fill it (torch's `interpolate`).
+    `odd_first`: where an odd number of voxels is padded or cut, the greater half is at the beginning.
     """
 
     modalities: tuple[str, ...]
@@ -54,7 +58,8 @@ class VolumeGrid:
     scaled_to: tuple[float, float] = (0.0, 1.0)
     outside: float | None = -1000.0
     pool: int = 1
-    inside: bool = False
+    fit: Literal["edge", "inside", "centres", "whole"] = "edge"
+    odd_first: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,8 @@ from tests.biovil_support import write_biovil
 from tests.colipri_support import write_colipri
 from tests.each_support import each
 from tests.encoder_folder_support import copy_folder, edit_json, write_json
+from tests.hlip_support import write_hlip
+from tests.merlin_support import write_merlin
 from tests.transformers_support import TEXTS, WRITERS, reference_texts, siglip_pieces, write_clip, write_siglip
 
 FILES = [
@@ -42,11 +44,15 @@ FILES = [
     "tokenizer.json",
     "tokenizer_config.json",
 ]
-KINDS = {**WRITERS, "biovil": write_biovil, "colipri": write_colipri}
+KINDS = {**WRITERS, "biovil": write_biovil, "colipri": write_colipri, "merlin": write_merlin, "hlip": write_hlip}
 FILES_OF = dict.fromkeys(WRITERS, FILES) | {
     "biovil": ["biovil_image_resnet50_proj_size_128.safetensors", "config.json", "model.safetensors",
                "tokenizer_config.json", "vocab.txt"],
+    "merlin": ["config.json", "merges.txt", "merlin_config.json", "model.safetensors", "tokenizer_config.json",
+               "vocab.json"],
+    "hlip": ["config.json", "model.safetensors", "open_clip_config.json", "tokenizer_config.json", "vocab.txt"],
 }  # fmt: skip
+TELLING = {"merlin": "merlin_config.json", "hlip": "open_clip_config.json"}  # without it the folder is of another kind
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +154,8 @@ def test_removing_any_one_file_names_that_file(folders, tmp_path, kind):
     for name in FILES_OF[kind]:
         broken = copy_folder(folders[kind], tmp_path / f"without-{name}")
         (broken / name).unlink()
-        with pytest.raises(MissingFileError, match=name.replace(".", r"\.")) as missing:
+        said = "lacks" if TELLING.get(kind) == name else name.replace(".", r"\.")
+        with pytest.raises(MissingFileError, match=said) as missing:
             load_encoder(broken)
         assert str(broken) in str(missing.value)
 
@@ -189,6 +196,11 @@ def test_a_file_that_is_no_configuration_is_named(folders, tmp_path, name, conte
         ("colipri", "config.json", {"auto_map": {"AutoModel": "modeling.Evil"}}, "never run"),
         ("colipri", "config.json", {"_attn_implementation": "owner/kernel"}, "owner/kernel"),
         ("colipri", "tokenizer_config.json", {"auto_map": {"AutoTokenizer": ["modeling.Evil", None]}}, "never run"),
+        ("merlin", "config.json", {"auto_map": {"AutoModel": "modeling.Evil"}}, "never run"),
+        ("merlin", "config.json", {"_attn_implementation": "owner/kernel"}, "owner/kernel"),
+        ("merlin", "tokenizer_config.json", {"auto_map": {"AutoTokenizer": ["modeling.Evil", None]}}, "never run"),
+        ("hlip", "config.json", {"auto_map": {"AutoModel": "modeling.Evil"}}, "never run"),
+        ("hlip", "tokenizer_config.json", {"trust_remote_code": True}, "never run"),
     ],
 )
 def test_what_names_code_or_a_hub_is_refused(folders, tmp_path, kind, name, value, said):
@@ -221,6 +233,8 @@ IMAGES = "biovil_image_resnet50_proj_size_128"
         ("biovil", "model.safetensors", "pytorch_model.bin"),
         ("biovil", f"{IMAGES}.safetensors", f"{IMAGES}.pt"),
         ("colipri", "model.safetensors", "pytorch_model.bin"),
+        ("merlin", "model.safetensors", "merlin.pt"),
+        ("hlip", "model.safetensors", "hlip.pt"),
     ],
 )
 @each("gadget", list(GADGETS))
@@ -269,6 +283,8 @@ def test_a_plain_pickle_is_converted_once(folders, tmp_path, whole):
         ("biovil", "model.safetensors"),
         ("biovil", f"{IMAGES}.safetensors"),
         ("colipri", "model.safetensors"),
+        ("merlin", "model.safetensors"),
+        ("hlip", "model.safetensors"),
     ],
 )
 def test_a_header_as_long_as_the_earth_is_refused(folders, tmp_path, kind, name):
@@ -294,7 +310,8 @@ def test_weights_that_do_not_fit_are_refused_and_none_is_left_as_drawn(folders, 
     ("kind", "name"),
     [*(("clip", one) for one in ("model.safetensors", "config.json", "tokenizer.json")),
      ("biovil", f"{IMAGES}.safetensors"), ("biovil", "vocab.txt"),
-     ("colipri", "colipri_config.json"), ("colipri", "model.safetensors")],
+     ("colipri", "colipri_config.json"), ("colipri", "model.safetensors"), ("merlin", "merges.txt"),
+     ("merlin", "model.safetensors"), ("hlip", "open_clip_config.json"), ("hlip", "model.safetensors")],
 )  # fmt: skip
 def test_links_out_of_the_folder_are_refused(folders, tmp_path, kind, name):
     linked = copy_folder(folders[kind], tmp_path / "model")

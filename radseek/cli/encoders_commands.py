@@ -69,14 +69,15 @@ def check_one(
 def _about(one: KnownEncoder) -> dict[str, Any]:
     """Return a line of the list; `pinned` is None for what comes with radseek."""
     about = {key: value for key, value in asdict(one).items() if key != "text_revisions"}
-    installed = not one.repository or fetched_folder(one.name) is not None
+    installed = not (one.repository or one.by_hand) or fetched_folder(one.name) is not None
     return {**about, "pinned": bool(one.revision) if one.repository else None, "installed": installed}
 
 
 def _row(one: dict[str, Any]) -> list[object]:
     reads = f"{one['dimensions']}D and text" if one["text"] else f"{one['dimensions']}D, no text"
     terms = " (terms to accept)" if one["terms"] else ""
-    here = "yes" if one["installed"] else "gated" if one["gated"] else "to fetch"
+    wanted = "gated" if one["gated"] else "by hand" if one["by_hand"] else "to fetch"
+    here = "yes" if one["installed"] else wanted
     measured = f"docs/results.md: {one['measured']}" if one["measured"] else "no"
     return [one["name"], here, one["input"], one["width"], reads, one["licence"] + terms, one["trained_on"], measured]
 

@@ -62,7 +62,7 @@ class ColipriCheckpoint:
             scaled_to=(-1.0, 1.0),
             outside=None,
             pool=self.settings.pool,
-            inside=True,
+            fit="inside",
         )
         return ImagingRecipe(volume=grid)
 

@@ -9,14 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import nn
 
 from radseek.retrieval.encoders.colipri_checkpoint import ColipriCheckpoint, colipri_parts, read_colipri
 from radseek.retrieval.encoders.colipri_towers import ColipriImages, ColipriTexts
@@ -26,6 +23,7 @@ from radseek.retrieval.encoders.local_only import offline
 from radseek.retrieval.encoders.open_clip_import import compiler_later
 from radseek.retrieval.encoders.open_clip_model import first_line
 from radseek.retrieval.encoders.spec import EncoderSpec, Preprocess
+from radseek.retrieval.encoders.tower_state import NOT_FITTING, read_state, renamed, still
 from radseek.retrieval.encoders.transformers_texts import TransformersTexts
 from radseek.retrieval.encoders.volume_tower_encoder import VolumeTowerEncoder
 from radseek.retrieval.errors import EncoderError
@@ -33,7 +31,6 @@ from radseek.retrieval.imaging.views.recipe import recipe_hash
 
 __all__ = ["load_colipri"]
 
-_FAILURES: Final = (TypeError, ValueError, KeyError, RuntimeError, AssertionError, AttributeError, IndexError)
 _NAMES: Final = {  # the file's names of the image tower's layers, and ours
     "image_encoder.backbone.down_projection.proj.": "cubes.",
     "image_encoder.backbone.eva.": "",
@@ -43,7 +40,6 @@ _NAMES: Final = {  # the file's names of the image tower's layers, and ours
 _TEXT_NAMES: Final = {"text_encoder.pooler.attn.": "pooler.", "text_encoder.": ""}
 _NO_VECTOR: Final = ("image_encoder.backbone.mask_token", "text_encoder.backbone.pooler.")
 _TEMPERATURE: Final = "softmax_temperature"
-_Tower = TypeVar("_Tower", bound=nn.Module)
 
 
 def load_colipri(folder: Path, name: str, precision: str, device: str) -> VolumeTowerEncoder:
@@ -81,16 +77,13 @@ def load_colipri(folder: Path, name: str, precision: str, device: str) -> Volume
 
 
 def _state(checkpoint: ColipriCheckpoint) -> dict[str, torch.Tensor]:
-    try:
-        state = load_file(checkpoint.weights)
-    except (SafetensorError, OSError) as error:
-        raise EncoderError(f"{checkpoint.weights} does not fit COLIPRI: {first_line(error)} {_AGAIN}") from error
+    state = read_state(checkpoint.weights, "COLIPRI", _AGAIN)
     return {key: value for key, value in state.items() if not key.startswith(_NO_VECTOR)}
 
 
 def _images(checkpoint: ColipriCheckpoint, state: Mapping[str, torch.Tensor]) -> ColipriImages:
     chosen = checkpoint.settings
-    part = _named({key: value for key, value in state.items() if not key.startswith("text_encoder.")}, _NAMES)
+    part = renamed({key: value for key, value in state.items() if not key.startswith("text_encoder.")}, _NAMES)
     part.pop(_TEMPERATURE, None)
     try:
         part["projector.weight"] = part["projector.weight"].flatten(1)  # a convolution of single cubes
@@ -98,7 +91,7 @@ def _images(checkpoint: ColipriCheckpoint, state: Mapping[str, torch.Tensor]) ->
             tower = ColipriImages(part, chosen.eva_numheads, chosen.num_heads, chosen.pool)
         tower.load_state_dict(part, strict=True, assign=True)
         width = len(part["cubes.bias"])
-    except _FAILURES as error:
+    except NOT_FITTING as error:
         raise EncoderError(
             f"{checkpoint.weights} does not fit COLIPRI's image tower: {first_line(error)} {_AGAIN}"
         ) from error
@@ -112,13 +105,13 @@ def _images(checkpoint: ColipriCheckpoint, state: Mapping[str, torch.Tensor]) ->
             f"{checkpoint.folder}: {chosen.input_size} voxels a side are no whole number of places, each of "
             f"{chosen.pool} cubes of {tower.side}; change input_size or pool in colipri_config.json."
         )
-    return _still(tower)
+    return still(tower)
 
 
 def _texts(checkpoint: ColipriCheckpoint, state: Mapping[str, torch.Tensor]) -> ColipriTexts:
     import transformers
 
-    part = _named({key: value for key, value in state.items() if key.startswith("text_encoder.")}, _TEXT_NAMES)
+    part = renamed({key: value for key, value in state.items() if key.startswith("text_encoder.")}, _TEXT_NAMES)
     part = {key: value for key, value in part.items() if not key.endswith("embeddings.position_ids")}
     config = {k: v for k, v in checkpoint.bert.config.items() if k not in ("model_type", "projection_size")}
     try:
@@ -126,26 +119,14 @@ def _texts(checkpoint: ColipriCheckpoint, state: Mapping[str, torch.Tensor]) -> 
             bert = transformers.BertModel(transformers.BertConfig(**config), add_pooling_layer=False)
             tower = ColipriTexts(bert, checkpoint.settings.num_heads).float()
         tower.load_state_dict(part, strict=True)
-    except _FAILURES as error:
+    except NOT_FITTING as error:
         raise EncoderError(
             f"{checkpoint.weights} does not fit the text tower that config.json describes: {first_line(error)} {_AGAIN}"
         ) from error
-    return _still(tower)
+    return still(tower)
 
 
 _AGAIN: Final = "Copy it again from where the model was published, and config.json from CXR-BERT's repository."
-
-
-def _named(state: Mapping[str, torch.Tensor], names: Mapping[str, str]) -> dict[str, torch.Tensor]:
-    found = {}
-    for key, value in state.items():
-        start = next((theirs for theirs in names if key.startswith(theirs)), None)
-        found[key if start is None else names[start] + key.removeprefix(start)] = value  # unknown: said when loaded
-    return found
-
-
-def _still(tower: _Tower) -> _Tower:
-    return tower.float().eval().requires_grad_(False)
 
 
 def _scale(checkpoint: ColipriCheckpoint, state: Mapping[str, torch.Tensor]) -> float:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final
 from radseek.retrieval.encoders.biovil_checkpoint import BIOVIL_IMAGES, is_biovil_folder, read_biovil
 from radseek.retrieval.encoders.checkpoint import WEIGHTS, read_checkpoint
 from radseek.retrieval.encoders.colipri_checkpoint import is_colipri_folder, read_colipri
+from radseek.retrieval.encoders.hlip_checkpoint import is_hlip_folder, read_hlip
+from radseek.retrieval.encoders.merlin_checkpoint import is_merlin_folder, read_merlin
 from radseek.retrieval.encoders.timm_checkpoint import is_timm_folder, read_timm
 from radseek.retrieval.encoders.transformers_checkpoint import (
     TRANSFORMERS_WEIGHTS,
@@ -29,7 +31,8 @@ class FolderKind:
     """`holds` tells a folder of this kind, `check` reads it and raises what is wrong with it, without torch.
 
     `weights`: what its weights may be called; `loader`: `module:function`, imported late, as torch takes seconds.
-    `more_weights`: names, without suffix, of further weights that may lie beside them.
+    `more_weights`: names, without suffix, of further weights that may lie beside them; `settings`: files of this kind
+    alone, by which it is told.
     """
 
     holds: Callable[[Path], bool]
@@ -37,6 +40,7 @@ class FolderKind:
     weights: tuple[str, ...]
     loader: str
     more_weights: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
 
     def load(self, folder: Path, name: str, precision: str, device: str) -> Encoder:
         """Load a folder of this kind. Raises what `load_encoder` does."""
@@ -51,7 +55,21 @@ _KINDS: Final = (
     FolderKind(
         is_transformers_folder, read_transformers, (TRANSFORMERS_WEIGHTS,), "transformers_loading:load_transformers"
     ),
-    FolderKind(is_colipri_folder, read_colipri, (TRANSFORMERS_WEIGHTS,), "colipri_loading:load_colipri"),
+    FolderKind(
+        is_colipri_folder,
+        read_colipri,
+        (TRANSFORMERS_WEIGHTS,),
+        "colipri_loading:load_colipri",
+        settings=("colipri_config.json",),
+    ),
+    FolderKind(is_hlip_folder, read_hlip, (TRANSFORMERS_WEIGHTS,), "hlip_loading:load_hlip"),
+    FolderKind(
+        is_merlin_folder,
+        read_merlin,
+        (TRANSFORMERS_WEIGHTS,),
+        "merlin_loading:load_merlin",
+        settings=("merlin_config.json",),
+    ),
     FolderKind(
         is_biovil_folder, read_biovil, (TRANSFORMERS_WEIGHTS,), "biovil_loading:load_biovil", tuple(BIOVIL_IMAGES)
     ),

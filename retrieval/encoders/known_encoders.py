@@ -22,7 +22,8 @@ class KnownEncoder:
     for volumes. `repository` is on the hub, "" for what comes with radseek, and `revision` the commit that is taken,
     None for the main branch; `terms` where what binds its users can be read, "" for nothing beyond its licence.
     Where weights were published alone, `weights` is their file, `base` (at `base_revision`) the repository of what
-    describes their towers, and `written` what is written beside them: files by name, and what they say.
+    describes their towers, and `written` what is written beside them: files by name, and what they say. `by_hand`:
+    of weights that are on no hub, where they lie and what goes with them.
     """
 
     name: str
@@ -42,6 +43,7 @@ class KnownEncoder:
     gated: bool = False
     text: bool = True
     dimensions: int = 2
+    by_hand: str = ""
 
 
 @cache

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 import torch
 
 from radseek.retrieval.encoders.text_batches import BUCKETS, TEXT_BATCH, warn_cut
 
-__all__ = ["TransformersTexts", "canonical"]
+__all__ = ["CleanedTexts", "TransformersTexts", "canonical"]
 
 _NO_PUNCTUATION: Final = str.maketrans("", "", string.punctuation)
 
@@ -75,3 +75,15 @@ class TransformersTexts:
         if not self._trim:
             return self.context
         return next((bucket for bucket in BUCKETS if length <= bucket <= self.context), self.context)
+
+
+class CleanedTexts:
+    """Batches of `texts` that are each read as `clean` returns them."""
+
+    def __init__(self, texts: TransformersTexts, clean: Callable[[str], str]) -> None:
+        self.context = texts.context
+        self._texts, self._clean = texts, clean
+
+    def batches(self, texts: Sequence[str]) -> Iterator[tuple[list[int], tuple[torch.Tensor, ...]]]:
+        """Yield what `TransformersTexts.batches` does, of the cleaned texts."""
+        return self._texts.batches([self._clean(text.encode("utf-8", "replace").decode()) for text in texts])

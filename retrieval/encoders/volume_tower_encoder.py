@@ -26,17 +26,17 @@ _NO_MEMORY: Final = ("out of memory", "not enough memory", "can't allocate")
 class VolumeTowerEncoder:
     """An encoder of volumes. `images` gives a batch's features and those of its places, whose middles are `centres`.
 
-    `centres (P, 3)`: `(z, y, x)` in voxels of the grid, in the order of the places. `texts`: the text tower, which
-    takes what `batches` makes of texts.
+    `centres (P, 3)`: `(z, y, x)` in voxels of the grid, in the order of the places; it and the features of places are
+    None where the model has none. `texts`: the text tower, which takes what `batches` makes of texts.
     """
 
     def __init__(
         self,
-        images: Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]],
+        images: Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor | None]],
         texts: Callable[..., torch.Tensor],
         batches: TextBatches,
         spec: EncoderSpec,
-        centres: NDArray[np.float64],
+        centres: NDArray[np.float64] | None,
         *,
         folder: Path | None,
         device: str,
@@ -66,9 +66,12 @@ class VolumeTowerEncoder:
             for one in volumes:
                 pooled, each = self._one(torch.from_numpy(np.array(one[None])))  # a copy: it may be read-only
                 rows.append(pooled.float().cpu().numpy()[0])
-                places.append(each.float().cpu().numpy()[0])
+                if each is not None:
+                    places.append(each.float().cpu().numpy()[0])
         what = f"volume vectors of '{self.spec.name}'"
-        patches = np.stack([unit_rows(one, what) for one in places]) if places else np.empty((0, 0, 0), np.float32)
+        patches = np.stack([unit_rows(one, what) for one in places]) if places else None
+        if self._centres is not None and patches is None:
+            patches = np.empty((0, len(self._centres), self.spec.dim), np.float32)
         pooled_rows = np.stack(rows) if rows else np.empty((0, self.spec.dim), np.float32)
         return VolumeVectors(unit_rows(pooled_rows, what), patches, self._centres)
 
@@ -99,6 +102,9 @@ class VolumeTowerEncoder:
             raise EncoderError(f"'{self.spec.name}' has no grid of volumes in its recipe.")
         return self.spec.recipe.volume
 
+    def _places(self) -> str:
+        return "" if self._centres is None else f", {len(self._centres)} places"
+
     def _one(self, volume: torch.Tensor) -> tuple[Any, Any]:
         try:
             return self._images(volume.to(self._device, self._dtype))
@@ -107,6 +113,6 @@ class VolumeTowerEncoder:
                 raise
             raise EncoderError(
                 f"'{self.spec.name}' does not fit into the memory of {self._device}: one volume is "
-                f"{' x '.join(map(str, self._grid.shape))} voxels, {len(self._centres)} places. Close what else uses "
+                f"{' x '.join(map(str, self._grid.shape))} voxels{self._places()}. Close what else uses "
                 "it, or give another --device."
             ) from error

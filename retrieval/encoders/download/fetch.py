@@ -59,7 +59,9 @@ def _source(known: KnownEncoder) -> HubSource:
     return HubSource(**{one.name: getattr(known, one.name) for one in fields(HubSource)})
 
 
-FETCHABLE: dict[str, HubSource] = {name: _source(one) for name, one in known_encoders().items() if one.repository}
+FETCHABLE: dict[str, HubSource] = {
+    name: _source(one) for name, one in known_encoders().items() if one.repository or one.by_hand
+}
 
 
 def fetch(name: str, to: Path | None = None, *, accept_terms: bool = False) -> Path:
@@ -70,15 +72,16 @@ def fetch(name: str, to: Path | None = None, *, accept_terms: bool = False) -> P
     in the user's cache, where `load_encoder(name)` looks. A folder that is already there and whole is returned as it
     is. `accept_terms` says that the user has read and accepts what binds users of the weights.
 
-    Raises `UnknownNameError` for another name, `UsageError` where `to` holds something else or terms are not accepted,
-    and `EncoderError` where the hub cannot be reached, lacks a file, gives no access, sends damaged bytes, or offers a
-    pickle that is more than weights.
+    Raises `UnknownNameError` for another name, `UsageError` where `to` holds something else, terms are not accepted or
+    weights are on no hub, and `EncoderError` where the hub cannot be reached, lacks a file, gives no access, sends
+    damaged bytes, or offers a pickle that is more than weights.
     """
     if name in ("builtin", "random"):
         raise UsageError(f"'{name}' comes with radseek; there is nothing to fetch.")
     if name in FETCHABLE or name.startswith(HUB_PREFIX):
         source, target = FETCHABLE.get(name) or _parse(name), to or _cached(name)
         if not (target / MANIFEST).is_file():
+            _refuse_by_hand(name, target)
             _require_terms(name, accepted=accept_terms)
         return _place(name, target, lambda folder: {**_from_hub(source, folder), **_licence(name)})
     folder = Path(name).expanduser()
@@ -96,6 +99,15 @@ def fetched_folder(name: str) -> Path | None:
     """Return where an earlier `fetch(name)` put the model, or None."""
     folder = _cached(name)
     return folder if (folder / MANIFEST).is_file() else None
+
+
+def _refuse_by_hand(name: str, target: Path) -> None:
+    known = known_encoders().get(name)
+    if known is not None and known.by_hand:
+        raise UsageError(
+            f"The weights of '{name}' are on no hub. Put into a folder {known.by_hand}; then `radseek fetch FOLDER` "
+            f"converts them, and `radseek fetch FOLDER --to {target}` makes them known by this name."
+        )
 
 
 def _require_terms(name: str, *, accepted: bool) -> None:
@@ -282,7 +294,7 @@ def _complete_tokenizer(folder: Path) -> None:
 
 
 def _from_folder(origin: Path, folder: Path) -> dict[str, Any]:
-    names = (CONFIG, TEXT_CONFIG, *PROCESSORS, *TOKENIZER_FILES, *_EXTRAS)
+    names = (CONFIG, TEXT_CONFIG, *PROCESSORS, *TOKENIZER_FILES, *kind_of(origin).settings, *_EXTRAS)
     for name in names:
         if (origin / name).is_file():
             shutil.copy2(origin / name, folder / name)

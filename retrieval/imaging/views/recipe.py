@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any, Final
 
 from radseek.retrieval.imaging.modality import VIEW_OF_MODALITY
@@ -12,7 +12,7 @@ from radseek.retrieval.imaging.orientation import ORIENTATION_RULE
 from radseek.retrieval.imaging.views.intensity import MR_RULE, PERCENTILES_HIGH, PERCENTILES_LOW, SAMPLE_VOXELS
 from radseek.retrieval.imaging.views.slice_rule import MAX_GAP_MM, MAX_SLICES
 from radseek.retrieval.imaging.views.windows import CT_VIEWS, CT_WINDOWS, SUV_WINDOW
-from radseek.retrieval.types import OUR_RECIPE, ImagingRecipe
+from radseek.retrieval.types import OUR_RECIPE, ImagingRecipe, VolumeGrid
 
 __all__ = ["IMAGING_RECIPE", "RECIPE_VERSION", "imaging_hash", "recipe_hash"]
 
@@ -52,8 +52,9 @@ def recipe_hash(recipe: ImagingRecipe) -> str:
         return imaging_hash()
     if recipe.volume is not None:
         volume = asdict(recipe.volume)
-        if not recipe.volume.inside:  # so that what was hashed before there was an `inside` keeps its hash
-            del volume["inside"]
+        for one in fields(VolumeGrid):  # so that what was hashed before there were these keeps its hash
+            if one.name in ("fit", "odd_first") and volume[one.name] == one.default:
+                del volume[one.name]
         return imaging_hash({"version": VOLUME_VERSION, "volume": volume})
     own = {"slices": {"max_gap_mm": recipe.max_gap_mm, "max_count": recipe.max_slices}}
     channels = {"ct_channels": [list(one) for one in recipe.ct_channels]} if recipe.ct_channels else {}

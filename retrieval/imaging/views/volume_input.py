@@ -1,9 +1,8 @@
 """A Volume on the grid of a volume encoder: turned to its axes, resampled, cropped or padded, scaled to its channels.
 
 The grid lies along the Volume's own axes, those nearest to the encoder's, so a tilted stack stays tilted as it was
-acquired. Its first voxel begins where the Volume's does, the last one may end beyond it; or it lies about the Volume's
-middle and inside it, as torchio 1.1 and later resample. The middle of what results is cropped or padded. Otherwise
-geometry as torchio's `ToOrientation`, `Resample` and `CropOrPad`; values between voxels are linear.
+acquired. Where its voxels lie on them is the grid's `fit`: as torchio's, MONAI's or torch's resampling lays them. The
+middle of what results is cropped or padded; values between voxels are linear.
 """
 
 from __future__ import annotations
@@ -128,10 +127,9 @@ def _resampled(
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """Return the values `(Z, Y, X)` on the grid and its affine, from voxels whose axes are the grid's."""
     own = np.linalg.norm(affine[:3, :3], axis=0)[::-1]  # mm, (Z, Y, X)
-    ratio = np.asarray(grid.spacing) / own
     count = np.array(voxels.shape, np.float64)
-    size, first = _extent(count, ratio, inside=grid.inside)
-    before = np.array([_before(int(wanted), int(there)) for wanted, there in zip(grid.shape, size, strict=True)])
+    size, first, ratio = _extent(count, np.asarray(grid.spacing) / own, grid.fit)
+    before = np.array([_before(int(a), int(b), grid.odd_first) for a, b in zip(grid.shape, size, strict=True)])
     start = first - before * ratio  # in own voxels, of the grid's first
     low = np.maximum(0, before)
     high = np.minimum(np.array(grid.shape), before + size)
@@ -142,7 +140,7 @@ def _resampled(
         outside, kept = np.float32(grid.outside), _linear(voxels, ratio, start + low * ratio, high - low)
     values = np.full(grid.shape, outside, np.float32)
     values[tuple(map(slice, low, high))] = kept
-    for axis in range(3):  # the last voxel may lie beyond the Volume's end
+    for axis in range(3) if grid.fit == "edge" else ():  # the last voxel may lie beyond the Volume's end
         beyond = start[axis] + np.arange(grid.shape[axis]) * ratio[axis] > count[axis] - 0.5 + 1e-6
         values[(slice(None),) * axis + (beyond,)] = outside
     placed = affine.copy()
@@ -152,13 +150,21 @@ def _resampled(
 
 
 def _extent(
-    count: NDArray[np.float64], ratio: NDArray[np.float64], *, inside: bool
-) -> tuple[NDArray[np.int_], NDArray[np.float64]]:
-    """Return how many voxels of the grid a Volume fills, and where the first lies in the Volume's own voxels."""
-    if inside:
+    count: NDArray[np.float64], ratio: NDArray[np.float64], fit: str
+) -> tuple[NDArray[np.int_], NDArray[np.float64], NDArray[np.float64]]:
+    """Return how many voxels of the grid a Volume fills, and in the Volume's own voxels the first's place and the step.
+
+    `ratio`: the grid's spacing in the Volume's own voxels.
+    """
+    if fit == "inside":
         size = np.where(count == 1, 1, np.maximum(1, np.floor(count / ratio + 1e-6)))
-        return size.astype(int), (count - 1) / 2 - (size - 1) / 2 * ratio
-    return np.where(count == 1, 1, np.ceil(count / ratio - 1e-6)).astype(int), 0.5 * (ratio - 1)
+        return size.astype(int), (count - 1) / 2 - (size - 1) / 2 * ratio, ratio
+    if fit == "centres":
+        return np.around((count - 1) / ratio + 1).astype(int), np.zeros(3), ratio
+    if fit == "whole":
+        size = np.maximum(1, np.floor(count / ratio + 1e-6))
+        return size.astype(int), 0.5 * (count / size - 1), count / size
+    return np.where(count == 1, 1, np.ceil(count / ratio - 1e-6)).astype(int), 0.5 * (ratio - 1), ratio
 
 
 def _linear(
@@ -172,9 +178,11 @@ def _linear(
     return values
 
 
-def _before(wanted: int, there: int) -> int:
-    """Return how many voxels of padding come first; negative: how many are cut."""
-    return -(-(wanted - there) // 2) if wanted >= there else -((there - wanted + 1) // 2)
+def _before(wanted: int, there: int, odd_first: bool) -> int:
+    """Return how many voxels of padding come first; negative: how many are cut. See the grid's `odd_first`."""
+    over = abs(wanted - there)
+    first = (over + odd_first) // 2
+    return first if wanted >= there else -first
 
 
 def _moved(affine: NDArray[np.float64], points: NDArray[np.floating]) -> NDArray[np.float64]:
