@@ -1,6 +1,6 @@
 """A thousand random filters on an index that has codes and rows, against each study's own values and NumPy.
 
-    python -m benchmarks.random_filters [--filters 1000] [--studies 24000] [--seed 0]
+    python -m benchmarks.random_filters [--filters 1000] [--studies 24000] [--codes-from 20000] [--seed 0]
 
 A filter is one to four clauses as a user types them, over every kind of field (of series, words, numbers, ranges, an
 archive's own columns), half of them with a patient or some studies left out as well. What passes is decided here from
@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from radseek.retrieval.index import make_codes
 from radseek.retrieval.index.catalog.where import Where
 from radseek.retrieval.index.local_store import LocalStore
 from radseek.retrieval.index.store import Scope, StudyRecord
@@ -141,8 +142,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--filters", type=int, default=1000)
     parser.add_argument("--studies", type=int, default=24_000)
+    parser.add_argument("--codes-from", type=int, default=20_000, help="views of a name from which codes are made")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
+    make_codes._LEAST = options.codes_from
     rng = np.random.default_rng(options.seed)
     made = [study(number, rng) for number in range(options.studies)]
     with tempfile.TemporaryDirectory(prefix="radseek-filters-") as folder:
