@@ -88,8 +88,9 @@ def test_the_contract_holds_and_texts_stand_alone(encoder: VolumeEncoder) -> Non
         encoder.encode_texts(["effusion " * 60])
 
 
-def test_the_whole_path(encoder: VolumeEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_whole_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RADSEEK_KEY", "a key for volumes")
+    encoder = load_merlin(write_merlin(tmp_path / "fine", pixdim=[2, 2, 3]), "fine", "fp32", "cpu")
     write_scan(tmp_path / "scans" / "a.nii.gz", (-60.0, 60.0, 350.0))
     write_scan(tmp_path / "scans" / "b.nii.gz", None)
     asked = tmp_path / "scans" / "a.nii.gz"
@@ -101,7 +102,7 @@ def test_the_whole_path(encoder: VolumeEncoder, tmp_path: Path, monkeypatch: pyt
         assert len(engine.search("a bright ball", 2).studies) == 2
         assert engine.explain(asked, findings=["a bright ball"], modality="CT").summary
         drawn = engine.heat_map(asked, "a bright ball", modality="CT")
-    assert len({z for z, _ in drawn.profile}) == 2  # of places 96 mm apart two are in this scan
+    assert len({z for z, _ in drawn.profile}) == 2  # of places 48 mm apart two are in this scan
     assert drawn.check.reason != "one_vector_a_volume"
 
 

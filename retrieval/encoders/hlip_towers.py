@@ -27,11 +27,12 @@ class HlipImages(nn.Module):
         from timm.models.vision_transformer import Block  # late, as everything of timm: it takes seconds
 
         cubes = state["patch_embed.proj.weight"]
-        width, channels, *self.cube = cubes.shape
+        width, channels, depth, height, across = cubes.shape
+        cube = (depth, height, across)
         places = state["spatial_posemb"].shape
-        self.shape = tuple(count * side for count, side in zip(places[1:4], self.cube, strict=True))
+        self.shape = (places[1] * depth, places[2] * height, places[3] * across)
         self.of_slices = of_slices
-        self.patch_embed = nn.ModuleDict({"proj": nn.Conv3d(channels, width, tuple(self.cube), tuple(self.cube))})
+        self.patch_embed = nn.ModuleDict({"proj": nn.Conv3d(channels, width, cube, cube)})
         self.cls_token = nn.Parameter(torch.empty(1, 1, width))
         self.spatial_posemb = nn.Parameter(torch.empty(*places))
         ratio = (len(state["blocks.0.mlp.fc1.bias"]) + 0.5) / width

@@ -96,7 +96,7 @@ def longformer_tokenizer(files: LongformerFiles) -> Any:
     if not all(isinstance(words.get(word), int) for word in needed):
         raise EncoderError(f"{files.vocabulary} is not Longformer's vocabulary: it lacks one of {', '.join(needed)}.")
     lines = files.merges.read_text(encoding="utf-8", errors="replace").splitlines()
-    pairs = [tuple(line.split(" ")) for line in lines if line and not line.startswith("#version")]
+    pairs: list[Any] = [tuple(line.split(" ")) for line in lines if line and not line.startswith("#version")]
     unknown = next((pair for pair in pairs if len(pair) != 2 or not {*pair, "".join(pair)} <= words.keys()), None)
     if unknown is not None:
         raise EncoderError(f"{files.merges} does not go with vocab.json: it joins {' and '.join(unknown)[:80]}.")

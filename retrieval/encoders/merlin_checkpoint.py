@@ -101,7 +101,7 @@ def _settings(path: Path) -> MerlinSettings:
     return MerlinSettings(**{name: tuple(value) for name, value in given.items()})
 
 
-def _are_three(value: Any, kinds: tuple[type, ...]) -> bool:
+def _are_three(value: Any, kinds: tuple[Any, ...]) -> bool:
     return (
         isinstance(value, list)
         and len(value) == 3

@@ -24,9 +24,10 @@ _Tower = TypeVar("_Tower", bound=nn.Module)
 def read_state(path: Path, model: str, again: str) -> dict[str, torch.Tensor]:
     """Return the tensors of a safetensors file. Raises `EncoderError` naming the `model`, and what to do `again`."""
     try:
-        return load_file(path)
+        state: dict[str, torch.Tensor] = load_file(path)
     except (SafetensorError, OSError) as error:
         raise EncoderError(f"{path} does not fit {model}: {first_line(error)} {again}") from error
+    return state
 
 
 def renamed(state: Mapping[str, torch.Tensor], names: Mapping[str, str]) -> dict[str, torch.Tensor]:
