@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from radseek.retrieval.encoders.biovil_checkpoint import BIOVIL_IMAGES, is_biovil_folder, read_biovil
 from radseek.retrieval.encoders.checkpoint import WEIGHTS, read_checkpoint
 from radseek.retrieval.encoders.colipri_checkpoint import is_colipri_folder, read_colipri
+from radseek.retrieval.encoders.medclip_checkpoint import is_medclip_folder, read_medclip
 from radseek.retrieval.encoders.timm_checkpoint import is_timm_folder, read_timm
 from radseek.retrieval.encoders.transformers_checkpoint import (
     TRANSFORMERS_WEIGHTS,
@@ -52,6 +53,7 @@ _KINDS: Final = (
         is_transformers_folder, read_transformers, (TRANSFORMERS_WEIGHTS,), "transformers_loading:load_transformers"
     ),
     FolderKind(is_colipri_folder, read_colipri, (TRANSFORMERS_WEIGHTS,), "colipri_loading:load_colipri"),
+    FolderKind(is_medclip_folder, read_medclip, (TRANSFORMERS_WEIGHTS,), "medclip_loading:load_medclip"),
     FolderKind(
         is_biovil_folder, read_biovil, (TRANSFORMERS_WEIGHTS,), "biovil_loading:load_biovil", tuple(BIOVIL_IMAGES)
     ),
