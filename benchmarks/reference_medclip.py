@@ -15,6 +15,7 @@ import numpy as np
 import torch
 import torchvision
 from medclip import MedCLIPModel, MedCLIPProcessor, MedCLIPVisionModel, MedCLIPVisionModelViT, constants
+from medclip.modeling_medclip import MedCLIPTextModel
 from PIL import Image
 from transformers import BertConfig, BertModel, SwinConfig, SwinModel
 
@@ -38,6 +39,7 @@ def main(folder: Path, kind: str, size: str) -> None:
     SwinModel(SwinConfig(**(TINY_SWIN if tiny else {}))).save_pretrained(base / "swin")
     # What the package would fetch, in place of the hubs' weights; and what it would move to a GPU stays.
     constants.BERT_TYPE, constants.VIT_TYPE = str(base / "bert"), str(base / "swin")
+    MedCLIPTextModel.__init__.__defaults__ = (str(base / "bert"), 512, False)
     torch.Tensor.cuda = lambda self: self
     own = torchvision.models.resnet50
     torchvision.models.resnet50 = lambda pretrained: torchvision.models.ResNet(**TINY_RESNET) if tiny else own()

@@ -22,6 +22,7 @@ from radseek.retrieval.encoders.load_encoder import NAMES, load_encoder
 from radseek.retrieval.encoders.spec import EncoderSpec
 from radseek.retrieval.errors import EncoderError, UnknownNameError
 from tests.biovil_support import write_biovil
+from tests.medclip_support import write_medclip
 from tests.build_support import write_ct
 from tests.each_support import each
 from tests.encoder_folder_support import write_folder
@@ -142,6 +143,7 @@ LOADERS: dict[str, Callable[[Path], Path | str]] = {
     **{f"transformers-{kind}": write for kind, write in WRITERS.items()},
     **dict(IMAGE_WRITERS),
     "biovil": write_biovil,
+    "medclip": write_medclip,
 }
 
 

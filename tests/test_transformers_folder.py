@@ -33,6 +33,7 @@ from tests.biovil_support import write_biovil
 from tests.colipri_support import write_colipri
 from tests.each_support import each
 from tests.encoder_folder_support import copy_folder, edit_json, write_json
+from tests.medclip_support import write_medclip
 from tests.transformers_support import TEXTS, WRITERS, reference_texts, siglip_pieces, write_clip, write_siglip
 
 FILES = [
@@ -42,7 +43,7 @@ FILES = [
     "tokenizer.json",
     "tokenizer_config.json",
 ]
-KINDS = {**WRITERS, "biovil": write_biovil, "colipri": write_colipri}
+KINDS = {**WRITERS, "biovil": write_biovil, "colipri": write_colipri, "medclip": write_medclip}
 FILES_OF = dict.fromkeys(WRITERS, FILES) | {
     "biovil": ["biovil_image_resnet50_proj_size_128.safetensors", "config.json", "model.safetensors",
                "tokenizer_config.json", "vocab.txt"],
@@ -189,6 +190,8 @@ def test_a_file_that_is_no_configuration_is_named(folders, tmp_path, name, conte
         ("colipri", "config.json", {"auto_map": {"AutoModel": "modeling.Evil"}}, "never run"),
         ("colipri", "config.json", {"_attn_implementation": "owner/kernel"}, "owner/kernel"),
         ("colipri", "tokenizer_config.json", {"auto_map": {"AutoTokenizer": ["modeling.Evil", None]}}, "never run"),
+        ("medclip", "config.json", {"auto_map": {"AutoModel": "modeling.Evil"}}, "never run"),
+        ("medclip", "config.json", {"_attn_implementation": "owner/kernel"}, "owner/kernel"),
     ],
 )
 def test_what_names_code_or_a_hub_is_refused(folders, tmp_path, kind, name, value, said):
@@ -221,6 +224,7 @@ IMAGES = "biovil_image_resnet50_proj_size_128"
         ("biovil", "model.safetensors", "pytorch_model.bin"),
         ("biovil", f"{IMAGES}.safetensors", f"{IMAGES}.pt"),
         ("colipri", "model.safetensors", "pytorch_model.bin"),
+        ("medclip", "model.safetensors", "pytorch_model.bin"),
     ],
 )
 @each("gadget", list(GADGETS))
@@ -269,6 +273,7 @@ def test_a_plain_pickle_is_converted_once(folders, tmp_path, whole):
         ("biovil", "model.safetensors"),
         ("biovil", f"{IMAGES}.safetensors"),
         ("colipri", "model.safetensors"),
+        ("medclip", "model.safetensors"),
     ],
 )
 def test_a_header_as_long_as_the_earth_is_refused(folders, tmp_path, kind, name):
@@ -294,7 +299,8 @@ def test_weights_that_do_not_fit_are_refused_and_none_is_left_as_drawn(folders, 
     ("kind", "name"),
     [*(("clip", one) for one in ("model.safetensors", "config.json", "tokenizer.json")),
      ("biovil", f"{IMAGES}.safetensors"), ("biovil", "vocab.txt"),
-     ("colipri", "colipri_config.json"), ("colipri", "model.safetensors")],
+     ("colipri", "colipri_config.json"), ("colipri", "model.safetensors"),
+     ("medclip", "medclip_config.json"), ("medclip", "model.safetensors"), ("medclip", "vocab.txt")],
 )  # fmt: skip
 def test_links_out_of_the_folder_are_refused(folders, tmp_path, kind, name):
     linked = copy_folder(folders[kind], tmp_path / "model")
