@@ -57,8 +57,6 @@ def main(folder: Path, kind: str, size: str) -> None:
     np.savez(folder.with_suffix(".npz"), pixels=levels, images=images, texts=alone, together=together)
 
 
-
-
 def _read(model: Any, processor: Any, texts: list[str]) -> torch.Tensor:
     inputs = processor(text=texts, return_tensors="pt", padding=True, truncation=True)
     return model.encode_text(inputs["input_ids"], inputs["attention_mask"])

@@ -91,7 +91,9 @@ def test_heat_maps_look_into_both_towers_and_the_scale_is_the_models(encoders: d
         assert set(tower.layers) == {8, 16, 32}
         inputs = encoder.as_input(np.random.default_rng(3).integers(0, 256, (2, 3, 224, 224), dtype=np.uint8))
         with torch.inference_mode():
-            torch.testing.assert_close(tower.cells(inputs).mean(dim=(2, 3)), encoder.visual(inputs), atol=1e-4, rtol=1e-3)
+            torch.testing.assert_close(
+                tower.cells(inputs).mean(dim=(2, 3)), encoder.visual(inputs), atol=1e-4, rtol=1e-3
+            )
 
 
 def test_other_weights_and_settings_are_refused(folders: dict[str, Path], tmp_path: Path) -> None:

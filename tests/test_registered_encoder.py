@@ -22,12 +22,12 @@ from radseek.retrieval.encoders.load_encoder import NAMES, load_encoder
 from radseek.retrieval.encoders.spec import EncoderSpec
 from radseek.retrieval.errors import EncoderError, UnknownNameError
 from tests.biovil_support import write_biovil
-from tests.medclip_support import write_medclip
 from tests.build_support import write_ct
 from tests.each_support import each
 from tests.encoder_folder_support import write_folder
 from tests.encoder_support import TinyEncoder
 from tests.image_folder_support import WRITERS as IMAGE_WRITERS
+from tests.medclip_support import write_medclip
 from tests.transformers_support import WRITERS
 
 ROOT = Path(__file__).resolve().parents[1]
