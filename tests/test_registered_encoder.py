@@ -27,6 +27,7 @@ from tests.each_support import each
 from tests.encoder_folder_support import write_folder
 from tests.encoder_support import TinyEncoder
 from tests.image_folder_support import WRITERS as IMAGE_WRITERS
+from tests.medclip_support import write_medclip
 from tests.transformers_support import WRITERS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -142,6 +143,7 @@ LOADERS: dict[str, Callable[[Path], Path | str]] = {
     **{f"transformers-{kind}": write for kind, write in WRITERS.items()},
     **dict(IMAGE_WRITERS),
     "biovil": write_biovil,
+    "medclip": write_medclip,
 }
 
 

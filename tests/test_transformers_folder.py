@@ -34,6 +34,7 @@ from tests.colipri_support import write_colipri
 from tests.each_support import each
 from tests.encoder_folder_support import copy_folder, edit_json, write_json
 from tests.hlip_support import write_hlip
+from tests.medclip_support import write_medclip
 from tests.merlin_support import write_merlin
 from tests.transformers_support import TEXTS, WRITERS, reference_texts, siglip_pieces, write_clip, write_siglip
 
@@ -44,7 +45,10 @@ FILES = [
     "tokenizer.json",
     "tokenizer_config.json",
 ]
-KINDS = {**WRITERS, "biovil": write_biovil, "colipri": write_colipri, "merlin": write_merlin, "hlip": write_hlip}
+KINDS = {
+    **WRITERS, "biovil": write_biovil, "colipri": write_colipri, "merlin": write_merlin, "hlip": write_hlip,
+    "medclip": write_medclip,
+}  # fmt: skip
 FILES_OF = dict.fromkeys(WRITERS, FILES) | {
     "biovil": ["biovil_image_resnet50_proj_size_128.safetensors", "config.json", "model.safetensors",
                "tokenizer_config.json", "vocab.txt"],
@@ -201,6 +205,8 @@ def test_a_file_that_is_no_configuration_is_named(folders, tmp_path, name, conte
         ("merlin", "tokenizer_config.json", {"auto_map": {"AutoTokenizer": ["modeling.Evil", None]}}, "never run"),
         ("hlip", "config.json", {"auto_map": {"AutoModel": "modeling.Evil"}}, "never run"),
         ("hlip", "tokenizer_config.json", {"trust_remote_code": True}, "never run"),
+        ("medclip", "config.json", {"auto_map": {"AutoModel": "modeling.Evil"}}, "never run"),
+        ("medclip", "config.json", {"_attn_implementation": "owner/kernel"}, "owner/kernel"),
     ],
 )
 def test_what_names_code_or_a_hub_is_refused(folders, tmp_path, kind, name, value, said):
@@ -235,6 +241,7 @@ IMAGES = "biovil_image_resnet50_proj_size_128"
         ("colipri", "model.safetensors", "pytorch_model.bin"),
         ("merlin", "model.safetensors", "merlin.pt"),
         ("hlip", "model.safetensors", "hlip.pt"),
+        ("medclip", "model.safetensors", "pytorch_model.bin"),
     ],
 )
 @each("gadget", list(GADGETS))
@@ -285,6 +292,7 @@ def test_a_plain_pickle_is_converted_once(folders, tmp_path, whole):
         ("colipri", "model.safetensors"),
         ("merlin", "model.safetensors"),
         ("hlip", "model.safetensors"),
+        ("medclip", "model.safetensors"),
     ],
 )
 def test_a_header_as_long_as_the_earth_is_refused(folders, tmp_path, kind, name):
@@ -311,7 +319,8 @@ def test_weights_that_do_not_fit_are_refused_and_none_is_left_as_drawn(folders, 
     [*(("clip", one) for one in ("model.safetensors", "config.json", "tokenizer.json")),
      ("biovil", f"{IMAGES}.safetensors"), ("biovil", "vocab.txt"),
      ("colipri", "colipri_config.json"), ("colipri", "model.safetensors"), ("merlin", "merges.txt"),
-     ("merlin", "model.safetensors"), ("hlip", "open_clip_config.json"), ("hlip", "model.safetensors")],
+     ("merlin", "model.safetensors"), ("hlip", "open_clip_config.json"), ("hlip", "model.safetensors"),
+      ("medclip", "medclip_config.json"), ("medclip", "model.safetensors"), ("medclip", "vocab.txt")],
 )  # fmt: skip
 def test_links_out_of_the_folder_are_refused(folders, tmp_path, kind, name):
     linked = copy_folder(folders[kind], tmp_path / "model")

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from radseek.retrieval.encoders.bert_files import BertFiles, read_bert, tokenizer_hash
 from radseek.retrieval.encoders.checkpoint import CONFIG, TEXT_CONFIG, read_json
-from radseek.retrieval.encoders.cxr_bert_files import CxrBertFiles, read_cxr_bert, tokenizer_hash
 from radseek.retrieval.encoders.download.file_hashes import check_manifest, file_sha256
 from radseek.retrieval.encoders.local_only import check_links
 from radseek.retrieval.encoders.spec import Preprocess, TowerParts, canonical_hash, precision_class
@@ -32,7 +32,7 @@ class BioVilCheckpoint:
     """A folder whose files have been checked. `images` are the image tower's weights, `texts` CXR-BERT's."""
 
     folder: Path
-    bert: CxrBertFiles
+    bert: BertFiles
     preprocess: Preprocess
     images: Path
     texts: Path
@@ -53,7 +53,7 @@ def read_biovil(folder: Path) -> BioVilCheckpoint:
     """
     check_manifest(folder)
     check_links(folder)
-    bert = read_cxr_bert(folder)
+    bert = read_bert(folder)
     images = _images(folder)
     return BioVilCheckpoint(
         folder=folder,

@@ -12,9 +12,9 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from radseek.retrieval.encoders.bert_files import bert_tokenizer
 from radseek.retrieval.encoders.biovil_checkpoint import BioVilCheckpoint, biovil_parts, read_biovil
 from radseek.retrieval.encoders.biovil_towers import BioVilImages, BioVilTexts, BioVilTowers, BioVilTrunk, CxrBert
-from radseek.retrieval.encoders.cxr_bert_files import cxr_bert_tokenizer
 from radseek.retrieval.encoders.folder_encoder import folder_encoder
 from radseek.retrieval.encoders.local_only import offline
 from radseek.retrieval.encoders.open_clip_import import compiler_later
@@ -45,7 +45,7 @@ def load_biovil(folder: Path, name: str, precision: str, device: str) -> TowerEn
     parts = biovil_parts(checkpoint, precision)
     with offline(), compiler_later():
         images, texts = _images(checkpoint), _texts(checkpoint)
-        prompts = BioVilTexts(cxr_bert_tokenizer(checkpoint.bert), checkpoint.bert.context, name)
+        prompts = BioVilTexts(bert_tokenizer(checkpoint.bert), checkpoint.bert.context, name)
     dim = int(texts.cls_projection_head["dense_to_output"].out_features)  # type: ignore[arg-type]
     found = int(images.trunk.projector[-1].out_channels)  # type: ignore[arg-type]
     if found != dim:

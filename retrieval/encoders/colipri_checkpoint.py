@@ -11,8 +11,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final
 
+from radseek.retrieval.encoders.bert_files import BertFiles, read_bert, tokenizer_hash
 from radseek.retrieval.encoders.checkpoint import read_json
-from radseek.retrieval.encoders.cxr_bert_files import CxrBertFiles, read_cxr_bert, tokenizer_hash
 from radseek.retrieval.encoders.download.file_hashes import check_manifest, file_sha256
 from radseek.retrieval.encoders.local_only import check_links
 from radseek.retrieval.encoders.spec import Preprocess, TowerParts, canonical_hash, precision_class
@@ -46,7 +46,7 @@ class ColipriCheckpoint:
 
     folder: Path
     settings: ColipriSettings
-    bert: CxrBertFiles
+    bert: BertFiles
     weights: Path
 
     @property
@@ -81,7 +81,7 @@ def read_colipri(folder: Path) -> ColipriCheckpoint:
     check_manifest(folder)
     check_links(folder)
     settings = _settings(folder / _CONFIG)
-    return ColipriCheckpoint(folder, settings, read_cxr_bert(folder), find_transformers_weights(folder))
+    return ColipriCheckpoint(folder, settings, read_bert(folder), find_transformers_weights(folder))
 
 
 def colipri_parts(checkpoint: ColipriCheckpoint, precision: str) -> TowerParts:

@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from radseek.retrieval.encoders.bert_files import bert_tokenizer
 from radseek.retrieval.encoders.colipri_checkpoint import ColipriCheckpoint, colipri_parts, read_colipri
 from radseek.retrieval.encoders.colipri_towers import ColipriImages, ColipriTexts
 from radseek.retrieval.encoders.concepts import concept_names
-from radseek.retrieval.encoders.cxr_bert_files import cxr_bert_tokenizer
 from radseek.retrieval.encoders.local_only import offline
 from radseek.retrieval.encoders.open_clip_import import compiler_later
 from radseek.retrieval.encoders.open_clip_model import first_line
@@ -50,7 +50,7 @@ def load_colipri(folder: Path, name: str, precision: str, device: str) -> Volume
         state = _state(checkpoint)
         images, texts = _images(checkpoint, state), _texts(checkpoint, state)
         batches = TransformersTexts(
-            cxr_bert_tokenizer(checkpoint.bert), checkpoint.bert.context, name, trim=True, lower=None
+            bert_tokenizer(checkpoint.bert), checkpoint.bert.context, name, trim=True, lower=None
         )
     dim = int(images.projector.out_features)
     if int(texts.backbone.config.hidden_size) != dim:

@@ -12,6 +12,7 @@ from radseek.retrieval.encoders.biovil_checkpoint import BIOVIL_IMAGES, is_biovi
 from radseek.retrieval.encoders.checkpoint import WEIGHTS, read_checkpoint
 from radseek.retrieval.encoders.colipri_checkpoint import is_colipri_folder, read_colipri
 from radseek.retrieval.encoders.hlip_checkpoint import is_hlip_folder, read_hlip
+from radseek.retrieval.encoders.medclip_checkpoint import is_medclip_folder, read_medclip
 from radseek.retrieval.encoders.merlin_checkpoint import is_merlin_folder, read_merlin
 from radseek.retrieval.encoders.timm_checkpoint import is_timm_folder, read_timm
 from radseek.retrieval.encoders.transformers_checkpoint import (
@@ -69,6 +70,13 @@ _KINDS: Final = (
         (TRANSFORMERS_WEIGHTS,),
         "merlin_loading:load_merlin",
         settings=("merlin_config.json",),
+    ),
+    FolderKind(
+        is_medclip_folder,
+        read_medclip,
+        (TRANSFORMERS_WEIGHTS,),
+        "medclip_loading:load_medclip",
+        settings=("medclip_config.json",),
     ),
     FolderKind(
         is_biovil_folder, read_biovil, (TRANSFORMERS_WEIGHTS,), "biovil_loading:load_biovil", tuple(BIOVIL_IMAGES)

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from radseek.retrieval.encoders.bert_files import BertFiles, read_bert, tokenizer_hash
 from radseek.retrieval.encoders.checkpoint import CONFIG, read_json
-from radseek.retrieval.encoders.cxr_bert_files import CxrBertFiles, read_cxr_bert, tokenizer_hash
 from radseek.retrieval.encoders.download.file_hashes import check_manifest, file_sha256
 from radseek.retrieval.encoders.local_only import check_links
 from radseek.retrieval.encoders.spec import Preprocess, TowerParts, canonical_hash, precision_class
@@ -53,7 +53,7 @@ class HlipCheckpoint:
     tower: HlipTower
     width: int
     context: int
-    bert: CxrBertFiles
+    bert: BertFiles
     weights: Path
 
 
@@ -102,7 +102,7 @@ def read_hlip(folder: Path) -> HlipCheckpoint:
     width, context = model.get("embed_dim"), text.get("context_length", 77)
     if not isinstance(width, int) or not isinstance(context, int) or width < 1 or context < 3:
         raise EncoderError(f"{path}: embed_dim and context_length must be whole numbers, at least 1 and 3.")
-    bert = read_cxr_bert(folder)
+    bert = read_bert(folder)
     return HlipCheckpoint(
         folder, _TOWERS[name], width, min(context, bert.context), bert, find_transformers_weights(folder)
     )

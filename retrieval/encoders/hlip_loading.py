@@ -9,8 +9,8 @@ from typing import Final
 
 import torch
 
+from radseek.retrieval.encoders.bert_files import bert_tokenizer
 from radseek.retrieval.encoders.concepts import concept_names
-from radseek.retrieval.encoders.cxr_bert_files import cxr_bert_tokenizer
 from radseek.retrieval.encoders.hlip_checkpoint import HlipCheckpoint, hlip_parts, hlip_recipe, read_hlip
 from radseek.retrieval.encoders.hlip_towers import HlipImages, HlipTexts
 from radseek.retrieval.encoders.local_only import offline
@@ -39,7 +39,7 @@ def load_hlip(folder: Path, name: str, precision: str, device: str) -> VolumeTow
         state = {key: value for key, value in state.items() if not key.startswith(_NO_VECTOR)}
         scale, bias = _number(checkpoint, state.pop("logit_scale", None)), _bias(state)
         images, texts = _images(checkpoint, state), _texts(checkpoint, state)
-        tokens = TransformersTexts(cxr_bert_tokenizer(checkpoint.bert), checkpoint.context, name, trim=True, lower=None)
+        tokens = TransformersTexts(bert_tokenizer(checkpoint.bert), checkpoint.context, name, trim=True, lower=None)
         batches = CleanedTexts(tokens, open_clip.tokenizer.get_clean_fn("whitespace"))
     if {images.head["proj"].out_features, texts.proj.out_features} != {checkpoint.width}:
         raise EncoderError(f"{folder}: its vectors are not {checkpoint.width} wide, as embed_dim says. {_AGAIN}")

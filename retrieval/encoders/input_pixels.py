@@ -29,7 +29,8 @@ def prepare_slices(slices: NDArray[np.uint8], preprocess: Preprocess) -> NDArray
     prepared = np.empty((len(slices), 3, *preprocess.shape), np.uint8)
     for number, pixels in enumerate(slices):
         image = Image.fromarray(np.ascontiguousarray(_full_range(pixels) if preprocess.full_range else pixels))
-        resized = np.asarray(_fit(image.convert("L") if preprocess.full_range else image, preprocess))
+        grey = preprocess.full_range or preprocess.resize_mode == "pad"
+        resized = np.asarray(_fit(image.convert("L") if grey else image, preprocess))
         prepared[number] = resized if resized.ndim == 2 else resized.transpose(2, 0, 1)
     return prepared
 
@@ -62,6 +63,9 @@ def _fit(image: Image.Image, preprocess: Preprocess) -> Image.Image:
     if preprocess.width is not None:
         return _fit_oblong(image, preprocess, resample)
     floor = preprocess.resize_mode == "shortest_floor"
+    if preprocess.resize_mode == "pad":
+        whole = max(size, *image.size)
+        return _resize(_pad(image, (whole, whole), preprocess.fill), (size, size), resample)
     if preprocess.resize_mode == "squash":
         return _crop(_resize(image, (side, side), resample), (size, size), floor=floor)
     if preprocess.resize_mode == "longest":

@@ -47,7 +47,8 @@ def precision_class(precision: str) -> str:
 class Preprocess:
     """How a slice becomes an encoder's input: open_clip's own words for it.
 
-    `shortest_floor` is `shortest` whose crop begins at the pixel before the half, as transformers crops.
+    `shortest_floor` is `shortest` whose crop begins at the pixel before the half, as transformers crops. `pad`: made
+    grey, put in the middle of a black square at least as large as the input, and resized with it, as MedCLIP does.
     `mean` and `std` are per RGB channel on the 0 to 1 scale; `fill` (0 to 255) pads in mode `longest`. `resize` is the
     side that is resized to before the centre `size` is cut out, as `shortest` and `squash` of timm do; None is `size`.
     `full_range`: each slice's least value becomes 0 and its greatest 255 before it is resized, colours made grey.
@@ -55,7 +56,7 @@ class Preprocess:
     """
 
     size: int = 224
-    resize_mode: Literal["shortest", "shortest_floor", "longest", "squash"] = "shortest"
+    resize_mode: Literal["shortest", "shortest_floor", "longest", "squash", "pad"] = "shortest"
     interpolation: Literal["bicubic", "bilinear"] = "bicubic"
     mean: tuple[float, ...] = (0.48145466, 0.4578275, 0.40821073)
     std: tuple[float, ...] = (0.26862954, 0.26130258, 0.27577711)

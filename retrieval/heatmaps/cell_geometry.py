@@ -36,6 +36,11 @@ def place(shape: tuple[int, int], preprocess: Preprocess) -> Placement:
     Of an input that is no square nothing is drawn, and its place is that of a square of its height.
     """
     size, side = preprocess.size, preprocess.resize or preprocess.size
+    if preprocess.resize_mode == "pad":
+        whole = max(size, *shape)
+        shrunk = size / whole
+        down, across = ((whole - length) // 2 * shrunk for length in shape)
+        return Placement(shape, size, (shrunk, shrunk), (down, across))
     if preprocess.resize_mode == "squash":
         resized = (side, side)
     elif preprocess.resize_mode == "longest":

@@ -1,7 +1,7 @@
-"""The files of CXR-BERT, the text tower of BioViL, BioViL-T and COLIPRI, read and checked; and its tokenizer.
+"""The files of a BERT that is a text tower, read and checked, and its tokenizer: CXR-BERT's and Bio_ClinicalBERT's.
 
-Its repositories name classes of their own in `auto_map`. What these do is built here of transformers' BERT; the
-published names are passed over, any other is refused, and none is ever run.
+The repositories of CXR-BERT (BioViL, BioViL-T, COLIPRI) name classes of their own in `auto_map`. What these do is built
+here of transformers' BERT; the published names are passed over, any other is refused, and none is ever run.
 """
 
 from __future__ import annotations
@@ -17,9 +17,14 @@ from radseek.retrieval.encoders.local_only import check_transformers_config
 from radseek.retrieval.encoders.spec import canonical_hash
 from radseek.retrieval.errors import EncoderError, MissingFileError
 
-__all__ = ["CxrBertFiles", "cxr_bert_tokenizer", "read_cxr_bert", "tokenizer_hash"]
+__all__ = ["BertFiles", "bert_tokenizer", "read_bert", "tokenizer_hash"]
 
 _VOCABULARY: Final = "vocab.txt"
+_NEEDED: Final = {
+    TEXT_CONFIG: "describes the text tower",
+    TOKENIZER_CONFIG: "says how text is split",
+    _VOCABULARY: "is the tokenizer's vocabulary",
+}
 # The classes that the published folders name as their own: what is built here in their place, and never run.
 _PUBLISHED: Final = ("CXRBertConfig", "CXRBertModel", "CXRBertTokenizer")
 # What changes a tokenizer's answer, and what it is where the file says nothing (BERT's own).
@@ -34,7 +39,7 @@ _NO_VECTOR: Final = ("_name_or_path", "architectures", "auto_map", "dtype", "tor
 
 
 @dataclass(frozen=True, slots=True)
-class CxrBertFiles:
+class BertFiles:
     """Files that have been checked: `config` without names and versions, and the tokenizer's options that count."""
 
     config: Mapping[str, Any]
@@ -48,38 +53,37 @@ class CxrBertFiles:
         return min(positions, int(self.tokenizer["model_max_length"]))
 
 
-def read_cxr_bert(folder: Path) -> CxrBertFiles:
-    """Check CXR-BERT's configuration, vocabulary and tokenizer in `folder`.
+def read_bert(folder: Path, *, tokenizer: bool = True) -> BertFiles:
+    """Check a BERT's configuration, vocabulary and tokenizer in `folder`.
+
+    `tokenizer`: whether `tokenizer_config.json` must be there; without it the tokenizer is BERT's own.
 
     Raises `MissingFileError` naming the absent file, and `EncoderError` where one is malformed or asks for code other
     than the published classes.
     """
-    for name, purpose in (
-        (TEXT_CONFIG, "describes the text tower"),
-        (TOKENIZER_CONFIG, "says how text is split"),
-        (_VOCABULARY, "is the tokenizer's vocabulary"),
-    ):
-        if not (folder / name).is_file():
+    for name, purpose in _NEEDED.items():
+        if not (folder / name).is_file() and (tokenizer or name != TOKENIZER_CONFIG):
             raise MissingFileError(
                 f"{folder} lacks {name}, which {purpose}. Copy it from where the model was published."
             )
     config = _without_own_code(folder / TEXT_CONFIG)
     if "quantization_config" in config:
         raise EncoderError(f"{folder / TEXT_CONFIG}: quantised weights are not read; take the model in full precision.")
-    given = _without_own_code(folder / TOKENIZER_CONFIG)
-    return CxrBertFiles(
+    said = folder / TOKENIZER_CONFIG
+    given = _without_own_code(said) if tokenizer or said.is_file() else {}
+    return BertFiles(
         config={key: value for key, value in config.items() if key not in _NO_VECTOR},
         vocabulary=folder / _VOCABULARY,
-        tokenizer=_options(folder / TOKENIZER_CONFIG, given),
+        tokenizer=_options(said, given),
     )
 
 
-def tokenizer_hash(files: CxrBertFiles) -> str:
+def tokenizer_hash(files: BertFiles) -> str:
     """Return the identity of the tokenizer: its options and its vocabulary."""
     return canonical_hash({"options": dict(files.tokenizer), "vocabulary": file_sha256(files.vocabulary)})
 
 
-def cxr_bert_tokenizer(files: CxrBertFiles) -> Any:
+def bert_tokenizer(files: BertFiles) -> Any:
     """Return BERT's tokenizer of the vocabulary alone, so that no other file of the folder can name anything.
 
     Raises `EncoderError` where the vocabulary is not BERT's.
@@ -121,7 +125,7 @@ def _options(path: Path, given: Mapping[str, Any]) -> dict[str, Any]:
     flags = all(options[key] in (None, True, False) for key in _OPTIONS if key != "model_max_length")
     if not isinstance(length, int) or length < 3 or not flags:
         raise EncoderError(
-            f"{path} holds a value that CXR-BERT's tokenizer cannot have: {options}; "
+            f"{path} holds a value that BERT's tokenizer cannot have: {options}; "
             "copy the folder again from where the model was published."
         )
     return options
