@@ -69,8 +69,8 @@ def _compare(kind: str, size: str, folder: Path, theirs: dict[str, Any]) -> None
     print(
         f"medclip {kind} {size}: {len(slices)} pictures of {slices.shape[-1]}, pixels within {levels:.4f} of 255, "
         f"least cosine {least[0]:.8f}; {len(TEXTS)} texts, least cosine {least[1]:.8f}; beside longer texts, where the "
-        f"package counts the padding in: {_least(texts, theirs['together']):.4f}; spread of pictures {_spread(images):.3f}, of "
-        f"texts {_spread(texts):.3f}"
+        f"package counts the padding in: {_least(texts, theirs['together']):.4f}; spread of pictures "
+        f"{_spread(images):.3f}, of texts {_spread(texts):.3f}"
     )
     if levels > 1 or min(least) < 0.99999:
         sys.exit(f"medclip {kind} {size} is not the reference's.")

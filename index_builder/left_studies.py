@@ -80,7 +80,7 @@ def require_few_left(left: Sequence[LeftStudy], counts: Mapping[Path, int], most
             some = three_of([one.path for one in gone], len(gone))
             raise UsageError(
                 f"{len(gone)} of {count} studies of {source} are gone ({some}), more than one in ten, as where a disk "
-                f"is not mounted; nothing was forgotten. If it is meant: --at-most {len(gone)}."
+                f"is not mounted; nothing was forgotten. If it is meant, give --at-most {len(gone)}."
             )
 
 

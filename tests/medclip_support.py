@@ -32,7 +32,7 @@ def write_medclip(folder: Path, kind: str = "swin") -> Path:
     (folder / "medclip_config.json").write_text("{}", encoding="utf-8")
     texts = {f"text_model.{key}": value for key, value in drawn_texts().items()}
     images = {f"vision_model.{key}": value for key, value in drawn_images(kind).items()}
-    save_file({**texts, **images, "logit_scale": torch.tensor(SCALE)}, folder / "model.safetensors")
+    save_file({**texts, **images, "logit_scale": torch.tensor(SCALE)}, folder / "model.safetensors", {"format": "pt"})
     return folder
 
 

@@ -616,6 +616,7 @@ def test_the_page_says_when_there_is_nothing_to_show(
     page: Page, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(session, "pixels", lambda key: None)
+    monkeypatch.setattr(session, "opening_slice", lambda key: None)
     page.evaluate("() => { mountViewer('one', {}); return oneViewer.show({ study: '2.25.99' }); }")
     expect(page.locator("#one .message")).to_have_text("The images cannot be shown: their files have moved or are gone")
 

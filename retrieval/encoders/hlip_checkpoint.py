@@ -93,7 +93,8 @@ def read_hlip(folder: Path) -> HlipCheckpoint:
     if name not in _TOWERS:
         raise EncoderError(
             f"{path}: HLIP's tower '{name}' is not read. Known: {', '.join(_TOWERS)}, which see one CT of the chest; "
-            "the others see a study of many scans, each prepared in its own way."
+            "the others see a study of many scans, each prepared in its own way. "
+            "Take the configuration of one of these."
         )
     text = model.get("text_cfg")
     if not isinstance(text, dict) or any(text.get(key) != value for key, value in _TEXT.items()):

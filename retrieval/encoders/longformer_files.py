@@ -94,12 +94,18 @@ def longformer_tokenizer(files: LongformerFiles) -> Any:
     words = read_json(files.vocabulary)
     needed = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
     if not all(isinstance(words.get(word), int) for word in needed):
-        raise EncoderError(f"{files.vocabulary} is not Longformer's vocabulary: it lacks one of {', '.join(needed)}.")
+        raise EncoderError(
+            f"{files.vocabulary} is not Longformer's vocabulary: it lacks one of {', '.join(needed)}; "
+            "copy the folder again from where the model was published."
+        )
     lines = files.merges.read_text(encoding="utf-8", errors="replace").splitlines()
     pairs: list[Any] = [tuple(line.split(" ")) for line in lines if line and not line.startswith("#version")]
     unknown = next((pair for pair in pairs if len(pair) != 2 or not {*pair, "".join(pair)} <= words.keys()), None)
     if unknown is not None:
-        raise EncoderError(f"{files.merges} does not go with vocab.json: it joins {' and '.join(unknown)[:80]}.")
+        raise EncoderError(
+            f"{files.merges} does not go with vocab.json: it joins {' and '.join(unknown)[:80]}; "
+            "copy both again from where the model was published."
+        )
     return transformers.RobertaTokenizer(vocab=words, merges=pairs, add_prefix_space=files.add_prefix_space)
 
 

@@ -64,7 +64,10 @@ def load_merlin(folder: Path, name: str, precision: str, device: str) -> VolumeT
         batches = _batches(checkpoint, name)
     dim = int(images.contrastive_head.out_channels)
     if int(texts.linear_layer.out_features) != dim:
-        raise EncoderError(f"{folder}: volume and text vectors are not of one width; they are not of one model.")
+        raise EncoderError(
+            f"{folder}: volume and text vectors are not of one width; they are not of one model: "
+            "copy the folder again from where the model was published."
+        )
     spec = EncoderSpec(
         name=name,
         dim=dim,
@@ -120,7 +123,10 @@ def _batches(checkpoint: MerlinCheckpoint, name: str) -> CleanedTexts:
     context = min(_CONTEXT, positions - int(checkpoint.longformer.config["pad_token_id"]) - 1)
     tokenizer = longformer_tokenizer(checkpoint.longformer)
     if context < 3 or tokenizer.pad_token_id != checkpoint.longformer.config["pad_token_id"]:
-        raise EncoderError(f"{checkpoint.folder}: config.json's positions or padding do not go with vocab.json.")
+        raise EncoderError(
+            f"{checkpoint.folder}: config.json's positions or padding do not go with vocab.json; "
+            "copy both again from where the model was published."
+        )
     return CleanedTexts(TransformersTexts(tokenizer, context, name, trim=True, lower=None), words_and_marks)
 
 
