@@ -130,8 +130,8 @@ def _resnet(state: dict[str, torch.Tensor]) -> nn.Module:
     from torchvision.models.resnet import Bottleneck, ResNet
 
     depths = [len({key.split(".")[1] for key in state if key.startswith(f"layer{n}.")}) for n in range(1, 5)]
-    net = ResNet(Bottleneck, depths, width_per_group=len(state["layer1.0.conv2.weight"]))
-    net.fc = nn.Identity()  # type: ignore[assignment]
+    net: nn.Module = ResNet(Bottleneck, depths, width_per_group=len(state["layer1.0.conv2.weight"]))
+    net.fc = nn.Identity()
     net.load_state_dict(state, strict=True)
     return net
 
@@ -145,7 +145,7 @@ def _swin(state: dict[str, torch.Tensor], size: int) -> nn.Module:
     stages = len({key.split(".")[1] for key in state if key.startswith("layers.")})
     depths = [len({key.split(".")[3] for key in state if key.startswith(f"layers.{n}.blocks.")}) for n in range(stages)]
     width, _, patch, _ = state["patch_embed.proj.weight"].shape
-    net = SwinTransformer(
+    net: nn.Module = SwinTransformer(
         img_size=size,
         patch_size=patch,
         num_classes=0,
