@@ -29,18 +29,12 @@ import torch
 
 from benchmarks.index_kills import (
     ACTIONS,
-    GONE,
-    NEW,
-    OLD,
     few_views_have_codes,
-    left_over,
-    lost,
     make_template,
     prepare,
+    wrong_after,
 )
 from radseek.retrieval.errors import IndexDamagedError, RadseekError, StorageError
-from radseek.retrieval.index.local_store import LocalStore
-from tests.index_support import key_of
 
 SHIM = "RADSEEK_FAILING_DISK"
 WRITE, CREATE, RENAME, SYNC = 1, 2, 4, 8
@@ -95,22 +89,7 @@ def one_fault(action: str, template: Path, at: int, fault: str) -> tuple[str, li
     index = copied(action, template)
     _, ending = run_with(ACTIONS[action], index, at, fault)
     problems = [] if ending == "done" or ending.startswith("said ") else [ending]
-    going = action in ("replace", "compact", "forget")
-    untouched = [n for n in OLD if not (going and n == GONE)]
-    try:
-        problems += [f"after the fault: {one}" for one in lost(index, untouched)]
-        ACTIONS[action](index)
-        problems += lost(index, untouched)
-        with LocalStore.open(index) as store:
-            there = store.contains([key_of("study", n) for n in (*OLD, *NEW)])
-        gone = {GONE} if action in ("compact", "forget") else set()
-        expected = {*OLD, *NEW} if action in ("add", "merge") else {*OLD} - gone
-        if there != {key_of("study", n) for n in expected}:
-            problems.append("the action, run again, did not end as it should")
-        problems += left_over(index, action) if going else []
-    except RadseekError as error:
-        problems.append(f"afterwards: {type(error).__name__}: {error}")
-    return ending, problems
+    return ending, problems + wrong_after(action, index)
 
 
 def sweep(faults: int, seed: int, folder: Path, actions: list[str]) -> dict[str, Counter[str]]:

@@ -248,10 +248,15 @@ def one_kill(action: str, template: Path, step: int) -> list[str]:
     index = folder / template.name
     prepare(action, index)
     run_until(ACTIONS[action], index, step)
+    return wrong_after(action, index)
+
+
+def wrong_after(action: str, index: Path) -> list[str]:
+    """Look at an index in which an action was cut short, run the action again, look; return what is wrong."""
     going = action in ("replace", "compact", "forget")
     untouched = [n for n in OLD if not (going and n == GONE)]
     try:
-        problems = [f"after the kill: {one}" for one in lost(index, untouched)]
+        problems = [f"as it was left: {one}" for one in lost(index, untouched)]
         ACTIONS[action](index)
         problems += lost(index, untouched)
         with LocalStore.open(index) as store:
@@ -267,7 +272,7 @@ def one_kill(action: str, template: Path, step: int) -> list[str]:
         if not linkage_path(index).is_file():
             problems.append("the linkage is gone")
     except RadseekError as error:
-        problems = [f"{type(error).__name__}: {error}"]
+        problems = [f"afterwards: {type(error).__name__}: {error}"]
     return problems
 
 

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.reference_environment import reference_python
+from benchmarks.vector_agreement import spread
 from radseek.retrieval.encoders.download.fetch import fetch
 from radseek.retrieval.encoders.input_pixels import prepare_slices
 from radseek.retrieval.encoders.load_encoder import load_encoder
@@ -71,17 +72,11 @@ def _compare(kind: str, size: str, folder: Path, theirs: dict[str, Any]) -> None
     print(
         f"{kind} {size}: {len(slices)} pictures of {slices.shape[-1]}, pixels within {levels:.4f} of 255, least cosine "
         f"{least[0]:.8f}; {len(TEXTS)} texts, least cosine {least[1]:.8f}; prompts averaged by unit vectors and by the "
-        f"package's plain ones: cosine {same:.4f}; spread of pictures {_spread(images):.3f}, of texts "
-        f"{_spread(texts):.3f}"
+        f"package's plain ones: cosine {same:.4f}; spread of pictures {spread(images):.3f}, of texts "
+        f"{spread(texts):.3f}"
     )
     if levels > 1 or min(least) < 0.99999:
         sys.exit(f"{kind} {size} is not the reference's.")
-
-
-def _spread(rows: Any) -> float:
-    """Return the median distance of two rows' cosine from 1: that vectors agree says little where all are alike."""
-    cosines = rows @ rows.T
-    return float(1 - np.median(cosines[~np.eye(len(rows), dtype=bool)]))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.reference_environment import reference_python
-from benchmarks.volume_parity import grid_pixels, spread
+from benchmarks.vector_agreement import spread
+from benchmarks.volume_parity import grid_pixels
 from radseek.retrieval.encoders.colipri_checkpoint import read_colipri
 from radseek.retrieval.encoders.encoder import VolumeEncoder
 from radseek.retrieval.encoders.load_encoder import load_encoder

@@ -23,7 +23,7 @@ import numpy as np
 from safetensors.torch import load_file, save_file
 
 from benchmarks.reference_environment import reference_python
-from benchmarks.volume_parity import grid_pixels, spread
+from benchmarks.volume_parity import compare_volumes, grid_pixels
 from radseek.retrieval.encoders.download.fetch import fetch
 from radseek.retrieval.encoders.encoder import VolumeEncoder
 from radseek.retrieval.encoders.hlip_checkpoint import hlip_recipe
@@ -60,7 +60,7 @@ def main() -> None:
             if chosen.whole:
                 _whole(folder)
                 continue
-            _compare(size, folder, theirs)
+            compare_volumes(f"hlip {size}", folder, theirs["pixels"].transpose(0, 1, 4, 3, 2), theirs)
             if size == "tiny" and chosen.record:
                 rounded = {key: np.round(theirs[key].astype(float), 7).tolist() for key in ("images", "texts")}
                 chosen.record.write_text(json.dumps(rounded) + "\n", encoding="utf-8")
@@ -75,24 +75,6 @@ def _checkout(folder: Path) -> Path:
 
 def _grid(theirs: Any) -> None:
     grid_pixels("hlip grid", theirs.transpose(0, 1, 4, 3, 2), hlip_recipe(_SHAPE).volume)
-
-
-def _compare(size: str, folder: Path, theirs: dict[str, Any]) -> None:
-    encoder = load_encoder(folder, precision="fp32", device="cpu")
-    if not isinstance(encoder, VolumeEncoder):
-        sys.exit("It is no encoder of volumes.")
-    pixels = theirs["pixels"].transpose(0, 1, 4, 3, 2)
-    found = encoder.encode_volumes(grid_pixels(f"hlip {size}", pixels, encoder.spec.recipe.volume))
-    texts = encoder.encode_texts(TEXTS)
-    pairs = ((found.pooled, theirs["images"]), (texts, theirs["texts"]))
-    least = [float((a.astype(np.float64) * b).sum(axis=-1).min()) for a, b in pairs]
-    print(
-        f"hlip {size}: least cosine of volumes {least[0]:.8f}, of {len(TEXTS)} texts {least[1]:.8f}; "
-        f"spread of volumes {spread(found.pooled):.3f}, of texts {spread(texts):.3f}",
-        flush=True,
-    )
-    if min(least) < 0.99999:
-        sys.exit(f"hlip {size} is not the reference's.")
 
 
 def _whole(folder: Path) -> None:

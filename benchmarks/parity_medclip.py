@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.reference_environment import reference_python
+from benchmarks.vector_agreement import least_cosine, spread
 from radseek.retrieval.encoders.download.fetch import fetch
 from radseek.retrieval.encoders.input_pixels import prepare_slices
 from radseek.retrieval.encoders.load_encoder import load_encoder
@@ -65,25 +66,15 @@ def _compare(kind: str, size: str, folder: Path, theirs: dict[str, Any]) -> None
     slices = np.concatenate([prepare_slices(one[None], encoder.spec.preprocess) for one in pictures()])
     levels = float(np.abs(slices[:, :1] - theirs["pixels"]).max())
     images, texts = encoder.encode_slices(slices), encoder.encode_texts(TEXTS)
-    least = [_least(images, theirs["images"]), _least(texts, theirs["texts"])]
+    least = [least_cosine(images, theirs["images"]), least_cosine(texts, theirs["texts"])]
     print(
         f"medclip {kind} {size}: {len(slices)} pictures of {slices.shape[-1]}, pixels within {levels:.4f} of 255, "
         f"least cosine {least[0]:.8f}; {len(TEXTS)} texts, least cosine {least[1]:.8f}; beside longer texts, where the "
-        f"package counts the padding in: {_least(texts, theirs['together']):.4f}; spread of pictures "
-        f"{_spread(images):.3f}, of texts {_spread(texts):.3f}"
+        f"package counts the padding in: {least_cosine(texts, theirs['together']):.4f}; spread of pictures "
+        f"{spread(images):.3f}, of texts {spread(texts):.3f}"
     )
     if levels > 1 or min(least) < 0.99999:
         sys.exit(f"medclip {kind} {size} is not the reference's.")
-
-
-def _least(ours: Any, theirs: Any) -> float:
-    return float((ours.astype(np.float64) * theirs).sum(axis=1).min())
-
-
-def _spread(rows: Any) -> float:
-    """Return the median distance of two rows' cosine from 1: that vectors agree says little where all are alike."""
-    cosines = rows @ rows.T
-    return float(1 - np.median(cosines[~np.eye(len(rows), dtype=bool)]))
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.reference_environment import reference_python
+from benchmarks.vector_agreement import spread
 from radseek.retrieval.encoders.download.fetch import fetch
 from radseek.retrieval.encoders.input_pixels import prepare_slices
 from radseek.retrieval.encoders.load_encoder import load_encoder
@@ -50,7 +51,7 @@ def _compare(size: str, folder: Path, theirs: dict[str, Any]) -> None:
     print(
         f"radclip {size}: {len(slices)} pictures of {slices.shape[-1]}, pixels within {levels:.4f} of 255, least "
         f"cosine {least[0]:.8f}; {len(TEXTS)} texts, least cosine {least[1]:.8f}; spread of pictures "
-        f"{_spread(images):.3f}, of texts {_spread(texts):.3f}"
+        f"{spread(images):.3f}, of texts {spread(texts):.3f}"
     )
     if levels > 1 or min(least) < 0.99999:
         sys.exit(f"radclip {size} is not the reference's.")
@@ -60,12 +61,6 @@ def _unit(rows: NDArray[np.floating]) -> NDArray[np.float64]:
     wide = rows.astype(np.float64)
     unit: NDArray[np.float64] = wide / np.linalg.norm(wide, axis=1, keepdims=True)
     return unit
-
-
-def _spread(rows: NDArray[np.float32]) -> float:
-    """Return the median distance of two rows' cosine from 1: that vectors agree says little where all are alike."""
-    cosines = rows @ rows.T
-    return float(1 - np.median(cosines[~np.eye(len(rows), dtype=bool)]))
 
 
 if __name__ == "__main__":

@@ -170,8 +170,7 @@ class ManySites:
         answers = _Answers(self.sites)
         found = answers.ask(lambda site: site.similar(asked))
         about: dict[str, Any] = {"study": query.key, "path": query.path, "text": text, "where": list(where)}
-        about |= {"sort": SIMILARITY}
-        about |= {"mask": None if region is None else region.to_dict()}
+        about |= {"mask": None if region is None else region.to_dict(), "sort": SIMILARITY}
         notes = answers.notes({site: one.notes for site, one in found.items()})
         return SimilarResult(
             self.engine.encoder.spec,

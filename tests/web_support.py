@@ -77,8 +77,8 @@ class Watched:
 
     def check(self) -> None:
         """Fail for any console error, and for any request off loopback."""
-        assert self.errors == []
-        assert self.foreign == []
+        assert not self.errors, f"the console said: {self.errors}"
+        assert not self.foreign, f"requests off loopback: {self.foreign}"
 
 
 def environment(home: Path) -> dict[str, str]:

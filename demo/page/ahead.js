@@ -1,6 +1,7 @@
 // A study that a reader points at, or comes to by key, is read by the server before it is opened.
 
 const REST = 80; // ms on one study: what is only passed is not read
+const READING = 1_000; // ms after a study is opened, in which it has the server to itself
 const ADDRESS = "/viewer/studies";
 
 let last = ""; // the study asked for last
@@ -10,6 +11,11 @@ let timer = 0;
 export function ahead(study, rest = REST) {
   clearTimeout(timer);
   if (study && study !== last) timer = setTimeout(() => ask(study), rest);
+}
+
+/** Have the study read that follows the one just opened. */
+export function aheadOfNext(study) {
+  ahead(study, READING);
 }
 
 function ask(study) {

@@ -2,14 +2,13 @@
 // Data enters as text, never as markup.
 
 import { make } from "/viewer/controls.js";
-import { ahead } from "./ahead.js";
+import { ahead, aheadOfNext } from "./ahead.js";
 import { openStudy } from "./page.js";
 
 const ROW = 64; // pixels; as in page.css
 const PAGE = 100; // rows of one question
 const AROUND = 6; // rows beyond the edges
 const REST = 150; // ms without a key before the words are looked for
-const READING = 1_000; // ms after a study is opened, in which it has the server to itself
 const ORDERS = ["key", "kind", "date", "year", "age", "slices", "description"];
 
 let list = null;
@@ -257,7 +256,7 @@ class List {
     this.at = n;
     this.draw();
     openStudy(row.study);
-    ahead(this.row(n + 1)?.study, READING);
+    aheadOfNext(this.row(n + 1)?.study);
   }
 
   drawFacets(facets) {

@@ -1,11 +1,10 @@
 // The worklist above the images: on by J, back by K, and a reader's word on what radseek says by Y, N or U.
 
-import { ahead } from "./ahead.js";
+import { aheadOfNext } from "./ahead.js";
 import { chosenStudy, openStudy } from "./page.js";
 import { onTab, tabNow } from "./tab_bar.js";
 
 const PATIENCE = 15_000; // ms
-const READING = 1_000; // ms after a study is opened, in which it has the server to itself
 const OPINIONS = { y: "agree", n: "disagree", u: "unsure" };
 
 let strip = null;
@@ -113,7 +112,7 @@ class Strip {
     const { study, at } = this.rows[to];
     if (study !== (this.asked.at(-1) ?? chosenStudy())) this.ask(study);
     openStudy(study, at);
-    ahead(this.rows[to + step]?.study, READING);
+    aheadOfNext(this.rows[to + step]?.study);
     return this.write();
   }
 

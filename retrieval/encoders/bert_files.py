@@ -47,6 +47,11 @@ class BertFiles:
     tokenizer: Mapping[str, Any]
 
     @property
+    def tower(self) -> dict[str, Any]:
+        """The configuration of transformers' BERT itself."""
+        return {key: value for key, value in self.config.items() if key not in ("model_type", "projection_size")}
+
+    @property
     def context(self) -> int:
         """The most tokens of a text that is read."""
         positions = int(self.config.get("max_position_embeddings", 512))  # BERT's own, where the file says nothing

@@ -20,6 +20,7 @@ from radseek.retrieval.encoders.local_only import offline
 from radseek.retrieval.encoders.open_clip_import import compiler_later
 from radseek.retrieval.encoders.open_clip_model import first_line
 from radseek.retrieval.encoders.tower_encoder import TowerEncoder
+from radseek.retrieval.encoders.tower_state import one_width
 from radseek.retrieval.errors import EncoderError
 
 if TYPE_CHECKING:
@@ -46,13 +47,11 @@ def load_biovil(folder: Path, name: str, precision: str, device: str) -> TowerEn
     with offline(), compiler_later():
         images, texts = _images(checkpoint), _texts(checkpoint)
         prompts = BioVilTexts(bert_tokenizer(checkpoint.bert), checkpoint.bert.context, name)
-    dim = int(texts.cls_projection_head["dense_to_output"].out_features)  # type: ignore[arg-type]
-    found = int(images.trunk.projector[-1].out_channels)  # type: ignore[arg-type]
-    if found != dim:
-        raise EncoderError(
-            f"{folder}: image vectors are {found} wide and text vectors {dim}; they are not of one model; "
-            "copy the folder again from where the model was published."
-        )
+    dim = one_width(
+        folder,
+        int(images.trunk.projector[-1].out_channels),  # type: ignore[arg-type]
+        int(texts.cls_projection_head["dense_to_output"].out_features),  # type: ignore[arg-type]
+    )
     return folder_encoder(
         folder,
         name,

@@ -177,7 +177,7 @@ def _check_preprocess(folder: Path, preprocess: Preprocess) -> None:
     if not known:
         raise EncoderError(
             f"{folder / CONFIG}: preprocess_cfg holds a value that open_clip does not know: {preprocess}; "
-            "copy the folder again from where the model was published"
+            "copy the folder again from where the model was published."
         )
 
 

@@ -7,14 +7,14 @@ package, and here in `colipri_config.json`, in its own words; a field that is le
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from radseek.retrieval.encoders.bert_files import BertFiles, read_bert, tokenizer_hash
-from radseek.retrieval.encoders.checkpoint import read_json
 from radseek.retrieval.encoders.download.file_hashes import check_manifest, file_sha256
 from radseek.retrieval.encoders.local_only import check_links
+from radseek.retrieval.encoders.settings_file import read_settings
 from radseek.retrieval.encoders.spec import Preprocess, TowerParts, canonical_hash, precision_class
 from radseek.retrieval.encoders.tower_identity import preprocess_hash
 from radseek.retrieval.encoders.transformers_checkpoint import find_transformers_weights
@@ -97,11 +97,7 @@ def colipri_parts(checkpoint: ColipriCheckpoint, precision: str) -> TowerParts:
 
 
 def _settings(path: Path) -> ColipriSettings:
-    given = read_json(path)
-    names = [one.name for one in fields(ColipriSettings)]
-    other = sorted(set(given) - set(names))
-    if other:
-        raise EncoderError(f"{path} holds {', '.join(other)}; it may hold {', '.join(names)}.")
+    given = read_settings(path, ColipriSettings)
     for name, value in given.items():
         whole = isinstance(value, int) and not isinstance(value, bool)
         if not (whole or (name == "spacing" and isinstance(value, float))) or not value > 0:

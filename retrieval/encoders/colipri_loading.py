@@ -18,16 +18,14 @@ from numpy.typing import NDArray
 from radseek.retrieval.encoders.bert_files import bert_tokenizer
 from radseek.retrieval.encoders.colipri_checkpoint import ColipriCheckpoint, colipri_parts, read_colipri
 from radseek.retrieval.encoders.colipri_towers import ColipriImages, ColipriTexts
-from radseek.retrieval.encoders.concepts import concept_names
 from radseek.retrieval.encoders.local_only import offline
 from radseek.retrieval.encoders.open_clip_import import compiler_later
 from radseek.retrieval.encoders.open_clip_model import first_line
-from radseek.retrieval.encoders.spec import EncoderSpec, Preprocess
-from radseek.retrieval.encoders.tower_state import NOT_FITTING, read_state, renamed, still
+from radseek.retrieval.encoders.tower_state import NOT_FITTING, one_width, read_state, renamed, still
 from radseek.retrieval.encoders.transformers_texts import TransformersTexts
+from radseek.retrieval.encoders.volume_folder_encoder import VolumeTowers, volume_folder_encoder
 from radseek.retrieval.encoders.volume_tower_encoder import VolumeTowerEncoder
 from radseek.retrieval.errors import EncoderError
-from radseek.retrieval.imaging.views.recipe import recipe_hash
 
 __all__ = ["load_colipri"]
 
@@ -52,28 +50,17 @@ def load_colipri(folder: Path, name: str, precision: str, device: str) -> Volume
         batches = TransformersTexts(
             bert_tokenizer(checkpoint.bert), checkpoint.bert.context, name, trim=True, lower=None
         )
-    dim = int(images.projector.out_features)
-    if int(texts.backbone.config.hidden_size) != dim:
-        raise EncoderError(
-            f"{folder}: volume and text vectors are not of one width; they are not of one model; "
-            "copy the folder again from where the model was published."
-        )
-    spec = EncoderSpec(
-        name=name,
-        dim=dim,
-        preprocess=Preprocess(),
-        imaging_hash=recipe_hash(checkpoint.recipe),
+    scale, centres = _scale(checkpoint, state), _centres(checkpoint, images.side)
+    return volume_folder_encoder(
+        folder,
+        name,
+        VolumeTowers(images, texts, batches, scale, centres=centres),
+        dim=one_width(folder, int(images.projector.out_features), int(texts.backbone.config.hidden_size)),
         recipe=checkpoint.recipe,
-        towers_hash=parts.hash(),
-        scale=_scale(checkpoint, state),
+        parts=parts,
         precision=precision,
-        context=batches.context,
-        concepts=concept_names(folder),
-        towers=parts,
+        device=device,
     )
-    images = images.to(device, torch.bfloat16 if precision == "bf16" else torch.float32)
-    centres = _centres(checkpoint, images.side)
-    return VolumeTowerEncoder(images, texts.to(device), batches, spec, centres, folder=folder, device=device)
 
 
 def _state(checkpoint: ColipriCheckpoint) -> dict[str, torch.Tensor]:
@@ -113,10 +100,9 @@ def _texts(checkpoint: ColipriCheckpoint, state: Mapping[str, torch.Tensor]) -> 
 
     part = renamed({key: value for key, value in state.items() if key.startswith("text_encoder.")}, _TEXT_NAMES)
     part = {key: value for key, value in part.items() if not key.endswith("embeddings.position_ids")}
-    config = {k: v for k, v in checkpoint.bert.config.items() if k not in ("model_type", "projection_size")}
     try:
         with torch.random.fork_rng(devices=[]):  # what is drawn here is replaced by the weights
-            bert = transformers.BertModel(transformers.BertConfig(**config), add_pooling_layer=False)
+            bert = transformers.BertModel(transformers.BertConfig(**checkpoint.bert.tower), add_pooling_layer=False)
             tower = ColipriTexts(bert, checkpoint.settings.num_heads).float()
         tower.load_state_dict(part, strict=True)
     except NOT_FITTING as error:

@@ -31,6 +31,6 @@ def folder_recipe(folder: Path, *, volumes: bool = False) -> ImagingRecipe:
         ) from error
     if (recipe.volume is not None) != volumes:
         raise EncoderError(
-            f"{path} asks for {'slices' if volumes else 'volumes'}, and these towers read the other; mend that file."
+            f"{path} asks for {'slices' if volumes else 'volumes'}, and these towers read the other; correct that file."
         )
     return recipe

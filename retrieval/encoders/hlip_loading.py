@@ -10,18 +10,16 @@ from typing import Final
 import torch
 
 from radseek.retrieval.encoders.bert_files import bert_tokenizer
-from radseek.retrieval.encoders.concepts import concept_names
 from radseek.retrieval.encoders.hlip_checkpoint import HlipCheckpoint, hlip_parts, hlip_recipe, read_hlip
 from radseek.retrieval.encoders.hlip_towers import HlipImages, HlipTexts
 from radseek.retrieval.encoders.local_only import offline
 from radseek.retrieval.encoders.open_clip_import import compiler_later, open_clip
 from radseek.retrieval.encoders.open_clip_model import first_line
-from radseek.retrieval.encoders.spec import EncoderSpec, Preprocess
 from radseek.retrieval.encoders.tower_state import NOT_FITTING, read_state, renamed, still
 from radseek.retrieval.encoders.transformers_texts import CleanedTexts, TransformersTexts
+from radseek.retrieval.encoders.volume_folder_encoder import VolumeTowers, volume_folder_encoder
 from radseek.retrieval.encoders.volume_tower_encoder import VolumeTowerEncoder
 from radseek.retrieval.errors import EncoderError
-from radseek.retrieval.imaging.views.recipe import recipe_hash
 
 __all__ = ["load_hlip"]
 
@@ -37,29 +35,22 @@ def load_hlip(folder: Path, name: str, precision: str, device: str) -> VolumeTow
     with offline(), compiler_later():
         state = renamed(read_state(checkpoint.weights, "HLIP", _AGAIN), {"module.": ""})  # as its training saved it
         state = {key: value for key, value in state.items() if not key.startswith(_NO_VECTOR)}
-        scale, bias = _number(checkpoint, state.pop("logit_scale", None)), _bias(state)
+        scale, bias = _scale(checkpoint, state.pop("logit_scale", None)), _bias(state.pop("logit_bias", None))
         images, texts = _images(checkpoint, state), _texts(checkpoint, state)
         tokens = TransformersTexts(bert_tokenizer(checkpoint.bert), checkpoint.context, name, trim=True, lower=None)
         batches = CleanedTexts(tokens, open_clip.tokenizer.get_clean_fn("whitespace"))
     if {images.head["proj"].out_features, texts.proj.out_features} != {checkpoint.width}:
         raise EncoderError(f"{folder}: its vectors are not {checkpoint.width} wide, as embed_dim says. {_AGAIN}")
-    recipe = hlip_recipe(images.shape)
-    spec = EncoderSpec(
-        name=name,
+    return volume_folder_encoder(
+        folder,
+        name,
+        VolumeTowers(images, texts, batches, scale, bias),
         dim=checkpoint.width,
-        preprocess=Preprocess(),
-        imaging_hash=recipe_hash(recipe),
-        recipe=recipe,
-        towers_hash=parts.hash(),
-        scale=math.exp(scale),
-        bias=bias,
+        recipe=hlip_recipe(images.shape),
+        parts=parts,
         precision=precision,
-        context=batches.context,
-        concepts=concept_names(folder),
-        towers=parts,
+        device=device,
     )
-    images = images.to(device, torch.bfloat16 if precision == "bf16" else torch.float32)
-    return VolumeTowerEncoder(images, texts.to(device), batches, spec, None, folder=folder, device=device)
 
 
 def _images(checkpoint: HlipCheckpoint, state: Mapping[str, torch.Tensor]) -> HlipImages:
@@ -79,10 +70,9 @@ def _texts(checkpoint: HlipCheckpoint, state: Mapping[str, torch.Tensor]) -> Hli
     import transformers
 
     part = renamed({key: value for key, value in state.items() if key.startswith("text.")}, {"text.": ""})
-    config = {k: v for k, v in checkpoint.bert.config.items() if k not in ("model_type", "projection_size")}
     try:
         with torch.random.fork_rng(devices=[]):  # what is drawn here is replaced by the weights
-            bert = transformers.BertModel(transformers.BertConfig(**config), add_pooling_layer=False)
+            bert = transformers.BertModel(transformers.BertConfig(**checkpoint.bert.tower), add_pooling_layer=False)
             tower = HlipTexts(bert, len(part["proj.weight"])).float()
         tower.load_state_dict(part, strict=True)
     except NOT_FITTING as error:
@@ -92,14 +82,14 @@ def _texts(checkpoint: HlipCheckpoint, state: Mapping[str, torch.Tensor]) -> Hli
     return still(tower)
 
 
-def _bias(state: dict[str, torch.Tensor]) -> float:
+def _bias(found: torch.Tensor | None) -> float:
     """Return what a model that was trained as SigLIP adds to its logits; of others 0."""
-    found = state.pop("logit_bias", None)
     return 0.0 if found is None else float(found.reshape(-1)[0])
 
 
-def _number(checkpoint: HlipCheckpoint, found: torch.Tensor | None) -> float:
+def _scale(checkpoint: HlipCheckpoint, found: torch.Tensor | None) -> float:
+    """Return e to the power of the file's `logit_scale`, as in CLIP."""
     value = float("nan") if found is None or found.numel() != 1 else float(found)
     if not math.isfinite(value) or value > 10:
         raise EncoderError(f"{checkpoint.weights} holds no logit_scale that can be one. {_AGAIN}")
-    return value
+    return math.exp(value)

@@ -7,14 +7,14 @@ The package MedCLIP publishes one file of weights, `pytorch_model.bin`, and take
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
 from radseek.retrieval.encoders.bert_files import BertFiles, read_bert, tokenizer_hash
-from radseek.retrieval.encoders.checkpoint import read_json
 from radseek.retrieval.encoders.download.file_hashes import check_manifest, file_sha256
 from radseek.retrieval.encoders.local_only import check_links
+from radseek.retrieval.encoders.settings_file import read_settings
 from radseek.retrieval.encoders.spec import Preprocess, TowerParts, canonical_hash, precision_class
 from radseek.retrieval.encoders.tower_identity import preprocess_hash
 from radseek.retrieval.encoders.transformers_checkpoint import find_transformers_weights
@@ -87,11 +87,7 @@ def medclip_parts(checkpoint: MedClipCheckpoint, precision: str) -> TowerParts:
 
 
 def _settings(path: Path) -> MedClipSettings:
-    given = read_json(path)
-    names = [one.name for one in fields(MedClipSettings)]
-    other = sorted(set(given) - set(names))
-    if other:
-        raise EncoderError(f"{path} holds {', '.join(other)}; it may hold {', '.join(names)}.")
+    given = read_settings(path, MedClipSettings)
     for name, own in asdict(MedClipSettings()).items():
         value = given.get(name, own)
         kinds = (int,) if isinstance(own, int) else (int, float)

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import nn
 
-from radseek.retrieval.encoders.bert_files import bert_tokenizer
+from radseek.retrieval.encoders.bert_files import BertFiles, bert_tokenizer
 from radseek.retrieval.encoders.folder_encoder import folder_encoder
 from radseek.retrieval.encoders.local_only import offline
 from radseek.retrieval.encoders.medclip_checkpoint import MedClipCheckpoint, medclip_parts, read_medclip
@@ -23,6 +22,7 @@ from radseek.retrieval.encoders.medclip_towers import MedClipImages, MedClipText
 from radseek.retrieval.encoders.open_clip_import import compiler_later
 from radseek.retrieval.encoders.open_clip_model import first_line
 from radseek.retrieval.encoders.tower_encoder import TowerEncoder
+from radseek.retrieval.encoders.tower_state import NOT_FITTING, read_state, still
 from radseek.retrieval.encoders.transformers_texts import TransformersTexts
 from radseek.retrieval.errors import EncoderError
 
@@ -31,8 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["load_medclip"]
 
-_FAILURES: Final = (TypeError, ValueError, KeyError, RuntimeError, AssertionError, AttributeError, IndexError,
-                    ZeroDivisionError, SafetensorError, OSError)  # fmt: skip
+_AGAIN: Final = "Weights and configuration must be those that the model was published with."
 _IMAGES, _TEXTS, _SCALE = "vision_model.", "text_model.", "logit_scale"
 # What gives no vector: the layer that pools BERT's class token, and numbers that older versions saved.
 _NO_VECTOR: Final = re.compile(r"text_model\.model\.pooler\.|.*position_ids$|.*relative_position_index$")
@@ -56,13 +55,14 @@ def load_medclip(folder: Path, name: str, precision: str, device: str) -> TowerE
     """Load a MedCLIP folder. Raises what `load_encoder` does."""
     checkpoint = read_medclip(folder)
     parts = medclip_parts(checkpoint, precision)
+    state = read_state(checkpoint.weights, "MedCLIP", _AGAIN)
     try:
         with offline(), compiler_later(), torch.random.fork_rng(devices=[]):  # what is drawn is replaced by the weights
-            model = _towers(checkpoint)
-    except _FAILURES as error:
+            model = _towers(checkpoint, state)
+    except (*NOT_FITTING, ZeroDivisionError) as error:
         raise EncoderError(
             f"{checkpoint.weights} does not fit MedCLIP's towers and the text tower of config.json: "
-            f"{first_line(error)} Weights and configuration must be those that the model was published with."
+            f"{first_line(error)} {_AGAIN}"
         ) from error
     tokenizer = bert_tokenizer(checkpoint.bert)
     return folder_encoder(
@@ -78,18 +78,18 @@ def load_medclip(folder: Path, name: str, precision: str, device: str) -> TowerE
     )
 
 
-def _towers(checkpoint: MedClipCheckpoint) -> MedClipTowers:
-    state = {key: value for key, value in load_file(checkpoint.weights).items() if not _NO_VECTOR.match(key)}
+def _towers(checkpoint: MedClipCheckpoint, whole: Mapping[str, torch.Tensor]) -> MedClipTowers:
+    state = {key: value for key, value in whole.items() if not _NO_VECTOR.match(key)}
     scale = state.pop(_SCALE)
     images = {key.removeprefix(_IMAGES): state.pop(key) for key in list(state) if key.startswith(_IMAGES)}
     texts = {key.removeprefix(_TEXTS): state.pop(key) for key in list(state) if key.startswith(_TEXTS)}
     if state:
         raise KeyError(f"it holds {sorted(state)[0]}, which MedCLIP has not.")
     seen = _images(images, checkpoint.settings.img_size)
-    read = _texts(texts, checkpoint.bert.config)
+    read = _texts(texts, checkpoint.bert)
     if seen.head.out_features != read.head.out_features:
         raise ValueError(f"vectors of pictures are {seen.head.out_features} wide, of texts {read.head.out_features}.")
-    return MedClipTowers(seen, read, scale).float().eval().requires_grad_(False)
+    return still(MedClipTowers(seen, read, scale))
 
 
 def _images(state: dict[str, torch.Tensor], size: int) -> MedClipImages:
@@ -100,12 +100,11 @@ def _images(state: dict[str, torch.Tensor], size: int) -> MedClipImages:
     return MedClipImages(SwinCells(_swin(_below(state, "model."), size)), head)
 
 
-def _texts(state: dict[str, torch.Tensor], config: Any) -> MedClipTexts:
+def _texts(state: dict[str, torch.Tensor], files: BertFiles) -> MedClipTexts:
     import transformers
 
     head = _linear(state, "projection_head.weight")
-    about = transformers.BertConfig(**{key: value for key, value in config.items() if key != "model_type"})
-    bert = transformers.BertModel(about, add_pooling_layer=False)
+    bert = transformers.BertModel(transformers.BertConfig(**files.tower), add_pooling_layer=False)
     bert.load_state_dict(_below(state, "model."), strict=True)
     return MedClipTexts(bert, head)
 

@@ -7,14 +7,14 @@ the words of its transforms; a field that is left out has the published model's 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from radseek.retrieval.encoders.checkpoint import read_json
 from radseek.retrieval.encoders.download.file_hashes import check_manifest, file_sha256
 from radseek.retrieval.encoders.local_only import check_links
 from radseek.retrieval.encoders.longformer_files import LongformerFiles, longformer_tokenizer_hash, read_longformer
+from radseek.retrieval.encoders.settings_file import read_settings
 from radseek.retrieval.encoders.spec import Preprocess, TowerParts, canonical_hash, precision_class
 from radseek.retrieval.encoders.tower_identity import preprocess_hash
 from radseek.retrieval.encoders.transformers_checkpoint import find_transformers_weights
@@ -89,11 +89,7 @@ def merlin_parts(checkpoint: MerlinCheckpoint, precision: str) -> TowerParts:
 
 
 def _settings(path: Path) -> MerlinSettings:
-    given = read_json(path)
-    names = [one.name for one in fields(MerlinSettings)]
-    other = sorted(set(given) - set(names))
-    if other:
-        raise EncoderError(f"{path} holds {', '.join(other)}; it may hold {', '.join(names)}.")
+    given = read_settings(path, MerlinSettings)
     for name, value in given.items():
         kinds = (int,) if name == "spatial_size" else (int, float)
         if not _are_three(value, kinds):

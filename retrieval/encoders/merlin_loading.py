@@ -16,19 +16,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from radseek.retrieval.encoders.concepts import concept_names
 from radseek.retrieval.encoders.local_only import offline
 from radseek.retrieval.encoders.longformer_files import longformer_tokenizer
 from radseek.retrieval.encoders.merlin_checkpoint import MerlinCheckpoint, merlin_parts, read_merlin
 from radseek.retrieval.encoders.merlin_towers import MerlinImages, MerlinTexts
 from radseek.retrieval.encoders.open_clip_import import compiler_later
 from radseek.retrieval.encoders.open_clip_model import first_line
-from radseek.retrieval.encoders.spec import EncoderSpec, Preprocess
-from radseek.retrieval.encoders.tower_state import NOT_FITTING, read_state, renamed, still
+from radseek.retrieval.encoders.tower_state import NOT_FITTING, one_width, read_state, renamed, still
 from radseek.retrieval.encoders.transformers_texts import CleanedTexts, TransformersTexts
+from radseek.retrieval.encoders.volume_folder_encoder import VolumeTowers, volume_folder_encoder
 from radseek.retrieval.encoders.volume_tower_encoder import VolumeTowerEncoder
 from radseek.retrieval.errors import EncoderError
-from radseek.retrieval.imaging.views.recipe import recipe_hash
 
 __all__ = ["load_merlin", "words_and_marks"]
 
@@ -62,28 +60,16 @@ def load_merlin(folder: Path, name: str, precision: str, device: str) -> VolumeT
         scale = _scale(checkpoint, state.pop(_SCALE, None))
         images, texts = _images(checkpoint, state), _texts(checkpoint, state)
         batches = _batches(checkpoint, name)
-    dim = int(images.contrastive_head.out_channels)
-    if int(texts.linear_layer.out_features) != dim:
-        raise EncoderError(
-            f"{folder}: volume and text vectors are not of one width; they are not of one model: "
-            "copy the folder again from where the model was published."
-        )
-    spec = EncoderSpec(
-        name=name,
-        dim=dim,
-        preprocess=Preprocess(),
-        imaging_hash=recipe_hash(checkpoint.recipe),
+    return volume_folder_encoder(
+        folder,
+        name,
+        VolumeTowers(images, texts, batches, scale, centres=_centres(checkpoint, images.stride)),
+        dim=one_width(folder, int(images.contrastive_head.out_channels), int(texts.linear_layer.out_features)),
         recipe=checkpoint.recipe,
-        towers_hash=parts.hash(),
-        scale=scale,
+        parts=parts,
         precision=precision,
-        context=batches.context,
-        concepts=concept_names(folder),
-        towers=parts,
+        device=device,
     )
-    images = images.to(device, torch.bfloat16 if precision == "bf16" else torch.float32)
-    centres = _centres(checkpoint, images.stride)
-    return VolumeTowerEncoder(images, texts.to(device), batches, spec, centres, folder=folder, device=device)
 
 
 def _images(checkpoint: MerlinCheckpoint, state: Mapping[str, torch.Tensor]) -> MerlinImages:

@@ -23,7 +23,7 @@ def build_model(config: dict[str, Any], source: str) -> Any:
     except (TypeError, ValueError, KeyError, RuntimeError, AssertionError, OSError, AttributeError) as error:
         raise EncoderError(
             f"{source}: open_clip cannot build the towers of its open_clip_config.json: {first_line(error)}; "
-            "copy the folder again from where the model was published"
+            "copy the folder again from where the model was published."
         ) from error
 
 

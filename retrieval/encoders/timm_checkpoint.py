@@ -134,8 +134,7 @@ def _preprocess(path: Path, about: Mapping[str, Any]) -> Preprocess:
     if mode not in ("center", "squash") or interpolation not in _INTERPOLATIONS:
         raise EncoderError(
             f"{path}: crop_mode '{mode}' with interpolation '{interpolation}' is not read; center and squash, bicubic "
-            "and bilinear are. "
-            "Take a model of those."
+            "and bilinear are. Take a model of those."
         )
     mean, std = (tuple(map(float, about.get(key) or own)) for key, own in (("mean", _MEAN), ("std", _STD)))
     if not len(mean) == len(std) == 3 or min(std) <= 0:

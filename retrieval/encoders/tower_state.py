@@ -14,7 +14,7 @@ from torch import nn
 from radseek.retrieval.encoders.open_clip_model import first_line
 from radseek.retrieval.errors import EncoderError
 
-__all__ = ["NOT_FITTING", "read_state", "renamed", "still"]
+__all__ = ["NOT_FITTING", "one_width", "read_state", "renamed", "still"]
 
 # What a tower raises that is built or filled from a state which is not its own.
 NOT_FITTING: Final = (TypeError, ValueError, KeyError, RuntimeError, AssertionError, AttributeError, IndexError)
@@ -37,6 +37,16 @@ def renamed(state: Mapping[str, torch.Tensor], names: Mapping[str, str]) -> dict
         start = next((theirs for theirs in names if key.startswith(theirs)), None)
         found[key if start is None else names[start] + key.removeprefix(start)] = value  # unknown: said when loaded
     return found
+
+
+def one_width(folder: Path, images: int, texts: int) -> int:
+    """Return the width of the vectors of both towers. Raises `EncoderError` where there is no one width."""
+    if images != texts:
+        raise EncoderError(
+            f"{folder}: image vectors are {images} wide and text vectors {texts}; they are not of one model. "
+            "Copy the folder again from where the model was published."
+        )
+    return images
 
 
 def still(tower: _Tower) -> _Tower:

@@ -24,6 +24,7 @@ from radseek.retrieval.encoders.local_only import offline
 from radseek.retrieval.encoders.open_clip_import import compiler_later
 from radseek.retrieval.encoders.open_clip_model import first_line
 from radseek.retrieval.encoders.tower_encoder import TowerEncoder
+from radseek.retrieval.encoders.tower_state import one_width
 from radseek.retrieval.encoders.transformers_checkpoint import (
     IMAGE_KINDS,
     TransformersCheckpoint,
@@ -192,9 +193,4 @@ def _width(checkpoint: TransformersCheckpoint, towers: TransformersTowers) -> in
         return int(towers.visual.projection.out_features)  # type: ignore[arg-type]
     image = int(towers.visual.vision.config.hidden_size)
     text = int(towers.text.config.projection_size)
-    if image != text:
-        raise EncoderError(
-            f"{checkpoint.folder}: image vectors are {image} wide and text vectors {text}; "
-            "copy the folder again from where the model was published."
-        )
-    return image
+    return one_width(checkpoint.folder, image, text)

@@ -53,8 +53,8 @@ def _check_voxels(voxels: NDArray[Any]) -> None:
     if not (voxels.ndim in (2, 3) or colour) or 0 in voxels.shape or voxels.dtype.kind not in "iuf":
         raise UsageError(
             f"Voxels are numbers of shape (Z, Y, X) or (Y, X), or uint8 of shape (Z, Y, X, 3) for colour; "
-            f"these are {voxels.dtype} of shape {voxels.shape}; "
-            "change them to that."
+            f"these are {voxels.dtype} of shape {voxels.shape}. "
+            "Convert or reshape them."
         )
     if voxels.dtype.kind == "f" and not np.isfinite(voxels).any():
         raise UsageError("None of the voxels is a finite number; check how they were made.")
