@@ -107,6 +107,10 @@ def web_index(tmp_path_factory: pytest.TempPathFactory) -> WebIndex:
     env = environment(base / "home")
     with FileLock(base / "lock"):
         if not done.exists():
+            shared = base.parent / "narrator-cache" / "radseek"  # where the narrator's own tests unpack the model
+            (shared / "narrators").mkdir(parents=True, exist_ok=True)
+            (base / "home" / "cache").mkdir(parents=True)
+            (base / "home" / "cache" / "radseek").symlink_to(shared)
             _make(made, index, env)
             done.touch()
     return WebIndex(index, made / "studies", made / "reports.csv", env)
