@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import io
 import re
 import tomllib
@@ -220,6 +221,14 @@ def test_numbers_are_shown_as_given() -> None:
         "similarity 0.9641", "1 of 7 failed the check",
     ):  # fmt: skip
         assert shown in text, shown
+
+
+def test_why_a_sentence_is_the_templates_is_told_once_folded_and_not_under_it() -> None:
+    text = html.unescape(render_explanation(page()))
+    sentences, folded = text.split('<details class="narrated">')
+    why = words_in("en").page["replaced_why"].split("{")[0]
+    assert why not in sentences
+    assert folded.count(why) == sentences.count('class="swapped"') == 1
 
 
 def test_the_bars_of_agreement_are_to_scale() -> None:
