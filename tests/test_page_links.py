@@ -62,6 +62,20 @@ def test_a_link_leads_to_study_slice_and_window_and_back_to_what_was_before(brow
     expect(page.locator(".bottomLeft").first).to_contain_text("Level 55")
 
 
+def test_a_reader_who_goes_on_is_not_brought_back_when_the_findings_come(browser_page: Watched) -> None:
+    page = opened(browser_page)
+    first = page.locator("#rs-picker input").input_value()
+    tab = page.get_by_role("tab", name="Studies", exact=True)
+    tab.click()
+    other = "chest" if "head" in first else "head"
+    page.locator(".rs-list-row", has_text=f"CT {other}").first.click()
+    tab.click()
+    expect(page.locator("#rs-picker input")).not_to_have_value(first)
+    settled(page)
+    expect(tab).to_have_attribute("aria-selected", "true")
+    expect(page.locator(".rs-findings caption")).to_contain_text(f"{other}_ct")
+
+
 def test_a_link_may_name_a_query_and_one_of_a_study_that_is_gone_says_so(browser_page: Watched) -> None:
     page = browser_page.open("/#tab=search&q=pleural+effusion")
     expect(page.locator(".rs-hit").first).to_be_visible()

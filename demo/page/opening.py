@@ -50,15 +50,12 @@ def listen_to_opening(shell: Shell, page: gr.Blocks, spoken: Any) -> None:
     def afterwards(address: str, lang: Lang, key: str | None) -> tuple[Any, Any]:
         return (gr.skip(), gr.skip()) if key else chosen(address, lang)
 
-    def open_study(uploaded: list[str], lang: Lang, event: gr.EventData) -> tuple[Any, Any]:
+    def open_study(uploaded: list[str], lang: Lang, event: gr.EventData) -> Any:
         key = str(event._data.get("study", ""))
-        tab = str(event._data.get("tab", ""))
-        if not _is_there(shell, key, lang):
-            return gr.skip(), gr.skip()
-        return _shown(shell, key, uploaded, lang), gr.Tabs(selected=tab if tab in TABS else "screen")
+        return _shown(shell, key, uploaded, lang) if _is_there(shell, key, lang) else gr.skip()
 
-    given, shown = [shell.uploaded, shell.lang], [shell.study, shell.tabs]
-    opened = shell.wire.open(open_study, given, shown, trigger_mode="multiple", **QUIET)
+    # page.js has gone to the tab; told from here it would come late, and bring back a reader who went on.
+    opened = shell.wire.open(open_study, [shell.uploaded, shell.lang], [shell.study], trigger_mode="multiple", **QUIET)
     opened.then(None, [shell.study], js=_OPENED, **QUIET)
     address, asked = gr.Textbox(visible=False), gr.State("")  # as it was at first: a reader may be elsewhere by now
     page.load(first, address, [shell.study, shell.tabs, shell.lang, asked], js=_ADDRESS, **QUIET)

@@ -47,7 +47,7 @@ function open(study, at, tab) {
   goTab(tab);
   const shown = study === chosen ? null : turnTo(study); // the images wait for nobody
   Promise.race([shown, new Promise((done) => setTimeout(done, HEAD_START))]).then(() => {
-    if (opening === own) tellPython("open", { study, tab });
+    if (opening === own) tellPython("open", { study });
     else unanswered--; // another was asked for meanwhile
   });
 }

@@ -12,9 +12,9 @@ export function onTab(tell) {
   changed.add(tell);
 }
 
-/** Go to a tab. */
+/** Go to a tab; to the images where there is none of that name. */
 export function goTab(name) {
-  buttonOf(name)?.click();
+  buttonOf(NAMES.includes(name) ? name : "screen")?.click();
 }
 
 /** Return the tab that is shown; "" before there is one. */
