@@ -19,7 +19,6 @@ let opening = null; // {study, since}: what Python was asked to open last, until
 let unanswered = 0; // how often Python was asked to open one, and has not answered
 const OF_THE_CHOSEN = ["screen", "query"]; // places that show the chosen study and no other
 const OF_ONE = ".rs-of-study .rs-of-study > *"; // what is written of the chosen study
-const HEAD_START = 250; // ms that the images have before Python writes what is said of a study, which keeps the browser busy
 const LATE = 10_000; // ms for which Python may still speak of the study before
 
 // ---- studies opened by a button anywhere ---------------------------------------------------------------------------
@@ -41,15 +40,11 @@ function open(study, at, tab) {
   const screen = places.get("screen");
   if (at && screen && screen.shows && screen.shows.study === study) show("screen", { ...screen.shows });
   if (!tellPython) return;
-  const own = { study, since: performance.now() };
-  opening = own;
+  opening = { study, since: performance.now() };
   unanswered++;
+  tellPython("open", { study });
   goTab(tab);
-  const shown = study === chosen ? null : turnTo(study); // the images wait for nobody
-  Promise.race([shown, new Promise((done) => setTimeout(done, HEAD_START))]).then(() => {
-    if (opening === own) tellPython("open", { study });
-    else unanswered--; // another was asked for meanwhile
-  });
+  if (study !== chosen) turnTo(study); // the images wait for nobody
 }
 
 // Told by opening.py once a study asked for is chosen, or could not be: `detail` is the one that is chosen now.
@@ -162,7 +157,7 @@ document.addEventListener("rs-study", ({ detail }) => {
   turnTo(study);
 });
 
-/** Show the images of a study, "" for none, and nothing that is of another; the promise is kept once they stand. */
+/** Show the images of a study, "" for none, and nothing that is of another. */
 function turnTo(study) {
   chosen = study;
   address.noteStudy(chosen);
@@ -174,8 +169,7 @@ function turnTo(study) {
     place.root.hidden = !OF_THE_CHOSEN.includes(name);
   }
   // Python names the study too, but only where that is another one than it named last.
-  const shown = OF_THE_CHOSEN.map((name) => (chosen ? show(name, { study: chosen, lang: document.documentElement.lang }) : null));
-  return shown[0];
+  for (const name of chosen ? OF_THE_CHOSEN : []) show(name, { study: chosen, lang: document.documentElement.lang });
 }
 
 // ---- clicks --------------------------------------------------------------------------------------------------------
