@@ -13,9 +13,8 @@ from radseek.demo.page.shell import QUIET, Shell
 from radseek.demo.page.study_picker import choices_of, label_of, opening_study
 from radseek.retrieval.errors import RadseekError
 
-__all__ = ["TABS", "listen_to_opening", "named_in"]
+__all__ = ["listen_to_opening", "named_in"]
 
-TABS: Final = ("studies", "screen", "similar", "search", "explain", "archive", "about")
 _LONGEST: Final = 2_000  # characters of an address that are read
 # As it was at first (address.js); it never comes to a server by itself.
 _ADDRESS: Final = "() => [window.rsFirstAddress ?? window.location.hash]"
@@ -33,33 +32,32 @@ def listen_to_opening(shell: Shell, page: gr.Blocks, spoken: Any) -> None:
     """
     session = shell.session
 
-    def chosen(address: str, lang: Lang) -> tuple[Any, Any]:
-        named = named_in(address)
-        key, tab = named.get("study", ""), named.get("tab", "")
-        shown = gr.Tabs(selected=tab) if tab in TABS else gr.skip()
+    def chosen(address: str, lang: Lang) -> Any:
+        key = named_in(address).get("study", "")
         if key and _is_there(shell, key, lang):
-            return _shown(shell, key, [], lang), shown
-        return gr.Dropdown(choices=choices_of(session, (), lang), value=opening_study(session)), shown
+            return _shown(shell, key, [], lang)
+        return gr.Dropdown(choices=choices_of(session, (), lang), value=opening_study(session))
 
     def first(address: str, request: gr.Request) -> tuple[Any, ...]:
         if request.headers.get("accept-language", "").lower().startswith("zh"):
             # The study once every word is Chinese: what is said of none comes before.
-            return gr.skip(), gr.skip(), "zh", address
-        return *chosen(address, "en"), gr.skip(), address  # a reader may have chosen the other language meanwhile
+            return gr.skip(), "zh", address
+        return chosen(address, "en"), gr.skip(), address  # a reader may have chosen the other language meanwhile
 
-    def afterwards(address: str, lang: Lang, key: str | None) -> tuple[Any, Any]:
-        return (gr.skip(), gr.skip()) if key else chosen(address, lang)
+    def afterwards(address: str, lang: Lang, key: str | None) -> Any:
+        return gr.skip() if key else chosen(address, lang)
 
     def open_study(uploaded: list[str], lang: Lang, event: gr.EventData) -> Any:
         key = str(event._data.get("study", ""))
         return _shown(shell, key, uploaded, lang) if _is_there(shell, key, lang) else gr.skip()
 
-    # page.js has gone to the tab; told from here it would come late, and bring back a reader who went on.
+    # tab_bar.js goes to the tab. From here it would come late and bring back a reader who went on; and of what an event
+    # writes to, Gradio copies every part whenever any event starts or ends: of the tabs, the page (0.6 s a study).
     opened = shell.wire.open(open_study, [shell.uploaded, shell.lang], [shell.study], trigger_mode="multiple", **QUIET)
     opened.then(None, [shell.study], js=_OPENED, **QUIET)
     address, asked = gr.Textbox(visible=False), gr.State("")  # as it was at first: a reader may be elsewhere by now
-    page.load(first, address, [shell.study, shell.tabs, shell.lang, asked], js=_ADDRESS, **QUIET)
-    spoken.then(afterwards, [asked, shell.lang, shell.study], [shell.study, shell.tabs], **QUIET)
+    page.load(first, address, [shell.study, shell.lang, asked], js=_ADDRESS, **QUIET)
+    spoken.then(afterwards, [asked, shell.lang, shell.study], shell.study, **QUIET)
 
 
 def named_in(address: str) -> dict[str, str]:

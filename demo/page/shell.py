@@ -52,8 +52,7 @@ class Spoken:
 class Shell:
     """Handed to each tab as it is built. `study` holds the chosen study's key, "" for none; `lang` is "en" or "zh".
 
-    A tab that opens a study outputs to `study` and `tabs` (`return key, gr.Tabs(selected="screen")`), or puts a button
-    with `data-open="KEY"` into its HTML.
+    A tab that opens a study puts a button with `data-open="KEY"` into its HTML. No event writes to `tabs` (opening.py).
     """
 
     session: Session

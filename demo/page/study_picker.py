@@ -25,7 +25,9 @@ __all__ = [
     "study_label",
 ]
 
-LISTED: Final = 500  # studies in the list; the others are reached from search, similar cases and the archive
+LISTED: Final = (
+    100  # studies in the picker: Gradio copies all its choices when an event starts or ends; the Studies tab lists all
+)
 _SHORT: Final = 6  # the last digits of a key: enough to distinguish studies of one list
 
 

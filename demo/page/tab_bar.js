@@ -1,11 +1,14 @@
 // Which tab is shown, and going to one: also where the window is too narrow for Gradio's own row of tabs. There, a bar of
 // ours has them all, for Gradio puts those that do not fit into a menu.
 
+import { read } from "./address.js";
+
 export const NAMES = ["studies", "screen", "similar", "search", "explain", "archive", "about"];
 
 const changed = new Set();
 let drawn = "";
 let shown = "";
+let wanted = NAMES.includes(read().tab) ? read().tab : ""; // by the address, until it can be gone to
 
 /** Call `tell(name)` whenever another tab is shown. */
 export function onTab(tell) {
@@ -14,6 +17,7 @@ export function onTab(tell) {
 
 /** Go to a tab; to the images where there is none of that name. */
 export function goTab(name) {
+  wanted = "";
   buttonOf(NAMES.includes(name) ? name : "screen")?.click();
 }
 
@@ -34,13 +38,14 @@ function look() {
   const tabs = document.querySelector("#rs-tabs > .tab-wrapper");
   if (!tabs) return;
   const words = [...tabs.querySelectorAll(".tab-container.visually-hidden button")].map((one) => one.textContent);
+  if (wanted && buttonOf(wanted)) goTab(wanted);
   const now = tabNow();
   if (words.length === NAMES.length && words.join() !== drawn) draw(tabs, words);
   for (const one of document.querySelectorAll(".rs-tabbar button")) {
     if (one.dataset.page === now) one.setAttribute("aria-current", "page");
     else one.removeAttribute("aria-current");
   }
-  if (!now || now === shown) return;
+  if (!now || now === shown || wanted) return;
   shown = now;
   document.querySelector(".rs-tabbar [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
   for (const tell of changed) tell(now);
