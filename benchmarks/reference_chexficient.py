@@ -51,9 +51,7 @@ def main(folder: Path, size: str, source: Path) -> None:
             transforms.Resize(side, interpolation=Image.BICUBIC),
             transforms.CenterCrop(side),
             transforms.ToTensor(),
-            transforms.Normalize(
-                mean=[0.48145466, 0.4578275, 0.40821073], std=[0.26862954, 0.26130258, 0.27577711]
-            ),
+            transforms.Normalize(mean=[0.48145466, 0.4578275, 0.40821073], std=[0.26862954, 0.26130258, 0.27577711]),
         ]
     )
     read = partial(_read, model, args.max_bert_length)
@@ -62,16 +60,16 @@ def main(folder: Path, size: str, source: Path) -> None:
         images = torch.cat([model.encode_image(one[None]) for one in seen])
         alone = torch.cat([read([text]) for text in TEXTS])
         together = read([*TEXTS, LONG])
-    mean, std = (torch.tensor(one).view(1, 3, 1, 1) for one in (transform.transforms[3].mean, transform.transforms[3].std))
+    mean, std = (
+        torch.tensor(one).view(1, 3, 1, 1) for one in (transform.transforms[3].mean, transform.transforms[3].std)
+    )
     np.savez(folder.with_suffix(".npz"), pixels=(seen * std + mean) * 255, images=images, texts=alone,
              together=together[:-1], long=together[-1:])  # fmt: skip
 
 
 def _read(model: Any, most: int, texts: list[str]) -> torch.Tensor:
     tokenizer = model.text_encoder.tokenizer
-    return model.encode_text(
-        tokenizer(texts, padding="longest", truncation=True, max_length=most, return_tensors="pt")
-    )
+    return model.encode_text(tokenizer(texts, padding="longest", truncation=True, max_length=most, return_tensors="pt"))
 
 
 def _made(models_clip: Any, base: str, side: int, *, tiny: bool) -> Any:
@@ -84,7 +82,7 @@ def _made(models_clip: Any, base: str, side: int, *, tiny: bool) -> Any:
     places = torch.zeros(1, 1 + 37**2, TINY_VIT["embed_dim"] if tiny else 768)
     with (
         mock.patch.object(models_clip, "vit_base", small if tiny else models_clip.vit_base),
-        mock.patch.object(torch.hub, "load_state_dict_from_url", lambda *_, **__: {"pos_embed": places}),
+        mock.patch.object(torch.hub, "load_state_dict_from_url", return_value={"pos_embed": places}),
     ):
         width = WIDTH if tiny else 512
         return models_clip.CheXficient(text_name=base, image_size=side, proj_dim=width)

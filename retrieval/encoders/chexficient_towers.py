@@ -1,6 +1,7 @@
-"""CheXficient's text tower, and both towers in the form that `TowerEncoder` takes: pixels or token ids in, features out.
+"""CheXficient's towers in the form that `TowerEncoder` takes: pixels or token ids in, joint features out.
 
-Source of the shapes: Wang et al. 2026 (arXiv 2602.22843), as `models_clip.py` of cwangrun/CheXficient builds them.
+The image tower is timm's, with a projection. Source of the shapes: Wang et al. 2026 (arXiv 2602.22843), as
+`models_clip.py` of cwangrun/CheXficient builds them.
 """
 
 from __future__ import annotations
