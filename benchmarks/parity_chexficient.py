@@ -29,9 +29,10 @@ from tests.biovil_support import TEXTS, pictures
 from tests.chexficient_support import LONG
 
 _REFERENCE = Path(__file__).with_name("reference_chexficient.py")
-_NEEDS = ("transformers==4.52.4", "torch==2.13.0", "torchvision==0.28.0", "opencv-python-headless", "safetensors")
+_NEEDS = ("transformers==4.52.4", "torch==2.15.0", "torchvision==0.29.2", "opencv-python-headless==4.13.0.92",
+          "safetensors")  # fmt: skip
 _CODE = "https://github.com/cwangrun/CheXficient"
-_COMMIT = "93b55e9"
+_COMMIT = "93b55e928e689ff4545139c37a4e8343d226a625"
 
 
 def main() -> None:

@@ -18,6 +18,7 @@ from transformers import BertConfig, BertModel, BertTokenizer
 
 from radseek import Engine, Study
 from radseek.retrieval.encoders.chexficient_checkpoint import chexficient_parts, read_chexficient
+from radseek.retrieval.encoders.download import pickle_worker
 from radseek.retrieval.encoders.download.fetch import FETCHABLE, fetch
 from radseek.retrieval.encoders.encoder import TextCutWarning
 from radseek.retrieval.encoders.input_pixels import prepare_slices
@@ -149,19 +150,20 @@ def test_other_settings_are_refused_and_the_hubs_own_folder_says_what_to_do(fold
     assert not (broken / "executed").exists()
 
 
-def test_the_published_pickle_is_converted_and_the_identity_holds_what_changes_a_vector(
+def test_a_trainings_pickle_is_converted_and_the_identity_holds_what_changes_a_vector(
     folder: Path, tmp_path: Path
 ) -> None:
     """As the authors' training saves it: the weights beside the optimiser's numbers and the chosen studies."""
-    old = copy_folder(folder, tmp_path / "old")
-    saved = {"model": load_file(old / "model.safetensors"), "optimizer": {"state": {}}, "epoch": 3, "subset": {1, 5}}
-    torch.save(saved, old / "pytorch_model.pth")
-    (old / "model.safetensors").unlink()
+    made = copy_folder(folder, tmp_path / "made")
+    weights = load_file(made / "model.safetensors")
+    saved = {"model": weights, "optimizer": {"state": {0: {"step": torch.ones(1)}}}, "epoch": 3, "subset": {1, 5}}
+    torch.save(saved, tmp_path / "pytorch_model.pth")
+    pickle_worker.main(str(tmp_path / "pytorch_model.pth"), str(made / "model.safetensors"))  # what `fetch` runs
+    assert load_file(made / "model.safetensors").keys() == weights.keys()
     plain = chexficient_parts(read_chexficient(folder), "fp32")
-    assert chexficient_parts(read_chexficient(fetch(str(old), tmp_path / "new")), "bf16") == plain
-    changed = copy_folder(folder, tmp_path / "changed")
-    edit_json(changed / "chexficient_config.json", lambda config: config.update(image_size=70, max_bert_length=40))
-    other = chexficient_parts(read_chexficient(changed), "fp32")
+    assert chexficient_parts(read_chexficient(made), "bf16") == plain
+    edit_json(made / "chexficient_config.json", lambda config: config.update(image_size=70, max_bert_length=40))
+    other = chexficient_parts(read_chexficient(made), "fp32")
     assert (other.weights, other.architecture) == (plain.weights, plain.architecture)
     assert other.preprocess != plain.preprocess
     assert other.tokenizer != plain.tokenizer
