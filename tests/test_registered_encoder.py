@@ -23,6 +23,7 @@ from radseek.retrieval.encoders.spec import EncoderSpec
 from radseek.retrieval.errors import EncoderError, UnknownNameError
 from tests.biovil_support import write_biovil
 from tests.build_support import write_ct
+from tests.chexficient_support import write_chexficient
 from tests.each_support import each
 from tests.encoder_folder_support import write_folder
 from tests.encoder_support import TinyEncoder
@@ -144,6 +145,7 @@ LOADERS: dict[str, Callable[[Path], Path | str]] = {
     **dict(IMAGE_WRITERS),
     "biovil": write_biovil,
     "medclip": write_medclip,
+    "chexficient": write_chexficient,
 }
 
 

@@ -30,6 +30,7 @@ from radseek.retrieval.encoders.spec import TowerParts, check_match
 from radseek.retrieval.encoders.transformers_checkpoint import read_transformers, transformers_parts
 from radseek.retrieval.errors import EncoderError, EncoderMismatchError, MissingExtraError, MissingFileError
 from tests.biovil_support import write_biovil
+from tests.chexficient_support import write_chexficient
 from tests.colipri_support import write_colipri
 from tests.each_support import each
 from tests.encoder_folder_support import copy_folder, edit_json, write_json
@@ -47,16 +48,18 @@ FILES = [
 ]
 KINDS = {
     **WRITERS, "biovil": write_biovil, "colipri": write_colipri, "merlin": write_merlin, "hlip": write_hlip,
-    "medclip": write_medclip,
+    "medclip": write_medclip, "chexficient": write_chexficient,
 }  # fmt: skip
 FILES_OF = dict.fromkeys(WRITERS, FILES) | {
     "biovil": ["biovil_image_resnet50_proj_size_128.safetensors", "config.json", "model.safetensors",
                "tokenizer_config.json", "vocab.txt"],
+    "chexficient": ["chexficient_config.json", "config.json", "model.safetensors", "vocab.txt"],
     "merlin": ["config.json", "merges.txt", "merlin_config.json", "model.safetensors", "tokenizer_config.json",
                "vocab.json"],
     "hlip": ["config.json", "model.safetensors", "open_clip_config.json", "tokenizer_config.json", "vocab.txt"],
 }  # fmt: skip
-TELLING = {"merlin": "merlin_config.json", "hlip": "open_clip_config.json"}  # without it the folder is of another kind
+# without it the folder is of another kind
+TELLING = {"chexficient": "chexficient_config.json", "merlin": "merlin_config.json", "hlip": "open_clip_config.json"}
 
 
 @pytest.fixture(scope="module")
@@ -207,6 +210,8 @@ def test_a_file_that_is_no_configuration_is_named(folders, tmp_path, name, conte
         ("hlip", "tokenizer_config.json", {"trust_remote_code": True}, "never run"),
         ("medclip", "config.json", {"auto_map": {"AutoModel": "modeling.Evil"}}, "never run"),
         ("medclip", "config.json", {"_attn_implementation": "owner/kernel"}, "owner/kernel"),
+        ("chexficient", "config.json", {"auto_map": {"AutoModel": "modeling.Evil"}}, "never run"),
+        ("chexficient", "config.json", {"_attn_implementation": "owner/kernel"}, "owner/kernel"),
     ],
 )
 def test_what_names_code_or_a_hub_is_refused(folders, tmp_path, kind, name, value, said):
@@ -242,6 +247,7 @@ IMAGES = "biovil_image_resnet50_proj_size_128"
         ("merlin", "model.safetensors", "merlin.pt"),
         ("hlip", "model.safetensors", "hlip.pt"),
         ("medclip", "model.safetensors", "pytorch_model.bin"),
+        ("chexficient", "model.safetensors", "pytorch_model.pth"),
     ],
 )
 @each("gadget", list(GADGETS))
@@ -293,6 +299,7 @@ def test_a_plain_pickle_is_converted_once(folders, tmp_path, whole):
         ("merlin", "model.safetensors"),
         ("hlip", "model.safetensors"),
         ("medclip", "model.safetensors"),
+        ("chexficient", "model.safetensors"),
     ],
 )
 def test_a_header_as_long_as_the_earth_is_refused(folders, tmp_path, kind, name):
@@ -320,7 +327,8 @@ def test_weights_that_do_not_fit_are_refused_and_none_is_left_as_drawn(folders, 
      ("biovil", f"{IMAGES}.safetensors"), ("biovil", "vocab.txt"),
      ("colipri", "colipri_config.json"), ("colipri", "model.safetensors"), ("merlin", "merges.txt"),
      ("merlin", "model.safetensors"), ("hlip", "open_clip_config.json"), ("hlip", "model.safetensors"),
-      ("medclip", "medclip_config.json"), ("medclip", "model.safetensors"), ("medclip", "vocab.txt")],
+      ("medclip", "medclip_config.json"), ("medclip", "model.safetensors"), ("medclip", "vocab.txt"),
+      ("chexficient", "chexficient_config.json"), ("chexficient", "model.safetensors")],
 )  # fmt: skip
 def test_links_out_of_the_folder_are_refused(folders, tmp_path, kind, name):
     linked = copy_folder(folders[kind], tmp_path / "model")

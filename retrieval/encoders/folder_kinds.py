@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from radseek.retrieval.encoders.biovil_checkpoint import BIOVIL_IMAGES, is_biovil_folder, read_biovil
 from radseek.retrieval.encoders.checkpoint import WEIGHTS, read_checkpoint
+from radseek.retrieval.encoders.chexficient_checkpoint import is_chexficient_folder, read_chexficient
 from radseek.retrieval.encoders.colipri_checkpoint import is_colipri_folder, read_colipri
 from radseek.retrieval.encoders.hlip_checkpoint import is_hlip_folder, read_hlip
 from radseek.retrieval.encoders.medclip_checkpoint import is_medclip_folder, read_medclip
@@ -77,6 +78,13 @@ _KINDS: Final = (
         (TRANSFORMERS_WEIGHTS,),
         "medclip_loading:load_medclip",
         settings=("medclip_config.json",),
+    ),
+    FolderKind(
+        is_chexficient_folder,
+        read_chexficient,
+        (TRANSFORMERS_WEIGHTS,),
+        "chexficient_loading:load_chexficient",
+        settings=("chexficient_config.json",),
     ),
     FolderKind(
         is_biovil_folder, read_biovil, (TRANSFORMERS_WEIGHTS,), "biovil_loading:load_biovil", tuple(BIOVIL_IMAGES)

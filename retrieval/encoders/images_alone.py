@@ -37,15 +37,15 @@ class ClassToken(nn.Module):
 
 
 class PooledTrunk(nn.Module):
-    """A model of timm without its classifier: `(N, 3, S, S)` to pooled features `(N, D)`.
+    """A model of timm without its classifier: `(N, 3, S, S)` to pooled features `(N, D)`, projected by `head` if any.
 
     `trunk` and `head` have the names of open_clip's timm towers, so that heat maps look into both alike.
     """
 
-    def __init__(self, trunk: nn.Module) -> None:
+    def __init__(self, trunk: nn.Module, head: nn.Module | None = None) -> None:
         super().__init__()
         self.trunk = trunk
-        self.head = nn.Identity()
+        self.head = nn.Identity() if head is None else head
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         """Return the features of pictures."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 __all__ = ["main"]
 
@@ -19,12 +20,20 @@ def main(source: str, target: str) -> None:
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         lines = str(error).split("\n\n")[0].splitlines() or [type(error).__name__]
         sys.exit(f"it is not a plain file of weights ({lines[0][:200]}).")
-    tensors = loaded.get("state_dict", loaded) if isinstance(loaded, dict) else {}
+    tensors = _weights(loaded) if isinstance(loaded, dict) else {}
     # Two names may share one storage; safetensors keeps each whole.
     kept = {str(k): v.detach().clone().contiguous() for k, v in tensors.items() if isinstance(v, torch.Tensor)}
     if not kept:
         sys.exit("it holds no tensors.")
     save_file(kept, target, metadata={"format": "pt"})
+
+
+def _weights(loaded: dict[str, Any]) -> dict[str, Any]:
+    """Return the weights, which may lie beside a training's other numbers under one of two names."""
+    for name in ("state_dict", "model"):
+        if isinstance(loaded.get(name), dict):
+            return loaded[name]  # type: ignore[no-any-return]
+    return loaded
 
 
 if __name__ == "__main__":
