@@ -68,7 +68,7 @@ def load_chexficient(folder: Path, name: str, precision: str, device: str) -> To
             f"{checkpoint.settings.image_size} pixels and the text tower of config.json: {_in_their_names(error)} "
             f"{_AGAIN}"
         ) from error
-    widths = (int(head.shape[0]) for head in (model.visual.head.weight, model.text.head.weight))
+    widths = (len(state[head]) for head in _HEADS.values())
     return folder_encoder(
         folder,
         name,
