@@ -51,8 +51,8 @@ def listen_to_opening(shell: Shell, page: gr.Blocks, spoken: Any) -> None:
         key = str(event._data.get("study", ""))
         return _shown(shell, key, uploaded, lang) if _is_there(shell, key, lang) else gr.skip()
 
-    # tab_bar.js goes to the tab. From here it would come late and bring back a reader who went on; and of what an event
-    # writes to, Gradio copies every part whenever any event starts or ends: of the tabs, the page (0.6 s a study).
+    # tab_bar.js goes to the tab: told from here it would come late, and bring back a reader who went on. And whenever
+    # any event starts or ends, Gradio copies what others write to, with all that lies in it: in the tabs, the page.
     opened = shell.wire.open(open_study, [shell.uploaded, shell.lang], [shell.study], trigger_mode="multiple", **QUIET)
     opened.then(None, [shell.study], js=_OPENED, **QUIET)
     address, asked = gr.Textbox(visible=False), gr.State("")  # as it was at first: a reader may be elsewhere by now

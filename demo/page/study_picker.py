@@ -25,9 +25,8 @@ __all__ = [
     "study_label",
 ]
 
-LISTED: Final = (
-    100  # studies in the picker: Gradio copies all its choices when an event starts or ends; the Studies tab lists all
-)
+# Studies in the picker, whose choices Gradio copies whenever an event starts or ends; the Studies tab lists all.
+LISTED: Final = 100
 _SHORT: Final = 6  # the last digits of a key: enough to distinguish studies of one list
 
 

@@ -14,13 +14,14 @@ from safetensors.torch import load_file
 
 from radseek.retrieval.encoders.bert_files import bert_tokenizer
 from radseek.retrieval.encoders.biovil_checkpoint import BioVilCheckpoint, biovil_parts, read_biovil
-from radseek.retrieval.encoders.biovil_towers import BioVilImages, BioVilTexts, BioVilTowers, BioVilTrunk, CxrBert
+from radseek.retrieval.encoders.biovil_towers import BioVilImages, BioVilTexts, BioVilTrunk, CxrBert
 from radseek.retrieval.encoders.folder_encoder import folder_encoder
 from radseek.retrieval.encoders.local_only import offline
 from radseek.retrieval.encoders.open_clip_import import compiler_later
 from radseek.retrieval.encoders.open_clip_model import first_line
 from radseek.retrieval.encoders.tower_encoder import TowerEncoder
 from radseek.retrieval.encoders.tower_state import one_width
+from radseek.retrieval.encoders.two_towers import TwoTowers
 from radseek.retrieval.errors import EncoderError
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def load_biovil(folder: Path, name: str, precision: str, device: str) -> TowerEn
     return folder_encoder(
         folder,
         name,
-        BioVilTowers(images, texts).eval(),
+        TwoTowers(images, texts).eval(),  # no scale is published with the weights
         prompts,
         dim=dim,
         preprocess=checkpoint.preprocess,

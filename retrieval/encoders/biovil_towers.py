@@ -13,7 +13,7 @@ from torch import nn
 
 from radseek.retrieval.encoders.transformers_texts import TransformersTexts
 
-__all__ = ["BioVilImages", "BioVilTexts", "BioVilTowers", "BioVilTrunk", "CxrBert"]
+__all__ = ["BioVilImages", "BioVilTexts", "BioVilTrunk", "CxrBert"]
 
 
 class BioVilTrunk(nn.Module):
@@ -88,30 +88,6 @@ class CxrBert(nn.Module):
         head = self.cls_projection_head
         hidden = head["LayerNorm"](nn.functional.gelu(head["dense_to_hidden"](token)))
         features: torch.Tensor = head["dense_to_output"](hidden)
-        return features
-
-
-class BioVilTowers(nn.Module):
-    """Both towers by the names that open_clip's models have.
-
-    The scale is 1: no temperature is published with the weights, whose package compares by the cosine alone.
-    """
-
-    def __init__(self, images: BioVilImages, texts: CxrBert) -> None:
-        super().__init__()
-        self.visual = images
-        self.text = texts
-        self.logit_scale = nn.Parameter(torch.zeros(()), requires_grad=False)  # e to the 0 is 1
-        self.logit_bias = None
-
-    def encode_image(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Return the image features of pixels of 0 to 1."""
-        features: torch.Tensor = self.visual(pixels)
-        return features
-
-    def encode_text(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Return the text features of token ids, as the package's `get_projected_text_embeddings` does."""
-        features: torch.Tensor = self.text(ids, mask)
         return features
 
 

@@ -19,7 +19,7 @@ from radseek.retrieval.encoders.chexficient_checkpoint import (
     chexficient_parts,
     read_chexficient,
 )
-from radseek.retrieval.encoders.chexficient_towers import ChexficientTexts, ChexficientTowers
+from radseek.retrieval.encoders.chexficient_towers import ChexficientTexts
 from radseek.retrieval.encoders.folder_encoder import folder_encoder
 from radseek.retrieval.encoders.images_alone import PooledTrunk
 from radseek.retrieval.encoders.local_only import offline
@@ -28,6 +28,7 @@ from radseek.retrieval.encoders.open_clip_model import first_line
 from radseek.retrieval.encoders.tower_encoder import TowerEncoder
 from radseek.retrieval.encoders.tower_state import NOT_FITTING, one_width, read_state, renamed, still
 from radseek.retrieval.encoders.transformers_texts import TransformersTexts
+from radseek.retrieval.encoders.two_towers import TwoTowers
 from radseek.retrieval.errors import EncoderError
 
 if TYPE_CHECKING:
@@ -82,11 +83,11 @@ def load_chexficient(folder: Path, name: str, precision: str, device: str) -> To
     )
 
 
-def _towers(checkpoint: ChexficientCheckpoint, whole: Mapping[str, torch.Tensor]) -> ChexficientTowers:
+def _towers(checkpoint: ChexficientCheckpoint, whole: Mapping[str, torch.Tensor]) -> TwoTowers:
     state = {key: value for key, value in whole.items() if not _NO_VECTOR.fullmatch(key)}
     seen = PooledTrunk(_trunk(state, checkpoint.settings.image_size), _linear(state, _HEADS["visual"]))
     read = ChexficientTexts(_bert(checkpoint.bert), _linear(state, _HEADS["text"]))
-    towers = ChexficientTowers(seen, read)
+    towers = TwoTowers(seen, read)
     towers.load_state_dict(renamed(state, _NAMES), strict=True)
     return still(towers)
 

@@ -1,7 +1,6 @@
-"""CheXficient's towers in the form that `TowerEncoder` takes: pixels or token ids in, joint features out.
+"""CheXficient's text tower: token ids in, joint features out. Its image tower is timm's, with a projection.
 
-The image tower is timm's, with a projection. Source of the shapes: Wang et al. 2026 (arXiv 2602.22843), as
-`models_clip.py` of cwangrun/CheXficient builds them.
+Source of the shapes: Wang et al. 2026 (arXiv 2602.22843), as `models_clip.py` of cwangrun/CheXficient builds them.
 """
 
 from __future__ import annotations
@@ -11,9 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from radseek.retrieval.encoders.images_alone import PooledTrunk
-
-__all__ = ["ChexficientTexts", "ChexficientTowers"]
+__all__ = ["ChexficientTexts"]
 
 
 class ChexficientTexts(nn.Module):
@@ -29,25 +26,4 @@ class ChexficientTexts(nn.Module):
         states = self.bert(input_ids=ids, attention_mask=mask).last_hidden_state
         rows = torch.arange(len(ids), device=ids.device)
         features: torch.Tensor = self.head(states[rows, mask.sum(dim=1) - 1])
-        return features
-
-
-class ChexficientTowers(nn.Module):
-    """Both towers by the names that open_clip's models have."""
-
-    def __init__(self, images: PooledTrunk, texts: ChexficientTexts) -> None:
-        super().__init__()
-        self.visual = images
-        self.text = texts
-        self.logit_scale = nn.Parameter(torch.zeros(()), requires_grad=False)
-        self.logit_bias = None
-
-    def encode_image(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Return the image features of normalised pixels."""
-        features: torch.Tensor = self.visual(pixels)
-        return features
-
-    def encode_text(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Return the text features of token ids."""
-        features: torch.Tensor = self.text(ids, mask)
         return features

@@ -18,12 +18,13 @@ from radseek.retrieval.encoders.bert_files import BertFiles, bert_tokenizer
 from radseek.retrieval.encoders.folder_encoder import folder_encoder
 from radseek.retrieval.encoders.local_only import offline
 from radseek.retrieval.encoders.medclip_checkpoint import MedClipCheckpoint, medclip_parts, read_medclip
-from radseek.retrieval.encoders.medclip_towers import MedClipImages, MedClipTexts, MedClipTowers, ResnetCells, SwinCells
+from radseek.retrieval.encoders.medclip_towers import MedClipImages, MedClipTexts, ResnetCells, SwinCells
 from radseek.retrieval.encoders.open_clip_import import compiler_later
 from radseek.retrieval.encoders.open_clip_model import first_line
 from radseek.retrieval.encoders.tower_encoder import TowerEncoder
 from radseek.retrieval.encoders.tower_state import NOT_FITTING, read_state, still
 from radseek.retrieval.encoders.transformers_texts import TransformersTexts
+from radseek.retrieval.encoders.two_towers import TwoTowers
 from radseek.retrieval.errors import EncoderError
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ __all__ = ["load_medclip"]
 
 _AGAIN: Final = "Weights and configuration must be those that the model was published with."
 _IMAGES, _TEXTS, _SCALE = "vision_model.", "text_model.", "logit_scale"
+_MOST: Final = 4.6052  # the package keeps the logit scale, before it is exponentiated, from 0 to this
 # What gives no vector: the layer that pools BERT's class token, and numbers that older versions saved.
 _NO_VECTOR: Final = re.compile(r"text_model\.model\.pooler\.|.*position_ids$|.*relative_position_index$")
 # Names of transformers' Swin, as they were when the weights were saved, and timm's, in the order of the exchange.
@@ -78,7 +80,7 @@ def load_medclip(folder: Path, name: str, precision: str, device: str) -> TowerE
     )
 
 
-def _towers(checkpoint: MedClipCheckpoint, whole: Mapping[str, torch.Tensor]) -> MedClipTowers:
+def _towers(checkpoint: MedClipCheckpoint, whole: Mapping[str, torch.Tensor]) -> TwoTowers:
     state = {key: value for key, value in whole.items() if not _NO_VECTOR.match(key)}
     scale = state.pop(_SCALE)
     images = {key.removeprefix(_IMAGES): state.pop(key) for key in list(state) if key.startswith(_IMAGES)}
@@ -89,7 +91,7 @@ def _towers(checkpoint: MedClipCheckpoint, whole: Mapping[str, torch.Tensor]) ->
     read = _texts(texts, checkpoint.bert)
     if seen.head.out_features != read.head.out_features:
         raise ValueError(f"vectors of pictures are {seen.head.out_features} wide, of texts {read.head.out_features}.")
-    return still(MedClipTowers(seen, read, scale))
+    return still(TwoTowers(seen, read, scale.float().clamp(0, _MOST)))
 
 
 def _images(state: dict[str, torch.Tensor], size: int) -> MedClipImages:

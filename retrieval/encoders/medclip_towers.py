@@ -10,10 +10,9 @@ from typing import Any
 import torch
 from torch import nn
 
-__all__ = ["MedClipImages", "MedClipTexts", "MedClipTowers", "ResnetCells", "SwinCells"]
+__all__ = ["MedClipImages", "MedClipTexts", "ResnetCells", "SwinCells"]
 
 _LAYERS = (1, 2, -1)  # of BERT's hidden states, whose first is the words' own vectors
-_MOST = 4.6052  # the package keeps the logit scale, before it is exponentiated, from 0 to this
 
 
 class ResnetCells(nn.Module):
@@ -105,25 +104,4 @@ class MedClipTexts(nn.Module):
         tokens = torch.stack([states[n] for n in _LAYERS]).mean(dim=0)
         kept = mask[:, :, None].to(tokens.dtype)
         features: torch.Tensor = self.head((tokens * kept).sum(dim=1) / kept.sum(dim=1))
-        return features
-
-
-class MedClipTowers(nn.Module):
-    """Both towers by the names that open_clip's models have."""
-
-    def __init__(self, images: MedClipImages, texts: MedClipTexts, scale: torch.Tensor) -> None:
-        super().__init__()
-        self.visual = images
-        self.text = texts
-        self.logit_scale = nn.Parameter(scale.float().clamp(0, _MOST), requires_grad=False)
-        self.logit_bias = None
-
-    def encode_image(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Return the image features of normalised pixels."""
-        features: torch.Tensor = self.visual(pixels)
-        return features
-
-    def encode_text(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Return the text features of token ids, as the package's text model does of each text alone."""
-        features: torch.Tensor = self.text(ids, mask)
         return features
