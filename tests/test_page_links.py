@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 from pathlib import Path
+from urllib.request import urlopen
 
 import numpy as np
 from PIL import Image
@@ -74,6 +76,14 @@ def test_a_reader_who_goes_on_is_not_brought_back_when_the_findings_come(browser
     settled(page)
     expect(tab).to_have_attribute("aria-selected", "true")
     expect(page.locator(".rs-findings caption")).to_contain_text(f"{other}_ct")
+
+
+def test_no_event_writes_to_the_tabs_which_would_have_the_page_copied_at_every_event(web_server: str) -> None:
+    with urlopen(f"{web_server}/config", timeout=PATIENCE / 1000) as answer:
+        page = json.load(answer)
+    kinds = {one["id"]: one["type"] for one in page["components"]}
+    assert "tabs" in kinds.values()
+    assert "tabs" not in {kinds.get(written) for event in page["dependencies"] for written in event["outputs"]}
 
 
 def test_a_link_may_name_a_query_and_one_of_a_study_that_is_gone_says_so(browser_page: Watched) -> None:
